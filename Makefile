@@ -1,0 +1,73 @@
+# Installation, the pipeline, the user interface and the tests. `make help` lists what there is.
+#
+# Everything is installed into .venv, from requirements.lock, and checked by hash. OPENGENOME_HOME, OPENGENOME_SOURCE,
+# SPARK_MASTER, HF_TOKEN and the like reach the programs from the environment or as `make run NAME=value`.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
+PORT ?= 3000
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/uv pip install --python $(BIN)/python --no-python-downloads
+LOCKED := $(INSTALL) --require-hashes --constraints requirements.lock --requirements pyproject.toml
+
+# Where dagster.yaml lies.
+export DAGSTER_HOME := $(CURDIR)
+# Dagster says with every `asset materialize` that `dg launch` supersedes it.
+export PYTHONWARNINGS := ignore::FutureWarning
+
+.DEFAULT_GOAL := help
+.PHONY: help install run ui test lock clean java
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-9s %s\n", $$1, $$2}'
+
+install: $(VENV)/installed java  ## Install what the pipeline needs into .venv
+
+run: install  ## Materialise every asset and sum up the result
+	@$(BIN)/dagster asset materialize --select '*' --module-name opengenome_assets.definitions
+	@$(BIN)/opengenome info
+
+ui: install  ## Open Dagster's user interface at http://127.0.0.1:3000 (PORT=... for another port)
+	@$(BIN)/dagster dev --host 127.0.0.1 --port $(PORT)
+
+test: $(VENV)/installed-dev java  ## Lint, check types, and run the tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered
+
+lock: $(BIN)/uv  ## Write requirements.lock anew from pyproject.toml, keeping the versions that still fit
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
+	  --all-extras --group dev --group build --output-file requirements.lock pyproject.toml
+
+clean:  ## Remove .venv and caches; data stays
+	rm -rf $(VENV) *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .tmp_dagster_home_*
+	find opengenome_assets opengenome_assets_tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 is needed, but $(PYTHON) is: $$($(PYTHON) --version 2>&1 | tail -n 1)." >&2; \
+	  echo "Install Python 3.11, or say where it is: PYTHON=/path/to/python3.11 make ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) lacks its modules venv and ensurepip." >&2; \
+	  echo "Install them: on Debian and Ubuntu, apt-get install python3.11-venv" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock | \
+	  $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement /dev/stdin
+
+# The package itself is built by the setuptools just installed, without asking the network for another.
+$(VENV)/installed: requirements.lock pyproject.toml | $(BIN)/uv
+	$(LOCKED) --group build
+	$(INSTALL) --quiet --offline --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(LOCKED) --group dev
+	@touch $@
+
+# Asked every time, since Java may come and go: a Python package serves where the machine has none.
+java: $(VENV)/installed
+	@$(BIN)/python -m opengenome_assets.resources.java >/dev/null 2>&1 || $(LOCKED) --extra java || true
+	@$(BIN)/python -m opengenome_assets.resources.java

@@ -1,0 +1,11 @@
+"""OpenGenome Assets: a Dagster asset platform for genomic corpora.
+
+Rooms, and the one direction in which they import each other::
+
+    definitions -> corpus -> tasks -> resources, plots, kernels
+
+``corpus`` holds the assets, ``tasks`` what they send to Spark workers, ``resources`` what they need from outside,
+``plots`` pictures, ``kernels`` the science on plain buffers.
+"""
+
+__version__ = "0.1.0"

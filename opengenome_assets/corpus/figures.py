@@ -1,0 +1,231 @@
+"""figure_*: pictures of the tables, each as PNG and SVG.
+
+Belongs here: which table a picture shows, and keeping it beside the record of what made it. Does not belong here: how
+it is drawn (``plots``).
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from opengenome_assets.corpus import GROUP
+from opengenome_assets.corpus.checks import Rule, by_row_group
+from opengenome_assets.corpus.materialization import Stopwatch, lineage
+from opengenome_assets.plots import codons, kmers, sequences
+from opengenome_assets.plots.images import ink, is_blank, thumbnail, to_png, to_svg
+from opengenome_assets.plots.profiles import kmer_pca, kmer_profiles
+from opengenome_assets.plots.style import Picture
+from opengenome_assets.provenance import Provenance, common_corpus
+from opengenome_assets.resources.files import read_bytes, write_bytes
+from opengenome_assets.resources.tables import Tables
+from opengenome_assets.tasks.profiles import INDEX_SCHEMA
+
+CODE_VERSION = "1"
+MAX_PROFILES = 2000
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """A figure: the tables it shows and how it is drawn from them."""
+
+    name: str
+    description: str
+    tables: tuple[str, ...]
+    draw: Callable[[Tables], Picture]
+
+
+@dataclass(frozen=True)
+class SavedFigure:
+    """A figure as it lies on disk."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    png: str
+    svg: str
+    provenance: Provenance
+
+
+def figure_specs(ks: Sequence[int]) -> list[FigureSpec]:
+    """Return every figure of the group."""
+    return [
+        FigureSpec(
+            "figure_gc_histogram",
+            "GC content of the sequences, by source, with the median.",
+            ("sequence_stats",),
+            lambda tables: sequences.gc_histogram(tables.read("sequence_stats").to_pandas()),
+        ),
+        FigureSpec(
+            "figure_length_distribution",
+            "Lengths of the sequences, by source, with N50.",
+            ("sequence_stats",),
+            lambda tables: sequences.length_distribution(tables.read("sequence_stats").to_pandas()),
+        ),
+        *(
+            FigureSpec(
+                f"figure_top_kmers_k{k}",
+                f"The most frequent {k}-mers of each source.",
+                (f"kmer_freq_k{k}",),
+                lambda tables, k=k: kmers.top_kmers(  # type: ignore[misc]
+                    tables.read(f"kmer_freq_k{k}", ["source", "kmer", "count", "frequency", "rank"]).to_pandas(), k
+                ),
+            )
+            for k in ks
+        ),
+        FigureSpec(
+            "figure_kmer_spectrum",
+            "How many distinct k-mers occur how often, for each k.",
+            tuple(f"kmer_freq_k{k}" for k in ks),
+            lambda tables: kmers.kmer_spectrum(
+                {k: tables.read(f"kmer_freq_k{k}", ["source", "kmer", "count"]).to_pandas() for k in ks}
+            ),
+        ),
+        FigureSpec(
+            "figure_codon_usage",
+            "Codons per thousand in reading frame 0, grouped by amino acid.",
+            ("codon_rscu",),
+            lambda tables: codons.codon_usage(tables.read("codon_rscu").to_pandas()),
+        ),
+        FigureSpec(
+            "figure_rscu_heatmap",
+            "Relative synonymous codon usage by source and reading frame.",
+            ("codon_rscu",),
+            lambda tables: codons.rscu_heatmap(tables.read("codon_rscu").to_pandas()),
+        ),
+        FigureSpec(
+            "figure_kmer_pca",
+            f"Principal components of the sequences' 6-mer profiles, at most {MAX_PROFILES:,} sequences.",
+            ("tfidf_index", "tfidf_terms"),
+            draw_pca,
+        ),
+    ]
+
+
+def figure_asset(spec: FigureSpec) -> dg.AssetsDefinition:
+    """Return the asset of a figure."""
+
+    @dg.asset(
+        name=spec.name,
+        group_name=GROUP,
+        deps=list(spec.tables),
+        code_version=CODE_VERSION,
+        kinds={"matplotlib"},
+        description=spec.description,
+    )
+    def figure(context: dg.AssetExecutionContext, tables: Tables) -> dg.MaterializeResult[Any]:
+        stopwatch = Stopwatch()
+        provenance = Provenance(
+            name=spec.name,
+            code_version=CODE_VERSION,
+            inputs={table: tables.input(table) for table in spec.tables},
+            corpus=common_corpus({table: tables.provenance(table) for table in spec.tables}),
+            run_id=context.run_id,
+        )
+        saved = load_figure(tables, spec.name)
+        reused = saved is not None and saved.provenance.data_version == provenance.data_version
+        if saved is None or not reused:
+            saved = save_figure(tables, spec.name, spec.draw(tables), provenance)
+        png = read_bytes(saved.png) or b""
+        return dg.MaterializeResult(
+            metadata={
+                "picture": dg.MetadataValue.md(f"![{saved.alt}](data:image/png;base64,{_base64(thumbnail(png))})"),
+                "caption": saved.caption,
+                "png": dg.MetadataValue.path(saved.png),
+                "svg": dg.MetadataValue.path(saved.svg),
+                "redrawn": not reused,
+                **stopwatch.metadata(),
+                **lineage(saved.provenance),
+            },
+            data_version=dg.DataVersion(provenance.data_version),
+        )
+
+    return figure
+
+
+def figure_rule(spec: FigureSpec) -> Rule:
+    """Return the rule that a figure shows something."""
+
+    def problems(tables: Tables) -> list[str]:
+        saved = load_figure(tables, spec.name)
+        png = read_bytes(saved.png) if saved else None
+        if png is None:
+            return [f"there is no {spec.name}.png in {tables.home}/figures; materialise {spec.name}"]
+        shown = ink(png)
+        return (
+            [f"{spec.name}.png is as good as blank: {shown.share:.2%} drawn on, {shown.colours} colours"]
+            if is_blank(png)
+            else []
+        )
+
+    return Rule(spec.name, "not_blank", "The picture shows something", problems, blocking=False)
+
+
+def save_figure(tables: Tables, name: str, picture: Picture, provenance: Provenance) -> SavedFigure:
+    """Write a figure as PNG and SVG, and last the record that makes it count."""
+    base = f"{tables.home.rstrip('/')}/figures/{name}"
+    write_bytes(f"{base}.png", to_png(picture.figure))
+    write_bytes(f"{base}.svg", to_svg(picture.figure))
+    record = {
+        "title": picture.title,
+        "caption": picture.caption,
+        "alt": picture.alt,
+        "provenance": provenance.model_dump(),
+    }
+    write_bytes(f"{base}.json", json.dumps(record, indent=1).encode())
+    return SavedFigure(
+        name, picture.title, picture.caption, picture.alt, f"{base}.png", f"{base}.svg", provenance
+    )
+
+
+def load_figure(tables: Tables, name: str) -> SavedFigure | None:
+    """Return a figure that was saved, or None if there is none or one of its files is gone."""
+    base = f"{tables.home.rstrip('/')}/figures/{name}"
+    content = read_bytes(f"{base}.json")
+    if content is None or read_bytes(f"{base}.png") is None or read_bytes(f"{base}.svg") is None:
+        return None
+    record = json.loads(content)
+    return SavedFigure(
+        name,
+        record["title"],
+        record["caption"],
+        record["alt"],
+        f"{base}.png",
+        f"{base}.svg",
+        Provenance.model_validate(record["provenance"]),
+    )
+
+
+def spread_sequences(tables: Tables, limit: int = MAX_PROFILES) -> pd.DataFrame:
+    """Return rows of the index, evenly spread over it if there are more than a picture can show.
+
+    Columns: source, length, kmers, codes, counts. Sequences without a valid 6-mer are left out.
+    """
+    total = sum(file.rows for file in tables.files(tables.open("tfidf_index")))
+    wanted = np.unique(np.linspace(0, max(total - 1, 0), min(limit, total)).astype(np.int64))
+    pieces = []
+    first = 0
+    for rows in by_row_group(tables, "tfidf_index", ["source", "length", "kmers", "codes", "counts"]):
+        places = wanted[(wanted >= first) & (wanted < first + rows.num_rows)] - first
+        first += rows.num_rows
+        pieces.append(rows.take(pa.array(places)).to_pandas())
+    index = pd.concat(pieces) if pieces else INDEX_SCHEMA.empty_table().to_pandas()
+    return index[index["kmers"] > 0]
+
+
+def draw_pca(tables: Tables) -> Picture:
+    """Draw sequences by the principal components of their 6-mer profiles."""
+    index = spread_sequences(tables)
+    sources = tables.read("tfidf_terms", ["source"])["source"].to_pylist()
+    return kmer_pca(kmer_profiles(index), index["source"].tolist(), index["length"].tolist(), sources=set(sources))
+
+
+def _base64(content: bytes) -> str:
+    return b64encode(content).decode()

@@ -1,0 +1,178 @@
+"""kmer_ and kmer_freq_k*: exact k-mer counts, by shard and by source.
+
+Belongs here: from shards to counts (one pass for every k), and from counts to the tables that people read. Does not
+belong here: counting itself (``kernels/kmers.py``, sent to the workers by ``tasks/kmers.py``).
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from opengenome_assets.corpus import GROUP
+from opengenome_assets.corpus.materialization import Stopwatch, table_result
+from opengenome_assets.corpus.scans import SHARDS, Scan, scan_shards
+from opengenome_assets.kernels.bases import kmer_strings, reverse_complement_codes
+from opengenome_assets.provenance import Provenance
+from opengenome_assets.resources.files import filesystem
+from opengenome_assets.resources.schemas import SOURCE, column
+from opengenome_assets.resources.sources import ALL
+from opengenome_assets.resources.spark import Spark
+from opengenome_assets.resources.tables import Tables, describe
+from opengenome_assets.tasks.kmers import SCHEMA, count_kmers
+
+COUNTS_VERSION = "1"
+FREQUENCIES_VERSION = "1"
+
+FREQUENCY_SCHEMA = pa.schema(
+    [
+        SOURCE,
+        column("kmer", pa.string(), "The k-mer; only k-mers that occur have a row"),
+        column("count", pa.int64(), "Occurrences on the strand as given, overlapping ones included"),
+        column("frequency", pa.float64(), "Count divided by the sum of the source's counts, in [0, 1]"),
+        column("rank", pa.int64(), "1 for the source's most frequent k-mer; equal counts in alphabetical order"),
+        column("canonical", pa.string(), "The k-mer or its reverse complement, whichever comes first in the alphabet"),
+        column("canonical_count", pa.int64(), "Occurrences of the k-mer on both strands, by its canonical form"),
+    ]
+)
+
+
+def counts_asset(ks: Sequence[int]) -> dg.AssetsDefinition:
+    """Return the asset kmer_, which counts every given k in one pass."""
+    listed = ", ".join(str(k) for k in ks)
+
+    @dg.asset(
+        name="kmer_",
+        group_name=GROUP,
+        deps=[SHARDS],
+        code_version=COUNTS_VERSION,
+        kinds={"deltalake", "spark"},
+        metadata={"dagster/column_schema": describe(SCHEMA)},
+        description=f"Exact counts of all k-mers, k = {listed}, for each shard, from one pass over the sequences. "
+        "The name is short on purpose: Dagster reads `--select kmer_*` as 'kmer_ and everything downstream of it', "
+        "which is every k-mer table and what is drawn from them. Set the list of k with OPENGENOME_KS (1 to 12).",
+    )
+    def kmer_(context: dg.AssetExecutionContext, tables: Tables, spark: Spark) -> dg.MaterializeResult[Any]:
+        scan = Scan(
+            label=f"counting k-mers (k = {listed})",
+            compute=partial(count_kmers, ks=tuple(ks)),
+            outputs={"kmer_": SCHEMA},
+            code_version=COUNTS_VERSION,
+            settings={"ks": list(ks)},
+        )
+        scanned = scan_shards(context, tables, spark, scan)
+        return dg.MaterializeResult(
+            metadata=scanned.metadata["kmer_"],
+            data_version=dg.DataVersion(scanned.provenance["kmer_"].data_version),
+        )
+
+    return kmer_
+
+
+def frequency_asset(k: int) -> dg.AssetsDefinition:
+    """Return the asset kmer_freq_k<k>."""
+    name = f"kmer_freq_k{k}"
+
+    @dg.asset(
+        name=name,
+        group_name=GROUP,
+        deps=["kmer_"],
+        code_version=FREQUENCIES_VERSION,
+        kinds={"deltalake"},
+        metadata={"dagster/column_schema": describe(FREQUENCY_SCHEMA)},
+        description=f"Counts, frequencies and ranks of all {k}-mers, by source and over all sources. Windows with other "
+        "letters than A, C, G, T are not counted. The strand is as given; the canonical columns merge both strands.",
+    )
+    def kmer_freq(context: dg.AssetExecutionContext, tables: Tables) -> dg.MaterializeResult[Any]:
+        stopwatch = Stopwatch()
+        provenance = Provenance(
+            name=name,
+            code_version=FREQUENCIES_VERSION,
+            settings={"k": k},
+            inputs={"kmer_": tables.input("kmer_")},
+            corpus=tables.provenance("kmer_").corpus,
+            run_id=context.run_id,
+        )
+        counts = counts_by_source(tables, k)
+        rows = pa.concat_tables(
+            [FREQUENCY_SCHEMA.empty_table(), *(frequencies(source, c, k) for source, c in counts.items())]
+        )
+        commit = tables.write(name, rows, provenance)
+        return table_result(
+            commit,
+            provenance,
+            stopwatch,
+            k=k,
+            windows=int(counts[ALL].sum()) if ALL in counts else 0,
+            distinct_kmers=int(np.count_nonzero(counts[ALL])) if ALL in counts else 0,
+            possible_kmers=4**k,
+            most_frequent=dg.MetadataValue.md(top_markdown(rows)),
+        )
+
+    return kmer_freq
+
+
+def counts_by_source(tables: Tables, k: int) -> dict[str, np.ndarray]:
+    """Return the k-mer counts of each source, by name, and of all together; arrays of shape (4**k,), int64."""
+    sums: dict[str, np.ndarray] = {}
+    for source, counts in _rows(tables, k):
+        sums[source] = sums[source] + counts if source in sums else counts
+    ordered = {source: sums[source] for source in sorted(sums)}
+    if ordered:
+        ordered[ALL] = sum(ordered.values(), np.zeros(4**k, np.int64))
+    return ordered
+
+
+def _rows(tables: Tables, k: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the rows of kmer_ for one k, file by file: all of them at once need not fit into memory."""
+    fs, root = filesystem(tables.uri("kmer_"))
+    for file in tables.files(tables.open("kmer_")):
+        rows = pq.read_table(
+            f"{root}/{file.path}", columns=["source", "k", "counts"], filesystem=fs, filters=[("k", "=", k)]
+        )
+        for source, counts in zip(rows["source"].to_pylist(), rows["counts"], strict=True):
+            yield source, counts.values.to_numpy()
+
+
+def frequencies(source: str, counts: np.ndarray, k: int) -> pa.Table:
+    """Return one source's rows, from the most frequent k-mer to the least.
+
+    Parameters
+    ----------
+    source
+        The source's name.
+    counts
+        Counts of the k-mers in alphabetical order, shape (4**k,), int64.
+    k
+        Length of the k-mers.
+    """
+    order = np.argsort(-counts, kind="stable")
+    order = order[: np.count_nonzero(counts)]
+    complement = reverse_complement_codes(k)
+    codes = np.arange(4**k)
+    merged = np.where(complement == codes, counts, counts + counts[complement])
+    names = kmer_strings(k)
+    return pa.table(
+        [
+            pa.repeat(pa.scalar(source), len(order)),
+            pa.array(names[order], pa.string()),
+            counts[order],
+            counts[order] / max(int(counts.sum()), 1),
+            np.arange(1, len(order) + 1),
+            pa.array(names[np.minimum(codes, complement)[order]], pa.string()),
+            merged[order],
+        ],
+        schema=FREQUENCY_SCHEMA,
+    )
+
+
+def top_markdown(rows: pa.Table, top: int = 10) -> str:
+    """Return the most frequent k-mers over all sources as a Markdown table."""
+    lines = ["| k-mer | count | frequency |", "|---|---:|---:|"]
+    for row in rows.filter((rows["source"].to_numpy(zero_copy_only=False) == ALL)).slice(0, top).to_pylist():
+        lines.append(f"| `{row['kmer']}` | {row['count']:,} | {row['frequency']:.4%} |")
+    return "\n".join(lines)

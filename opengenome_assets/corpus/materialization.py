@@ -1,0 +1,85 @@
+"""What every asset says of itself when it is materialised, in one form.
+
+Belongs here: turning commits, files and provenance into Dagster's metadata. Does not belong here: figures that only one
+asset has; it adds them itself.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+
+from opengenome_assets.provenance import Provenance
+from opengenome_assets.resources.tables import Commit
+
+
+class Stopwatch:
+    """Wall and driver CPU seconds since it was made."""
+
+    def __init__(self) -> None:
+        self.wall, self.cpu = time.monotonic(), time.process_time()
+
+    def metadata(self) -> dict[str, Any]:
+        """Return both, as metadata."""
+        return {
+            "seconds": round(time.monotonic() - self.wall, 2),
+            "driver_cpu_seconds": round(time.process_time() - self.cpu, 2),
+        }
+
+
+def lineage(provenance: Provenance) -> dict[str, Any]:
+    """Return the record of what made something, as metadata."""
+    return {"provenance": dg.MetadataValue.json(provenance.model_dump())}
+
+
+def table_metadata(
+    commit: Commit, provenance: Provenance, stopwatch: Stopwatch, extra: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what the UI shows of a table's materialisation; columns stand in the asset's definition."""
+    return {
+        "dagster/row_count": commit.rows,
+        "dagster/uri": commit.uri,
+        "table_version": commit.version,
+        "path": dg.MetadataValue.path(commit.uri),
+        "megabytes": round(commit.size / 1e6, 3),
+        "parquet_files": commit.files,
+        "parquet_files_added": commit.files_added,
+        "parquet_files_removed": commit.files_removed,
+        **stopwatch.metadata(),
+        **extra,
+        **lineage(provenance),
+    }
+
+
+def emit(
+    context: dg.AssetExecutionContext, results: Mapping[str, dg.MaterializeResult[Any]]
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Yield the results of tables that are made together, those that the run did not select as plain events.
+
+    Selecting one of them makes all, and the history of each has to say so.
+    """
+    for name, result in results.items():
+        if dg.AssetKey(name) in context.selected_asset_keys:
+            yield result
+        else:
+            record(context, name, result)
+
+
+def record(context: dg.AssetExecutionContext, name: str, result: dg.MaterializeResult[Any]) -> None:
+    """Write a materialisation that is no output of the running step into the asset's history."""
+    version = result.data_version.value if result.data_version else ""
+    context.log_event(
+        dg.AssetMaterialization(name, metadata=result.metadata or {}, tags={DATA_VERSION_TAG: version})
+    )
+
+
+def table_result(
+    commit: Commit, provenance: Provenance, stopwatch: Stopwatch, **extra: Any
+) -> dg.MaterializeResult[Any]:
+    """Return the result of an asset that is one table."""
+    return dg.MaterializeResult(
+        metadata=table_metadata(commit, provenance, stopwatch, extra),
+        data_version=dg.DataVersion(provenance.data_version),
+    )

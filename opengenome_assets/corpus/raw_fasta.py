@@ -1,0 +1,166 @@
+"""raw_fasta: the catalogue of verified files.
+
+Belongs here: one row a FASTA file with the SHA-256 of its bytes, which is the file's identity everywhere after this.
+Does not belong here: finding files (``resources/sources.py``) and looking into them (``sequence_shards``).
+"""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import dagster as dg
+import pyarrow as pa
+from pydantic import Field
+
+from opengenome_assets.corpus import GROUP
+from opengenome_assets.corpus.materialization import Stopwatch, table_result
+from opengenome_assets.provenance import Provenance, digest
+from opengenome_assets.resources.files import read_bytes, write_bytes
+from opengenome_assets.resources.schemas import column
+from opengenome_assets.resources.sources import SourceError, SourceFile, list_source
+from opengenome_assets.resources.tables import Tables, describe
+from opengenome_assets.settings import Settings
+
+CODE_VERSION = "1"
+
+SCHEMA = pa.schema(
+    [
+        column("source", pa.string(), "Division of the corpus: the file's folder, or its own name without endings"),
+        column("path", pa.string(), "Path below what was named as source"),
+        column("bytes", pa.int64(), "Size as stored, compressed if the file is"),
+        column("sha256", pa.string(), "SHA-256 of the bytes as stored, 64 hexadecimal digits"),
+        column("uri", pa.string(), "Where the file lies"),
+        column("revision", pa.string(), "Version of the collection it comes from; empty if that has none"),
+    ]
+)
+
+# A file changed within the clock's last ticks can change again without a new time stamp: do not trust stamps that young.
+YOUNG_SECONDS = 2.0
+
+
+class RawFastaConfig(dg.Config):
+    """Run config of raw_fasta."""
+
+    source: str | None = Field(
+        default=None,
+        description="Where FASTA comes from: 'sample', or files and folders separated by commas. "
+        "Default: the environment variable OPENGENOME_SOURCE.",
+    )
+
+
+class Checksums:
+    """SHA-256 of files, remembered by their size and time stamp, so that unchanged files are not read again.
+
+    Parameters
+    ----------
+    uri
+        The JSON file that keeps them.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.known: dict[str, list[Any]] = json.loads(read_bytes(uri) or b"{}")
+
+    def remembered(self, uri: str) -> str | None:
+        """Return the checksum of a file that has not changed since it was taken."""
+        stat = Path(uri).stat()
+        size, modified, sha256 = self.known.get(uri, (None, None, None))
+        return sha256 if [size, modified] == [stat.st_size, stat.st_mtime_ns] else None
+
+    def take(self, uri: str) -> str:
+        """Read a file and return its checksum."""
+        stat, now = Path(uri).stat(), time.time()
+        with open(uri, "rb") as stream:
+            sha256 = file_digest(stream, "sha256").hexdigest()
+        if stat.st_mtime < now - YOUNG_SECONDS:
+            self.known[uri] = [stat.st_size, stat.st_mtime_ns, sha256]
+        return sha256
+
+    def save(self) -> None:
+        """Keep what is known for the next time."""
+        write_bytes(self.uri, json.dumps(self.known, indent=0).encode())
+
+
+@dg.asset(
+    group_name=GROUP,
+    code_version=CODE_VERSION,
+    kinds={"deltalake", "fasta"},
+    metadata={"dagster/column_schema": describe(SCHEMA)},
+    description="Catalogue of the corpus' FASTA files, each known by the SHA-256 of its bytes. Names of folders are "
+    "names of sources. A file that cannot be read stops here, before any work.",
+)
+def raw_fasta(
+    context: dg.AssetExecutionContext, config: RawFastaConfig, tables: Tables
+) -> dg.MaterializeResult[Any]:
+    """List and hash the files of the source."""
+    stopwatch = Stopwatch()
+    source = config.source or Settings.from_environment().source
+    try:
+        listing = list_source(source)
+    except SourceError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    for name in listing.skipped:
+        context.log.warning(f"left out, no FASTA ending: {name}")
+    checksums = Checksums(f"{tables.home.rstrip('/')}/raw/checksums.json")
+    remembered = {file.uri: checksums.remembered(file.uri) for file in listing.files}
+    new = [file for file in listing.files if remembered[file.uri] is None]
+    sha256 = {uri: known for uri, known in remembered.items() if known}
+    try:
+        with ThreadPoolExecutor() as threads:
+            sha256.update(zip((f.uri for f in new), threads.map(lambda f: checksums.take(f.uri), new), strict=True))
+    finally:
+        checksums.save()
+
+    rows = catalogue(listing.files, sha256)
+    content = digest(rows.select(["source", "path", "sha256"]).to_pylist())
+    provenance = Provenance(
+        name="raw_fasta", code_version=CODE_VERSION, settings={"files": content}, run_id=context.run_id
+    )
+    # A moved folder or a new revision of the same files changes no result, but the catalogue has to say it.
+    commit = tables.write("raw_fasta", rows, provenance, key=digest(rows.to_pylist()))
+    hashed = sum(file.size for file in new)
+    context.log.info(f"{len(listing.files):,} files of {source}; {len(new):,} hashed, {hashed:,} bytes")
+    return table_result(
+        commit,
+        provenance,
+        stopwatch,
+        source=source,
+        sources=sorted({file.source for file in listing.files}),
+        files=len(listing.files),
+        files_reused=len(listing.files) - len(new),
+        bytes=sum(file.size for file in listing.files),
+        files_left_out=list(listing.skipped[:100]),
+        catalogue=dg.MetadataValue.md(_markdown(rows)),
+    )
+
+
+def catalogue(files: tuple[SourceFile, ...], sha256: dict[str, str]) -> pa.Table:
+    """Return the catalogue's rows."""
+    return pa.Table.from_pylist(
+        [
+            {
+                "source": file.source,
+                "path": file.path,
+                "bytes": file.size,
+                "sha256": sha256[file.uri],
+                "uri": file.uri,
+                "revision": file.revision,
+            }
+            for file in files
+        ],
+        schema=SCHEMA,
+    )
+
+
+def _markdown(rows: pa.Table, limit: int = 50) -> str:
+    lines = ["| source | path | bytes | sha256 |", "|---|---|---:|---|"]
+    for row in rows.slice(0, limit).to_pylist():
+        name = quote(row["path"], safe="/ ._-")
+        lines.append(f"| {row['source']} | {name} | {row['bytes']:,} | `{row['sha256'][:16]}…` |")
+    if rows.num_rows > limit:
+        lines.append(f"| … | {rows.num_rows - limit:,} more | | |")
+    return "\n".join(lines)

@@ -1,0 +1,140 @@
+"""Working through the shards: each one once, and only those not worked through before.
+
+Belongs here: which shards there are, which parts are there already, sending the rest to Spark and committing the whole.
+Does not belong here: what a pass computes (``tasks``).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from opengenome_assets.corpus.materialization import Stopwatch, table_metadata
+from opengenome_assets.provenance import Provenance, digest
+from opengenome_assets.resources.parts import Part, find_part
+from opengenome_assets.resources.spark import Spark
+from opengenome_assets.resources.tables import Commit, Tables
+from opengenome_assets.tasks.scan import Output, Pass, ScanTask, Shard, run_scan
+
+SHARDS = "sequence_shards"
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A pass over the shards and the tables that it makes.
+
+    Attributes
+    ----------
+    label
+        What is done, for logs and Spark's UI.
+    compute
+        The pass, importable by Spark's workers.
+    outputs
+        Schema of each table it makes; in the order of the pass's writers.
+    code_version
+        Raised whenever the pass would give other rows for the same shard.
+    settings
+        Settings that change the rows.
+    """
+
+    label: str
+    compute: Pass
+    outputs: Mapping[str, pa.Schema]
+    code_version: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def key(self, shard: Shard) -> str:
+        """Return the key of the parts that this pass makes of a shard."""
+        return digest([sorted(self.outputs), self.code_version, self.settings, shard.name])
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """The tables after a scan; ``metadata`` is what the UI shows of each."""
+
+    commits: Mapping[str, Commit]
+    provenance: Mapping[str, Provenance]
+    metadata: Mapping[str, dict[str, Any]]
+
+
+def list_shards(tables: Tables) -> list[Shard]:
+    """Return the shards of the newest sequence_shards, sorted by name."""
+    uri = tables.uri(SHARDS)
+    files = {file.path: file for file in tables.files(tables.open(SHARDS))}
+    shards = []
+    for key in sorted({path.split("/")[0] for path in files}):
+        part = find_part(uri, key)
+        if part is None:
+            raise dg.Failure(
+                f"sequence_shards: files of {uri}/{key} are missing or were changed by hand, though the table names "
+                "them. Materialise sequence_shards again: it parses just those files anew",
+                allow_retries=False,
+            )
+        for number, file in enumerate(part.files):
+            shards.append(
+                Shard(
+                    name=f"{key[:32]}/{number:05d}",
+                    uri=f"{uri}/{file.path}",
+                    source=part.facts["source"],
+                    bases=part.facts["shard_bases"][number],
+                )
+            )
+    return shards
+
+
+def scan_shards(context: dg.AssetExecutionContext, tables: Tables, spark: Spark, scan: Scan) -> Scanned:
+    """Run a pass over every shard that it has not been run over before, and commit its tables.
+
+    Raises
+    ------
+    MissingTableError
+        If sequence_shards has not been made.
+    """
+    stopwatch = Stopwatch()
+    upstream = tables.input(SHARDS)
+    shards = list_shards(tables)
+    outputs = tuple(Output(tables.uri(name), schema) for name, schema in scan.outputs.items())
+    parts = {shard.name: _present(outputs, scan.key(shard)) for shard in shards}
+    new = [shard for shard in shards if not parts[shard.name]]
+    made = spark.map(
+        run_scan,
+        [ScanTask(scan.compute, shard, scan.key(shard), outputs) for shard in new],
+        weights=[shard.bases for shard in new],
+        label=scan.label,
+        unit="bases",
+        log=context.log,
+    )
+    parts.update(zip((shard.name for shard in new), made, strict=True))
+
+    commits, records, metadata = {}, {}, {}
+    for position, (name, schema) in enumerate(scan.outputs.items()):
+        records[name] = Provenance(
+            name=name,
+            code_version=scan.code_version,
+            settings=scan.settings,
+            inputs={SHARDS: upstream},
+            corpus=upstream.data_version,
+            run_id=context.run_id,
+        )
+        commits[name] = tables.commit(name, schema, [part[position] for part in parts.values()], records[name])
+        metadata[name] = table_metadata(
+            commits[name],
+            records[name],
+            stopwatch,
+            {
+                "shards": len(shards),
+                "shards_reused": len(shards) - len(new),
+                "bases_scanned": sum(shard.bases for shard in new),
+                "bases_reused": sum(shard.bases for shard in shards) - sum(shard.bases for shard in new),
+            },
+        )
+    context.log.info(f"{scan.label}: {len(new):,} shards scanned, {len(shards) - len(new):,} reused")
+    return Scanned(commits, records, metadata)
+
+
+def _present(outputs: Sequence[Output], key: str) -> list[Part]:
+    """Return the parts with that key if all are there, else none."""
+    parts = [part for output in outputs if (part := find_part(output.uri, key))]
+    return parts if len(parts) == len(outputs) else []

@@ -1,0 +1,216 @@
+"""sequence_shards and rejected_records: the corpus as Parquet, and what the parser refused.
+
+Belongs here: which files have to be parsed, and when the result may be published. Does not belong here: parsing
+(``tasks/ingest.py``).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Literal
+
+import dagster as dg
+import pyarrow as pa
+from pydantic import Field
+
+from opengenome_assets.corpus import GROUP
+from opengenome_assets.corpus.materialization import Stopwatch, emit, record, table_metadata
+from opengenome_assets.provenance import Provenance, digest
+from opengenome_assets.resources.parts import Part, find_part
+from opengenome_assets.resources.spark import Spark
+from opengenome_assets.resources.tables import Tables, describe
+from opengenome_assets.tasks.ingest import (
+    REJECTED_SCHEMA,
+    SHARDS_SCHEMA,
+    Parsed,
+    ParseSettings,
+    ParseTask,
+    parse_file,
+)
+
+CODE_VERSION = "1"
+SCHEMAS: Mapping[str, pa.Schema] = {"rejected_records": REJECTED_SCHEMA, "sequence_shards": SHARDS_SCHEMA}
+
+
+class SequenceShardsConfig(dg.Config):
+    """Run config of sequence_shards and rejected_records."""
+
+    min_length: int = Field(default=0, ge=0, description="Leave out sequences shorter than this, in bases.")
+    drop_ambiguous: bool = Field(
+        default=False, description="Leave out sequences with other letters than A, C, G, T."
+    )
+    first_records: int | None = Field(
+        default=None, ge=1, description="Sample mode: read only so many records of each file."
+    )
+    compression: Literal["zstd", "snappy", "lz4", "gzip"] = Field(
+        default="zstd", description="Parquet compression of the shards (zstd at level 1)."
+    )
+    max_records_per_shard: int = Field(default=100_000, ge=1, description="A shard holds at most so many records.")
+    max_bases_per_shard: int = Field(
+        default=128 * 2**20,
+        ge=1,
+        description="A shard holds at most so many bases, one byte each before compression; a longer sequence has a "
+        "shard of its own.",
+    )
+    max_rejected_share: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Stop, publishing nothing, if more than this share of all records has to be refused.",
+    )
+
+    def parse_settings(self) -> ParseSettings:
+        """Return what decides the rows; the rest decides only whether they are published."""
+        return ParseSettings(**{name: getattr(self, name) for name in ParseSettings.__dataclass_fields__})
+
+
+@dg.multi_asset(
+    group_name=GROUP,
+    can_subset=True,
+    specs=[
+        dg.AssetSpec(
+            "rejected_records",
+            deps=["raw_fasta"],
+            code_version=CODE_VERSION,
+            kinds={"deltalake", "spark"},
+            metadata={"dagster/column_schema": describe(REJECTED_SCHEMA)},
+            description="Records that were refused, each with its file, place, line and the reason. Good records beside "
+            "them are kept; too many refused records stop the run.",
+        ),
+        dg.AssetSpec(
+            "sequence_shards",
+            deps=["raw_fasta"],
+            code_version=CODE_VERSION,
+            kinds={"deltalake", "spark", "parquet"},
+            metadata={"dagster/column_schema": describe(SHARDS_SCHEMA)},
+            description="The corpus as Parquet shards, one row a sequence, in upper case. Each shard belongs to one FASTA "
+            "file; only files that are new or changed are parsed.",
+        ),
+    ],
+)
+def sequence_shards(
+    context: dg.AssetExecutionContext, config: SequenceShardsConfig, tables: Tables, spark: Spark
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Parse the files not parsed before with these settings, and publish all if all is well."""
+    stopwatch = Stopwatch()
+    settings = config.parse_settings()
+    catalogue = tables.read("raw_fasta").to_pylist()
+    tasks = [parse_task(tables, file, settings) for file in catalogue]
+    results = [find_parsed(task) for task in tasks]
+    new = [place for place, result in enumerate(results) if result is None]
+    parsed = spark.map(
+        parse_file,
+        [tasks[place] for place in new],
+        weights=[catalogue[place]["bytes"] for place in new],
+        label="parsing FASTA",
+        unit="bytes",
+        log=context.log,
+    )
+    for place, result in zip(new, parsed, strict=True):
+        results[place] = result
+    parts = usable_parts(tasks, results)
+    tally = add_up(part for part, _ in parts)
+
+    provenance = Provenance(
+        name="sequence_shards",
+        code_version=CODE_VERSION,
+        settings=asdict(settings),
+        inputs={"raw_fasta": tables.input("raw_fasta")},
+        run_id=context.run_id,
+    )
+    provenance = provenance.model_copy(update={"corpus": provenance.data_version})
+    extra = {
+        **tally,
+        "rejected_share": tally["rejected"] / max(tally["records"], 1),
+        "files": len(tasks),
+        "files_reused": len(tasks) - len(new),
+    }
+
+    def publish(name: str, pieces: list[Part]) -> dg.MaterializeResult[Any]:
+        made = provenance.model_copy(update={"name": name})
+        commit = tables.commit(name, SCHEMAS[name], pieces, made)
+        return dg.MaterializeResult(
+            asset_key=name,
+            metadata=table_metadata(commit, made, stopwatch, extra),
+            data_version=dg.DataVersion(made.data_version),
+        )
+
+    refused = publish("rejected_records", [part for _, part in parts])
+    if extra["rejected_share"] > config.max_rejected_share:
+        # What was refused is published, so that it can be looked at; the corpus is not.
+        record(context, "rejected_records", refused)
+        raise dg.Failure(
+            f"{tally['rejected']:,} of {tally['records']:,} records were refused ({extra['rejected_share']:.1%}), more "
+            f"than the {config.max_rejected_share:.1%} that max_rejected_share allows: {most_frequent(tables)}. "
+            "The table rejected_records names each of them. Mend or remove those files, or raise max_rejected_share in "
+            "the run config of sequence_shards. Nothing was published; the parsed files are kept",
+            metadata={"rejected_records": dg.MetadataValue.path(tables.uri("rejected_records"))},
+            allow_retries=False,
+        )
+    corpus = publish("sequence_shards", [part for part, _ in parts])
+    yield from emit(context, {"rejected_records": refused, "sequence_shards": corpus})
+
+
+def parse_task(tables: Tables, file: Mapping[str, Any], settings: ParseSettings) -> ParseTask:
+    """Return the work that a row of the catalogue stands for, with the key of what it gives."""
+    return ParseTask(
+        source=file["source"],
+        path=file["path"],
+        uri=file["uri"],
+        sha256=file["sha256"],
+        key=digest([CODE_VERSION, file["source"], file["path"], file["sha256"], asdict(settings)]),
+        shards_uri=tables.uri("sequence_shards"),
+        rejected_uri=tables.uri("rejected_records"),
+        settings=settings,
+    )
+
+
+def find_parsed(task: ParseTask) -> Parsed | None:
+    """Return what an earlier run made of the same bytes with the same settings."""
+    shards = find_part(task.shards_uri, task.key)
+    rejected = find_part(task.rejected_uri, task.key)
+    return Parsed(shards, rejected) if shards and rejected else None
+
+
+def usable_parts(tasks: Sequence[ParseTask], results: Sequence[Parsed | None]) -> list[tuple[Part, Part]]:
+    """Return the parts (shards, rejected records) of every file.
+
+    Raises
+    ------
+    dagster.Failure
+        If any file could not be used; the message names each. The parts of the others are kept for the next run.
+    """
+    parts, errors = [], []
+    for task, result in zip(tasks, results, strict=True):
+        if result is None or result.shards is None or result.rejected is None:
+            errors.append((result and result.error) or f"{task.uri}: not parsed")
+        else:
+            parts.append((result.shards, result.rejected))
+    if errors:
+        listed = "\n".join(f"- {error}" for error in errors[:20])
+        more = f"\n- and {len(errors) - 20:,} more" if len(errors) > 20 else ""
+        raise dg.Failure(
+            f"{len(errors):,} of {len(tasks):,} files cannot be used:\n{listed}{more}\n"
+            f"Mend or remove them and materialise raw_fasta and sequence_shards again. Nothing was published; the "
+            f"{len(parts):,} files parsed are kept and will not be parsed again",
+            allow_retries=False,
+        )
+    return parts
+
+
+def add_up(parts: Iterable[Part]) -> dict[str, int]:
+    """Return the sums over files of the records read, accepted, refused and left out, and of bases."""
+    names = ("records", "accepted", "rejected", "too_short", "ambiguous", "bases")
+    totals = dict.fromkeys(names, 0)
+    for part in parts:
+        for name in names:
+            totals[name] += part.facts[name]
+    return totals
+
+
+def most_frequent(tables: Tables, top: int = 3) -> str:
+    """Say which files most refused records are in, and the first reason in each."""
+    rows = tables.read("rejected_records", ["file", "reason"]).to_pylist()
+    first = {row["file"]: row["reason"] for row in reversed(rows)}
+    counts = Counter(row["file"] for row in rows).most_common(top)
+    return "; ".join(f"{file}: {count:,} records, first: {first[file]}" for file, count in counts)

@@ -1,0 +1,87 @@
+"""tfidf_index and tfidf_terms: what similarity search reads.
+
+Belongs here: keeping every sequence's 6-mer counts, and in how many sequences each 6-mer occurs. Does not belong here:
+searching, and the formula of TF-IDF (``kernels/tfidf.py``). Neither table holds a weight that depends on the whole
+corpus, so one new file adds rows and changes none.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import numpy as np
+
+from opengenome_assets.corpus import GROUP
+from opengenome_assets.corpus.materialization import emit
+from opengenome_assets.corpus.scans import SHARDS, Scan, scan_shards
+from opengenome_assets.kernels.tfidf import inverse_document_frequency
+from opengenome_assets.resources.spark import Spark
+from opengenome_assets.resources.tables import Tables, describe
+from opengenome_assets.tasks.profiles import INDEX_SCHEMA, TERMS_SCHEMA, profile_sequences
+
+CODE_VERSION = "1"
+KINDS = {"deltalake", "spark"}
+
+
+@dg.multi_asset(
+    group_name=GROUP,
+    can_subset=True,
+    specs=[
+        dg.AssetSpec(
+            "tfidf_terms",
+            deps=[SHARDS],
+            code_version=CODE_VERSION,
+            kinds=KINDS,
+            metadata={"dagster/column_schema": describe(TERMS_SCHEMA)},
+            description="In how many sequences of each shard every 6-mer occurs. Summed over the shards it gives the "
+            "inverse document frequency ln((N + 1) / (df + 1)) + 1.",
+        ),
+        dg.AssetSpec(
+            "tfidf_index",
+            deps=[SHARDS],
+            code_version=CODE_VERSION,
+            kinds=KINDS,
+            metadata={"dagster/column_schema": describe(INDEX_SCHEMA)},
+            description="The 6-mer counts of every sequence: what similarity search reads. With tfidf_terms they give "
+            "the same TF-IDF vectors as scikit-learn's TfidfVectorizer over character 6-grams.",
+        ),
+    ],
+)
+def tfidf_index(
+    context: dg.AssetExecutionContext, tables: Tables, spark: Spark
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Count the 6-mers of each sequence of the shards not indexed before."""
+    scan = Scan(
+        "indexing sequences",
+        profile_sequences,
+        {"tfidf_index": INDEX_SCHEMA, "tfidf_terms": TERMS_SCHEMA},
+        CODE_VERSION,
+    )
+    scanned = scan_shards(context, tables, spark, scan)
+    frequency, sequences = document_frequency(tables)
+    idf = inverse_document_frequency(frequency, sequences)
+    facts = {
+        "sequences": sequences,
+        "terms_seen": int(np.count_nonzero(frequency)),
+        "idf_range": f"{idf.min():.4f} to {idf.max():.4f}",
+    }
+    yield from emit(
+        context,
+        {
+            name: dg.MaterializeResult(
+                asset_key=name,
+                metadata={**scanned.metadata[name], **facts},
+                data_version=dg.DataVersion(scanned.provenance[name].data_version),
+            )
+            for name in ("tfidf_terms", "tfidf_index")
+        },
+    )
+
+
+def document_frequency(tables: Tables) -> tuple[np.ndarray, int]:
+    """Return in how many sequences of the corpus each 6-mer occurs, shape (4096,), int64, and how many there are."""
+    terms = tables.read("tfidf_terms")
+    frequency = np.zeros(4096, np.int64)
+    for row in terms["document_frequency"]:
+        frequency += row.values.to_numpy()
+    return frequency, sum(terms["sequences"].to_pylist())

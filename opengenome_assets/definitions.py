@@ -1,0 +1,66 @@
+"""What Dagster loads: :func:`build_defs` assembles everything, ``defs`` is the result.
+
+Assets, checks, jobs and resources have modules of their own; nothing is implemented here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from opengenome_assets.corpus.checks import build_checks, rules
+from opengenome_assets.corpus.codons import codon_counts, codon_rscu
+from opengenome_assets.corpus.figures import figure_asset, figure_rule, figure_specs
+from opengenome_assets.corpus.jobs import build_jobs
+from opengenome_assets.corpus.kmers import counts_asset, frequency_asset
+from opengenome_assets.corpus.raw_fasta import raw_fasta
+from opengenome_assets.corpus.sequence_shards import sequence_shards
+from opengenome_assets.corpus.sequence_stats import sequence_stats, shard_stats
+from opengenome_assets.corpus.tfidf_index import tfidf_index
+from opengenome_assets.resources.spark import Spark
+from opengenome_assets.resources.tables import Tables
+from opengenome_assets.settings import Settings
+
+
+def build_defs(
+    settings: Settings | None = None, *, resource_overrides: Mapping[str, Any] | None = None
+) -> dg.Definitions:
+    """Return the platform's definitions.
+
+    Parameters
+    ----------
+    settings
+        Where things lie and which k-mer tables there are; read from the environment unless given.
+    resource_overrides
+        Resources that take the place of those made from the settings.
+    """
+    settings = settings or Settings.from_environment()
+    figures = figure_specs(settings.ks)
+    return dg.Definitions(
+        assets=[
+            raw_fasta,
+            sequence_shards,
+            shard_stats,
+            sequence_stats,
+            counts_asset(settings.ks),
+            *(frequency_asset(k) for k in settings.ks),
+            codon_counts,
+            codon_rscu,
+            tfidf_index,
+            *(figure_asset(spec) for spec in figures),
+        ],
+        asset_checks=build_checks([*rules(settings.ks), *(figure_rule(spec) for spec in figures)]),
+        jobs=build_jobs(),
+        resources={
+            "tables": Tables(home=settings.home),
+            "spark": Spark(master=settings.spark_master),
+            **(resource_overrides or {}),
+        },
+        # One process a run: every step shares the run's one Spark session.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

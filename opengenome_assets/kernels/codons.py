@@ -1,0 +1,140 @@
+"""Codon counts in the three frames of each sequence, and relative synonymous codon usage.
+
+Genetic codes are Biopython's, by their NCBI number; which code fits a source is not decided here.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from Bio.Data import CodonTable
+from numba import njit
+
+from opengenome_assets.kernels.bases import Letters, Offsets, kernel_text, kmer_strings
+from opengenome_assets.kernels.runs import last_letters, pack8, run_end, run_start
+
+STOP = "*"
+
+
+class CodonCounter:
+    """Exact counts of codons by frame.
+
+    A codon's frame is its start position in its sequence modulo 3, on the strand as given. A codon counts
+    only if its three letters are A, C, G, T in either case; codons after another letter keep their frame.
+    """
+
+    def __init__(self) -> None:
+        self._pentamers = np.zeros((3, 4**5), np.int64)
+        self._codons = np.zeros((3, 4**3), np.int64)
+
+    def add(self, data: Letters, offsets: Offsets) -> None:
+        """Count the codons of some sequences.
+
+        Parameters
+        ----------
+        data : uint8 array
+            Letters of all sequences.
+        offsets : int32 or int64 array of shape (sequences + 1,)
+            Where each begins and ends in ``data``.
+        """
+        _count_codons(*kernel_text(data, offsets), self._pentamers, self._codons)
+
+    def counts(self) -> npt.NDArray[np.int64]:
+        """Counts so far.
+
+        Returns
+        -------
+        int64 array of shape (3, 64)
+            By frame, then by codon in lexicographic order.
+        """
+        counts = self._codons.copy()
+        for first_frame, pentamers in enumerate(self._pentamers.reshape(3, 4, 4, 4, 4, 4)):
+            for ahead, other_letters in enumerate(((3, 4), (0, 4), (0, 1))):
+                counts[(first_frame + ahead) % 3] += pentamers.sum(axis=other_letters).ravel()
+        return counts
+
+
+@njit(cache=True, nogil=True)
+def _count_codons(data: Any, offsets: Any, pentamers: Any, codons: Any) -> None:
+    """Count 5-mers at every third position, each of which holds a codon of every frame.
+
+    ``pentamers`` is by the frame of the 5-mer's first codon, the same throughout a run. ``codons`` takes
+    those at the end of a run that are in no 5-mer.
+    """
+    mask, codon_mask = np.uint64(4**5 - 1), np.uint64(4**3 - 1)
+    for row in range(len(offsets) - 1):
+        origin, end = offsets[row], offsets[row + 1]
+        start = run_start(data, origin, end)
+        while start < end:
+            stop = run_end(data, start, end)
+            table = pentamers[(start - origin) % 3]
+            position = start
+            while position + 16 <= stop:
+                word = pack8(data, position) << np.uint64(16) | pack8(data, position + 8)
+                table[word >> np.uint64(22) & mask] += 1
+                table[word >> np.uint64(16) & mask] += 1
+                table[word >> np.uint64(10) & mask] += 1
+                table[word >> np.uint64(4) & mask] += 1
+                position += 12
+            tail = last_letters(data, start, stop)
+            for codon_start in range(stop - 3, position - 1, -1):
+                codons[(codon_start - origin) % 3, tail & codon_mask] += 1
+                tail >>= np.uint64(2)
+            start = run_start(data, stop, end)
+
+
+def codon_families(genetic_code: int) -> list[str]:
+    """Amino acid of each codon.
+
+    Three codes (27, 28, 31) have codons that end a protein in one context and are read as an amino acid in
+    all others. They are given as the amino acid, which they mean wherever they stand inside a gene.
+
+    Parameters
+    ----------
+    genetic_code : int
+        NCBI number of the translation table.
+
+    Returns
+    -------
+    list of 64 str
+        One-letter amino acids in lexicographic order of the codons, ``*`` for stops.
+
+    Raises
+    ------
+    ValueError
+        If there is no such table.
+    """
+    tables = CodonTable.unambiguous_dna_by_id
+    if genetic_code not in tables:
+        known = ", ".join(map(str, sorted(tables)))
+        raise ValueError(f"unknown genetic code {genetic_code}; the known ones are {known}")
+    amino_acids = tables[genetic_code].forward_table
+    return [amino_acids.get(codon, STOP) for codon in kmer_strings(3).tolist()]
+
+
+def rscu(counts: npt.NDArray[np.int64], genetic_code: int) -> npt.NDArray[np.float64]:
+    """Relative synonymous codon usage: a codon's count over the mean count of its amino acid's codons.
+
+    Parameters
+    ----------
+    counts : int64 array of shape (..., 64)
+        Codons in lexicographic order.
+    genetic_code : int
+        NCBI number of the translation table, see `codon_families`. The stop codons are a family too.
+
+    Returns
+    -------
+    float64 array of shape (..., 64)
+        1 where all codons of a family are used alike; NaN where none of the family was seen.
+
+    References
+    ----------
+    Sharp PM, Li WH. An evolutionary perspective on synonymous codon usage in unicellular organisms.
+    Journal of Molecular Evolution 24:28-38 (1986).
+    """
+    families = np.array(codon_families(genetic_code))
+    synonymous = families[:, np.newaxis] == families
+    means = (counts @ synonymous) / synonymous.sum(axis=0)
+    usage = np.full(counts.shape, np.nan)
+    np.divide(counts, means, out=usage, where=means > 0)
+    return usage

@@ -1,0 +1,157 @@
+"""6-mer counts of each sequence by itself, sparse: what a search index stores.
+
+Weighing the counts belongs in tfidf.py; counts over all sequences together in kmers.py.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from opengenome_assets.kernels.bases import Letters, Offsets, kernel_text
+from opengenome_assets.kernels.kmers import pair_counter
+from opengenome_assets.kernels.runs import last_letters, pack8, run_end, run_start, trailing_zeros
+
+K = 6
+KMERS = 4**K
+
+# From this length on, folding a table of pairs and reading all 4,096 counts costs less than single counting.
+_LONG = 1024
+
+
+class SequenceKmers(NamedTuple):
+    """6-mer counts of n sequences, the rows of a sparse matrix.
+
+    Attributes
+    ----------
+    row_offsets : int64 array of shape (n + 1,)
+        Row i is ``codes[row_offsets[i]:row_offsets[i + 1]]`` and the counts beside it.
+    codes : int16 array of shape (row_offsets[n],)
+        6-mers seen, ascending in each row.
+    counts : int32 array of the same shape
+        How often.
+    windows : int64 array of shape (n,)
+        Sum of each row: its windows of 6 valid letters.
+    """
+
+    row_offsets: npt.NDArray[np.int64]
+    codes: npt.NDArray[np.int16]
+    counts: npt.NDArray[np.int32]
+    windows: npt.NDArray[np.int64]
+
+
+def sequence_kmers(data: Letters, offsets: Offsets) -> SequenceKmers:
+    """Count the 6-mers of each sequence.
+
+    Parameters
+    ----------
+    data : uint8 array
+        Letters of all sequences, each of at most 2**31 - 1.
+    offsets : int32 or int64 array of shape (sequences + 1,)
+        Where each begins and ends in ``data``.
+
+    Returns
+    -------
+    SequenceKmers
+        One row a sequence.
+
+    Raises
+    ------
+    ValueError
+        If a sequence is longer than its int32 counts can tell, or the offsets leave ``data``.
+    """
+    data, offsets = kernel_text(data, offsets)
+    lengths = np.diff(offsets)
+    if len(lengths) and (longest := int(lengths.max())) > np.iinfo(np.int32).max:
+        raise ValueError(f"a sequence of {longest} letters is longer than 2**31 - 1, the most allowed")
+    room = int(np.clip(lengths - K + 1, 0, KMERS).sum()) + 1
+    codes, counts = np.empty(room, np.int16), np.empty(room, np.int32)
+    row_offsets, windows = np.zeros(len(offsets), np.int64), np.zeros(len(lengths), np.int64)
+    _count_rows(data, offsets, row_offsets, codes, counts, windows)
+    filled = row_offsets[-1]
+    return SequenceKmers(row_offsets, codes[:filled], counts[:filled], windows)
+
+
+def document_frequency(kmers: SequenceKmers) -> npt.NDArray[np.int64]:
+    """Number of sequences in which each 6-mer occurs.
+
+    Returns
+    -------
+    int64 array of shape (4096,)
+        In lexicographic order; sums over batches of sequences.
+    """
+    return np.bincount(kmers.codes, minlength=KMERS).astype(np.int64)
+
+
+_count_pairs = pair_counter(K)
+
+
+@njit(inline="always")
+def _see(table: Any, seen: Any, code: np.uint64) -> None:
+    table[code] += 1
+    seen[code >> np.uint64(6)] |= np.uint64(1) << (code & np.uint64(63))
+
+
+@njit(inline="always")
+def _fold_pairs(pairs: Any, table: Any) -> None:
+    """Add a table of pairs to one of 6-mers, and clear it: `kmers.fold_pairs` in place."""
+    for code in range(KMERS):
+        table[code] += pairs[4 * code] + pairs[4 * code + 1] + pairs[4 * code + 2] + pairs[4 * code + 3]
+    for code in range(KMERS):
+        suffixes = pairs[code] + pairs[KMERS + code] + pairs[2 * KMERS + code] + pairs[3 * KMERS + code]
+        table[code] += suffixes
+    pairs[:] = 0
+
+
+@njit(cache=True, nogil=True)
+def _count_rows(data: Any, offsets: Any, row_offsets: Any, codes: Any, counts: Any, windows: Any) -> None:
+    """Fill the rows one after another.
+
+    ``seen`` has one bit for each 6-mer of the table, so that a short sequence costs a look at 64 words of
+    bits, not at 4,096 counts.
+    """
+    mask = np.uint64(KMERS - 1)
+    pairs = np.zeros(4 * KMERS, np.uint32)
+    table = np.zeros(KMERS, np.uint32)
+    seen = np.zeros(KMERS // 64, np.uint64)
+    filled = 0
+    for row in range(len(offsets) - 1):
+        end = offsets[row + 1]
+        long = end - offsets[row] >= _LONG
+        start = run_start(data, offsets[row], end)
+        while start < end:
+            stop = run_end(data, start, end)
+            position = start
+            if long:
+                position = _count_pairs(data, position, stop, pairs)
+            else:
+                while position + 16 <= stop:
+                    word = pack8(data, position) << np.uint64(16) | pack8(data, position + 8)
+                    for ahead in range(8):
+                        _see(table, seen, word >> np.uint64(2 * (10 - ahead)) & mask)
+                    position += 8
+            tail = last_letters(data, start, stop)
+            for _ in range(stop - position - K + 1):
+                _see(table, seen, tail & mask)
+                tail >>= np.uint64(2)
+            windows[row] += max(stop - start - K + 1, 0)
+            start = run_start(data, stop, end)
+        if long:
+            _fold_pairs(pairs, table)
+            for code in range(KMERS):  # without a branch: the next entry overwrites one that is 0
+                codes[filled], counts[filled] = code, table[code]
+                filled += table[code] != 0
+            table[:] = 0
+            seen[:] = 0
+        else:
+            for group in range(len(seen)):
+                bits = seen[group]
+                seen[group] = 0
+                while bits != 0:
+                    code = 64 * group + trailing_zeros(bits)
+                    bits &= bits - np.uint64(1)
+                    codes[filled], counts[filled] = code, table[code]
+                    filled += 1
+                    table[code] = 0
+        row_offsets[row + 1] = filled

@@ -1,0 +1,58 @@
+"""TF-IDF weights of 6-mer counts.
+
+The formulas belong here; storing and searching the weighted rows does not.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from opengenome_assets.kernels.profiles import SequenceKmers
+
+
+def inverse_document_frequency(
+    document_frequency: npt.NDArray[np.int64], sequences: int
+) -> npt.NDArray[np.float64]:
+    """Weight of each 6-mer by its rarity: ln((N + 1) / (df + 1)) + 1.
+
+    Parameters
+    ----------
+    document_frequency : int64 array of shape (4096,)
+        Number of sequences in which each 6-mer occurs.
+    sequences : int
+        Number of sequences, N.
+
+    Returns
+    -------
+    float64 array of shape (4096,)
+        At least 1; as scikit-learn's TfidfTransformer with ``smooth_idf=True``.
+    """
+    return np.log((sequences + 1) / (document_frequency + 1)) + 1
+
+
+def tfidf(kmers: SequenceKmers, idf: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Weight the counts and scale each sequence's to the length 1.
+
+    The term frequency is count / total, but the total cancels when the row is scaled, so that the counts
+    serve. The result is that of scikit-learn's ``TfidfVectorizer(analyzer="char", ngram_range=(6, 6),
+    lowercase=False)`` for upper-case sequences of A, C, G, T; with other letters it needs the vocabulary of
+    the 4,096 6-mers, or else counts n-grams that hold them too.
+
+    Parameters
+    ----------
+    kmers : SequenceKmers
+        Counts.
+    idf : float64 array of shape (4096,)
+        From `inverse_document_frequency`.
+
+    Returns
+    -------
+    float64 array of the shape of ``kmers.codes``
+        Values of the sparse matrix whose rows and columns ``kmers`` gives. The dot product of two rows is
+        their cosine. A sequence without any 6-mer has an empty row.
+    """
+    weights = kmers.counts * idf[kmers.codes]
+    sizes = np.diff(kmers.row_offsets)
+    filled = sizes > 0
+    squares = np.add.reduceat(weights**2, kmers.row_offsets[:-1][filled]) if filled.any() else np.zeros(0)
+    weights /= np.repeat(np.sqrt(squares), sizes[filled])
+    return weights

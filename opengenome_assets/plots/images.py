@@ -1,0 +1,80 @@
+"""A figure as bytes: PNG, SVG, a thumbnail, and the measure by which a blank picture is recognised.
+
+What belongs here: encoding and measuring of pictures. What does not: drawing them, and writing them anywhere.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from opengenome_assets.plots.style import house_style
+
+MIN_INK_SHARE = 0.005
+MIN_COLOURS = 8
+
+
+@dataclass(frozen=True)
+class Ink:
+    """How much there is to see in a picture.
+
+    Attributes
+    ----------
+    share
+        Share of the pixels, 0 to 1, that differ from the background (the colour of the top left pixel).
+    colours
+        Number of distinct colours, background included.
+    """
+
+    share: float
+    colours: int
+
+
+def to_png(figure: Figure, dpi: int = 150) -> bytes:
+    """Encode a figure as PNG; the same figure gives the same bytes."""
+    # Ticks are made while drawing, so the style must hold here too.
+    with house_style():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def to_svg(figure: Figure) -> bytes:
+    """Encode a figure as SVG (UTF-8), letters as outlines, undated; the same figure gives the same bytes."""
+    with house_style():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="svg", dpi=150, metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def thumbnail(png: bytes, width: int = 480) -> bytes:
+    """Shrink a PNG to `width` pixels, at most 128 colours: some ten kilobytes, to stand inside a page.
+
+    A picture that is narrower already keeps its size.
+    """
+    with Image.open(io.BytesIO(png)) as image:
+        small = image.convert("RGB")
+        if small.width > width:
+            height = max(1, round(small.height * width / small.width))
+            small = small.resize((width, height), Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        small.quantize(128, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def ink(png: bytes) -> Ink:
+    """Measure how much a PNG shows."""
+    with Image.open(io.BytesIO(png)) as image:
+        pixels = np.asarray(image.convert("RGB"), dtype=np.uint32)
+    colours = (pixels[..., 0] << 16) | (pixels[..., 1] << 8) | pixels[..., 2]
+    return Ink(float(np.mean(colours != colours[0, 0])), len(np.unique(colours)))
+
+
+def is_blank(png: bytes) -> bool:
+    """Whether a PNG shows as good as nothing: under 0.5 % of its pixels drawn on, or under 8 colours."""
+    measured = ink(png)
+    return measured.share < MIN_INK_SHARE or measured.colours < MIN_COLOURS

@@ -1,0 +1,181 @@
+"""The report as one HTML page: plain data in, a string out.
+
+What belongs here: what a report consists of, and its rendering through `report.html.j2`. What does not:
+choosing what goes into it (`report_sections`), and reading tables or writing files.
+
+The page needs no network, no script and no second file. Every text is escaped, because headers of FASTA files
+may hold anything.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from opengenome_assets.plots import formats
+
+Cell = str | int | float | None
+"""One value of a table; None and NaN are shown as a dash."""
+
+MAX_SVG_BYTES = 400_000
+"""SVG beyond this size stands in the page as PNG: figures of many sources hold thousands of shapes."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its heading and how its cells are written.
+
+    `kind` is "text", "code" (as it is, in fixed width), "count" (thousands separators), "bases" (kb, Mb),
+    "percent" (of a share of one) or "number" (two decimals).
+    """
+
+    label: str
+    kind: Literal["text", "code", "count", "bases", "percent", "number"] = "text"
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether cells are flush right."""
+        return self.kind in ("count", "bases", "percent", "number")
+
+    def write(self, cell: Cell) -> str:
+        """A cell as text."""
+        if formats.is_missing(cell):
+            return formats.MISSING
+        if isinstance(cell, str):
+            return cell
+        assert cell is not None
+        match self.kind:
+            case "count":
+                return formats.count(cell)
+            case "bases":
+                return formats.bases(cell)
+            case "percent":
+                return formats.percent(cell, 2)
+            case "number":
+                return f"{cell:,.2f}"
+            case _:
+                return str(cell)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a caption; the first cell of a row names it."""
+
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+
+
+@dataclass(frozen=True)
+class Illustration:
+    """A figure as bytes with its words; `media_type` is image/svg+xml or image/png."""
+
+    title: str
+    caption: str
+    alt: str
+    image: bytes
+    media_type: str
+
+    @classmethod
+    def of(cls, title: str, caption: str, alt: str, *, svg: bytes, png: bytes) -> Illustration:
+        """Take the SVG, or the PNG where the SVG is too large for a page."""
+        if len(svg) <= MAX_SVG_BYTES:
+            return cls(title, caption, alt, svg, "image/svg+xml")
+        return cls(title, caption, alt, png, "image/png")
+
+    @property
+    def uri(self) -> str:
+        """The picture as a data URI."""
+        return f"data:{self.media_type};base64,{b64encode(self.image).decode('ascii')}"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report: words, then figures, then tables."""
+
+    title: str
+    text: str = ""
+    figures: Sequence[Illustration] = ()
+    tables: Sequence[Table] = ()
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One number at the top of the report, with what it counts."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How one table was made.
+
+    Attributes
+    ----------
+    name, version, rows
+        The asset, its table's version and number of rows.
+    code_version
+        Version of the code that made it.
+    settings
+        Settings by name.
+    inputs
+        What it was made from: a table's or file's name, and its version or hash.
+    run_id, made_at
+        The run that made it and when, as the reader shall see it.
+    checks
+        Outcome of its checks in words, such as "5 of 5 passed"; "" where none is known.
+    """
+
+    name: str
+    version: int
+    rows: int
+    code_version: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    run_id: str = ""
+    made_at: str = ""
+    checks: str = ""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the reader must know before trusting the page: a table missing or stale, and the remedy."""
+
+    text: str
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything on the page, in its order.
+
+    `notices` names the tables that are missing or were made from another corpus; none means that all agree.
+    """
+
+    title: str
+    generated: str
+    summary: Sequence[Fact]
+    sections: Sequence[Section]
+    provenance: Sequence[Origin]
+    notices: Sequence[Notice] = ()
+
+
+def render(report: Report) -> str:
+    """Render the report as a self-contained HTML5 document."""
+    return _TEMPLATES.get_template("report.html.j2").render(report=report)
+
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)

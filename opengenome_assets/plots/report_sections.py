@@ -1,0 +1,145 @@
+"""Sections of the report from the corpus's tables: which numbers a reader is shown, and in which order.
+
+What belongs here: data frames in, parts of a `report_page.Report` out. What does not: how they look on the
+page (`report_page`, `report.html.j2`), and drawing figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from opengenome_assets.plots import formats
+from opengenome_assets.plots.codons import NOT_GENES, codon_columns, three_letters
+from opengenome_assets.plots.report_page import Cell, Column, Fact, Illustration, Section, Table
+from opengenome_assets.plots.style import ALL
+
+_STATS_COLUMNS = {
+    "source": Column("Source"),
+    "sequences": Column("Sequences", "count"),
+    "bases": Column("Bases", "count"),
+    "gc_content": Column("GC", "percent"),
+    "gc_median": Column("Median GC", "percent"),
+    "ambiguous_share": Column("Ambiguous bases", "percent"),
+    "min_length": Column("Shortest", "bases"),
+    "median_length": Column("Median length", "bases"),
+    "max_length": Column("Longest", "bases"),
+    "n50": Column("N50", "bases"),
+    "l50": Column("L50", "count"),
+}
+_REJECTED_COLUMNS = {
+    "file": Column("File"),
+    "source": Column("Source"),
+    "record": Column("Record", "count"),
+    "line": Column("Line", "count"),
+    "header": Column("Header", "code"),
+    "reason": Column("Reason"),
+}
+_MAX_HEADER = 120
+
+
+def summary(sequence_stats: pd.DataFrame, rejected_records: pd.DataFrame) -> list[Fact]:
+    """The numbers at the top: sequences, bases, sources, GC, and rejected records."""
+    whole = sequence_stats[sequence_stats["source"] == ALL].iloc[0]
+    sources = sorted(set(sequence_stats["source"]) - {ALL})
+    return [
+        Fact("sequences", formats.count(whole["sequences"])),
+        Fact("bases", formats.bases(whole["bases"]), formats.count(whole["bases"])),
+        Fact("sources", formats.count(len(sources)), formats.listing(sources, 4)),
+        Fact("GC", formats.percent(whole["gc_content"], 2), "of the bases A, C, G, T"),
+        Fact("rejected records", formats.count(len(rejected_records))),
+    ]
+
+
+def corpus(sequence_stats: pd.DataFrame, figures: Sequence[Illustration] = ()) -> Section:
+    """The corpus by source, with GC and lengths; `all` last."""
+    stats = sequence_stats.sort_values("source", key=lambda names: names.where(names != ALL, "\uffff"))
+    table = _table("The corpus by source; GC is over the bases A, C, G and T.", _STATS_COLUMNS, stats)
+    return Section("Corpus", "", figures, [table])
+
+
+def kmers(
+    tables: Mapping[int, pd.DataFrame], figures: Sequence[Illustration] = (), *, top: int = 10
+) -> Section:
+    """The most frequent k-mers of each source with their share of its windows, one table a k."""
+    parts = []
+    for k, frame in sorted(tables.items()):
+        first = frame[frame["rank"] <= top]
+        sources = _all_last(first["source"])
+        cells = {
+            (source, rank): f"{kmer} {formats.percent(frequency, 2)}"
+            for source, rank, kmer, frequency in zip(
+                *(first[name] for name in ("source", "rank", "kmer", "frequency")), strict=True
+            )
+        }
+        ranks = sorted(first["rank"].unique())
+        rows = [[int(rank), *(cells.get((source, rank)) for source in sources)] for rank in ranks]
+        columns = [Column("Rank", "count"), *(Column(source, "code") for source in sources)]
+        parts.append(
+            Table(f"Most frequent {k}-mers, with their share of all {k}-mers of the source.", columns, rows)
+        )
+    words = (
+        "Exact counts of every word of k letters A, C, G and T, on the strand as given; words with another "
+        "letter do not count."
+    )
+    return Section("k-mers", words, figures, parts)
+
+
+def codons(codon_rscu: pd.DataFrame, figures: Sequence[Illustration] = (), *, frame: int = 0) -> Section:
+    """Codons per thousand and RSCU of each source in one reading frame, by amino acid."""
+    table = codon_rscu[codon_rscu["frame"] == frame]
+    sources = _all_last(table["source"])
+    cells = {
+        (source, three_letters(amino_acid), codon): (per_thousand, rscu)
+        for source, amino_acid, codon, per_thousand, rscu in zip(
+            *(table[name] for name in ("source", "amino_acid", "codon", "per_thousand", "rscu")), strict=True
+        )
+    }
+    rows: list[list[Cell]] = []
+    for amino_acid, codon in codon_columns(table):
+        values = [cells.get((source, amino_acid, codon), (None, None)) for source in sources]
+        rows.append([codon, amino_acid, *(value for pair in values for value in pair)])
+    codes = table.groupby("source")["genetic_code"].first()
+    columns = [Column("Codon", "code"), Column("Amino acid")]
+    for source in sources:
+        columns += [Column(f"{source}, per thousand", "number"), Column(f"{source}, RSCU", "number")]
+    read_as = formats.listing([f"{source} {codes[source]}" for source in sources])
+    words = (
+        f"Counted are {NOT_GENES}. RSCU is a codon's count over the mean count of the codons of its amino acid "
+        f"in the source's genetic code ({read_as}); stops are a family of their own."
+    )
+    caption = (
+        f"Codon usage in reading frame {frame}; a dash where the codon has another meaning in the source."
+    )
+    return Section("Codons", words, figures, [Table(caption, columns, rows)])
+
+
+def rejected(rejected_records: pd.DataFrame, *, first: int = 20) -> Section:
+    """Why records were refused: reasons with counts, and the first rows."""
+    number = len(rejected_records)
+    if not number:
+        return Section("Rejected records", "None: every record of every file was accepted.")
+    reasons = (
+        rejected_records["reason"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    )
+    counts = [[str(reason), int(count)] for reason, count in reasons.items()]
+    shown = rejected_records.sort_values(["file", "record"]).head(first)
+    shown = shown.assign(header=[formats.shorten(str(header), _MAX_HEADER) for header in shown["header"]])
+    return Section(
+        "Rejected records",
+        f"{formats.plural(number, 'record')} of the files did not enter the corpus.",
+        tables=[
+            Table("Rejected records by reason.", [Column("Reason"), Column("Records", "count")], counts),
+            _table(f"The first {len(shown)} of {formats.count(number)}.", _REJECTED_COLUMNS, shown),
+        ],
+    )
+
+
+def _table(caption: str, columns: Mapping[str, Column], frame: pd.DataFrame) -> Table:
+    rows: list[tuple[Cell, ...]] = list(zip(*(frame[name].tolist() for name in columns), strict=True))
+    return Table(caption, list(columns.values()), rows)
+
+
+def _all_last(sources: pd.Series[str]) -> list[str]:
+    return sorted(set(sources), key=lambda source: (source == ALL, source))

@@ -1,0 +1,100 @@
+"""What made a table: code, inputs, settings.
+
+One typed record, written into the table's commit and into the materialisation. Whoever reads a table later knows from
+it what determined its content (:attr:`Provenance.data_version`) and which corpus it describes, and a step that puts
+several tables together refuses those that do not belong together. How tables are stored is not said here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from opengenome_assets import __version__
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of a value's canonical JSON, as 64 hexadecimal digits."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Input(BaseModel):
+    """A table that was read, as it was when it was read."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int
+    data_version: str
+
+
+class Provenance(BaseModel):
+    """What made a table or a file.
+
+    Attributes
+    ----------
+    name
+        The asset.
+    code_version
+        Version of the code that computes its content; raised whenever the same inputs would give other rows.
+    settings
+        What the user could have set otherwise and what would then have changed the content.
+    inputs
+        The tables read, with their versions.
+    corpus
+        Data version of ``sequence_shards`` that the content describes; empty for what comes before it.
+    run_id
+        The Dagster run that made it.
+    package_version
+        Version of this package at that time.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    code_version: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    inputs: dict[str, Input] = Field(default_factory=dict)
+    corpus: str = ""
+    run_id: str = ""
+    package_version: str = __version__
+
+    @property
+    def data_version(self) -> str:
+        """Digest of all that determines the content: equal digests mean equal rows."""
+        return digest(
+            {
+                "name": self.name,
+                "code_version": self.code_version,
+                "settings": self.settings,
+                "inputs": {name: given.data_version for name, given in self.inputs.items()},
+            }
+        )
+
+
+class IncompatibleTablesError(ValueError):
+    """Tables that describe different corpora were to be used together; a retry cannot help, a refresh does."""
+
+
+def common_corpus(upstream: Mapping[str, Provenance]) -> str:
+    """Return the corpus that all given tables describe.
+
+    Raises
+    ------
+    IncompatibleTablesError
+        If they do not describe the same one; the message names the tables to refresh.
+    """
+    corpora = {name: record.corpus for name, record in upstream.items() if record.corpus}
+    newest = corpora.get("sequence_shards") or next(iter(corpora.values()), "")
+    stale = sorted(name for name, corpus in corpora.items() if corpus != newest)
+    if stale:
+        raise IncompatibleTablesError(
+            f"{', '.join(stale)}: made from another corpus (sequence_shards "
+            f"{', '.join(corpora[name][:12] for name in stale)}) than the other tables read here ({newest[:12]}). "
+            f"Refresh: dagster asset materialize --select '{','.join(stale)}'"
+        )
+    return newest

@@ -1,0 +1,36 @@
+"""Small files at a local path or an object-store URI: read whole, written whole or not at all."""
+
+from __future__ import annotations
+
+import posixpath
+import uuid
+
+import pyarrow.fs as pafs
+
+
+def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
+    """Return the file system of a URI or local path, and the path in it."""
+    if "://" in uri:
+        found: tuple[pafs.FileSystem, str] = pafs.FileSystem.from_uri(uri)
+        return found
+    return pafs.LocalFileSystem(), uri
+
+
+def read_bytes(uri: str) -> bytes | None:
+    """Return a file's content, or None if there is no such file."""
+    fs, path = filesystem(uri)
+    try:
+        with fs.open_input_stream(path, compression=None) as stream:
+            return bytes(stream.read())
+    except FileNotFoundError:
+        return None
+
+
+def write_bytes(uri: str, content: bytes) -> None:
+    """Write a file; readers see the old content or the new, also if this process is killed."""
+    fs, path = filesystem(uri)
+    fs.create_dir(posixpath.dirname(path), recursive=True)
+    aside = f"{path}.{uuid.uuid4().hex[:8]}.new"
+    with fs.open_output_stream(aside, compression=None) as stream:
+        stream.write(content)
+    fs.move(aside, path)

@@ -1,0 +1,43 @@
+"""Dagster's own storage on one machine: under the platform's home, without anything being set.
+
+A ``dagster.yaml`` can take a folder from the environment but cannot fall back to a default; here the default
+is worked out. A deployment whose storage is a database has another ``dagster.yaml`` and no use for this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from dagster import DagsterInstance, Field
+from dagster._core.instance.ref import InstanceRef
+from dagster._serdes import ConfigurableClassData
+
+from opengenome_assets.settings import Settings, absolute
+
+
+class LocalInstance(DagsterInstance):
+    """An instance whose run history, event log, schedules and step logs lie at ``$OPENGENOME_HOME/dagster``.
+
+    Where the home is an object store, which SQLite cannot use, they lie at ``data/dagster`` in the current
+    folder.
+    """
+
+    @classmethod
+    def config_schema(cls) -> Mapping[str, Field]:
+        """Return the settings of ``dagster.yaml`` that only this class knows: none."""
+        return {}
+
+    @classmethod
+    def config_defaults(cls, base_dir: str) -> Mapping[str, ConfigurableClassData | None]:
+        """Return where Dagster keeps what ``dagster.yaml`` says nothing about.
+
+        Parameters
+        ----------
+        base_dir
+            The folder Dagster would use: DAGSTER_HOME, or a temporary one where that is not set.
+        """
+        home = Settings.from_environment().home
+        folder = Path(absolute("data") if "://" in home else home, "dagster")
+        folder.mkdir(parents=True, exist_ok=True)
+        return InstanceRef.config_defaults(str(folder))

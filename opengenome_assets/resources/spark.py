@@ -1,0 +1,188 @@
+"""Spark: one session a run, embedded or on a cluster, and a way to map a function over units of work.
+
+Belongs here: starting the session that the settings name (and no other), progress, and ending it with the run. Does not
+belong here: what is computed. Spark ships work, not sequences: a task gets paths, reads and writes files by itself, and
+returns a small result.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from pathlib import Path
+from typing import Any, TypeVar
+
+import dagster as dg
+from dagster_pyspark import LazyPySparkResource
+from pydantic import PrivateAttr
+from pyspark.sql import SparkSession
+
+from opengenome_assets.resources.java import find_java
+
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+Item = TypeVar("Item")
+
+PROGRESS_SECONDS = 10.0
+MAX_TASKS = 2000
+
+
+class SparkStartError(RuntimeError):
+    """Spark did not start as the settings ask for."""
+
+
+class Spark(LazyPySparkResource):
+    """The Spark session of a run.
+
+    Parameters
+    ----------
+    master
+        ``local[*]`` for the embedded engine, or ``spark://host:port``.
+    spark_config
+        Further Spark properties, over those set here.
+    """
+
+    master: str = "local[*]"
+    spark_config: dict[str, Any] = {}
+    _app_name: str = PrivateAttr(default="opengenome")
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Name the application after the run."""
+        if context.run is not None:
+            self._app_name = f"{context.run.job_name} {context.run.run_id}"
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Stop the session when the run ends, however it ends."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop the session if one was started."""
+        if self._spark_session is not None:
+            self._spark_session.stop()
+            self._spark_session = None
+
+    def _init_session(self) -> None:
+        if self._spark_session is not None:
+            return
+        java = find_java()
+        os.environ["JAVA_HOME"] = str(java.home)
+        # Driver and workers must run the same interpreter, or Arrow data and pickles need not agree.
+        os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+        builder = SparkSession.builder.master(self.master).appName(self._app_name)
+        for key, value in {**self._defaults(), **self.spark_config}.items():
+            builder = builder.config(key, value)
+        session = builder.getOrCreate()
+        if session.sparkContext.master != self.master:
+            found = session.sparkContext.master
+            session.stop()
+            raise SparkStartError(
+                f"Spark runs on {found}, expected {self.master}: another session was active in this process, or a "
+                "Spark configuration file overrides the master. Set SPARK_MASTER to the master you want"
+            )
+        self._spark_session = session
+
+    def _defaults(self) -> dict[str, Any]:
+        logging_config = Path(__file__).with_name("log4j2.properties")
+        return {
+            "spark.python.daemon.module": "opengenome_assets.tasks.daemon",
+            "spark.python.authenticate.socketTimeout": "60s",
+            "spark.ui.showConsoleProgress": "false",
+            "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{logging_config}",
+            "spark.task.maxFailures": "8",
+            "spark.sql.shuffle.partitions": "8",
+            "spark.port.maxRetries": "64",
+        }
+
+    def map(
+        self,
+        function: Callable[[Work], Result],
+        work: Sequence[Work],
+        *,
+        weights: Sequence[int],
+        label: str,
+        unit: str,
+        log: logging.Logger,
+    ) -> list[Result]:
+        """Apply a function to every unit of work, in Spark tasks, and return the results in order.
+
+        Parameters
+        ----------
+        function
+            Importable by the workers; called once for each unit, more often if a task is tried again.
+        work
+            The units.
+        weights
+            Size of each unit, for balance and progress; the largest start first, so that none is left for the end.
+        label
+            What is done, for Spark's UI and the log.
+        unit
+            What the weights count, for the log.
+        log
+            Gets the UI's address, and progress every ten seconds: units done of total, speed and time left.
+
+        Raises
+        ------
+        Exception
+            Whatever the function raised, eight times, for one unit.
+        """
+        if not work:
+            return []
+        context = self.spark_context
+        log.info("Spark %s on %s, UI: %s", context.version, context.master, context.uiWebUrl or "off")
+        units, total = context.accumulator(0), sum(weights)
+        done = context.accumulator(0)
+        deck = sorted(zip(weights, range(len(work)), work, strict=True), key=lambda card: (-card[0], card[1]))
+        slices = deal(deck, min(len(deck), MAX_TASKS))
+
+        def run(hand: list[tuple[int, int, Work]]) -> list[tuple[int, Result]]:
+            results = []
+            for weight, index, item in hand:
+                results.append((index, function(item)))
+                units.add(1)
+                done.add(weight)
+            return results
+
+        def collect() -> list[list[tuple[int, Result]]]:
+            context.setJobGroup(label, label, interruptOnCancel=True)
+            collected: list[list[tuple[int, Result]]] = (
+                context.parallelize(slices, len(slices)).map(run).collect()
+            )
+            return collected
+
+        started = time.monotonic()
+        # Spark is asked from a thread, so that this one can report, and be interrupted when the run is cancelled.
+        with ThreadPoolExecutor(1) as thread:
+            future: Future[list[list[tuple[int, Result]]]] = thread.submit(collect)
+            try:
+                while True:
+                    try:
+                        collected = future.result(timeout=PROGRESS_SECONDS)
+                        break
+                    except NotYet:
+                        log.info(progress(label, units.value, len(work), done.value, total, unit, started))
+            except BaseException:
+                context.cancelJobGroup(label)
+                raise
+        log.info(progress(label, len(work), len(work), total, total, unit, started))
+        ordered = dict(pair for results in collected for pair in results)
+        return [ordered[index] for index in range(len(work))]
+
+
+def deal(items: Sequence[Item], hands: int) -> list[list[Item]]:
+    """Deal items into hands, one after the other, so that the heaviest of a sorted deck are spread."""
+    return [list(items[hand::hands]) for hand in range(hands)]
+
+
+def progress(label: str, units: int, units_total: int, done: int, total: int, unit: str, started: float) -> str:
+    """Say how far a pass is: units done, speed, time left."""
+    seconds = max(time.monotonic() - started, 1e-9)
+    speed = done / seconds
+    text = f"{label}: {units:,} of {units_total:,} files, {done:,} of {total:,} {unit}, {speed:,.0f} {unit}/s"
+    if 0 < done < total:
+        text += f", about {(total - done) / speed:,.0f} s left"
+    return text + f" ({seconds:.1f} s so far)" if done < total else text + f" in {seconds:.1f} s"

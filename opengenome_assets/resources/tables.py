@@ -1,0 +1,234 @@
+"""Tables: Delta Lake tables whose rows come in parts.
+
+Belongs here: committing parts as a table version in one transaction, and reading tables back with the record of what
+made them. Does not belong here: what any table holds (its module under ``corpus``), and writing parts (``parts.py``,
+which Spark workers use).
+
+A commit makes the table's files exactly those of the given parts. Readers see the version before or the version after,
+and every version stays readable until a vacuum removes it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
+
+from opengenome_assets.provenance import Input, Provenance
+from opengenome_assets.resources.files import filesystem
+from opengenome_assets.resources.parts import DataFile, Part, find_part, write_part
+from opengenome_assets.resources.schemas import comment
+
+COMMIT_KEY = "opengenome"
+# Lineage is in the commits, so the log is kept.
+CONFIGURATION: dict[str, str | None] = {"delta.logRetentionDuration": "interval 36500 days"}
+
+
+class MissingTableError(LookupError):
+    """A table was asked for that nobody has made yet; materialising it helps, a retry does not."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A table's state after a materialisation.
+
+    Attributes
+    ----------
+    name, uri, version
+        The table, where it lies, and its Delta version.
+    rows, size
+        Rows, and bytes of Parquet, in that version.
+    files, files_added, files_removed
+        Parquet files in that version, and how the commit changed them; a commit that would have changed nothing
+        leaves the version as it was, and both are 0.
+    """
+
+    name: str
+    uri: str
+    version: int
+    rows: int
+    size: int
+    files: int
+    files_added: int
+    files_removed: int
+
+
+class Tables(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The tables under one root.
+
+    Parameters
+    ----------
+    home
+        Root of everything the platform writes; tables lie at ``home/tables/<name>``.
+    """
+
+    home: str
+
+    def uri(self, name: str) -> str:
+        """Return where a table lies."""
+        return f"{self.home.rstrip('/')}/tables/{name}"
+
+    def names(self) -> list[str]:
+        """Return the names of the tables that exist, sorted."""
+        fs, root = filesystem(f"{self.home.rstrip('/')}/tables")
+        found = fs.get_file_info(pafs.FileSelector(root, allow_not_found=True))
+        return sorted(info.base_name for info in found if self.exists(info.base_name))
+
+    def exists(self, name: str) -> bool:
+        """Tell whether a table has been made."""
+        return bool(DeltaTable.is_deltatable(self.uri(name)))
+
+    def open(self, name: str, version: int | None = None) -> DeltaTable:
+        """Open a table, at its newest version unless told.
+
+        Raises
+        ------
+        MissingTableError
+            If it has not been made yet.
+        """
+        try:
+            return DeltaTable(self.uri(name), version=version)
+        except TableNotFoundError as error:
+            raise MissingTableError(
+                f"{name} has not been made yet: there is no table at {self.uri(name)}. "
+                f"Make it and what it needs: dagster asset materialize --select '*{name}'"
+            ) from error
+
+    def read(self, name: str, columns: Sequence[str] | None = None, version: int | None = None) -> pa.Table:
+        """Read a table, or some of its columns, into memory, file by file in the order of their paths."""
+        table = self.open(name, version)
+        schema = pa.schema(table.schema())
+        if columns is not None:
+            schema = pa.schema([schema.field(column) for column in columns])
+        fs, root = filesystem(self.uri(name))
+        pieces = [
+            pq.read_table(f"{root}/{file.path}", columns=schema.names, filesystem=fs).cast(schema)
+            for file in self.files(table)
+        ]
+        return pa.concat_tables([schema.empty_table(), *pieces])
+
+    def files(self, table: DeltaTable) -> list[DataFile]:
+        """Return the files of an open table, sorted by path."""
+        actions = pa.table(table.get_add_actions(flatten=True))
+        rows = zip(*(actions[column].to_pylist() for column in ("path", "size_bytes", "num_records")), strict=True)
+        return sorted((DataFile(*row) for row in rows), key=lambda file: file.path)
+
+    def provenance(self, name: str, version: int | None = None) -> Provenance:
+        """Return the record of what made a table.
+
+        Raises
+        ------
+        MissingTableError
+            If there is no such table, or none of its commits carries a record.
+        """
+        for commit in self.open(name, version).history():
+            if COMMIT_KEY in commit:
+                return Provenance.model_validate_json(commit[COMMIT_KEY])
+        raise MissingTableError(f"{self.uri(name)} is a Delta table, but nothing in its history says what made it")
+
+    def input(self, name: str) -> Input:
+        """Return what a step records of a table that it reads."""
+        return Input(version=self.open(name).version(), data_version=self.provenance(name).data_version)
+
+    def commit(self, name: str, schema: pa.Schema, parts: Iterable[Part], provenance: Provenance) -> Commit:
+        """Make a table consist of exactly these parts, in one transaction.
+
+        If the table already consists of them, and was made with the same code, inputs and settings, no version is added.
+        If somebody else commits at the same time, the difference is worked out again on top of their version.
+        """
+        wanted = {file.path: file for part in parts for file in part.files}
+        attempts = 10
+        for attempt in range(attempts):
+            try:
+                return self._commit_once(name, schema, wanted, provenance)
+            except (CommitFailedError, TableExistsError):
+                if attempt == attempts - 1:
+                    raise
+                time.sleep(0.05 * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def write(self, name: str, rows: pa.Table, provenance: Provenance, key: str | None = None) -> Commit:
+        """Make a table hold exactly these rows: for tables small enough to be made in one piece.
+
+        The part's key is the provenance's data version, unless another is given.
+        """
+        key = key or provenance.data_version
+        part = find_part(self.uri(name), key) or write_part(self.uri(name), key, rows)
+        return self.commit(name, rows.schema, [part], provenance)
+
+    def _commit_once(
+        self, name: str, schema: pa.Schema, wanted: dict[str, DataFile], provenance: Provenance
+    ) -> Commit:
+        uri = self.uri(name)
+        properties = CommitProperties(
+            custom_metadata={COMMIT_KEY: provenance.model_dump_json()},
+            max_commit_retries=0,  # a blind retry would add a part twice: the difference has to be taken again
+        )
+        table = DeltaTable(uri) if DeltaTable.is_deltatable(uri) else None
+        present = {file.path: file for file in self.files(table)} if table else {}
+        added = [file for path, file in wanted.items() if path not in present]
+        removed = [file for path, file in present.items() if path not in wanted]
+        now = int(time.time() * 1000)
+
+        if table is None or Schema.from_arrow(schema) != table.schema():
+            fs, root = filesystem(uri)
+            fs.create_dir(root, recursive=True)
+            try:
+                create_table_with_add_actions(
+                    uri,
+                    Schema.from_arrow(schema),
+                    [_add(file, now) for file in wanted.values()],
+                    mode="error" if table is None else "overwrite",
+                    name=name,
+                    configuration=CONFIGURATION,
+                    commit_properties=properties,
+                )
+            except DeltaError as error:
+                if table is None and DeltaTable.is_deltatable(uri):
+                    raise TableExistsError(name) from error
+                raise
+        elif added or removed or self.provenance(name).data_version != provenance.data_version:
+            table.create_write_transaction(
+                [_add(file, now) for file in added] + [_remove(file, now) for file in removed],
+                mode="append",
+                schema=table.schema(),
+                commit_properties=properties,
+            )
+        return Commit(
+            name=name,
+            uri=uri,
+            version=DeltaTable(uri).version(),
+            rows=sum(file.rows for file in wanted.values()),
+            size=sum(file.size for file in wanted.values()),
+            files=len(wanted),
+            files_added=len(added),
+            files_removed=len(removed),
+        )
+
+
+class TableExistsError(RuntimeError):
+    """Somebody else created the table in the meantime."""
+
+
+def _add(file: DataFile, now: int) -> AddAction:
+    return AddAction(file.path, file.size, {}, now, True, json.dumps({"numRecords": file.rows}))
+
+
+def _remove(file: DataFile, now: int) -> RemoveAction:
+    return RemoveAction(file.path, True, now, size=file.size, partition_values={})
+
+
+def describe(schema: pa.Schema) -> dg.TableSchema:
+    """Return a table's columns, types and descriptions in Dagster's form."""
+    return dg.TableSchema(
+        columns=[dg.TableColumn(field.name, str(field.type), description=comment(field)) for field in schema]
+    )

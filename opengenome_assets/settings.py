@@ -1,0 +1,115 @@
+"""What a user sets, and where each value came from.
+
+Every setting has a default and one environment variable; where a run may differ, an asset's run config takes the
+value from here as its default. Tuning of Spark itself does not belong here: it goes to ``spark-defaults.conf`` or
+``SPARK_CONF_DIR``, as everywhere else in the Spark world.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MAX_K = 12
+SAMPLE = "sample"
+
+# The shipped sample's sources: plastids by table 11; of the 16 mitochondria 15 are insects (table 5).
+SAMPLE_GENETIC_CODES = {"plastids": 11, "mitochondria": 5}
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names the variable, its value and what would be right."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The platform's settings.
+
+    Attributes
+    ----------
+    home
+        Root of everything the platform writes: an absolute local path, or an object-store URI.
+    source
+        Where FASTA comes from: ``sample``, or files and folders separated by commas.
+    spark_master
+        ``local[*]`` (embedded), or ``spark://host:port``.
+    ks
+        Lengths of the k-mers counted, ascending, each 1 to 12.
+    genetic_codes
+        NCBI genetic code table of each source; a source not named here has table 1.
+    origins
+        For each field the environment variable it was read from, or ``default``.
+    """
+
+    home: str
+    source: str = SAMPLE
+    spark_master: str = "local[*]"
+    ks: tuple[int, ...] = (6, 7, 8)
+    genetic_codes: Mapping[str, int] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read the settings from environment variables.
+
+        Raises
+        ------
+        SettingsError
+            If a variable holds a value that cannot be used.
+        """
+        env = os.environ if environment is None else environment
+        variables = {
+            "home": "OPENGENOME_HOME",
+            "source": "OPENGENOME_SOURCE",
+            "spark_master": "SPARK_MASTER",
+            "ks": "OPENGENOME_KS",
+            "genetic_codes": "OPENGENOME_GENETIC_CODES",
+        }
+        # An empty variable counts as unset: Compose and make pass those through.
+        given = {name: env[variable].strip() for name, variable in variables.items() if env.get(variable)}
+        source = given.get("source", SAMPLE)
+        codes = given.get("genetic_codes")
+        return cls(
+            home=absolute(given.get("home", "data")),
+            source=source,
+            spark_master=given.get("spark_master", "local[*]"),
+            ks=parse_ks(given.get("ks", "6,7,8")),
+            genetic_codes=parse_genetic_codes(codes)
+            if codes
+            else (SAMPLE_GENETIC_CODES if source == SAMPLE else {}),
+            origins={name: variables[name] if name in given else "default" for name in variables},
+        )
+
+
+def absolute(location: str) -> str:
+    """Return a URI as it is, and a local path made absolute."""
+    return location if "://" in location else str(Path(location).expanduser().absolute())
+
+
+def parse_ks(text: str) -> tuple[int, ...]:
+    """Parse a comma-separated list of k-mer lengths."""
+    try:
+        ks = tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        ks = ()
+    if not ks or ks[0] < 1 or ks[-1] > MAX_K:
+        raise SettingsError(
+            f"OPENGENOME_KS is {text!r}: expected whole numbers from 1 to {MAX_K} separated by commas, e.g. 6,7,8"
+        )
+    return ks
+
+
+def parse_genetic_codes(text: str) -> dict[str, int]:
+    """Parse ``source=table`` pairs separated by commas."""
+    codes = {}
+    for pair in text.split(","):
+        source, equals, table = pair.partition("=")
+        if not (equals and source.strip() and table.strip().isdigit()):
+            raise SettingsError(
+                f"OPENGENOME_GENETIC_CODES holds {pair!r}: expected SOURCE=TABLE pairs separated by commas, "
+                "e.g. plastids=11,mitochondria=5 (tables as numbered by NCBI)"
+            )
+        codes[source.strip()] = int(table)
+    return codes

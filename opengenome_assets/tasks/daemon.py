@@ -1,0 +1,13 @@
+"""The process that Spark's Python workers are forked from (``spark.python.daemon.module``).
+
+It imports and compiles once what every worker needs, so that a worker starts warm instead of paying for it again.
+"""
+
+from pyspark.daemon import manager
+
+from opengenome_assets.kernels.warm import warm
+from opengenome_assets.tasks import codons, ingest, kmers, profiles, stats  # noqa: F401  imported for the workers
+
+if __name__ == "__main__":
+    warm()
+    manager()

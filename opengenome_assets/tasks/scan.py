@@ -1,0 +1,86 @@
+"""Scanning: one pass over one shard, into one part of each table that the pass makes.
+
+Belongs here: what all scans share. What a pass computes is a function of its own, in a module named after its table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from opengenome_assets.kernels.bases import arrow_text
+from opengenome_assets.resources.files import filesystem
+from opengenome_assets.resources.parts import Part, PartWriter
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A Parquet file of sequence_shards.
+
+    Attributes
+    ----------
+    name
+        Its name in every table: the same wherever and whenever the same file was parsed with the same settings.
+    uri
+        Where it lies.
+    source
+        The source its sequences belong to.
+    bases
+        Letters in all its sequences.
+    """
+
+    name: str
+    uri: str
+    source: str
+    bases: int
+
+
+@dataclass(frozen=True)
+class Output:
+    """A table that a scan adds a part to."""
+
+    uri: str
+    schema: pa.Schema
+
+
+Pass = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class ScanTask:
+    """One pass over one shard: ``compute(shard, *writers)`` writes its rows to one writer an output."""
+
+    compute: Pass
+    shard: Shard
+    key: str
+    outputs: tuple[Output, ...]
+
+
+def run_scan(task: ScanTask) -> list[Part]:
+    """Run one pass over one shard and return the parts it made, one an output."""
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(PartWriter(output.uri, task.key, output.schema)) for output in task.outputs
+        ]
+        task.compute(task.shard, *writers)
+        return [writer.finish() for writer in writers]
+
+
+def read_shard(shard: Shard, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield a shard's row groups, one at a time, so that memory holds one of them."""
+    fs, path = filesystem(shard.uri)
+    with fs.open_input_file(path) as stream, pq.ParquetFile(stream) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, columns=list(columns), use_threads=False)
+
+
+def sequences(shard: Shard) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the letters and offsets of a shard's sequences, row group by row group."""
+    for rows in read_shard(shard, ["sequence"]):
+        for array in rows.column("sequence").chunks:
+            yield arrow_text(array)

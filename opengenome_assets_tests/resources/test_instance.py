@@ -1,0 +1,54 @@
+"""The instance that dagster.yaml describes keeps everything under the home."""
+
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@dg.asset
+def counted(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    context.log.info("counting")
+    return dg.MaterializeResult(metadata={"rows": 3})
+
+
+def test_lineage_is_kept_under_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENGENOME_HOME", str(tmp_path / "home"))
+    with dg.DagsterInstance.from_config(str(REPOSITORY)) as instance:
+        assert dg.materialize([counted], instance=instance).success
+        assert not instance.telemetry_enabled
+    with dg.DagsterInstance.from_config(str(REPOSITORY)) as instance:
+        event = instance.get_latest_materialization_event(counted.key)
+    assert event is not None
+    assert event.asset_materialization is not None
+    assert event.asset_materialization.metadata["rows"].value == 3
+    written = {path.relative_to(tmp_path).parts[:2] for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == {("home", "dagster")}
+
+
+def test_a_process_given_the_instance_finds_the_same_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENGENOME_HOME", str(tmp_path / "home"))
+    with dg.DagsterInstance.from_config(str(REPOSITORY)) as instance:
+        reference = instance.get_ref()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPENGENOME_HOME")
+    with dg.DagsterInstance.from_ref(reference) as instance:
+        assert instance.storage_directory() == str(tmp_path / "home" / "dagster" / "storage")
+
+
+@pytest.mark.parametrize("home", [None, "s3://bucket/corpus"])
+def test_without_a_local_home_it_lies_in_the_current_folder(
+    home: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENGENOME_HOME", raising=False)
+    if home:
+        monkeypatch.setenv("OPENGENOME_HOME", home)
+    shutil.copy(REPOSITORY / "dagster.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with dg.DagsterInstance.from_config(".") as instance:
+        assert instance.storage_directory() == str(tmp_path / "data" / "dagster" / "storage")

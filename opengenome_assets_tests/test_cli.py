@@ -1,0 +1,129 @@
+"""The command line: wording, JSON and exit codes; once each in a process of its own, as a user would."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner, Result
+
+from opengenome_assets import __version__, validate
+from opengenome_assets.cli import main
+from opengenome_assets.provenance import Provenance
+from opengenome_assets.resources.tables import Tables
+from opengenome_assets.settings import Settings
+from opengenome_assets.validate import Verdict
+
+GOOD = Verdict("Python", "ok", "Python 3.11")
+POOR = Verdict("Free space", "warning", "2.0 GB", "Free some")
+BAD = Verdict("Java", "failed", "none " + "was found " * 12, "Install Java")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("OPENGENOME_HOME", str(tmp_path))
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, *verdicts: Verdict) -> None:
+    def stand_in(settings: Settings) -> Iterator[Verdict]:
+        yield from verdicts
+
+    monkeypatch.setattr(validate, "validate", stand_in)
+
+
+def test_version() -> None:
+    assert run("--version").output == f"opengenome, version {__version__}\n"
+
+
+def test_validate_says_ready_in_spite_of_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, GOOD, POOR)
+    result = run("validate")
+    assert result.exit_code == 0
+    assert result.output == (
+        "ok       Python      Python 3.11\n"
+        "warning  Free space  2.0 GB\n"
+        "                     -> Free some\n"
+        "\nReady. Next: make run\n"
+    )
+
+
+def test_validate_fails_with_what_failed_and_keeps_to_100_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, GOOD, BAD)
+    result = run("validate")
+    assert result.exit_code == 1
+    assert "-> Install Java\n\nNot ready: Java.\n" in result.output
+    assert max(map(len, result.output.splitlines())) <= 100
+    assert "\x1b" not in result.output
+
+
+def test_validate_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, GOOD, BAD)
+    result = run("validate", "--format", "json")
+    assert result.exit_code == 1
+    answer = json.loads(result.output)
+    assert answer["ok"] is False
+    assert [verdict["status"] for verdict in answer["verdicts"]] == ["ok", "failed"]
+    assert answer["verdicts"][1]["remedy"] == "Install Java"
+
+
+@pytest.mark.parametrize("command", ["validate", "info"])
+def test_a_wrong_setting_is_an_error_not_a_traceback(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENGENOME_KS", "six")
+    result = run(command)
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: OPENGENOME_KS is 'six'")
+
+
+def test_info_of_an_empty_home_says_what_to_do() -> None:
+    output = run("info").output
+    assert "none yet: make run" in output
+    assert "make ui, then open http://127.0.0.1:3000" in output
+
+
+def test_info_sums_up_what_was_made(home: Path) -> None:
+    rows = pa.table({"n": pa.array(range(1234), pa.int64())})
+    Tables(home=str(home)).write("kmer_freq_k6", rows, Provenance(name="kmer_freq_k6", code_version="1"))
+    (home / "figures").mkdir()
+    (home / "figures" / "gc.png").write_bytes(bytes(2_500_000))
+    (home / "reports").mkdir()
+    (home / "reports" / "corpus.html").touch()
+    output = run("info").output
+    (line,) = [line for line in output.splitlines() if line.startswith("  kmer_freq_k6")]
+    assert line.split()[1:4] == ["1,234", "0", "1"]
+    assert re.search(r"^  figures +1 +2\.5 MB$", output, re.MULTILINE)
+    assert f"  {home}/reports/corpus.html" in output
+    answer = json.loads(run("info", "--format", "json").output)
+    assert answer["tables"][0]["rows"] == 1234
+    assert answer["figures"] == [f"{home}/figures/gc.png"]
+
+
+def opengenome(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from opengenome_assets.cli import main; main()", *arguments]
+    return subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_validate_starts_spark_for_real() -> None:
+    answer = opengenome("validate", "--format", "json", SPARK_MASTER="local[2]")
+    verdicts = {verdict["subject"]: verdict for verdict in json.loads(answer.stdout)["verdicts"]}
+    assert verdicts["Spark"]["finding"] == "Spark 4.3.0 on local[2], workers run Python 3.11"
+    assert {subject for subject, verdict in verdicts.items() if verdict["status"] == "failed"} == set()
+    assert answer.returncode == 0
+
+
+def test_validate_fails_on_a_machine_that_cannot_run(home: Path) -> None:
+    (home / "file").touch()
+    answer = opengenome("validate", OPENGENOME_HOME=str(home / "file"), SPARK_MASTER="nonsense")
+    assert answer.returncode == 1
+    assert "Not ready: Spark, Storage." in answer.stdout
