@@ -9,18 +9,20 @@ PORT ?= 3000
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/uv pip install --python $(BIN)/python --no-python-downloads
-LOCKED := $(INSTALL) --require-hashes --constraints requirements.lock --requirements pyproject.toml
+# PySpark comes as source: what builds it is locked too.
+LOCKED := $(INSTALL) --require-hashes --constraints requirements.lock --requirements pyproject.toml \
+  --preview-features build-dependency-hashes --require-build-hashes --build-constraints requirements.lock
 
 # Where dagster.yaml lies.
 export DAGSTER_HOME := $(CURDIR)
-# Dagster says with every `asset materialize` that `dg launch` supersedes it.
-export PYTHONWARNINGS := ignore::FutureWarning
+# Dagster's remarks on its own future, at every `asset materialize`.
+export PYTHONWARNINGS := ignore::FutureWarning,ignore:Parameter `include_sources`
 
 .DEFAULT_GOAL := help
 .PHONY: help install run ui test lock clean java
 
 help:  ## List the targets
-	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-9s %s\n", $$1, $$2}'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/installed java  ## Install what the pipeline needs into .venv
 
@@ -43,7 +45,8 @@ lock: $(BIN)/uv  ## Write requirements.lock anew from pyproject.toml, keeping th
 	  --all-extras --group dev --group build --output-file requirements.lock pyproject.toml
 
 clean:  ## Remove .venv and caches; data stays
-	rm -rf $(VENV) *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .tmp_dagster_home_*
+	rm -rf $(VENV) *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+	  logs .logs_queue .tmp_dagster_home_*
 	find opengenome_assets opengenome_assets_tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/uv:

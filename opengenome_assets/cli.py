@@ -73,9 +73,7 @@ def info(output: str) -> None:
     if output == "json":
         click.echo(json.dumps(asdict(inventory), indent=2))
         return
-    _section(
-        "Settings", _aligned([(each.name, each.value, f"({each.origin})") for each in inventory.settings])
-    )
+    _section("Settings", _aligned([(each.name, each.value, f"({each.origin})") for each in inventory.settings]))
     _section("Versions", _aligned(list(inventory.versions.items())))
     usage = [(each.part, f"{each.files:,}", _bytes(each.bytes)) for each in inventory.storage]
     lines = _aligned([("part", "files", "size"), *usage], right=(1, 2)) if usage else ["nothing yet"]
@@ -94,10 +92,12 @@ def info(output: str) -> None:
     heading = ("table", "rows", "version", "files", "size", "made (UTC)")
     lines = _aligned([heading, *tables], right=(1, 2, 3, 4)) if tables else ["none yet: make run"]
     _section(f"Tables at {settings.home}/tables", lines)
-    _section(
-        f"Figures at {settings.home}/figures",
-        [path.rpartition("/")[2] for path in inventory.figures] or ["none yet"],
-    )
+    forms: dict[str, list[str]] = {}
+    for path in inventory.figures:
+        name, _, form = path.rpartition("/")[2].rpartition(".")
+        forms.setdefault(name, []).append(form)
+    figures = _aligned([(name, ", ".join(endings)) for name, endings in forms.items()]) or ["none yet"]
+    _section(f"Figures at {settings.home}/figures", figures)
     _section("Report", inventory.reports or ["none yet"])
     _section("User interface", ["make ui, then open http://127.0.0.1:3000"])
 

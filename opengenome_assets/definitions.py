@@ -16,6 +16,7 @@ from opengenome_assets.corpus.figures import figure_asset, figure_rule, figure_s
 from opengenome_assets.corpus.jobs import build_jobs
 from opengenome_assets.corpus.kmers import counts_asset, frequency_asset
 from opengenome_assets.corpus.raw_fasta import raw_fasta
+from opengenome_assets.corpus.report import report_asset
 from opengenome_assets.corpus.sequence_shards import sequence_shards
 from opengenome_assets.corpus.sequence_stats import sequence_stats, shard_stats
 from opengenome_assets.corpus.tfidf_index import tfidf_index
@@ -38,6 +39,7 @@ def build_defs(
     """
     settings = settings or Settings.from_environment()
     figures = figure_specs(settings.ks)
+    all_rules = [*rules(settings.ks), *(figure_rule(spec) for spec in figures)]
     return dg.Definitions(
         assets=[
             raw_fasta,
@@ -50,8 +52,9 @@ def build_defs(
             codon_rscu,
             tfidf_index,
             *(figure_asset(spec) for spec in figures),
+            report_asset(settings.ks, figures, all_rules),
         ],
-        asset_checks=build_checks([*rules(settings.ks), *(figure_rule(spec) for spec in figures)]),
+        asset_checks=build_checks(all_rules),
         jobs=build_jobs(),
         resources={
             "tables": Tables(home=settings.home),

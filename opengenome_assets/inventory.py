@@ -13,8 +13,8 @@ from importlib import metadata
 
 import pyarrow.fs as pafs
 
+from opengenome_assets.resources.files import filesystem
 from opengenome_assets.resources.java import JavaNotFoundError, find_java
-from opengenome_assets.resources.parts import filesystem
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.settings import Settings
 
@@ -73,11 +73,7 @@ def take_inventory(settings: Settings) -> Inventory:
         storage=_usage(files),
         tables=_tables(Tables(home=settings.home)),
         figures=[f"{settings.home}/{path}" for path in files if path.startswith("figures/")],
-        reports=[
-            f"{settings.home}/{path}"
-            for path in files
-            if path.startswith("reports/") and path.endswith(".html")
-        ],
+        reports=[f"{settings.home}/{path}" for path in files if path.startswith("reports/") and path.endswith(".html")],
     )
 
 

@@ -76,9 +76,7 @@ class Settings:
             source=source,
             spark_master=given.get("spark_master", "local[*]"),
             ks=parse_ks(given.get("ks", "6,7,8")),
-            genetic_codes=parse_genetic_codes(codes)
-            if codes
-            else (SAMPLE_GENETIC_CODES if source == SAMPLE else {}),
+            genetic_codes=parse_genetic_codes(codes) if codes else (SAMPLE_GENETIC_CODES if source == SAMPLE else {}),
             origins={name: variables[name] if name in given else "default" for name in variables},
         )
 

@@ -23,9 +23,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from opengenome_assets.provenance import Provenance
+from opengenome_assets.resources.files import filesystem
 from opengenome_assets.resources.java import REMEDY as JAVA_REMEDY
 from opengenome_assets.resources.java import JavaNotFoundError, find_java
-from opengenome_assets.resources.parts import filesystem
 from opengenome_assets.resources.sources import SourceError, list_source
 from opengenome_assets.resources.spark import Spark
 from opengenome_assets.resources.tables import Tables
@@ -153,9 +153,7 @@ def check_spark(spark: Spark, timeout: float = SPARK_TIMEOUT_SECONDS) -> Verdict
     driver = _interpreter(0)
     if workers != {driver}:
         found = ", ".join(sorted(workers))
-        return Verdict(
-            "Spark", "failed", f"{master}: workers run Python {found}, the driver {driver}", remedy
-        )
+        return Verdict("Spark", "failed", f"{master}: workers run Python {found}, the driver {driver}", remedy)
     return Verdict("Spark", "ok", f"Spark {version} on {master}, workers run Python {driver}")
 
 

@@ -109,9 +109,7 @@ def test_info_sums_up_what_was_made(home: Path) -> None:
 
 def opengenome(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from opengenome_assets.cli import main; main()", *arguments]
-    return subprocess.run(
-        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120
-    )
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120)
 
 
 def test_validate_starts_spark_for_real() -> None:

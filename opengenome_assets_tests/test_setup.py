@@ -125,9 +125,7 @@ def test_the_lock_holds_all_that_is_asked_for_by_hash() -> None:
     locked: dict[str, list[str]] = {}
     for block in blocks:
         pin = Requirement(block.partition("\n")[0].rstrip(" \\"))
-        if pin.marker is None or pin.marker.evaluate(
-            {"python_full_version": "3.11.0", "sys_platform": "linux"}
-        ):
+        if pin.marker is None or pin.marker.evaluate({"python_full_version": "3.11.0", "sys_platform": "linux"}):
             locked.setdefault(pin.name, []).append(str(pin.specifier).removeprefix("=="))
     asked = [
         *project["project"]["dependencies"],

@@ -43,9 +43,7 @@ def test_the_installed_packages_are_as_locked() -> None:
 
 def test_versions_other_than_locked_are_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = tmp_path / "requirements.lock"
-    lock.write_text(
-        "# made by hand\nnumpy==0.1 ; python_version < '4' \\\n    --hash=sha256:00\nabsent==1 \\\n"
-    )
+    lock.write_text("# made by hand\nnumpy==0.1 ; python_version < '4' \\\n    --hash=sha256:00\nabsent==1 \\\n")
     monkeypatch.setattr(validate, "LOCK", lock)
     verdict = check_packages()
     assert verdict.status == "warning"

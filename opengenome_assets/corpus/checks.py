@@ -8,6 +8,7 @@ tables are blocking: what follows a wrong table is not made.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import dagster as dg
 import numpy as np
@@ -24,8 +25,8 @@ from opengenome_assets.resources.files import filesystem
 from opengenome_assets.resources.parts import find_part
 from opengenome_assets.resources.sources import ALL
 from opengenome_assets.resources.tables import Tables
-from opengenome_assets.tasks import ingest, profiles, stats
 from opengenome_assets.tasks import codons as codon_pass
+from opengenome_assets.tasks import ingest, profiles, stats
 from opengenome_assets.tasks import kmers as kmer_pass
 
 Problems = Iterable[str]
@@ -90,14 +91,14 @@ def rules(ks: Sequence[int]) -> list[Rule]:
             "kmer_",
             "sum_of_counts",
             "For each shard and k the counts add up to the number of valid windows, worked out from runs of A, C, G, T",
-            lambda tables: windows_match(tables, "kmer_"),
+            partial(windows_match, name="kmer_"),
         ),
         *(
             Rule(
                 f"kmer_freq_k{k}",
                 "counts_and_ranks",
                 "By source the counts add up to those of kmer_, frequencies to 1, and ranks follow the counts",
-                lambda tables, k=k: counts_and_ranks(tables, k),  # type: ignore[misc]
+                partial(counts_and_ranks, k=k),
             )
             for k in ks
         ),
@@ -105,7 +106,7 @@ def rules(ks: Sequence[int]) -> list[Rule]:
             "codon_counts",
             "sum_of_counts",
             "For each shard the codons of the three frames add up to the number of valid windows of 3 letters",
-            lambda tables: windows_match(tables, "codon_counts"),
+            partial(windows_match, name="codon_counts"),
         ),
         Rule(
             "codon_rscu",
@@ -295,7 +296,8 @@ def norms(tables: Tables) -> Iterator[str]:
         total = np.bincount(row_of, vectors.counts, minlength=part.num_rows)
         wrong = (np.abs(norm - (vectors.windows > 0)) > 1e-6) | (total != vectors.windows)
         for place in np.flatnonzero(wrong)[:SHOWN]:
-            yield f"{part['file'][place]} {part['seq_id'][place]}: norm {norm[place]}, {total[place]:,.0f} windows counted"
+            name = f"{part['file'][place]} {part['seq_id'][place]}"
+            yield f"{name}: norm {norm[place]}, {total[place]:,.0f} windows counted"
 
 
 def sequence_kmers_of(index: pa.Table) -> SequenceKmers:

@@ -83,12 +83,10 @@ def codon_counts(context: dg.AssetExecutionContext, tables: Tables, spark: Spark
     code_version=RSCU_VERSION,
     kinds={"deltalake"},
     metadata={"dagster/column_schema": describe(RSCU_SCHEMA)},
-    description="Codon usage by source and over all sources: counts, per thousand, and relative synonymous codon usage. "
+    description="Codon usage by source and over all sources: counts, per thousand, and relative synonymous usage. "
     "Codons are those of a reading frame of the whole sequence, not of annotated genes.",
 )
-def codon_rscu(
-    context: dg.AssetExecutionContext, config: CodonRscuConfig, tables: Tables
-) -> dg.MaterializeResult[Any]:
+def codon_rscu(context: dg.AssetExecutionContext, config: CodonRscuConfig, tables: Tables) -> dg.MaterializeResult[Any]:
     """Sum the counts by source and relate them to their synonymous codons."""
     stopwatch = Stopwatch()
     counts = counts_by_source(tables)

@@ -8,6 +8,7 @@ import json
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -74,9 +75,7 @@ def figure_specs(ks: Sequence[int]) -> list[FigureSpec]:
                 f"figure_top_kmers_k{k}",
                 f"The most frequent {k}-mers of each source.",
                 (f"kmer_freq_k{k}",),
-                lambda tables, k=k: kmers.top_kmers(  # type: ignore[misc]
-                    tables.read(f"kmer_freq_k{k}", ["source", "kmer", "count", "frequency", "rank"]).to_pandas(), k
-                ),
+                partial(draw_top_kmers, k=k),
             )
             for k in ks
         ),
@@ -180,9 +179,7 @@ def save_figure(tables: Tables, name: str, picture: Picture, provenance: Provena
         "provenance": provenance.model_dump(),
     }
     write_bytes(f"{base}.json", json.dumps(record, indent=1).encode())
-    return SavedFigure(
-        name, picture.title, picture.caption, picture.alt, f"{base}.png", f"{base}.svg", provenance
-    )
+    return SavedFigure(name, picture.title, picture.caption, picture.alt, f"{base}.png", f"{base}.svg", provenance)
 
 
 def load_figure(tables: Tables, name: str) -> SavedFigure | None:
@@ -216,8 +213,13 @@ def spread_sequences(tables: Tables, limit: int = MAX_PROFILES) -> pd.DataFrame:
         places = wanted[(wanted >= first) & (wanted < first + rows.num_rows)] - first
         first += rows.num_rows
         pieces.append(rows.take(pa.array(places)).to_pandas())
-    index = pd.concat(pieces) if pieces else INDEX_SCHEMA.empty_table().to_pandas()
-    return index[index["kmers"] > 0]
+    index: pd.DataFrame = pd.concat(pieces) if pieces else INDEX_SCHEMA.empty_table().to_pandas()
+    return index.loc[index["kmers"] > 0]
+
+
+def draw_top_kmers(tables: Tables, k: int) -> Picture:
+    """Draw the most frequent k-mers of each source."""
+    return kmers.top_kmers(tables.read(f"kmer_freq_k{k}").to_pandas(), k)
 
 
 def draw_pca(tables: Tables) -> Picture:

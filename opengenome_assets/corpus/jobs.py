@@ -5,9 +5,9 @@ Each size is a run config in ``presets/<size>.yaml``, which can be given to the 
 """
 
 from importlib.resources import files
+from pathlib import Path
 
 import dagster as dg
-import yaml
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from opengenome_assets.corpus import GROUP
@@ -22,11 +22,11 @@ def build_jobs() -> list[UnresolvedAssetJobDefinition]:
 
 def build_job(preset: str) -> UnresolvedAssetJobDefinition:
     """Return the job of a preset, described by the comment at the top of its file."""
-    text = files("opengenome_assets").joinpath("presets", f"{preset}.yaml").read_text()
-    comment = " ".join(line.lstrip("# ") for line in text.splitlines() if line.startswith("#"))
+    path = Path(str(files("opengenome_assets"))) / "presets" / f"{preset}.yaml"
+    comment = " ".join(line.lstrip("# ") for line in path.read_text().splitlines() if line.startswith("#"))
     return dg.define_asset_job(
         f"corpus_{preset}",
         selection=dg.AssetSelection.groups(GROUP),
-        config=yaml.safe_load(text),
+        config=dg.config_from_files([str(path)]),
         description=comment,
     )

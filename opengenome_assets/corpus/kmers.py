@@ -84,8 +84,8 @@ def frequency_asset(k: int) -> dg.AssetsDefinition:
         code_version=FREQUENCIES_VERSION,
         kinds={"deltalake"},
         metadata={"dagster/column_schema": describe(FREQUENCY_SCHEMA)},
-        description=f"Counts, frequencies and ranks of all {k}-mers, by source and over all sources. Windows with other "
-        "letters than A, C, G, T are not counted. The strand is as given; the canonical columns merge both strands.",
+        description=f"Counts, frequencies and ranks of all {k}-mers, by source and over all sources. Windows with "
+        "other letters than A, C, G, T are not counted. The strand is as given; the canonical columns merge both.",
     )
     def kmer_freq(context: dg.AssetExecutionContext, tables: Tables) -> dg.MaterializeResult[Any]:
         stopwatch = Stopwatch()
@@ -173,6 +173,6 @@ def frequencies(source: str, counts: np.ndarray, k: int) -> pa.Table:
 def top_markdown(rows: pa.Table, top: int = 10) -> str:
     """Return the most frequent k-mers over all sources as a Markdown table."""
     lines = ["| k-mer | count | frequency |", "|---|---:|---:|"]
-    for row in rows.filter((rows["source"].to_numpy(zero_copy_only=False) == ALL)).slice(0, top).to_pylist():
+    for row in rows.filter(rows["source"].to_numpy(zero_copy_only=False) == ALL).slice(0, top).to_pylist():
         lines.append(f"| `{row['kmer']}` | {row['count']:,} | {row['frequency']:.4%} |")
     return "\n".join(lines)

@@ -5,7 +5,7 @@ asset has; it adds them itself.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -53,26 +53,18 @@ def table_metadata(
     }
 
 
-def emit(
-    context: dg.AssetExecutionContext, results: Mapping[str, dg.MaterializeResult[Any]]
-) -> Iterator[dg.MaterializeResult[Any]]:
-    """Yield the results of tables that are made together, those that the run did not select as plain events.
+def emitted(
+    context: dg.AssetExecutionContext, name: str, result: dg.MaterializeResult[Any]
+) -> dg.MaterializeResult[Any] | dg.AssetMaterialization:
+    """Return what to yield for one of several tables that are made together.
 
-    Selecting one of them makes all, and the history of each has to say so.
+    Selecting one of them makes all, and the history of each has to say so: a table that the run did not select gets an
+    event instead of a result.
     """
-    for name, result in results.items():
-        if dg.AssetKey(name) in context.selected_asset_keys:
-            yield result
-        else:
-            record(context, name, result)
-
-
-def record(context: dg.AssetExecutionContext, name: str, result: dg.MaterializeResult[Any]) -> None:
-    """Write a materialisation that is no output of the running step into the asset's history."""
+    if dg.AssetKey(name) in context.selected_asset_keys:
+        return result
     version = result.data_version.value if result.data_version else ""
-    context.log_event(
-        dg.AssetMaterialization(name, metadata=result.metadata or {}, tags={DATA_VERSION_TAG: version})
-    )
+    return dg.AssetMaterialization(name, metadata=result.metadata or {}, tags={DATA_VERSION_TAG: version})
 
 
 def table_result(

@@ -38,7 +38,7 @@ SCHEMA = pa.schema(
     ]
 )
 
-# A file changed within the clock's last ticks can change again without a new time stamp: do not trust stamps that young.
+# A file that has just been changed can change again within the clock's tick: do not trust stamps that young.
 YOUNG_SECONDS = 2.0
 
 
@@ -93,9 +93,7 @@ class Checksums:
     description="Catalogue of the corpus' FASTA files, each known by the SHA-256 of its bytes. Names of folders are "
     "names of sources. A file that cannot be read stops here, before any work.",
 )
-def raw_fasta(
-    context: dg.AssetExecutionContext, config: RawFastaConfig, tables: Tables
-) -> dg.MaterializeResult[Any]:
+def raw_fasta(context: dg.AssetExecutionContext, config: RawFastaConfig, tables: Tables) -> dg.MaterializeResult[Any]:
     """List and hash the files of the source."""
     stopwatch = Stopwatch()
     source = config.source or Settings.from_environment().source

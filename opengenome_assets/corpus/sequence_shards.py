@@ -14,7 +14,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from opengenome_assets.corpus import GROUP
-from opengenome_assets.corpus.materialization import Stopwatch, emit, record, table_metadata
+from opengenome_assets.corpus.materialization import Stopwatch, emitted, table_metadata
 from opengenome_assets.provenance import Provenance, digest
 from opengenome_assets.resources.parts import Part, find_part
 from opengenome_assets.resources.spark import Spark
@@ -36,9 +36,7 @@ class SequenceShardsConfig(dg.Config):
     """Run config of sequence_shards and rejected_records."""
 
     min_length: int = Field(default=0, ge=0, description="Leave out sequences shorter than this, in bases.")
-    drop_ambiguous: bool = Field(
-        default=False, description="Leave out sequences with other letters than A, C, G, T."
-    )
+    drop_ambiguous: bool = Field(default=False, description="Leave out sequences with other letters than A, C, G, T.")
     first_records: int | None = Field(
         default=None, ge=1, description="Sample mode: read only so many records of each file."
     )
@@ -74,8 +72,8 @@ class SequenceShardsConfig(dg.Config):
             code_version=CODE_VERSION,
             kinds={"deltalake", "spark"},
             metadata={"dagster/column_schema": describe(REJECTED_SCHEMA)},
-            description="Records that were refused, each with its file, place, line and the reason. Good records beside "
-            "them are kept; too many refused records stop the run.",
+            description="Records that were refused, each with its file, place, line and the reason. Good records "
+            "beside them are kept; too many refused records stop the run.",
         ),
         dg.AssetSpec(
             "sequence_shards",
@@ -83,14 +81,14 @@ class SequenceShardsConfig(dg.Config):
             code_version=CODE_VERSION,
             kinds={"deltalake", "spark", "parquet"},
             metadata={"dagster/column_schema": describe(SHARDS_SCHEMA)},
-            description="The corpus as Parquet shards, one row a sequence, in upper case. Each shard belongs to one FASTA "
-            "file; only files that are new or changed are parsed.",
+            description="The corpus as Parquet shards, one row a sequence, in upper case. Each shard belongs to one "
+            "FASTA file; only files that are new or changed are parsed.",
         ),
     ],
 )
 def sequence_shards(
     context: dg.AssetExecutionContext, config: SequenceShardsConfig, tables: Tables, spark: Spark
-) -> Iterator[dg.MaterializeResult[Any]]:
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
     """Parse the files not parsed before with these settings, and publish all if all is well."""
     stopwatch = Stopwatch()
     settings = config.parse_settings()
@@ -135,10 +133,10 @@ def sequence_shards(
             data_version=dg.DataVersion(made.data_version),
         )
 
+    # What was refused is published in any case, so that it can be looked at.
     refused = publish("rejected_records", [part for _, part in parts])
+    yield emitted(context, "rejected_records", refused)
     if extra["rejected_share"] > config.max_rejected_share:
-        # What was refused is published, so that it can be looked at; the corpus is not.
-        record(context, "rejected_records", refused)
         raise dg.Failure(
             f"{tally['rejected']:,} of {tally['records']:,} records were refused ({extra['rejected_share']:.1%}), more "
             f"than the {config.max_rejected_share:.1%} that max_rejected_share allows: {most_frequent(tables)}. "
@@ -148,7 +146,7 @@ def sequence_shards(
             allow_retries=False,
         )
     corpus = publish("sequence_shards", [part for part, _ in parts])
-    yield from emit(context, {"rejected_records": refused, "sequence_shards": corpus})
+    yield emitted(context, "sequence_shards", corpus)
 
 
 def parse_task(tables: Tables, file: Mapping[str, Any], settings: ParseSettings) -> ParseTask:

@@ -55,7 +55,7 @@ STATS_SCHEMA = pa.schema(
     code_version=SHARD_VERSION,
     kinds={"deltalake", "spark"},
     metadata={"dagster/column_schema": describe(SCHEMA)},
-    description="For each shard what can be added up: sequences, bases, lengths and GC, counted anew from the sequences.",
+    description="For each shard what can be added up: sequences, bases, lengths, GC, counted anew from the sequences.",
 )
 def shard_stats(context: dg.AssetExecutionContext, tables: Tables, spark: Spark) -> dg.MaterializeResult[Any]:
     """Summarise the shards not summarised before."""

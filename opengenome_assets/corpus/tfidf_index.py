@@ -12,7 +12,7 @@ import dagster as dg
 import numpy as np
 
 from opengenome_assets.corpus import GROUP
-from opengenome_assets.corpus.materialization import emit
+from opengenome_assets.corpus.materialization import emitted
 from opengenome_assets.corpus.scans import SHARDS, Scan, scan_shards
 from opengenome_assets.kernels.tfidf import inverse_document_frequency
 from opengenome_assets.resources.spark import Spark
@@ -49,7 +49,7 @@ KINDS = {"deltalake", "spark"}
 )
 def tfidf_index(
     context: dg.AssetExecutionContext, tables: Tables, spark: Spark
-) -> Iterator[dg.MaterializeResult[Any]]:
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
     """Count the 6-mers of each sequence of the shards not indexed before."""
     scan = Scan(
         "indexing sequences",
@@ -60,22 +60,18 @@ def tfidf_index(
     scanned = scan_shards(context, tables, spark, scan)
     frequency, sequences = document_frequency(tables)
     idf = inverse_document_frequency(frequency, sequences)
-    facts = {
+    facts: dict[str, Any] = {
         "sequences": sequences,
         "terms_seen": int(np.count_nonzero(frequency)),
         "idf_range": f"{idf.min():.4f} to {idf.max():.4f}",
     }
-    yield from emit(
-        context,
-        {
-            name: dg.MaterializeResult(
-                asset_key=name,
-                metadata={**scanned.metadata[name], **facts},
-                data_version=dg.DataVersion(scanned.provenance[name].data_version),
-            )
-            for name in ("tfidf_terms", "tfidf_index")
-        },
-    )
+    for name in ("tfidf_terms", "tfidf_index"):
+        result: dg.MaterializeResult[Any] = dg.MaterializeResult(
+            asset_key=name,
+            metadata={**scanned.metadata[name], **facts},
+            data_version=dg.DataVersion(scanned.provenance[name].data_version),
+        )
+        yield emitted(context, name, result)
 
 
 def document_frequency(tables: Tables) -> tuple[np.ndarray, int]:

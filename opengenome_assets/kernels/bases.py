@@ -44,9 +44,7 @@ def arrow_text(array: pa.Array) -> tuple[Letters, Offsets]:
     else:
         raise TypeError(f"expected an Arrow string or large_string array, found {array.type}")
     if array.null_count:
-        raise ValueError(
-            f"{array.null_count} of {len(array)} sequences are null; drop them or fill them with '' first"
-        )
+        raise ValueError(f"{array.null_count} of {len(array)} sequences are null; drop them or fill them with '' first")
     _, offset_buffer, data_buffer = array.buffers()
     if len(array) == 0:  # Arrow lets an empty array go without buffers
         return readonly(np.zeros(0, np.uint8)), readonly(np.zeros(1, offset_type))
@@ -91,9 +89,7 @@ def kernel_text(data: Letters, offsets: Offsets) -> tuple[Letters, npt.NDArray[n
         If the offsets are empty, descend, or leave ``data``.
     """
     if data.dtype != np.uint8 or data.ndim != 1 or not data.flags.c_contiguous:
-        raise TypeError(
-            f"expected contiguous uint8 letters of one dimension, found {data.dtype} {data.shape}"
-        )
+        raise TypeError(f"expected contiguous uint8 letters of one dimension, found {data.dtype} {data.shape}")
     if offsets.dtype not in (np.int32, np.int64) or offsets.ndim != 1:
         raise TypeError(f"expected int32 or int64 offsets of one dimension, found {offsets.dtype}")
     if len(offsets) == 0:

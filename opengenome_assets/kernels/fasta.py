@@ -82,9 +82,7 @@ class FastaBatch:
 
     def header(self, index: int) -> str:
         """Whole header of one record of the batch."""
-        return header_text(
-            self.header_data[self.header_offsets[index] : self.header_offsets[index + 1]].tobytes()
-        )
+        return header_text(self.header_data[self.header_offsets[index] : self.header_offsets[index + 1]].tobytes())
 
     def sequences(self) -> pa.StringArray:
         """Sequences as Arrow strings that share the batch's memory.
@@ -148,9 +146,7 @@ def read_records(
         while start < stop:
             start, status = buffers.scan(text, start, stop, state, batch_bases, max_length)
             if status == fasta_scan.NOT_FASTA:
-                raise _not_fasta(
-                    name, int(state["line"][0]), text[start : min(stop, start + _FOUND)].tobytes()
-                )
+                raise _not_fasta(name, int(state["line"][0]), text[start : min(stop, start + _FOUND)].tobytes())
             if status == fasta_scan.NEED_TEXT:
                 continue
             count = int(state["records"][0])
@@ -291,9 +287,7 @@ class _Buffers:
 
     def batch(self, count: int, records_before: int, max_length: int) -> FastaBatch:
         """The first records as a batch, which takes the buffers over."""
-        fields = {
-            field: np.ascontiguousarray(self.records[field][:count]) for field in fasta_scan.RECORD_FIELDS
-        }
+        fields = {field: np.ascontiguousarray(self.records[field][:count]) for field in fasta_scan.RECORD_FIELDS}
         return FastaBatch(
             header_data=self.headers[: self.header_offsets[count]],
             header_offsets=self.header_offsets[: count + 1],

@@ -65,9 +65,7 @@ def _copy(context: Any, builder: Any, signature: Any, arguments: Any, change: An
     source, position, target, target_position = arguments
     letters = builder.load(_block(context, builder, source_type, source, position))
     letters.align = 1
-    stored = builder.store(
-        change(builder, letters), _block(context, builder, target_type, target, target_position)
-    )
+    stored = builder.store(change(builder, letters), _block(context, builder, target_type, target, target_position))
     stored.align = 1
     return context.get_dummy_value()
 
@@ -115,7 +113,7 @@ def newline_mask(typing_context: Any, data: Any, position: Any) -> Any:
 
 @intrinsic
 def separator_mask(typing_context: Any, data: Any, position: Any) -> Any:
-    """uint64 whose bit j is set when byte ``position + j`` is a blank or control character; reads 64 bytes."""
+    """uint64 whose bit j is set when byte ``position + j`` is a blank or control; reads 64 bytes."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return _mask(context, builder, signature, arguments, "<=", ord(" "))

@@ -32,9 +32,7 @@ class SeenIdentifiers:
     def __len__(self) -> int:
         return self._count
 
-    def add(
-        self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.signedinteger[Any]]
-    ) -> npt.NDArray[np.bool_]:
+    def add(self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.signedinteger[Any]]) -> npt.NDArray[np.bool_]:
         """Add identifiers.
 
         Parameters

@@ -113,7 +113,7 @@ def set_bits(typing_context: Any, word: Any) -> Any:
 
 
 @njit(inline="always")
-def run_end(data: Any, position: int, end: int) -> int:
+def run_end(data: Any, position: int, end: int) -> Any:
     """First position in ``position..end`` whose letter is not one of ACGTacgt, or ``end``."""
     while position < end:
         if position + BLOCK <= data.size:  # the mask may look beyond the sequence, not beyond the buffer
@@ -129,7 +129,7 @@ def run_end(data: Any, position: int, end: int) -> int:
 
 
 @njit(inline="always")
-def run_start(data: Any, position: int, end: int) -> int:
+def run_start(data: Any, position: int, end: int) -> Any:
     """First position in ``position..end`` whose letter is one of ACGTacgt, or ``end``."""
     while position < end:
         if position + BLOCK <= data.size:
@@ -145,7 +145,7 @@ def run_start(data: Any, position: int, end: int) -> int:
 
 
 @njit(inline="always")
-def last_letters(data: Any, start: int, stop: int) -> np.uint64:
+def last_letters(data: Any, start: int, stop: int) -> Any:
     """Code of the last 16 letters of a run ``start..stop`` of valid letters, or of all if it is shorter."""
     length = stop - start
     if length >= 16:

@@ -9,9 +9,7 @@ import numpy.typing as npt
 from opengenome_assets.kernels.profiles import SequenceKmers
 
 
-def inverse_document_frequency(
-    document_frequency: npt.NDArray[np.int64], sequences: int
-) -> npt.NDArray[np.float64]:
+def inverse_document_frequency(document_frequency: npt.NDArray[np.int64], sequences: int) -> npt.NDArray[np.float64]:
     """Weight of each 6-mer by its rarity: ln((N + 1) / (df + 1)) + 1.
 
     Parameters

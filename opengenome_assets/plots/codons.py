@@ -91,9 +91,7 @@ def codon_usage(codon_rscu: pd.DataFrame, frame: int = 0, *, sources: Iterable[s
         labels = [f"{style.label(source)} (genetic code {codes[source]})" for source in chosen]
         figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(chosen)))
     title = f"Codon usage in reading frame {frame}"
-    style.heading(
-        figure, title, remark, NOT_GENES, f"n = {formats.count(totals.reindex(chosen).sum())} codons"
-    )
+    style.heading(figure, title, remark, NOT_GENES, f"n = {formats.count(totals.reindex(chosen).sum())} codons")
     return Picture(
         figure,
         title,
@@ -200,9 +198,7 @@ def _banded_figure(
         ax.set_xlim(-0.8, reach + 0.8)  # the same width of a codon in every band
         if not band:
             style.say_empty(ax, "no codons in the corpus")
-    return figure, [
-        (ax, int(start), band) for ax, start, band in zip(axes, starts, filled, strict=False) if band
-    ]
+    return figure, [(ax, int(start), band) for ax, start, band in zip(axes, starts, filled, strict=False) if band]
 
 
 def _amino_acids(ax: Axes, columns: list[CodonColumn], places: npt.NDArray[np.float64]) -> None:
@@ -223,9 +219,7 @@ def _amino_acids(ax: Axes, columns: list[CodonColumn], places: npt.NDArray[np.fl
         )
 
 
-def _grid(
-    table: pd.DataFrame, rows: list[tuple[str, int]], columns: list[CodonColumn]
-) -> npt.NDArray[np.float64]:
+def _grid(table: pd.DataFrame, rows: list[tuple[str, int]], columns: list[CodonColumn]) -> npt.NDArray[np.float64]:
     """RSCU, float64, shape (rows, columns); NaN where a source does not read the codon so."""
     row_of, column_of = (
         {row: i for i, row in enumerate(rows)},
@@ -291,7 +285,5 @@ def _leaders(table: pd.DataFrame, chosen: list[str], column: str, words: str, un
         own = table[(table["source"] == source) & table[column].notna()]
         if not own.empty:
             row = own.loc[own[column].idxmax()]
-            parts.append(
-                f"{source} {row['codon']} ({three_letters(str(row['amino_acid']))}) {row[column]:.1f}"
-            )
+            parts.append(f"{source} {row['codon']} ({three_letters(str(row['amino_acid']))}) {row[column]:.1f}")
     return f"{words}, {unit}: {formats.listing(parts)}." if parts else "No codons."

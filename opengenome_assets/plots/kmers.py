@@ -6,6 +6,7 @@ What belongs here: what is drawn from `kmer_freq_k*`. What does not: profiles of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -26,9 +27,7 @@ _SPECTRUM_COLUMNS = 3
 
 
 @style.house_style()
-def top_kmers(
-    kmer_freq: pd.DataFrame, k: int, top: int = 20, *, sources: Iterable[str] | None = None
-) -> Picture:
+def top_kmers(kmer_freq: pd.DataFrame, k: int, top: int = 20, *, sources: Iterable[str] | None = None) -> Picture:
     """Bars of the most frequent k-mers, one panel a source, with their reverse complements' frequency.
 
     Parameters
@@ -77,9 +76,7 @@ def top_kmers(
         f"The {top} most frequent {k}-mers of each source, in percent of its windows of {k} letters A, C, G "
         "and T, on the strand as given. The circle is the frequency of the reverse complement: where it lies "
         "on the bar's end, both strands use the word alike; palindromes are their own reverse complement.",
-        f"Bars of the {top} most frequent {k}-mers. First: {formats.listing(leaders)}."
-        if chosen
-        else f"No {k}-mers.",
+        f"Bars of the {top} most frequent {k}-mers. First: {formats.listing(leaders)}." if chosen else f"No {k}-mers.",
     )
 
 
@@ -95,9 +92,7 @@ def kmer_spectrum(tables: Mapping[int, pd.DataFrame], *, sources: Iterable[str] 
         Every source of the corpus, so that colours stay when a table lacks one; default: those of the tables.
     """
     known: set[str] = set().union(*(table["source"] for table in tables.values()))
-    sizes = pd.concat(
-        [table.groupby("source")["count"].sum() for table in tables.values()] or [pd.Series(dtype=float)]
-    )
+    sizes = pd.concat([table.groupby("source")["count"].sum() for table in tables.values()] or [pd.Series(dtype=float)])
     chosen, remark = style.sources_to_draw(sizes.groupby(level=0).max())
     drawn = [*chosen, style.ALL] if len(chosen) > 1 and style.ALL in known else chosen
     styles = style.source_styles(known if sources is None else sources)
@@ -110,9 +105,7 @@ def kmer_spectrum(tables: Mapping[int, pd.DataFrame], *, sources: Iterable[str] 
                 x, y = spectrum(counts)
                 limits.append((x.min(), x.max(), y.min(), y.max()))
                 look = styles[source]
-                ax.plot(
-                    x, y, look.linestyle, color=look.color, linewidth=1.6, marker=look.marker, markersize=2.6
-                )
+                ax.plot(x, y, look.linestyle, color=look.color, linewidth=1.6, marker=look.marker, markersize=2.6)
         ax.set_title(f"k = {k}: {formats.count(table['kmer'].nunique())}\nof {formats.count(4**k)} seen")
         ax.set_xlabel("count of a k-mer")
     if limits:
@@ -137,9 +130,7 @@ def kmer_spectrum(tables: Mapping[int, pd.DataFrame], *, sources: Iterable[str] 
             )
             for s in drawn
         ]
-        figure.legend(
-            handles, [style.label(s) for s in drawn], loc="outside lower center", ncols=min(4, len(drawn))
-        )
+        figure.legend(handles, [style.label(s) for s in drawn], loc="outside lower center", ncols=min(4, len(drawn)))
     else:
         style.say_empty(axes[0], "no k-mers in the corpus")
     title = "k-mer spectrum"
@@ -154,7 +145,7 @@ def kmer_spectrum(tables: Mapping[int, pd.DataFrame], *, sources: Iterable[str] 
         figure,
         title,
         "How many distinct k-mers occur how often: for each count, the number of k-mers that have it, as "
-        f"mean over log-spaced bins of the count ({_BINS_A_DECADE} a decade; single counts up to 4). Unseen "
+        f"mean over log-spaced bins of the count ({_BINS_A_DECADE} a decade; single counts up to 3). Unseen "
         "k-mers are left out. Counts are of the strand as given.",
         "Lines of the number of distinct k-mers against their count for "
         + ", ".join(
@@ -184,8 +175,8 @@ def spectrum(counts: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], np
         For each bin that holds a k-mer: its geometric middle, and the number of its k-mers divided by the
         number of whole numbers in it; both float64 of one shape.
     """
-    decades = np.log10(counts.max()) + 1
-    edges = np.unique(np.round(np.logspace(0, decades, int(decades * _BINS_A_DECADE) + 1)).astype(np.int64))
+    steps = np.arange(_BINS_A_DECADE * math.ceil(np.log10(counts.max()) + 1))
+    edges = np.unique(np.round(10 ** (steps / _BINS_A_DECADE)).astype(np.int64))
     edges = np.append(edges[edges <= counts.max()], counts.max() + 1)
     number, _ = np.histogram(counts, edges)
     filled = number > 0
@@ -220,9 +211,7 @@ def _bars(ax: Axes, table: pd.DataFrame, top: int, look: SourceStyle) -> str:
 
 
 def _bar_legend(figure: Figure) -> None:
-    circle = Line2D(
-        [], [], linestyle="", marker="o", markerfacecolor="white", markeredgecolor=style.INK, markersize=5
-    )
+    circle = Line2D([], [], linestyle="", marker="o", markerfacecolor="white", markeredgecolor=style.INK, markersize=5)
     figure.legend(
         [Patch(color=style.ALL_STYLE.color, alpha=0.75), circle],
         ["frequency of the k-mer", "frequency of its reverse complement"],

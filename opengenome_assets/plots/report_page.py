@@ -23,19 +23,19 @@ Cell = str | int | float | None
 """One value of a table; None and NaN are shown as a dash."""
 
 MAX_SVG_BYTES = 400_000
-"""SVG beyond this size stands in the page as PNG: figures of many sources hold thousands of shapes."""
+"""SVG beyond this size gives way to the PNG if that is smaller: scatters of many sequences hold many shapes."""
 
 
 @dataclass(frozen=True)
 class Column:
     """A column of a table: its heading and how its cells are written.
 
-    `kind` is "text", "code" (as it is, in fixed width), "count" (thousands separators), "bases" (kb, Mb),
-    "percent" (of a share of one) or "number" (two decimals).
+    `kind` is "text", "code" (short, in fixed width), "quote" (long, in fixed width, broken anywhere), "count"
+    (thousands separators), "bases" (kb, Mb), "percent" (of a share of one) or "number" (two decimals).
     """
 
     label: str
-    kind: Literal["text", "code", "count", "bases", "percent", "number"] = "text"
+    kind: Literal["text", "code", "quote", "count", "bases", "percent", "number"] = "text"
 
     @property
     def is_numeric(self) -> bool:
@@ -83,8 +83,8 @@ class Illustration:
 
     @classmethod
     def of(cls, title: str, caption: str, alt: str, *, svg: bytes, png: bytes) -> Illustration:
-        """Take the SVG, or the PNG where the SVG is too large for a page."""
-        if len(svg) <= MAX_SVG_BYTES:
+        """Take the SVG, or the PNG where the SVG is large and the PNG smaller."""
+        if len(svg) <= max(MAX_SVG_BYTES, len(png)):
             return cls(title, caption, alt, svg, "image/svg+xml")
         return cls(title, caption, alt, png, "image/png")
 

@@ -33,7 +33,7 @@ _REJECTED_COLUMNS = {
     "source": Column("Source"),
     "record": Column("Record", "count"),
     "line": Column("Line", "count"),
-    "header": Column("Header", "code"),
+    "header": Column("Header", "quote"),
     "reason": Column("Reason"),
 }
 _MAX_HEADER = 120
@@ -59,9 +59,7 @@ def corpus(sequence_stats: pd.DataFrame, figures: Sequence[Illustration] = ()) -
     return Section("Corpus", "", figures, [table])
 
 
-def kmers(
-    tables: Mapping[int, pd.DataFrame], figures: Sequence[Illustration] = (), *, top: int = 10
-) -> Section:
+def kmers(tables: Mapping[int, pd.DataFrame], figures: Sequence[Illustration] = (), *, top: int = 10) -> Section:
     """The most frequent k-mers of each source with their share of its windows, one table a k."""
     parts = []
     for k, frame in sorted(tables.items()):
@@ -76,9 +74,7 @@ def kmers(
         ranks = sorted(first["rank"].unique())
         rows = [[int(rank), *(cells.get((source, rank)) for source in sources)] for rank in ranks]
         columns = [Column("Rank", "count"), *(Column(source, "code") for source in sources)]
-        parts.append(
-            Table(f"Most frequent {k}-mers, with their share of all {k}-mers of the source.", columns, rows)
-        )
+        parts.append(Table(f"Most frequent {k}-mers, with their share of all {k}-mers of the source.", columns, rows))
     words = (
         "Exact counts of every word of k letters A, C, G and T, on the strand as given; words with another "
         "letter do not count."
@@ -109,9 +105,7 @@ def codons(codon_rscu: pd.DataFrame, figures: Sequence[Illustration] = (), *, fr
         f"Counted are {NOT_GENES}. RSCU is a codon's count over the mean count of the codons of its amino acid "
         f"in the source's genetic code ({read_as}); stops are a family of their own."
     )
-    caption = (
-        f"Codon usage in reading frame {frame}; a dash where the codon has another meaning in the source."
-    )
+    caption = f"Codon usage in reading frame {frame}; a dash: the codon means something else."
     return Section("Codons", words, figures, [Table(caption, columns, rows)])
 
 
@@ -120,10 +114,8 @@ def rejected(rejected_records: pd.DataFrame, *, first: int = 20) -> Section:
     number = len(rejected_records)
     if not number:
         return Section("Rejected records", "None: every record of every file was accepted.")
-    reasons = (
-        rejected_records["reason"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
-    )
-    counts = [[str(reason), int(count)] for reason, count in reasons.items()]
+    reasons = rejected_records["reason"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    counts: list[list[Cell]] = [[str(reason), int(count)] for reason, count in reasons.items()]
     shown = rejected_records.sort_values(["file", "record"]).head(first)
     shown = shown.assign(header=[formats.shorten(str(header), _MAX_HEADER) for header in shown["header"]])
     return Section(
@@ -137,7 +129,7 @@ def rejected(rejected_records: pd.DataFrame, *, first: int = 20) -> Section:
 
 
 def _table(caption: str, columns: Mapping[str, Column], frame: pd.DataFrame) -> Table:
-    rows: list[tuple[Cell, ...]] = list(zip(*(frame[name].tolist() for name in columns), strict=True))
+    rows: list[list[Cell]] = frame[list(columns)].astype(object).to_numpy().tolist()
     return Table(caption, list(columns.values()), rows)
 
 

@@ -154,15 +154,9 @@ def _histogram(
     ax.stairs(counts, edges, color=look.color, linewidth=1.2)
     ax.set_ylim(0, counts.max() * 1.35)
     style.count_axis(ax)
-    if np.isnan(mark):
-        return
     ax.axvline(mark, color=style.INK, linewidth=1.4)
     left, right = ax.get_xlim()
-    place = (
-        np.log(mark / left) / np.log(right / left)
-        if ax.get_xscale() == "log"
-        else (mark - left) / (right - left)
-    )
+    place = np.log(mark / left) / np.log(right / left) if ax.get_xscale() == "log" else (mark - left) / (right - left)
     side = -1 if place > 0.5 else 1
     ax.annotate(
         mark_text,

@@ -136,9 +136,7 @@ def source_styles(sources: Iterable[str]) -> dict[str, SourceStyle]:
     return styles
 
 
-def sources_to_draw(
-    sizes: pd.Series[int] | pd.Series[float], limit: int = MAX_SOURCES
-) -> tuple[list[str], str]:
+def sources_to_draw(sizes: pd.Series[int] | pd.Series[float], limit: int = MAX_SOURCES) -> tuple[list[str], str]:
     """Choose the sources a figure draws, sorted by name, and the remark its heading needs.
 
     Parameters

@@ -153,9 +153,7 @@ class PartWriter:
         return part
 
 
-def write_part(
-    table_uri: str, key: str, table: pa.Table, *, compression: str = "zstd", **facts: Any
-) -> Part:
+def write_part(table_uri: str, key: str, table: pa.Table, *, compression: str = "zstd", **facts: Any) -> Part:
     """Write a part of one file from one table in memory."""
     with PartWriter(table_uri, key, table.schema, compression) as writer:
         writer.write(table)

@@ -122,9 +122,11 @@ def _walk(name: str, skipped: list[str]) -> Iterator[tuple[Path, Path, str, str]
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
         for entry in sorted(names):
             file = Path(parent, entry)
+            if entry.startswith("."):
+                continue
             if is_fasta_name(entry):
                 yield file, file.parent, str(file.relative_to(root)), ""
-            elif not entry.startswith("."):
+            else:
                 skipped.append(str(file))
     if unreadable:
         raise SourceError(

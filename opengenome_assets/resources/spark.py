@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import dagster as dg
 from dagster_pyspark import LazyPySparkResource
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 from pyspark.sql import SparkSession
 
 from opengenome_assets.resources.java import find_java
@@ -48,7 +48,7 @@ class Spark(LazyPySparkResource):
     """
 
     master: str = "local[*]"
-    spark_config: dict[str, Any] = {}
+    spark_config: dict[str, Any] = Field(default_factory=dict)
     _app_name: str = PrivateAttr(default="opengenome")
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
@@ -78,10 +78,8 @@ class Spark(LazyPySparkResource):
             builder = builder.config(key, value)
         session = builder.getOrCreate()
         if session.sparkContext.master != self.master:
-            found = session.sparkContext.master
-            session.stop()
             raise SparkStartError(
-                f"Spark runs on {found}, expected {self.master}: another session was active in this process, or a "
+                f"Spark runs on {session.sparkContext.master}, expected {self.master}: another session was active in this process, or a "
                 "Spark configuration file overrides the master. Set SPARK_MASTER to the master you want"
             )
         self._spark_session = session
@@ -92,7 +90,8 @@ class Spark(LazyPySparkResource):
             "spark.python.daemon.module": "opengenome_assets.tasks.daemon",
             "spark.python.authenticate.socketTimeout": "60s",
             "spark.ui.showConsoleProgress": "false",
-            "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{logging_config}",
+            # As a URI: Spark splits these options at blanks, and a folder may have one in its name.
+            "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging_config.as_uri()}",
             "spark.task.maxFailures": "8",
             "spark.sql.shuffle.partitions": "8",
             "spark.port.maxRetries": "64",
@@ -149,9 +148,7 @@ class Spark(LazyPySparkResource):
 
         def collect() -> list[list[tuple[int, Result]]]:
             context.setJobGroup(label, label, interruptOnCancel=True)
-            collected: list[list[tuple[int, Result]]] = (
-                context.parallelize(slices, len(slices)).map(run).collect()
-            )
+            collected: list[list[tuple[int, Result]]] = context.parallelize(slices, len(slices)).map(run).collect()
             return collected
 
         started = time.monotonic()

@@ -191,9 +191,7 @@ class DecompressedStream:
 
     def _require_end(self, what: str) -> None:
         if not self._at_end:
-            raise StreamError(
-                f"{self.name}: {what} is known once the stream was read to its end; do that first"
-            )
+            raise StreamError(f"{self.name}: {what} is known once the stream was read to its end; do that first")
 
     def _read_ahead(self) -> None:
         self._ahead.append(self._thread.submit(next, self._blocks, b""))
@@ -209,15 +207,11 @@ class DecompressedStream:
                 self.decompressed_bytes += len(block)
                 yield block
         except _DECODING_ERRORS as error:
-            reached = (
-                f"{self.decompressed_bytes:,} decompressed bytes, {self.compressed_bytes:,} bytes of the file"
-            )
+            reached = f"{self.decompressed_bytes:,} decompressed bytes, {self.compressed_bytes:,} bytes of the file"
             if isinstance(error, EOFError) or str(error).startswith("Truncated"):
                 problem = f"the {compression} stream ends early after {reached}"
             else:
-                problem = (
-                    f"the {compression} stream is damaged, or something follows it, after {reached} ({error})"
-                )
+                problem = f"the {compression} stream is damaged, or something follows it, after {reached} ({error})"
             raise StreamError(f"{self.name}: {problem}; fetch the file again") from error
 
     def _count_header_lines(self, block: bytes) -> None:

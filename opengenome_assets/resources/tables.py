@@ -62,7 +62,7 @@ class Commit:
     files_removed: int
 
 
-class Tables(dg.ConfigurableResource):  # type: ignore[type-arg]
+class Tables(dg.ConfigurableResource["Tables"]):
     """The tables under one root.
 
     Parameters
@@ -130,8 +130,9 @@ class Tables(dg.ConfigurableResource):  # type: ignore[type-arg]
         MissingTableError
             If there is no such table, or none of its commits carries a record.
         """
-        for commit in self.open(name, version).history():
-            if COMMIT_KEY in commit:
+        table = self.open(name)  # the newest: delta-rs numbers the history of an older version wrongly
+        for commit in table.history():
+            if COMMIT_KEY in commit and (version is None or commit["version"] <= version):
                 return Provenance.model_validate_json(commit[COMMIT_KEY])
         raise MissingTableError(f"{self.uri(name)} is a Delta table, but nothing in its history says what made it")
 
@@ -142,8 +143,8 @@ class Tables(dg.ConfigurableResource):  # type: ignore[type-arg]
     def commit(self, name: str, schema: pa.Schema, parts: Iterable[Part], provenance: Provenance) -> Commit:
         """Make a table consist of exactly these parts, in one transaction.
 
-        If the table already consists of them, and was made with the same code, inputs and settings, no version is added.
-        If somebody else commits at the same time, the difference is worked out again on top of their version.
+        If the table already consists of them, and was made with the same code, inputs and settings, no version is
+        added. If somebody else commits at the same time, the difference is worked out again on top of their version.
         """
         wanted = {file.path: file for part in parts for file in part.files}
         attempts = 10
@@ -165,9 +166,7 @@ class Tables(dg.ConfigurableResource):  # type: ignore[type-arg]
         part = find_part(self.uri(name), key) or write_part(self.uri(name), key, rows)
         return self.commit(name, rows.schema, [part], provenance)
 
-    def _commit_once(
-        self, name: str, schema: pa.Schema, wanted: dict[str, DataFile], provenance: Provenance
-    ) -> Commit:
+    def _commit_once(self, name: str, schema: pa.Schema, wanted: dict[str, DataFile], provenance: Provenance) -> Commit:
         uri = self.uri(name)
         properties = CommitProperties(
             custom_metadata={COMMIT_KEY: provenance.model_dump_json()},

@@ -18,14 +18,14 @@ SCHEMA = pa.schema(
         column(
             "windows",
             pa.int64(),
-            "Windows of 3 letters all in A, C, G, T in the shard, worked out from the lengths of the runs of such letters "
-            "alone: what the counts of the three frames together must add up to",
+            "Windows of 3 letters all in A, C, G, T in the shard, worked out from the lengths of the runs of such "
+            "letters alone: what the counts of the three frames together must add up to",
         ),
         column(
             "counts",
             pa.list_(pa.int64()),
-            "Occurrences of each of the 64 codons, in alphabetical order; codons with other letters than A, C, G, T are "
-            "not counted and leave the frame as it is",
+            "Occurrences of each of the 64 codons, in alphabetical order; codons with other letters than A, C, G, T "
+            "are not counted and leave the frame as it is",
         ),
     ]
 )

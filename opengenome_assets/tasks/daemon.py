@@ -6,7 +6,9 @@ It imports and compiles once what every worker needs, so that a worker starts wa
 from pyspark.daemon import manager
 
 from opengenome_assets.kernels.warm import warm
-from opengenome_assets.tasks import codons, ingest, kmers, profiles, stats  # noqa: F401  imported for the workers
+from opengenome_assets.tasks import codons, ingest, kmers, profiles, stats
+
+PASSES = (codons, ingest, kmers, profiles, stats)
 
 if __name__ == "__main__":
     warm()

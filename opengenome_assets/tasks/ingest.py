@@ -1,8 +1,8 @@
 """Parsing one source file: into shards of good records, and a record of what was refused.
 
 Belongs here: which records are taken, what is said of the others, and how rows are cut into shards. Does not belong
-here: decompression (``resources/streams.py``), FASTA itself (``kernels/fasta.py``), and what a refused file means for the
-run (``corpus/sequence_shards.py``).
+here: decompression (``resources/streams.py``), FASTA itself (``kernels/fasta.py``), and what a refused file means for
+the run (``corpus/sequence_shards.py``).
 """
 
 from __future__ import annotations
@@ -184,9 +184,7 @@ def _rejected_rows(task: ParseTask, batch: FastaBatch, reasons: dict[int, str]) 
     )
 
 
-def _rows(
-    task: ParseTask, batch: FastaBatch, ids: pa.Array, descriptions: pa.Array, kept: np.ndarray
-) -> pa.Table:
+def _rows(task: ParseTask, batch: FastaBatch, ids: pa.Array, descriptions: pa.Array, kept: np.ndarray) -> pa.Table:
     count = len(batch)
     known = batch.acgt_bases > 0
     rows = pa.table(

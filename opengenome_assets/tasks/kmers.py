@@ -21,8 +21,8 @@ SCHEMA = pa.schema(
         column(
             "windows",
             pa.int64(),
-            "Windows of k letters all in A, C, G, T, worked out from the lengths of the runs of such letters alone: what "
-            "the counts must add up to",
+            "Windows of k letters all in A, C, G, T, worked out from the lengths of the runs of such letters alone: "
+            "what the counts must add up to",
         ),
         column(
             "counts",

@@ -64,9 +64,7 @@ class ScanTask:
 def run_scan(task: ScanTask) -> list[Part]:
     """Run one pass over one shard and return the parts it made, one an output."""
     with ExitStack() as stack:
-        writers = [
-            stack.enter_context(PartWriter(output.uri, task.key, output.schema)) for output in task.outputs
-        ]
+        writers = [stack.enter_context(PartWriter(output.uri, task.key, output.schema)) for output in task.outputs]
         task.compute(task.shard, *writers)
         return [writer.finish() for writer in writers]
 

@@ -110,7 +110,9 @@ line_of_sequence = st.one_of(
     st.text("ACGTacgt", max_size=200),
     st.text("ACGTNRYKacgtnryk", max_size=200),
     st.text("ACGT \t*-U1>", max_size=80),
-    st.sampled_from(["", " ", "\t ", "ACGT  ", " ACGT", "AC GT", "A" * 63, "A" * 64, "A" * 65, " " * 70]),
+    st.sampled_from(
+        ["", " ", "\t ", "ACGT  ", " ACGT", "AC GT", "A" * 63, "A" * 64, "A" * 65, " " * 70, "\x00", "AC\x0bGT\x1f"]
+    ),
 )
 line_of_header = st.text("ab |.>é\t", max_size=90).map(">".__add__)
 line_end = st.sampled_from(["\n", "\r\n", " \n", "\n\n"])
@@ -132,9 +134,7 @@ def fasta_text(draw: st.DrawFn) -> bytes:
 )
 def test_equals_the_slow_reader(text: bytes, sizes: list[int], batch_bases: int, max_length: int) -> None:
     def batches() -> Iterator[FastaBatch]:
-        return read_records(
-            in_pieces(text, sizes), name="x.fa", batch_bases=batch_bases, max_length=max_length
-        )
+        return read_records(in_pieces(text, sizes), name="x.fa", batch_bases=batch_bases, max_length=max_length)
 
     try:
         slow_records(text)
@@ -194,6 +194,7 @@ def test_accepts_what_people_write(line_end: str, last: str) -> None:
         (b">a\nAC>GT\n", "illegal letter '>' at base 3 (line 2)"),
         (b">a\nMKLV\n", "illegal letter 'L' at base 3 (line 2)"),
         (b">a\nAC\x00GT\n", "illegal letter '\\x00' at base 3 (line 2)"),
+        (b">a\n\x1a\n>b\nACGT\n", "illegal letter '\\x1a' at base 1 (line 2)"),
         (b">a\nAC\xffGT\n", "illegal letter (byte 0xff) at base 3 (line 2)"),
         (b">a\nACGU\n", "illegal letter 'U' at base 4 (line 2): U is RNA; convert U to T first"),
         (b">a\nacgu\n", "illegal letter 'u' at base 4 (line 2): U is RNA; convert U to T first"),
@@ -228,11 +229,20 @@ def test_refuses_a_file_that_is_not_fasta(text: bytes, expected: str) -> None:
 
 
 def test_a_batch_holds_about_batch_bases_and_stays_valid() -> None:
-    text = b"".join(b">r%d\n%s\n" % (i, b"ACGTN" * (i % 40)) for i in range(400)) + b">long\n" + b"AC" * 5000
+    short = b"".join(b">r%d\n%s\n" % (i, b"ACGTN" * (i % 40)) for i in range(400))
+    text = short + b">long\n" + b"AC" * 5000 + b"\n" + short
     batches = read(text, batch_bases=1000)
-    assert len(batches) > 30
+    assert len(batches) > 60
     assert all(len(batch.data) < 1000 + 64 or len(batch) == 1 for batch in batches)
     assert_same(text, batches, 2**31 - 1)
+
+
+def test_a_record_of_max_length_is_kept_and_a_longer_one_not() -> None:
+    (batch,) = read(b">a\n" + b"ACGTA\n" * 20 + b">b\n" + b"ACGTA\n" * 20 + b"C\n>c\nGG", max_length=100)
+    assert sequences([batch]) == [b"ACGTA" * 20, b"", b"GG"]
+    assert batch.length.tolist() == [100, 101, 2]
+    assert batch.gc_bases.tolist() == [40, 41, 2]
+    assert reject_reasons(batch) == {1: "longer than 100 bases: 101"}
 
 
 def test_many_short_records_fill_several_batches() -> None:

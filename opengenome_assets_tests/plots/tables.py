@@ -63,9 +63,7 @@ def random_corpus(sources: int, sequences: int = 3, length: int = 600) -> Corpus
     return corpus
 
 
-def tables_of(
-    corpus: Corpus, genetic_codes: dict[str, int] | None = None, ks: tuple[int, ...] = (6, 7, 8)
-) -> Tables:
+def tables_of(corpus: Corpus, genetic_codes: dict[str, int] | None = None, ks: tuple[int, ...] = (6, 7, 8)) -> Tables:
     """Compute every table of a corpus."""
     everything = [entry for entries in corpus.values() for entry in entries]
     groups = {**corpus, "all": everything}
@@ -73,12 +71,8 @@ def tables_of(
     kmers = {source: {k: _kmers(entries, k) for k in ks} for source, entries in corpus.items()}
     kmers["all"] = {k: sum((kmers[source][k] for source in corpus), Counter()) for k in ks}
     return Tables(
-        sequence_stats=pd.DataFrame([_stats(s, entries) for s, entries in groups.items()]).astype(
-            _MAYBE_NULL
-        ),
-        kmer_freq={
-            k: pd.concat([_frequencies(s, kmers[s][k]) for s in groups], ignore_index=True) for k in ks
-        },
+        sequence_stats=pd.DataFrame([_stats(s, entries) for s, entries in groups.items()]).astype(_MAYBE_NULL),
+        kmer_freq={k: pd.concat([_frequencies(s, kmers[s][k]) for s in groups], ignore_index=True) for k in ks},
         codon_rscu=pd.concat(
             [_rscu(s, entries, frame, codes[s]) for s, entries in groups.items() for frame in range(3)],
             ignore_index=True,

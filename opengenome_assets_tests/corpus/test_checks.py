@@ -1,0 +1,166 @@
+"""Checks: each finds the wrong table it is there for, and a blocking one stops what follows."""
+
+import json
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from matplotlib.figure import Figure
+
+from opengenome_assets.corpus.checks import rules, table_schemas
+from opengenome_assets.corpus.figures import figure_rule, figure_specs, save_figure
+from opengenome_assets.plots.images import to_png
+from opengenome_assets.plots.style import Picture
+from opengenome_assets.provenance import Provenance
+from opengenome_assets.resources.files import write_bytes
+from opengenome_assets.resources.tables import Tables
+from opengenome_assets_tests.corpus.conftest import Corpus
+
+KS = (2, 6)
+FILES = {"plants/one.fa": ">p1\nACGTACGTNNACGTTGCA\n>p2\nGGGCCCATATAT\n", "animals/two.fa": ">r1\nACGTACGTACGT\n"}
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """Tables that are right, made once."""
+    root = tmp_path_factory.mktemp("good")
+    for name, content in FILES.items():
+        (root / "fasta" / name).parent.mkdir(parents=True)
+        (root / "fasta" / name).write_text(content)
+    made = Corpus(Tables(home=str(root / "home")), str(root / "fasta"), KS)
+    made.materialize("*tfidf_index,*codon_rscu,*sequence_stats,rejected_records,*kmer_freq_k2,*kmer_freq_k6")
+    return made.tables
+
+
+def problems(tables: Tables, asset: str, name: str) -> list[str]:
+    (rule,) = [rule for rule in rules(KS) if (rule.asset, rule.name) == (asset, name)]
+    return list(rule.problems(tables))
+
+
+def poisoned(good: Tables, tmp_path, asset: str, poison) -> Tables:
+    """Return a copy of the tables in which one table's files hold other rows, though every record says they are right."""
+    tables = Tables(home=str(tmp_path / "poisoned"))
+    shutil.copytree(good.home, tables.home)
+    for file in tables.files(tables.open(asset)):
+        path = Path(tables.uri(asset), file.path)
+        rows = pq.read_table(path)
+        pq.write_table(poison(rows).cast(rows.schema), path)
+        edit_manifest(path.parent, lambda manifest, path=path: manifest["files"][0].update(size=path.stat().st_size))
+    return tables
+
+
+def edit_manifest(part: Path, edit) -> None:
+    manifest = json.loads((part / "_manifest.json").read_text())
+    edit(manifest)
+    (part / "_manifest.json").write_text(json.dumps(manifest))
+
+
+def change(column: str, function):
+    """Return a poison that changes one column, given as a list."""
+
+    def poison(rows: pa.Table) -> pa.Table:
+        values = function(rows[column].to_pylist())
+        place = rows.schema.get_field_index(column)
+        return rows.set_column(place, rows.schema.field(column), pa.array(values, rows.schema.field(column).type))
+
+    return poison
+
+
+def first(value):
+    return lambda values: [value, *values[1:]]
+
+
+def one_more_count(values):
+    return [[values[0][0] + 1, *values[0][1:]], *values[1:]]
+
+
+def test_right_tables_have_no_problems(good):
+    assert {(rule.asset, rule.name): list(rule.problems(good)) for rule in rules(KS)} == {
+        (rule.asset, rule.name): [] for rule in rules(KS)
+    }
+
+
+@pytest.mark.parametrize(
+    ("asset", "check", "poison", "said"),
+    [
+        ("sequence_shards", "unique_ids", change("seq_id", lambda ids: ["p1"] * len(ids)), "occur more than once"),
+        ("sequence_shards", "lengths_and_gc", change("length", first(0)), "length 0"),
+        ("sequence_shards", "lengths_and_gc", change("gc_content", first(1.5)), "gc_content 1.5"),
+        ("sequence_shards", "lengths_and_gc", change("gc_content", first(None)), "gc_content None"),
+        ("sequence_shards", "lengths_and_gc", change("acgt_bases", first(99)), "acgt_bases 99"),
+        ("shard_stats", "columns_match_sequences", change("bases", first(1)), "bases: "),
+        ("sequence_stats", "totals", change("bases", first(1)), "bases: "),
+        ("sequence_stats", "totals", change("n50", first(10**6)), "N50 1,000,000 is outside"),
+        ("sequence_stats", "totals", change("gc_content", first(-0.1)), "GC content -0.1"),
+        ("sequence_stats", "totals", change("length_histogram", first([0])), "length_histogram holds 0"),
+        ("kmer_", "sum_of_counts", change("counts", one_more_count), "windows of 2: counts add up to"),
+        ("kmer_freq_k2", "counts_and_ranks", change("count", first(10**6)), "but kmer_ holds"),
+        ("kmer_freq_k2", "counts_and_ranks", change("rank", first(7)), "ranks do not follow"),
+        ("kmer_freq_k2", "counts_and_ranks", change("frequency", first(0.9)), "frequencies add up to"),
+        ("codon_counts", "sum_of_counts", change("counts", one_more_count), "windows of 3: counts add up to"),
+        ("codon_rscu", "totals_and_means", change("count", first(10**6)), "but codon_counts holds"),
+        ("codon_rscu", "totals_and_means", change("per_thousand", first(1e6)), "per thousand adds up"),
+        ("codon_rscu", "totals_and_means", change("rscu", lambda v: [x and x + 1 for x in v]), "mean RSCU"),
+        ("codon_rscu", "totals_and_means", lambda r: r.filter(pc.not_equal(r["source"], "all")), "no rows for all"),
+        ("tfidf_index", "norms", change("counts", one_more_count), "windows counted"),
+        ("tfidf_index", "norms", change("kmers", first(0)), "norm 1"),
+    ],
+)
+def test_a_wrong_table_is_found(good, tmp_path, asset, check, poison, said):
+    assert said in "\n".join(problems(poisoned(good, tmp_path, asset, poison), asset, check))
+
+
+@pytest.mark.parametrize(
+    ("fact", "value", "said"),
+    [
+        ("header_lines", 7, "7 header lines, but"),
+        ("records", 7, "7 records, but"),
+        ("accepted", 7, "7 records accepted, but"),
+    ],
+)
+def test_counts_of_a_file_that_do_not_agree_are_found(good, tmp_path, fact, value, said):
+    tables = Tables(home=str(tmp_path / "poisoned"))
+    shutil.copytree(good.home, tables.home)
+    key = tables.files(tables.open("sequence_shards"))[0].path.split("/")[0]
+    edit_manifest(Path(tables.uri("sequence_shards"), key), lambda manifest: manifest["facts"].update({fact: value}))
+    assert said in "\n".join(problems(tables, "sequence_shards", "record_count"))
+
+
+@pytest.mark.parametrize("asset", list(table_schemas(KS)))
+def test_a_column_of_another_type_is_found(good, tmp_path, asset):
+    tables = Tables(home=str(tmp_path))
+    wrong = pa.table({good.read(asset).schema.names[0]: pa.array([1.5])})
+    tables.write(asset, wrong, good.provenance(asset))
+    found = problems(tables, asset, "columns")
+    assert len(found) == len(good.read(asset).schema.names)
+    assert "expected" in found[0]
+
+
+def test_a_failed_check_stops_what_follows(good, tmp_path):
+    tables = poisoned(good, tmp_path, "kmer_", change("counts", one_more_count))
+    made = Corpus(tables, str(tmp_path / "none"), KS)
+    (tmp_path / "none").mkdir()
+    result = made.materialize("kmer_,kmer_freq_k2", ok=False)
+    failed = [e for e in result.get_asset_check_evaluations() if not e.passed]
+    assert [(e.asset_key.to_user_string(), e.check_name) for e in failed] == [("kmer_", "sum_of_counts")]
+    assert failed[0].blocking
+    assert dg.AssetKey("kmer_freq_k2") not in {e.asset_key for e in result.get_asset_materialization_events()}
+
+
+def test_a_blank_or_missing_figure_is_found(tmp_path):
+    tables = Tables(home=str(tmp_path))
+    spec = figure_specs(KS)[0]
+    rule = figure_rule(spec)
+    assert not rule.blocking
+    assert "there is no figure_gc_histogram.png" in list(rule.problems(tables))[0]
+    save_figure(tables, spec.name, Picture(Figure(), "t", "c", "a"), Provenance(name=spec.name, code_version="1"))
+    assert "as good as blank" in list(rule.problems(tables))[0]
+    figure = Figure()
+    figure.add_subplot().plot(np.random.default_rng(1).random(100))
+    write_bytes(f"{tables.home}/figures/{spec.name}.png", to_png(figure))
+    assert list(rule.problems(tables)) == []

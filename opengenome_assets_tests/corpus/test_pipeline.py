@@ -1,0 +1,318 @@
+"""The assets together: what a materialisation makes, what it makes again, and what it leaves alone."""
+
+import io
+import os
+from collections import Counter
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pytest
+from Bio import SeqIO
+
+from opengenome_assets.kernels.bases import kmer_strings
+from opengenome_assets.resources.sources import list_source
+from opengenome_assets.tasks import kmers as kmer_pass
+from opengenome_assets_tests.corpus.conftest import failure, write_files
+
+FILES = {
+    "plants/one.fa": ">p1 first\nACGTACGTNNACGTTGCA\n>p2\nGGGCCCATATAT\n",
+    "plants/two.fa": ">q1\nTTTTTTTTTTTT\n",
+    "animals/three.fa": ">r1\nacgtacgtacgt\n>r2\nACGRYTACGTA\n",
+}
+
+
+def sample_records():
+    from isal import igzip
+
+    for file in list_source("sample").files:
+        with igzip.open(file.uri, "rt") as stream:
+            for record in SeqIO.parse(io.StringIO(stream.read()), "fasta"):
+                yield file.source, record.id, str(record.seq)
+
+
+def windows(sequence: str, k: int, step: int = 1, start: int = 0):
+    for place in range(start, len(sequence) - k + 1, step):
+        word = sequence[place : place + k]
+        if set(word) <= set("ACGT"):
+            yield word
+
+
+def test_the_sample_end_to_end_equals_a_slow_count_of_the_same_files(corpus):
+    made = corpus(ks=(2, 6))
+    with dg.instance_for_test() as instance:
+        result = made.materialize(instance=instance)
+    evaluations = result.get_asset_check_evaluations()
+    assert len(evaluations) > 20
+    assert all(evaluation.passed for evaluation in evaluations)
+
+    records = list(sample_records())
+    rows = made.tables.read("sequence_shards").to_pylist()
+    assert sorted((r["source"], r["seq_id"], r["sequence"]) for r in rows) == sorted(records)
+
+    expected: dict[tuple[str, int], Counter[str]] = {}
+    for source, _, sequence in records:
+        for k in (2, 6):
+            for name in (source, "all"):
+                expected.setdefault((name, k), Counter()).update(windows(sequence, k))
+    for k in (2, 6):
+        frame = made.tables.read(f"kmer_freq_k{k}").to_pandas()
+        for source, found in frame.groupby("source"):
+            counts = expected[source, k]
+            assert dict(zip(found["kmer"], found["count"], strict=True)) == counts
+            assert found["frequency"].sum() == pytest.approx(1, abs=1e-12)
+            by_rank = found.sort_values("rank")["kmer"].tolist()
+            assert by_rank == sorted(counts, key=lambda word: (-counts[word], word))
+            complement = str.maketrans("ACGT", "TGCA")
+            for word, canonical, both in zip(found["kmer"], found["canonical"], found["canonical_count"], strict=True):
+                reverse = word.translate(complement)[::-1]
+                assert canonical == min(word, reverse)
+                assert both == (counts[word] if word == reverse else counts[word] + counts[reverse])
+
+    codons: dict[tuple[str, int], Counter[str]] = {}
+    for source, _, sequence in records:
+        for frame_number in range(3):
+            for name in (source, "all"):
+                codons.setdefault((name, frame_number), Counter()).update(windows(sequence, 3, 3, frame_number))
+    usage = made.tables.read("codon_rscu").to_pandas()
+    for (source, frame_number), found in usage.groupby(["source", "frame"]):
+        seen = dict(zip(found["codon"], found["count"], strict=True))
+        assert {codon: count for codon, count in seen.items() if count} == codons[source, frame_number]
+    assert dict(zip(usage["source"], usage["genetic_code"], strict=True)) == {
+        "mitochondria": 5,
+        "plastids": 11,
+        "all": 1,
+    }
+
+    index = {row["seq_id"]: row for row in made.tables.read("tfidf_index").to_pylist()}
+    names = kmer_strings(6)
+    for _, identifier, sequence in records:
+        row = index[identifier]
+        assert dict(zip(names[row["codes"]], row["counts"], strict=True)) == Counter(windows(sequence, 6))
+    terms = made.tables.read("tfidf_terms").to_pylist()
+    assert sum(row["sequences"] for row in terms) == 29
+    frequency = np.sum([row["document_frequency"] for row in terms], axis=0)
+    for code in (0, 17, 4095):
+        assert frequency[code] == sum(names[code] in sequence for _, _, sequence in records)
+
+    stats = {row["source"]: row for row in made.tables.read("sequence_stats").to_pylist()}
+    lengths = sorted((len(sequence) for _, _, sequence in records), reverse=True)
+    assert stats["all"]["sequences"] == 29
+    assert stats["all"]["bases"] == sum(lengths)
+    half = next(n for n in range(30) if sum(lengths[:n]) * 2 >= sum(lengths))
+    assert (stats["all"]["n50"], stats["all"]["l50"]) == (lengths[half - 1], half)
+    assert stats["all"]["median_length"] == float(np.median(lengths))
+    gc = [(s.count("G") + s.count("C")) / sum(s.count(letter) for letter in "ACGT") for _, _, s in records]
+    assert stats["all"]["gc_median"] == pytest.approx(np.median(gc), abs=5e-4)
+
+    home = Path(made.tables.home)
+    for figure in ("figure_gc_histogram", "figure_kmer_pca", "figure_top_kmers_k6"):
+        assert (home / "figures" / f"{figure}.png").stat().st_size > 10_000
+        assert (home / "figures" / f"{figure}.svg").read_text().startswith("<?xml")
+    page = (home / "reports" / "corpus_report.html").read_text()
+    assert "2,229,250" in page
+    assert "is left out" not in page
+    shown = made.metadata(result, "kmer_freq_k6")
+    assert shown["dagster/row_count"] == made.tables.read("kmer_freq_k6").num_rows
+    assert shown["table_version"] == 0
+    assert shown["path"].endswith("tables/kmer_freq_k6")
+    assert shown["seconds"] >= 0
+    assert "data:image/png;base64," in made.metadata(result, "figure_kmer_pca")["picture"]
+
+
+def test_a_second_materialisation_does_nothing_and_a_changed_file_costs_that_file(corpus, tmp_path):
+    made = corpus(FILES)
+    first = made.materialize()
+    assert made.metadata(first, "kmer_")["shards_reused"] == 0
+    names = made.tables.names()
+    versions = {name: made.tables.open(name).version() for name in names}
+
+    again = made.materialize()
+    assert {name: made.tables.open(name).version() for name in names} == versions
+    assert made.metadata(again, "sequence_shards")["files_reused"] == 3
+    for asset in ("kmer_", "codon_counts", "shard_stats", "tfidf_index"):
+        assert made.metadata(again, asset)["bases_scanned"] == 0
+        assert made.metadata(again, asset)["shards_reused"] == 3
+    assert made.metadata(again, "figure_gc_histogram")["redrawn"] is False
+
+    write_files(tmp_path / "fasta", {"plants/two.fa": ">q1\nCCCCCCCCCCCC\n>q2\nACGT\n"})
+    changed = made.materialize()
+    assert made.metadata(changed, "sequence_shards")["files_reused"] == 2
+    for asset in ("kmer_", "codon_counts", "shard_stats", "tfidf_index", "tfidf_terms"):
+        assert (made.metadata(changed, asset)["shards_reused"], made.metadata(changed, asset)["bases_scanned"]) == (
+            2,
+            16,
+        )
+    counts = {(r["source"], r["kmer"]): r["count"] for r in made.content("kmer_freq_k2")}
+    assert counts["plants", "CC"] == 11 + 2
+    assert counts["plants", "TT"] == 1
+    assert made.metadata(changed, "figure_gc_histogram")["redrawn"] is True
+    # The version before is still there.
+    old = made.tables.read("sequence_shards", version=0)["seq_id"].to_pylist()
+    assert sorted(old) == ["p1", "p2", "q1", "r1", "r2"]
+
+
+def test_a_removed_file_disappears_from_every_table_and_the_rest_is_as_if_it_had_never_been(corpus, tmp_path):
+    both, without = corpus(FILES), None
+    both.materialize()
+    (tmp_path / "fasta" / "plants" / "two.fa").unlink()
+    both.materialize()
+    assert "q1" not in both.tables.read("sequence_shards")["seq_id"].to_pylist()
+
+    without = type(both)(type(both.tables)(home=str(tmp_path / "other home")), both.source, both.ks)
+    without.materialize()
+    for name in ("sequence_shards", "kmer_", "kmer_freq_k6", "codon_rscu", "sequence_stats", "tfidf_index"):
+        assert both.content(name) == without.content(name)
+
+
+def test_results_do_not_depend_on_how_the_corpus_is_cut(corpus, tmp_path):
+    whole = corpus(FILES)
+    whole.materialize()
+    cut = type(whole)(type(whole.tables)(home=str(tmp_path / "cut")), whole.source, whole.ks)
+    cut.materialize(sequence_shards={"max_records_per_shard": 1, "compression": "snappy"})
+    assert len(cut.tables.files(cut.tables.open("sequence_shards"))) == 5
+    for name in ("sequence_shards", "kmer_freq_k2", "kmer_freq_k6", "codon_rscu", "sequence_stats", "tfidf_index"):
+        assert whole.content(name) == cut.content(name)
+
+
+def test_a_bad_file_fails_by_name_publishes_nothing_and_costs_the_good_files_nothing(corpus, tmp_path):
+    made = corpus(FILES)
+    made.materialize("*sequence_shards")
+    write_files(tmp_path / "fasta", {"plants/new.fa": ">n\nACGT\n", "plants/junk.fa": "no fasta at all\n"})
+    failed = made.materialize(ok=False)
+    said = failure(failed)
+    assert "1 of 5 files cannot be used" in said
+    assert "plants/junk.fa, line 1: expected a line starting with '>', found 'no fasta at all'" in said
+    assert "4 files parsed are kept" in said
+    assert made.tables.read("sequence_shards").num_rows == 5
+    assert not made.tables.exists("kmer_")
+
+    (tmp_path / "fasta" / "plants" / "junk.fa").unlink()
+    mended = made.materialize("*sequence_shards")
+    assert made.metadata(mended, "sequence_shards")["files_reused"] == 4
+    assert made.tables.read("sequence_shards").num_rows == 6
+
+
+def test_too_many_refused_records_stop_the_run_and_are_shown(corpus):
+    made = corpus({**FILES, "plants/protein.faa.fa": ">m\nMEEPQSD\n"})
+    failed = made.materialize(ok=False)
+    said = failure(failed)
+    assert "1 of 6 records were refused (16.7%)" in said
+    assert "more than the 10.0% that max_rejected_share allows" in said
+    assert "illegal letter 'E'" in said
+    (refused,) = made.content("rejected_records")
+    assert (refused["file"], refused["record"], refused["line"], refused["header"]) == (
+        "plants/protein.faa.fa",
+        1,
+        1,
+        "m",
+    )
+    assert not made.tables.exists("sequence_shards")
+    history = [event.asset_key.to_user_string() for event in failed.get_asset_materialization_events()]
+    assert history == ["raw_fasta", "rejected_records"]
+
+    allowed = made.materialize("sequence_shards,rejected_records", sequence_shards={"max_rejected_share": 0.2})
+    assert made.metadata(allowed, "sequence_shards")["files_reused"] == 4
+    assert made.tables.read("sequence_shards").num_rows == 5
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [("/no/such/folder", "no such file or folder"), ("hf://datasets/a/b", "local files and folders only")],
+)
+def test_a_source_that_cannot_be_used_stops_at_once(corpus, source, said):
+    made = corpus()
+    made.source = source
+    result = made.materialize(ok=False)
+    assert said in failure(result)
+    assert made.tables.names() == []
+
+
+def test_kmers_can_be_made_alone_and_the_report_says_what_it_lacks(corpus):
+    made = corpus(FILES)
+    made.materialize("*sequence_shards,rejected_records")
+    made.materialize("kmer_*")
+    assert {"kmer_", "kmer_freq_k2", "kmer_freq_k6"} <= set(made.tables.names())
+    page = (Path(made.tables.home) / "reports" / "corpus_report.html").read_text()
+    assert "codon_rscu has not been made yet and is left out" in page
+    assert "dagster asset materialize --select &#39;codon_rscu&#39;" in page
+
+
+def test_a_table_of_another_corpus_is_left_out_of_the_report_by_name(corpus, tmp_path):
+    made = corpus(FILES)
+    made.materialize()
+    write_files(tmp_path / "fasta", {"plants/two.fa": ">q1\nCCCCCCCCCCCC\n"})
+    made.materialize("*sequence_shards,rejected_records,kmer_*")
+    page = (Path(made.tables.home) / "reports" / "corpus_report.html").read_text()
+    assert "codon_rscu was made from another corpus" in page
+    assert "kmer_freq_k6 was made" not in page
+
+
+def test_without_shards_a_scan_says_what_to_make_first(corpus):
+    result = corpus(FILES).materialize("kmer_", ok=False)
+    assert "dagster asset materialize --select '*sequence_shards'" in failure(result)
+
+
+def test_selecting_one_of_two_tables_made_together_records_both(corpus):
+    made = corpus(FILES)
+    made.materialize("*sequence_shards")
+    result = made.materialize("tfidf_index")
+    recorded = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
+    assert recorded == {"tfidf_index", "tfidf_terms"}
+
+
+def test_an_unknown_genetic_code_is_named(corpus):
+    made = corpus(FILES)
+    made.materialize("*codon_counts")
+    result = made.materialize("codon_rscu", ok=False, codon_rscu={"genetic_codes": {"plants": 99}})
+    assert "99" in failure(result)
+
+
+def test_genetic_codes_are_set_by_source(corpus):
+    made = corpus(FILES)
+    made.materialize("*codon_counts")
+    made.materialize("codon_rscu", codon_rscu={"genetic_codes": {"plants": 11, "animals": 2}})
+    meaning = {(r["source"], r["codon"]): (r["amino_acid"], r["genetic_code"]) for r in made.content("codon_rscu")}
+    assert meaning["animals", "TGA"] == ("W", 2)
+    assert meaning["plants", "TGA"] == ("*", 11)
+    assert meaning["all", "TGA"] == ("*", 1)
+
+
+def test_work_finished_before_a_crash_is_not_done_again(corpus, monkeypatch):
+    made = corpus(FILES)
+    made.materialize("*sequence_shards,rejected_records")
+
+    class Crash(type(made.tables)):
+        def commit(self, name, *args, **kwargs):
+            if name == "kmer_":
+                raise OSError("the machine went away between the files and the commit")
+            return super().commit(name, *args, **kwargs)
+
+    crashed = made.materialize("kmer_", ok=False, resources={"tables": Crash(home=made.tables.home)})
+    assert "the machine went away" in failure(crashed)
+    assert not made.tables.exists("kmer_")
+    resumed = made.materialize("kmer_")
+    assert made.metadata(resumed, "kmer_")["shards_reused"] == 3
+    assert made.tables.read("kmer_").num_rows == 6
+
+
+def test_a_shard_deleted_by_hand_is_named_and_made_again(corpus):
+    made = corpus(FILES)
+    made.materialize("*sequence_shards,rejected_records")
+    file = made.tables.files(made.tables.open("sequence_shards"))[0]
+    os.unlink(f"{made.tables.uri('sequence_shards')}/{file.path}")
+    result = made.materialize("kmer_", ok=False)
+    assert "missing or were changed by hand" in failure(result)
+    mended = made.materialize("*kmer_,rejected_records")
+    assert made.metadata(mended, "sequence_shards")["files_reused"] == 2
+    assert made.tables.read("sequence_shards").num_rows == 5
+
+
+def test_new_code_counts_again(corpus, monkeypatch):
+    made = corpus(FILES)
+    made.materialize("*kmer_,rejected_records")
+    monkeypatch.setattr("opengenome_assets.corpus.kmers.COUNTS_VERSION", "2")
+    result = made.materialize("kmer_")
+    assert made.metadata(result, "kmer_")["shards_reused"] == 0
+    assert made.tables.provenance("kmer_").code_version == "2"
+    assert kmer_pass.SCHEMA.names == made.tables.read("kmer_").schema.names

@@ -1,0 +1,1 @@
+"""Tests of the kernels, each against a slow and obvious twin, and against outside tools."""

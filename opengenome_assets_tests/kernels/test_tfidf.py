@@ -1,0 +1,63 @@
+"""TF-IDF weights against scikit-learn."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from opengenome_assets.kernels.bases import kmer_strings
+from opengenome_assets.kernels.profiles import document_frequency, sequence_kmers
+from opengenome_assets.kernels.tfidf import inverse_document_frequency, tfidf
+from opengenome_assets_tests.kernels.texts import sample, text
+
+
+def weigh(sequences: list[str]) -> np.ndarray:
+    kmers = sequence_kmers(*text([sequence.encode() for sequence in sequences])[1:])
+    idf = inverse_document_frequency(document_frequency(kmers), len(sequences))
+    matrix = csr_array((tfidf(kmers, idf), kmers.codes, kmers.row_offsets), (len(sequences), 4096))
+    return matrix.toarray()
+
+
+def unambiguous_sample() -> list[str]:
+    everything = [*sample("plastids").values(), *sample("mitochondria").values()]
+    return [sequence for sequence in everything if set(sequence) <= set("ACGT")]
+
+
+def test_sample_equals_scikit_learn() -> None:
+    sequences = [*unambiguous_sample(), "ACGTACGTAC", "GGGGGG"]
+    assert len(sequences) > 20
+    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(6, 6), lowercase=False)
+    expected = vectorizer.fit_transform(sequences).toarray()
+    seen = np.searchsorted(kmer_strings(6), vectorizer.get_feature_names_out())
+    found = weigh(sequences)
+    np.testing.assert_allclose(found[:, seen], expected, atol=1e-6)
+    assert found.sum() == pytest.approx(found[:, seen].sum())
+
+
+def test_ambiguous_letters_equal_scikit_learn_with_our_vocabulary() -> None:
+    sequences = [sequence[:20_000] for sequence in sample("plastids").values()]
+    sequences += ["ACGTNNACGTACGTNACGTTTTTTT", "NNNNNNNNN", "ACG"]
+    vectorizer = TfidfVectorizer(
+        analyzer="char", ngram_range=(6, 6), lowercase=False, vocabulary=kmer_strings(6).tolist()
+    )
+    np.testing.assert_allclose(weigh(sequences), vectorizer.fit_transform(sequences).toarray(), atol=1e-6)
+
+
+def test_rows_have_the_length_1_or_are_empty() -> None:
+    sequences = ["", "ACGTACG", "ACGTN", "TTTTTTTTTTTTACGTCA", ""]
+    assert np.linalg.norm(weigh(sequences), axis=1).tolist() == pytest.approx([0, 1, 0, 1, 0])
+
+
+@pytest.mark.parametrize("sequences", [[], [""], ["ACGTA", "N"]])
+def test_nothing_to_weigh(sequences: list[str]) -> None:
+    kmers = sequence_kmers(*text([sequence.encode() for sequence in sequences])[1:])
+    assert tfidf(kmers, np.ones(4096)).shape == (0,)
+
+
+def test_rarer_kmers_weigh_more() -> None:
+    idf = inverse_document_frequency(np.array([0, 1, 5, 10]), 10)
+    assert idf[3] == 1
+    assert all(rarer > commoner for rarer, commoner in pairwise(idf))
+    assert idf[1] == pytest.approx(np.log(11 / 2) + 1)

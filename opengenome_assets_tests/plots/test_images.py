@@ -1,0 +1,58 @@
+"""Figures as bytes."""
+
+import io
+import re
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from opengenome_assets.plots import images, sequences
+from opengenome_assets_tests.plots.tables import Tables
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def test_the_same_tables_give_the_same_bytes(sample: Tables) -> None:
+    first, second = (sequences.gc_histogram(sample.sequence_stats).figure for _ in range(2))
+    assert images.to_svg(first) == images.to_svg(second)
+    assert images.to_png(first) == images.to_png(second)
+    assert images.to_png(first, dpi=60) != images.to_png(first, dpi=70)
+
+
+def test_svg_needs_no_font_and_has_no_date(sample: Tables) -> None:
+    svg = images.to_svg(sequences.gc_histogram(sample.sequence_stats).figure).decode()
+    assert "<text" not in svg
+    assert "<dc:date>" not in svg
+    assert not re.search(r'(?:href|src)="(?!#)', svg)
+
+
+def test_thumbnail_is_small_and_keeps_its_shape(sample: Tables) -> None:
+    png = images.to_png(sequences.gc_histogram(sample.sequence_stats).figure)
+    small = images.thumbnail(png, 400)
+    with Image.open(io.BytesIO(png)) as large, Image.open(io.BytesIO(small)) as image:
+        assert image.width == 400
+        assert image.height == round(400 * large.height / large.width)
+    assert len(small) < 20_000
+    with Image.open(io.BytesIO(images.thumbnail(small, 1000))) as image:
+        assert image.width == 400
+
+
+def test_ink_counts_pixels_that_are_not_background() -> None:
+    pixels = np.full((10, 20, 3), 255)
+    pixels[5, :10] = (0, 0, 255)
+    pixels[6, 0] = (255, 0, 0)
+    assert images.ink(_png(pixels)) == images.Ink(11 / 200, 3)
+
+
+def test_blank_pictures_are_recognised(sample: Tables) -> None:
+    assert images.is_blank(_png(np.full((50, 50, 3), 255)))
+    assert images.is_blank(images.to_png(Figure()))
+    half = np.full((50, 50, 3), 255)
+    half[:25] = 0
+    assert images.is_blank(_png(half)), "two colours are no figure"
+    assert not images.is_blank(images.to_png(sequences.gc_histogram(sample.sequence_stats).figure))

@@ -1,0 +1,90 @@
+"""Commands as a user types them, and the processes behind them, none of which may outlive its test."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+Found = TypeVar("Found")
+
+REPOSITORY = Path(__file__).parents[1]
+SETTINGS = ("OPENGENOME_", "DAGSTER_", "SPARK_")
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    """The environment of a user's shell: the virtual environment active, and only these settings made."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)}
+    return {
+        **inherited,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "VIRTUAL_ENV": sys.prefix,
+        "DAGSTER_HOME": str(REPOSITORY),
+        "OPENGENOME_HOME": str(home),
+        **settings,
+    }
+
+
+def typed(command: str, home: Path, **settings: str) -> str:
+    """Run a line in a shell, in the repository's folder, and return all that it printed; it has to succeed."""
+    answer = subprocess.run(
+        ["sh", "-c", command],
+        cwd=REPOSITORY,
+        env=environment(home, **settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=240,
+    )
+    assert answer.returncode == 0, f"{command}: exit code {answer.returncode}\n{answer.stdout}"
+    return answer.stdout
+
+
+@contextmanager
+def started(arguments: Sequence[str], home: Path, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a command in a session of its own; at the end kill what is left of all that it started.
+
+    What it prints goes to a file beside the home, ``<home>.log``.
+    """
+    with Path(f"{home}.log").open("ab") as log:
+        process = subprocess.Popen(
+            arguments,
+            cwd=REPOSITORY,
+            env=environment(home, **settings),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        for pid in processes_of(home):
+            os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
+def processes_of(home: Path) -> list[int]:
+    """Ids of the processes that work in a home: their environment names it, whatever group they have moved to."""
+    setting = os.fsencode(f"OPENGENOME_HOME={home}")
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            variables = (folder / "environ").read_bytes().split(b"\0")
+        except OSError:  # ended in the meantime, or somebody else's
+            continue
+        if setting in variables:
+            found.append(int(folder.name))
+    return found
+
+
+def wait_for(look: Callable[[], Found], what: str, seconds: float = 120.0) -> Found:
+    """Look again and again until there is something to see."""
+    end = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < end, f"no {what} within {seconds:.0f} s"
+        time.sleep(0.005)
+    return found

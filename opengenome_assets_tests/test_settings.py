@@ -1,0 +1,50 @@
+"""The settings: defaults, environment, and what is said of values that cannot be used."""
+
+import pytest
+
+from opengenome_assets.settings import SAMPLE_GENETIC_CODES, Settings, SettingsError
+
+
+def test_defaults_need_nothing_set(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = Settings.from_environment({})
+    assert settings.home == str(tmp_path / "data")
+    assert (settings.source, settings.spark_master, settings.ks) == ("sample", "local[*]", (6, 7, 8))
+    assert settings.genetic_codes == SAMPLE_GENETIC_CODES
+    assert set(settings.origins.values()) == {"default"}
+
+
+def test_every_variable_is_read_and_remembered():
+    settings = Settings.from_environment(
+        {
+            "OPENGENOME_HOME": "s3://bucket/corpus",
+            "OPENGENOME_SOURCE": "/genomes",
+            "SPARK_MASTER": "spark://host:7077",
+            "OPENGENOME_KS": "12, 1,4,4",
+            "OPENGENOME_GENETIC_CODES": "plants=11, vertebrates=2",
+        }
+    )
+    assert settings.home == "s3://bucket/corpus"
+    assert settings.ks == (1, 4, 12)
+    assert settings.genetic_codes == {"plants": 11, "vertebrates": 2}
+    assert settings.origins["ks"] == "OPENGENOME_KS"
+
+
+def test_an_empty_variable_counts_as_unset():
+    assert Settings.from_environment({"OPENGENOME_KS": "", "SPARK_MASTER": ""}) == Settings.from_environment({})
+
+
+def test_the_samples_genetic_codes_are_not_applied_to_other_corpora():
+    assert Settings.from_environment({"OPENGENOME_SOURCE": "/genomes"}).genetic_codes == {}
+
+
+@pytest.mark.parametrize("ks", ["0", "13", "6;7", "six", "6,,7"])
+def test_a_list_of_k_that_cannot_be_used_is_refused(ks):
+    with pytest.raises(SettingsError, match=r"OPENGENOME_KS.*1 to 12"):
+        Settings.from_environment({"OPENGENOME_KS": ks})
+
+
+@pytest.mark.parametrize("codes", ["plastids", "plastids=", "=11", "plastids=eleven"])
+def test_genetic_codes_that_cannot_be_used_are_refused(codes):
+    with pytest.raises(SettingsError, match=r"SOURCE=TABLE"):
+        Settings.from_environment({"OPENGENOME_GENETIC_CODES": codes})
