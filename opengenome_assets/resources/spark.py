@@ -79,8 +79,8 @@ class Spark(LazyPySparkResource):
         session = builder.getOrCreate()
         if session.sparkContext.master != self.master:
             raise SparkStartError(
-                f"Spark runs on {session.sparkContext.master}, expected {self.master}: another session was active in this process, or a "
-                "Spark configuration file overrides the master. Set SPARK_MASTER to the master you want"
+                f"Spark runs on {session.sparkContext.master}, expected {self.master}: another session was active "
+                "in this process, or a Spark configuration file overrides the master. Set SPARK_MASTER to the master you want"
             )
         self._spark_session = session
 

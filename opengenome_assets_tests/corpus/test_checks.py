@@ -43,7 +43,7 @@ def problems(tables: Tables, asset: str, name: str) -> list[str]:
 
 
 def poisoned(good: Tables, tmp_path, asset: str, poison) -> Tables:
-    """Return a copy of the tables in which one table's files hold other rows, though every record says they are right."""
+    """Return a copy of the tables in which one holds other rows, though every record says they are right."""
     tables = Tables(home=str(tmp_path / "poisoned"))
     shutil.copytree(good.home, tables.home)
     for file in tables.files(tables.open(asset)):
@@ -157,9 +157,9 @@ def test_a_blank_or_missing_figure_is_found(tmp_path):
     spec = figure_specs(KS)[0]
     rule = figure_rule(spec)
     assert not rule.blocking
-    assert "there is no figure_gc_histogram.png" in list(rule.problems(tables))[0]
+    assert "there is no figure_gc_histogram.png" in next(iter(rule.problems(tables)))
     save_figure(tables, spec.name, Picture(Figure(), "t", "c", "a"), Provenance(name=spec.name, code_version="1"))
-    assert "as good as blank" in list(rule.problems(tables))[0]
+    assert "as good as blank" in next(iter(rule.problems(tables)))
     figure = Figure()
     figure.add_subplot().plot(np.random.default_rng(1).random(100))
     write_bytes(f"{tables.home}/figures/{spec.name}.png", to_png(figure))

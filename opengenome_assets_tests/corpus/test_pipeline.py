@@ -139,10 +139,8 @@ def test_a_second_materialisation_does_nothing_and_a_changed_file_costs_that_fil
     changed = made.materialize()
     assert made.metadata(changed, "sequence_shards")["files_reused"] == 2
     for asset in ("kmer_", "codon_counts", "shard_stats", "tfidf_index", "tfidf_terms"):
-        assert (made.metadata(changed, asset)["shards_reused"], made.metadata(changed, asset)["bases_scanned"]) == (
-            2,
-            16,
-        )
+        shown = made.metadata(changed, asset)
+        assert (shown["shards_reused"], shown["bases_scanned"]) == (2, 16)
     counts = {(r["source"], r["kmer"]): r["count"] for r in made.content("kmer_freq_k2")}
     assert counts["plants", "CC"] == 11 + 2
     assert counts["plants", "TT"] == 1

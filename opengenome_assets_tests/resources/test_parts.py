@@ -34,9 +34,13 @@ def test_a_part_may_have_no_rows(tmp_path):
 
 
 def test_an_interrupted_part_does_not_exist_and_can_be_made_again(tmp_path):
-    with pytest.raises(KeyboardInterrupt), PartWriter(str(tmp_path), "key", SCHEMA) as writer:
-        writer.write(rows(1))
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with PartWriter(str(tmp_path), "key", SCHEMA) as writer:
+            writer.write(rows(1))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert find_part(str(tmp_path), "key") is None
     write_part(str(tmp_path), "key", rows(2))
     (file,) = find_part(str(tmp_path), "key").files
