@@ -80,7 +80,7 @@ class Spark(LazyPySparkResource):
         if session.sparkContext.master != self.master:
             raise SparkStartError(
                 f"Spark runs on {session.sparkContext.master}, expected {self.master}: another session was active "
-                "in this process, or a Spark configuration file overrides the master. Set SPARK_MASTER to the master you want"
+                "in this process, or a Spark configuration file overrides it. Set SPARK_MASTER to the one you want"
             )
         self._spark_session = session
 

@@ -77,6 +77,22 @@ def end_of_spark() -> Iterator[None]:
         session.stop()
 
 
+@dataclass
+class Sample:
+    """The shipped sample, materialised, and the run that did it."""
+
+    corpus: Corpus
+    result: dg.ExecuteInProcessResult
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
+    """Materialise everything from the shipped sample, once for all tests; to be read, not changed."""
+    made = Corpus(Tables(home=str(tmp_path_factory.mktemp("sample"))), "sample", (6, 7, 8))
+    with dg.instance_for_test() as instance:
+        yield Sample(made, made.materialize(instance=instance))
+
+
 @pytest.fixture
 def corpus(tmp_path: Path) -> Callable[..., Corpus]:
     """Make a corpus: a home of its own, and a folder of FASTA files given as text by their path."""
