@@ -191,7 +191,7 @@ def unique_ids(tables: Tables) -> Iterator[str]:
 
 def lengths_and_gc(tables: Tables) -> Iterator[str]:
     """Look for rows whose figures cannot be."""
-    for part in by_row_group(tables, "sequence_shards", ["file", "seq_id", "length", "gc_content", "acgt_bases"]):
+    for part in tables.row_groups("sequence_shards", ["file", "seq_id", "length", "gc_content", "acgt_bases"]):
         length, acgt = part["length"].to_numpy(), part["acgt_bases"].to_numpy()
         gc = part["gc_content"].to_numpy()
         wrong = (length < 1) | (acgt < 0) | (acgt > length) | (np.isnan(gc) != (acgt == 0)) | (gc < 0) | (gc > 1)
@@ -238,7 +238,7 @@ def windows_match(tables: Tables, name: str) -> Iterator[str]:
     by_k = name == "kmer_"
     expected: dict[tuple[str, int], int] = {}
     found: Counter[tuple[str, int]] = Counter()
-    for rows in by_row_group(tables, name, ["shard", *(["k"] if by_k else []), "windows", "counts"]):
+    for rows in tables.row_groups(name, ["shard", *(["k"] if by_k else []), "windows", "counts"]):
         lengths = rows["k"].to_pylist() if by_k else [3] * rows.num_rows
         for shard, k, windows, counts in zip(rows["shard"], lengths, rows["windows"], rows["counts"], strict=True):
             expected[shard.as_py(), k] = windows.as_py()
@@ -288,7 +288,7 @@ def totals_and_means(tables: Tables) -> Iterator[str]:
 def norms(tables: Tables) -> Iterator[str]:
     """Make the TF-IDF vectors and measure them."""
     idf = inverse_document_frequency(*document_frequency(tables))
-    for part in by_row_group(tables, "tfidf_index", ["file", "seq_id", "kmers", "codes", "counts"]):
+    for part in tables.row_groups("tfidf_index", ["file", "seq_id", "kmers", "codes", "counts"]):
         vectors = sequence_kmers_of(part)
         weights = tfidf(vectors, idf)
         row_of = np.repeat(np.arange(part.num_rows), np.diff(vectors.row_offsets))
@@ -319,12 +319,3 @@ def by_part(tables: Tables, name: str, columns: Sequence[str]) -> Iterator[pa.Ta
         grouped.setdefault(file.path.split("/")[0], []).append(f"{root}/{file.path}")
     for files in grouped.values():
         yield pa.concat_tables([pq.read_table(path, columns=list(columns), filesystem=fs) for path in files])
-
-
-def by_row_group(tables: Tables, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """Yield some columns of a table, row group by row group, so that memory holds one of them."""
-    fs, root = filesystem(tables.uri(name))
-    for file in tables.files(tables.open(name)):
-        with pq.ParquetFile(f"{root}/{file.path}", filesystem=fs) as opened:
-            for group in range(opened.num_row_groups):
-                yield opened.read_row_group(group, columns=list(columns))

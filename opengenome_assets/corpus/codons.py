@@ -89,7 +89,8 @@ def codon_counts(context: dg.AssetExecutionContext, tables: Tables, spark: Spark
 def codon_rscu(context: dg.AssetExecutionContext, config: CodonRscuConfig, tables: Tables) -> dg.MaterializeResult[Any]:
     """Sum the counts by source and relate them to their synonymous codons."""
     stopwatch = Stopwatch()
-    counts = counts_by_source(tables)
+    upstream = tables.input("codon_counts")
+    counts = counts_by_source(tables, upstream.version)
     configured = config.genetic_codes
     known = dict(Settings.from_environment().genetic_codes if configured is None else configured)
     codes = {source: known.get(source, STANDARD_CODE) for source in counts}
@@ -99,8 +100,8 @@ def codon_rscu(context: dg.AssetExecutionContext, config: CodonRscuConfig, table
         name="codon_rscu",
         code_version=RSCU_VERSION,
         settings={"genetic_codes": codes},
-        inputs={"codon_counts": tables.input("codon_counts")},
-        corpus=tables.provenance("codon_counts").corpus,
+        inputs={"codon_counts": upstream},
+        corpus=tables.provenance("codon_counts", upstream.version).corpus,
         run_id=context.run_id,
     )
     try:
@@ -118,9 +119,9 @@ def codon_rscu(context: dg.AssetExecutionContext, config: CodonRscuConfig, table
     )
 
 
-def counts_by_source(tables: Tables) -> dict[str, np.ndarray]:
+def counts_by_source(tables: Tables, version: int | None = None) -> dict[str, np.ndarray]:
     """Return the codon counts of each source, by name, and of all together; arrays of shape (3, 64), int64."""
-    table = tables.read("codon_counts", ["source", "frame", "counts"])
+    table = tables.read("codon_counts", ["source", "frame", "counts"], version)
     sums: dict[str, np.ndarray] = {}
     for row in table.to_pylist():
         sums.setdefault(row["source"], np.zeros((3, 64), np.int64))[row["frame"]] += row["counts"]

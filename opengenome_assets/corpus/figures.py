@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from opengenome_assets.corpus import GROUP
-from opengenome_assets.corpus.checks import Rule, by_row_group
+from opengenome_assets.corpus.checks import Rule
 from opengenome_assets.corpus.materialization import Stopwatch, lineage
 from opengenome_assets.plots import codons, kmers, sequences
 from opengenome_assets.plots.images import ink, is_blank, thumbnail, to_png, to_svg
@@ -209,7 +209,7 @@ def spread_sequences(tables: Tables, limit: int = MAX_PROFILES) -> pd.DataFrame:
     wanted = np.unique(np.linspace(0, max(total - 1, 0), min(limit, total)).astype(np.int64))
     pieces = []
     first = 0
-    for rows in by_row_group(tables, "tfidf_index", ["source", "length", "kmers", "codes", "counts"]):
+    for rows in tables.row_groups("tfidf_index", ["source", "length", "kmers", "codes", "counts"]):
         places = wanted[(wanted >= first) & (wanted < first + rows.num_rows)] - first
         first += rows.num_rows
         pieces.append(rows.take(pa.array(places)).to_pandas())

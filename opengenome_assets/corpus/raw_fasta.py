@@ -39,7 +39,7 @@ SCHEMA = pa.schema(
 )
 
 # A file that has just been changed can change again within the clock's tick: do not trust stamps that young.
-YOUNG_SECONDS = 2.0
+YOUNG_NANOSECONDS = 2_000_000_000
 
 
 class RawFastaConfig(dg.Config):
@@ -53,7 +53,7 @@ class RawFastaConfig(dg.Config):
 
 
 class Checksums:
-    """SHA-256 of files, remembered by their size and time stamp, so that unchanged files are not read again.
+    """SHA-256 of files, remembered by their size and time stamps, so that unchanged files are not read again.
 
     Parameters
     ----------
@@ -67,22 +67,27 @@ class Checksums:
 
     def remembered(self, uri: str) -> str | None:
         """Return the checksum of a file that has not changed since it was taken."""
-        stat = Path(uri).stat()
-        size, modified, sha256 = self.known.get(uri, (None, None, None))
-        return sha256 if [size, modified] == [stat.st_size, stat.st_mtime_ns] else None
+        *stamp, sha256 = self.known.get(uri, [None])
+        return sha256 if stamp == _stamp(Path(uri)) else None
 
     def take(self, uri: str) -> str:
         """Read a file and return its checksum."""
-        stat, now = Path(uri).stat(), time.time()
+        stamp, now = _stamp(Path(uri)), time.time_ns()
         with open(uri, "rb") as stream:
             sha256 = file_digest(stream, "sha256").hexdigest()
-        if stat.st_mtime < now - YOUNG_SECONDS:
-            self.known[uri] = [stat.st_size, stat.st_mtime_ns, sha256]
+        if stamp[2] < now - YOUNG_NANOSECONDS:
+            self.known[uri] = [*stamp, sha256]
         return sha256
 
     def save(self) -> None:
         """Keep what is known for the next time."""
         write_bytes(self.uri, json.dumps(self.known, indent=0).encode())
+
+
+def _stamp(file: Path) -> list[int]:
+    # The second time is that of the last change of anything about the file, which nobody can set back.
+    stat = file.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
 
 @dg.asset(

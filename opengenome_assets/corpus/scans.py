@@ -59,12 +59,11 @@ class Scanned:
     metadata: Mapping[str, dict[str, Any]]
 
 
-def list_shards(tables: Tables) -> list[Shard]:
-    """Return the shards of the newest sequence_shards, sorted by name."""
+def list_shards(tables: Tables, version: int) -> list[Shard]:
+    """Return the shards of a version of sequence_shards, sorted by name."""
     uri = tables.uri(SHARDS)
-    files = {file.path: file for file in tables.files(tables.open(SHARDS))}
     shards = []
-    for key in sorted({path.split("/")[0] for path in files}):
+    for key in sorted({file.path.split("/")[0] for file in tables.files(tables.open(SHARDS, version))}):
         part = find_part(uri, key)
         if part is None:
             raise dg.Failure(
@@ -94,7 +93,7 @@ def scan_shards(context: dg.AssetExecutionContext, tables: Tables, spark: Spark,
     """
     stopwatch = Stopwatch()
     upstream = tables.input(SHARDS)
-    shards = list_shards(tables)
+    shards = list_shards(tables, upstream.version)
     outputs = tuple(Output(tables.uri(name), schema) for name, schema in scan.outputs.items())
     parts = {shard.name: _present(outputs, scan.key(shard)) for shard in shards}
     new = [shard for shard in shards if not parts[shard.name]]

@@ -92,7 +92,8 @@ def sequence_shards(
     """Parse the files not parsed before with these settings, and publish all if all is well."""
     stopwatch = Stopwatch()
     settings = config.parse_settings()
-    catalogue = tables.read("raw_fasta").to_pylist()
+    upstream = tables.input("raw_fasta")
+    catalogue = tables.read("raw_fasta", version=upstream.version).to_pylist()
     tasks = [parse_task(tables, file, settings) for file in catalogue]
     results = [find_parsed(task) for task in tasks]
     new = [place for place, result in enumerate(results) if result is None]
@@ -113,7 +114,7 @@ def sequence_shards(
         name="sequence_shards",
         code_version=CODE_VERSION,
         settings=asdict(settings),
-        inputs={"raw_fasta": tables.input("raw_fasta")},
+        inputs={"raw_fasta": upstream},
         run_id=context.run_id,
     )
     provenance = provenance.model_copy(update={"corpus": provenance.data_version})

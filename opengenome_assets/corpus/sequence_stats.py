@@ -79,12 +79,13 @@ def shard_stats(context: dg.AssetExecutionContext, tables: Tables, spark: Spark)
 def sequence_stats(context: dg.AssetExecutionContext, tables: Tables) -> dg.MaterializeResult[Any]:
     """Add the shards' sums up by source."""
     stopwatch = Stopwatch()
-    shards = tables.read("shard_stats")
+    upstream = tables.input("shard_stats")
+    shards = tables.read("shard_stats", version=upstream.version)
     provenance = Provenance(
         name="sequence_stats",
         code_version=STATS_VERSION,
-        inputs={"shard_stats": tables.input("shard_stats")},
-        corpus=tables.provenance("shard_stats").corpus,
+        inputs={"shard_stats": upstream},
+        corpus=tables.provenance("shard_stats", upstream.version).corpus,
         run_id=context.run_id,
     )
     names = shards["source"].to_numpy(zero_copy_only=False)

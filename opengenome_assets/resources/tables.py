@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema
@@ -116,6 +118,30 @@ class Tables(dg.ConfigurableResource["Tables"]):
         ]
         return pa.concat_tables([schema.empty_table(), *pieces])
 
+    def row_groups(
+        self,
+        name: str,
+        columns: Sequence[str],
+        version: int | None = None,
+        where: tuple[str, Any] | None = None,
+    ) -> Iterator[pa.Table]:
+        """Yield some columns of a table, row group by row group, so that memory holds one of them.
+
+        With ``where``, a column and a value, only the rows with that value, and of other row groups only that column
+        is read.
+        """
+        fs, root = filesystem(self.uri(name))
+        for file in self.files(self.open(name, version)):
+            with pq.ParquetFile(f"{root}/{file.path}", filesystem=fs) as opened:
+                for group in range(opened.num_row_groups):
+                    if where is None:
+                        yield opened.read_row_group(group, columns=list(columns))
+                        continue
+                    column, value = where
+                    wanted = pc.equal(opened.read_row_group(group, columns=[column])[column], value)
+                    if pc.any(wanted).as_py():
+                        yield opened.read_row_group(group, columns=list(columns)).filter(wanted)
+
     def files(self, table: DeltaTable) -> list[DataFile]:
         """Return the files of an open table, sorted by path."""
         actions = pa.table(table.get_add_actions(flatten=True))
@@ -137,8 +163,9 @@ class Tables(dg.ConfigurableResource["Tables"]):
         raise MissingTableError(f"{self.uri(name)} is a Delta table, but nothing in its history says what made it")
 
     def input(self, name: str) -> Input:
-        """Return what a step records of a table that it reads."""
-        return Input(version=self.open(name).version(), data_version=self.provenance(name).data_version)
+        """Return what a step records of a table that it reads; reading that version, it reads what it recorded."""
+        version = self.open(name).version()
+        return Input(version=version, data_version=self.provenance(name, version).data_version)
 
     def commit(self, name: str, schema: pa.Schema, parts: Iterable[Part], provenance: Provenance) -> Commit:
         """Make a table consist of exactly these parts, in one transaction.
