@@ -20,6 +20,9 @@ from opengenome_assets.resources.parts import Part, PartWriter
 from opengenome_assets.resources.schemas import SOURCE, column
 from opengenome_assets.resources.streams import StreamError, open_stream
 
+# A Parquet page ends at 2^31 - 1 bytes and a value must fit into one, with a few bytes that say how long it is.
+MAX_LENGTH = 2**31 - 64
+
 FILE = column("file", pa.string(), "Path of its FASTA file below the source that was named")
 
 SHARDS_SCHEMA = pa.schema(
@@ -29,7 +32,7 @@ SHARDS_SCHEMA = pa.schema(
         column("seq_id", pa.string(), "Identifier: the header's first word; unique within its file"),
         column("description", pa.string(), "The rest of the header"),
         column("length", pa.int64(), "Letters"),
-        # large_string: a record may have 2^31 - 1 letters, and then some others beside it in a row group.
+        # large_string: a record may have nearly 2^31 letters, and then some others beside it in a row group.
         column("sequence", pa.large_string(), "The sequence in upper case, IUPAC letters, as given otherwise"),
         column("gc_content", pa.float64(), "G and C divided by A, C, G and T, in [0, 1]; empty without any of them"),
         column("acgt_bases", pa.int64(), "Letters A, C, G and T"),
@@ -115,7 +118,7 @@ def _parse(task: ParseTask) -> Parsed:
         PartWriter(task.rejected_uri, task.key, REJECTED_SCHEMA) as rejected,
     ):
         cutter = ShardCutter(shards, settings)
-        for batch in read_records(stream.readinto, name=task.uri):
+        for batch in read_records(stream.readinto, name=task.uri, max_length=MAX_LENGTH):
             read = batch.record <= (settings.first_records or batch.record[-1])
             ids, descriptions = split_headers(batch)
             reasons = {place: why for place, why in _reasons(batch, ids, seen).items() if read[place]}
