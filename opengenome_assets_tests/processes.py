@@ -58,6 +58,8 @@ def started(arguments: Sequence[str], home: Path, **settings: str) -> Iterator[s
             stdout=log,
             stderr=log,
             start_new_session=True,
+            # A shell's background jobs, and so what they start, ignore SIGINT; a user's Ctrl-C is not ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
         yield process

@@ -18,7 +18,7 @@ from opengenome_assets.corpus.scans import SHARDS, Scan, scan_shards
 from opengenome_assets.kernels.bases import kmer_strings
 from opengenome_assets.kernels.codons import codon_families, rscu
 from opengenome_assets.provenance import Provenance
-from opengenome_assets.resources.schemas import SOURCE, column
+from opengenome_assets.resources.schemas import SOURCE_OR_ALL, column
 from opengenome_assets.resources.sources import ALL
 from opengenome_assets.resources.spark import Spark
 from opengenome_assets.resources.tables import Tables, describe
@@ -31,7 +31,7 @@ STANDARD_CODE = 1
 
 RSCU_SCHEMA = pa.schema(
     [
-        SOURCE,
+        SOURCE_OR_ALL,
         column("frame", pa.int32(), "Reading frame: position of the first codon's first letter, 0, 1 or 2"),
         column("codon", pa.string(), "The codon"),
         column("amino_acid", pa.string(), "What it codes for by the genetic code, one letter; * is a stop"),

@@ -59,20 +59,20 @@ def figure_specs(ks: Sequence[int]) -> list[FigureSpec]:
     """Return every figure of the group."""
     return [
         FigureSpec(
-            "figure_gc_histogram",
+            "figure_gc_content",
             "GC content of the sequences, by source, with the median.",
             ("sequence_stats",),
             lambda tables: sequences.gc_histogram(tables.read("sequence_stats").to_pandas()),
         ),
         FigureSpec(
-            "figure_length_distribution",
+            "figure_lengths",
             "Lengths of the sequences, by source, with N50.",
             ("sequence_stats",),
             lambda tables: sequences.length_distribution(tables.read("sequence_stats").to_pandas()),
         ),
         *(
             FigureSpec(
-                f"figure_top_kmers_k{k}",
+                f"figure_kmers_k{k}",
                 f"The most frequent {k}-mers of each source.",
                 (f"kmer_freq_k{k}",),
                 partial(draw_top_kmers, k=k),
@@ -80,7 +80,7 @@ def figure_specs(ks: Sequence[int]) -> list[FigureSpec]:
             for k in ks
         ),
         FigureSpec(
-            "figure_kmer_spectrum",
+            "figure_spectrum",
             "How many distinct k-mers occur how often, for each k.",
             tuple(f"kmer_freq_k{k}" for k in ks),
             lambda tables: kmers.kmer_spectrum(
@@ -94,7 +94,7 @@ def figure_specs(ks: Sequence[int]) -> list[FigureSpec]:
             lambda tables: codons.codon_usage(tables.read("codon_rscu").to_pandas()),
         ),
         FigureSpec(
-            "figure_rscu_heatmap",
+            "figure_rscu",
             "Relative synonymous codon usage by source and reading frame.",
             ("codon_rscu",),
             lambda tables: codons.rscu_heatmap(tables.read("codon_rscu").to_pandas()),
@@ -117,7 +117,7 @@ def figure_asset(spec: FigureSpec) -> dg.AssetsDefinition:
         deps=list(spec.tables),
         code_version=CODE_VERSION,
         kinds={"matplotlib"},
-        description=spec.description,
+        description=f"{spec.description} To see it here, click [Show Markdown] beside 'picture' below.",
     )
     def figure(context: dg.AssetExecutionContext, tables: Tables) -> dg.MaterializeResult[Any]:
         stopwatch = Stopwatch()
@@ -135,11 +135,13 @@ def figure_asset(spec: FigureSpec) -> dg.AssetsDefinition:
         png = read_bytes(saved.png) or b""
         return dg.MaterializeResult(
             metadata={
-                "picture": dg.MetadataValue.md(f"![{saved.alt}](data:image/png;base64,{_base64(thumbnail(png))})"),
-                "caption": saved.caption,
+                "picture": dg.MetadataValue.md(
+                    f"![{saved.title}](data:image/png;base64,{b64encode(thumbnail(png, width=800)).decode()})"
+                ),
+                "caption": dg.MetadataValue.md(saved.caption),
                 "png": dg.MetadataValue.path(saved.png),
                 "svg": dg.MetadataValue.path(saved.svg),
-                "redrawn": not reused,
+                "reused": reused,
                 **stopwatch.metadata(),
                 **lineage(saved.provenance),
             },
@@ -227,7 +229,3 @@ def draw_pca(tables: Tables) -> Picture:
     index = spread_sequences(tables)
     sources = tables.read("tfidf_terms", ["source"])["source"].to_pylist()
     return kmer_pca(kmer_profiles(index), index["source"].tolist(), index["length"].tolist(), sources=set(sources))
-
-
-def _base64(content: bytes) -> str:
-    return b64encode(content).decode()

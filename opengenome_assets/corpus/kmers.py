@@ -17,7 +17,7 @@ from opengenome_assets.corpus.materialization import Stopwatch, table_result
 from opengenome_assets.corpus.scans import SHARDS, Scan, scan_shards
 from opengenome_assets.kernels.bases import kmer_strings, reverse_complement_codes
 from opengenome_assets.provenance import Provenance
-from opengenome_assets.resources.schemas import SOURCE, column
+from opengenome_assets.resources.schemas import SOURCE_OR_ALL, column
 from opengenome_assets.resources.sources import ALL
 from opengenome_assets.resources.spark import Spark
 from opengenome_assets.resources.tables import Tables, describe
@@ -28,7 +28,7 @@ FREQUENCIES_VERSION = "1"
 
 FREQUENCY_SCHEMA = pa.schema(
     [
-        SOURCE,
+        SOURCE_OR_ALL,
         column("kmer", pa.string(), "The k-mer; only k-mers that occur have a row"),
         column("count", pa.int64(), "Occurrences on the strand as given, overlapping ones included"),
         column("frequency", pa.float64(), "Count divided by the sum of the source's counts, in [0, 1]"),

@@ -4,6 +4,7 @@ Belongs here: turning commits, files and provenance into Dagster's metadata. Doe
 asset has; it adds them itself.
 """
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,8 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from opengenome_assets.provenance import Provenance
 from opengenome_assets.resources.tables import Commit
+
+DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class Stopwatch:
@@ -30,8 +33,14 @@ class Stopwatch:
 
 
 def lineage(provenance: Provenance) -> dict[str, Any]:
-    """Return the record of what made something, as metadata."""
-    return {"provenance": dg.MetadataValue.json(provenance.model_dump())}
+    """Return the record of what made something, as metadata; digests are cut to what a person compares."""
+    return {"provenance": dg.MetadataValue.json(_cut(provenance.model_dump()))}
+
+
+def _cut(value: Any, digits: int = 16) -> Any:
+    if isinstance(value, dict):
+        return {name: _cut(inner) for name, inner in value.items()}
+    return value[:digits] if isinstance(value, str) and DIGEST.fullmatch(value) else value
 
 
 def table_metadata(
@@ -39,6 +48,7 @@ def table_metadata(
 ) -> dict[str, Any]:
     """Return what the UI shows of a table's materialisation; columns stand in the asset's definition."""
     return {
+        **extra,
         "dagster/row_count": commit.rows,
         "dagster/uri": commit.uri,
         "table_version": commit.version,
@@ -48,7 +58,6 @@ def table_metadata(
         "parquet_files_added": commit.files_added,
         "parquet_files_removed": commit.files_removed,
         **stopwatch.metadata(),
-        **extra,
         **lineage(provenance),
     }
 

@@ -136,7 +136,7 @@ def raw_fasta(context: dg.AssetExecutionContext, config: RawFastaConfig, tables:
         files=len(listing.files),
         files_reused=len(listing.files) - len(new),
         bytes=sum(file.size for file in listing.files),
-        files_left_out=list(listing.skipped[:100]),
+        **({"files_left_out": list(listing.skipped[:100])} if listing.skipped else {}),
         catalogue=dg.MetadataValue.md(_markdown(rows)),
     )
 

@@ -33,12 +33,13 @@ TOP_KMERS = 10
 def report_asset(ks: Sequence[int], figures: Sequence[FigureSpec], rules: Iterable[Rule]) -> dg.AssetsDefinition:
     """Return the asset corpus_report, which reads the tables and figures of these k."""
     names = list(table_schemas(ks))
+    figure_names = [figure.name for figure in figures]
     checks = [dg.AssetCheckKey(dg.AssetKey(rule.asset), rule.name) for rule in rules]
 
     @dg.asset(
         name=NAME,
         group_name=GROUP,
-        deps=[*names, *(figure.name for figure in figures)],
+        deps=["rejected_records", *figure_names],  # every other table that the page shows is behind a figure
         code_version=CODE_VERSION,
         kinds={"html"},
         description="The corpus on one page that needs no network: figures, tables, and how each was made. Beside it "
@@ -46,7 +47,7 @@ def report_asset(ks: Sequence[int], figures: Sequence[FigureSpec], rules: Iterab
     )
     def corpus_report(context: dg.AssetExecutionContext, tables: Tables) -> dg.MaterializeResult[Any]:
         stopwatch = Stopwatch()
-        gathered = Gathered(tables, names, [figure.name for figure in figures])
+        gathered = Gathered(tables, names, figure_names)
         provenance = Provenance(
             name=NAME,
             code_version=CODE_VERSION,
@@ -66,10 +67,11 @@ def report_asset(ks: Sequence[int], figures: Sequence[FigureSpec], rules: Iterab
             context.log.warning(notice.text)
         return dg.MaterializeResult(
             metadata={
+                "by_source": dg.MetadataValue.md(by_source(flat)),
                 "report": dg.MetadataValue.path(f"{folder}/{NAME}.html"),
                 "summary_json": dg.MetadataValue.path(f"{folder}/summary.json"),
                 "summary_csv": dg.MetadataValue.path(f"{folder}/summary.csv"),
-                "left_out": [notice.text for notice in page.notices],
+                **({"left_out": [notice.text for notice in page.notices]} if page.notices else {}),
                 **stopwatch.metadata(),
                 **lineage(provenance),
             },
@@ -158,21 +160,21 @@ def build_report(gathered: Gathered, ks: Sequence[int], checks: dict[str, str]) 
         ["sequence_stats"],
         lambda: report_sections.corpus(
             gathered.read("sequence_stats"),
-            gathered.illustrations("figure_gc_histogram", "figure_length_distribution", "figure_kmer_pca"),
+            gathered.illustrations("figure_gc_content", "figure_lengths", "figure_kmer_pca"),
         ),
     )
     section(
         [f"kmer_freq_k{k}" for k in frequencies] or ["kmer_freq"],
         lambda: report_sections.kmers(
             {k: most_frequent(gathered.tables, k) for k in frequencies},
-            gathered.illustrations(*(f"figure_top_kmers_k{k}" for k in frequencies), "figure_kmer_spectrum"),
+            gathered.illustrations(*(f"figure_kmers_k{k}" for k in frequencies), "figure_spectrum"),
             top=TOP_KMERS,
         ),
     )
     section(
         ["codon_rscu"],
         lambda: report_sections.codons(
-            gathered.read("codon_rscu"), gathered.illustrations("figure_codon_usage", "figure_rscu_heatmap")
+            gathered.read("codon_rscu"), gathered.illustrations("figure_codon_usage", "figure_rscu")
         ),
     )
     section(["rejected_records"], lambda: report_sections.rejected(gathered.read("rejected_records")))
@@ -224,6 +226,15 @@ def passed_checks(instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey]
         passed = execution.status.value == "SUCCEEDED"
         outcome.setdefault(key.asset_key.to_user_string(), []).append(passed)
     return {name: f"{sum(passed)} of {len(passed)} passed" for name, passed in outcome.items()}
+
+
+def by_source(stats: pd.DataFrame, shown: int = 10) -> str:
+    """Return the corpus in a few lines of Markdown, short enough for Dagster to show it at once."""
+    lines = ["| source | sequences | bases | N50 | GC |", "|---|---:|---:|---:|---:|"]
+    for row in stats.tail(shown).to_dict("records"):
+        figures = f"{row['sequences']:,} | {row['bases']:,} | {row['n50']:,} | {row['gc_content']:.2%}"
+        lines.append(f"| {row['source']} | {figures} |")
+    return "\n".join(lines)
 
 
 def summary(gathered: Gathered, stats: pd.DataFrame, provenance: Provenance) -> dict[str, Any]:

@@ -16,8 +16,10 @@ from pydantic import Field
 from opengenome_assets.corpus import GROUP
 from opengenome_assets.corpus.materialization import Stopwatch, emitted, table_metadata
 from opengenome_assets.provenance import Provenance, digest
+from opengenome_assets.resources.containers import ContainerError, units
 from opengenome_assets.resources.parts import Part, find_part
 from opengenome_assets.resources.spark import Spark
+from opengenome_assets.resources.streams import StoredFile
 from opengenome_assets.resources.tables import Tables, describe
 from opengenome_assets.tasks.ingest import (
     REJECTED_SCHEMA,
@@ -94,13 +96,17 @@ def sequence_shards(
     settings = config.parse_settings()
     upstream = tables.input("raw_fasta")
     catalogue = tables.read("raw_fasta", version=upstream.version).to_pylist()
-    tasks = [parse_task(tables, file, settings) for file in catalogue]
+    try:
+        tasks = parse_tasks(tables, catalogue, settings)
+    except ContainerError as error:
+        raise dg.Failure(f"{error}. Then materialise raw_fasta again", allow_retries=False) from error
+    sizes = {(file["source"], file["path"]): file["bytes"] for file in catalogue}
     results = [find_parsed(task) for task in tasks]
     new = [place for place, result in enumerate(results) if result is None]
     parsed = spark.map(
         parse_file,
         [tasks[place] for place in new],
-        weights=[catalogue[place]["bytes"] for place in new],
+        weights=[sum(sizes[tasks[place].source, file.path] for file in tasks[place].files) for place in new],
         label="parsing FASTA",
         unit="bytes",
         log=context.log,
@@ -123,7 +129,13 @@ def sequence_shards(
         "rejected_share": tally["rejected"] / max(tally["records"], 1),
         "files": len(tasks),
         "files_reused": len(tasks) - len(new),
+        "archive_members": sum(part.facts.get("members", 0) for part, _ in parts),
+        "archive_members_left_out": sum(part.facts.get("left_out", 0) for part, _ in parts),
     }
+    for part, _ in parts:
+        if left_out := part.facts.get("left_out"):
+            shown = ", ".join(part.facts["left_out_first"])
+            context.log.warning(f"{part.facts['file']}: {left_out:,} members left out, no FASTA ending: {shown}")
 
     def publish(name: str, pieces: list[Part]) -> dg.MaterializeResult[Any]:
         made = provenance.model_copy(update={"name": name})
@@ -150,14 +162,37 @@ def sequence_shards(
     yield emitted(context, "sequence_shards", corpus)
 
 
-def parse_task(tables: Tables, file: Mapping[str, Any], settings: ParseSettings) -> ParseTask:
-    """Return the work that a row of the catalogue stands for, with the key of what it gives."""
+def parse_tasks(tables: Tables, catalogue: Sequence[Mapping[str, Any]], settings: ParseSettings) -> list[ParseTask]:
+    """Return the work that the catalogue stands for.
+
+    Raises
+    ------
+    ContainerError
+        If a part of a file is missing.
+    """
+    by_source: dict[str, dict[str, StoredFile]] = {}
+    for row in catalogue:
+        file = StoredFile(row["path"], row["uri"], row["sha256"])
+        by_source.setdefault(row["source"], {})[file.path] = file
+    return [
+        parse_task(tables, source, path, tuple(files[part] for part in parts), settings)
+        for source, files in by_source.items()
+        for path, parts in units(files).items()
+    ]
+
+
+def parse_task(
+    tables: Tables, source: str, path: str, files: tuple[StoredFile, ...], settings: ParseSettings
+) -> ParseTask:
+    """Return the work that a unit stands for, with the key of what it gives."""
+    sha256 = [file.sha256 for file in files]
+    # The same bytes cut elsewhere are another unit: what is known of them are the parts' checksums.
+    content = sha256[0] if files[0].path == path else sha256
     return ParseTask(
-        source=file["source"],
-        path=file["path"],
-        uri=file["uri"],
-        sha256=file["sha256"],
-        key=digest([CODE_VERSION, file["source"], file["path"], file["sha256"], asdict(settings)]),
+        source=source,
+        path=path,
+        files=files,
+        key=digest([CODE_VERSION, source, path, content, asdict(settings)]),
         shards_uri=tables.uri("sequence_shards"),
         rejected_uri=tables.uri("rejected_records"),
         settings=settings,
@@ -182,7 +217,7 @@ def usable_parts(tasks: Sequence[ParseTask], results: Sequence[Parsed | None]) -
     parts, errors = [], []
     for task, result in zip(tasks, results, strict=True):
         if result is None or result.shards is None or result.rejected is None:
-            errors.append((result and result.error) or f"{task.uri}: not parsed")
+            errors.append((result and result.error) or f"{task.path}: not parsed")
         else:
             parts.append((result.shards, result.rejected))
     if errors:

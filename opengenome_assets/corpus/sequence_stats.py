@@ -14,7 +14,7 @@ from opengenome_assets.corpus import GROUP
 from opengenome_assets.corpus.materialization import Stopwatch, table_result
 from opengenome_assets.corpus.scans import SHARDS, Scan, scan_shards
 from opengenome_assets.provenance import Provenance
-from opengenome_assets.resources.schemas import SOURCE, column
+from opengenome_assets.resources.schemas import SOURCE_OR_ALL, column
 from opengenome_assets.resources.sources import ALL
 from opengenome_assets.resources.spark import Spark
 from opengenome_assets.resources.tables import Tables, describe
@@ -26,7 +26,7 @@ LENGTH_BINS_PER_DECADE = 10
 
 STATS_SCHEMA = pa.schema(
     [
-        SOURCE,
+        SOURCE_OR_ALL,
         column("sequences", pa.int64(), "Number of sequences"),
         column("bases", pa.int64(), "Letters in all sequences, ambiguous ones included"),
         column("acgt_bases", pa.int64(), "Letters A, C, G and T"),

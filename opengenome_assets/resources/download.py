@@ -78,9 +78,9 @@ class Work:
     log: Callable[[str], None]
     stop: threading.Event = field(default_factory=threading.Event)
 
-    def pause(self, seconds: float) -> None:
-        """Wait, unless the work was stopped."""
-        if self.stop.wait(seconds):
+    def go_on(self, after: float = 0.0) -> None:
+        """Wait some seconds; raise `StoppedError` if the work is to end."""
+        if self.stop.is_set() or (after and self.stop.wait(after)):
             raise StoppedError
 
 
@@ -118,9 +118,9 @@ class Download:
                         digests.update(piece)
                         place += len(piece)
                         self.fetched += len(piece)
-                        self.work.pause(0)
+                        self.work.go_on()
             except TransferError as error:
-                failures = 1 if place >= furthest + PROGRESS else failures + 1
+                failures = 1 if place - furthest >= min(PROGRESS, 1 + size // 100) else failures + 1
                 asked = error.wait or 0.0
                 if not error.passing or failures >= patience.attempts or asked > patience.longest_asked:
                     raise
@@ -130,7 +130,7 @@ class Download:
                 self.work.log(
                     f"{self.file.path}: {error}; asking again in {seconds:,.1f} s ({failures} of {patience.attempts})"
                 )
-                self.work.pause(seconds)
+                self.work.go_on(seconds)
             # A server that ignores ranges starts over each time: only new ground is progress.
             furthest = max(furthest, place)
         digests.verify()
@@ -171,12 +171,19 @@ def locked(path: Path, file: RemoteFile, work: Work) -> Iterator[io.FileIO]:
                     work.log(f"{file.path}: another process is fetching it; waiting")
                 waited = True
                 partial.close()
-                work.pause(LOCK_POLL_SECONDS)
+                work.go_on(LOCK_POLL_SECONDS)
                 continue
             # Published or removed between opening and locking: then the lock is on a file that the path names no more.
-            if path.exists() and path.samefile(partial.fileno()):
+            if _names(path, partial):
                 yield partial
                 return
+
+
+def _names(path: Path, partial: io.FileIO) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(partial.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 class Digests:
@@ -188,14 +195,14 @@ class Digests:
         self._git = None if file.sha256 else hashlib.sha1(b"blob %d\0" % file.size, usedforsecurity=False)
 
     def update(self, data: bytes | memoryview) -> None:
+        """Take the next bytes."""
         self.sha256.update(data)
         if self._git is not None:
             self._git.update(data)
 
     def verify(self) -> None:
+        """Raise `WrongContentError` unless the bytes were the file's."""
         kind, expected = self.file.identity.split("-")
         found = (self._git or self.sha256).hexdigest()
         if found != expected:
             raise WrongContentError(f"the bytes received have {kind} {found}, expected {expected}")
-
-

@@ -19,5 +19,6 @@ def comment(field: pa.Field) -> str:
     return str((field.metadata or {}).get(b"comment", b"").decode())
 
 
-SOURCE = column("source", pa.string(), "Division of the corpus; 'all' stands for every source together")
+SOURCE = column("source", pa.string(), "Division of the corpus that it belongs to")
+SOURCE_OR_ALL = column("source", pa.string(), "Division of the corpus; 'all' stands for every source together")
 SHARD = column("shard", pa.string(), "The shard of sequence_shards that this row describes")

@@ -1,6 +1,7 @@
 """Sources: from what the user names to a list of FASTA files.
 
-Belongs here: finding files, and saying which source each belongs to. Does not belong here: reading or hashing them.
+Belongs here: finding files, and saying which source each belongs to. Does not belong here: reading or hashing them, and
+which of them belong together (``containers.py``).
 Every kind of place (the shipped sample, files, folders) gives the same :class:`SourceFile`, so that nothing behind
 this module knows where a corpus came from.
 """
@@ -15,7 +16,8 @@ from importlib.resources import files as package_files
 from pathlib import Path
 
 from opengenome_assets import __version__
-from opengenome_assets.resources.streams import FASTA_ENDINGS, is_fasta_name, source_name
+from opengenome_assets.resources.containers import ContainerError, select, source_name, units
+from opengenome_assets.resources.streams import FASTA_ENDINGS
 from opengenome_assets.settings import SAMPLE
 
 ALL = "all"
@@ -27,7 +29,7 @@ class SourceError(ValueError):
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A FASTA file, before anything of it was read.
+    """A FASTA file, a part of one, or an archive of several, before anything of it was read.
 
     Attributes
     ----------
@@ -65,12 +67,13 @@ def list_source(specification: str) -> Listing:
     ----------
     specification
         ``sample``, or local files and folders separated by commas. Of a folder all files below it with a FASTA
-        ending are taken, compressed or not; a file named directly is taken whatever its name.
+        ending are taken, compressed or not, in parts or in tar archives; a file named directly is taken whatever its
+        name.
 
     Raises
     ------
     SourceError
-        If something named does not exist or cannot be read, or no FASTA file is found.
+        If something named does not exist or cannot be read, no FASTA file is found, or a part of one is missing.
     """
     named = [part.strip() for part in specification.split(",") if part.strip()]
     if not named:
@@ -84,7 +87,7 @@ def list_source(specification: str) -> Listing:
         beside = f"; left out: {', '.join(skipped[:5])}" if skipped else ""
         raise SourceError(
             f"{specification}: no FASTA file found. Looked for names ending in {' '.join(FASTA_ENDINGS)}, "
-            f"plain or with .gz, .bz2 or .zst{beside}. A file with another name can be named directly"
+            f"plain or with .gz, .bz2 or .zst, or in .tar{beside}. A file with another name can be named directly"
         )
     _refuse_unreadable(list(found))
     labels = unique_labels({division for division, _, _ in found.values()})
@@ -97,6 +100,7 @@ def list_source(specification: str) -> Listing:
         SourceFile(labels[division], path, str(file), file.stat().st_size, revision)
         for file, (division, path, revision) in found.items()
     ]
+    _refuse_incomplete(files)
     return Listing(tuple(sorted(files, key=lambda f: (f.source, f.path))), tuple(skipped))
 
 
@@ -120,14 +124,11 @@ def _walk(name: str, skipped: list[str]) -> Iterator[tuple[Path, Path, str, str]
     unreadable: list[OSError] = []
     for parent, folders, names in os.walk(root, onerror=unreadable.append):
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
-        for entry in sorted(names):
+        taken, others = select([entry for entry in sorted(names) if not entry.startswith(".")])
+        for entry in taken:
             file = Path(parent, entry)
-            if entry.startswith("."):
-                continue
-            if is_fasta_name(entry):
-                yield file, file.parent, str(file.relative_to(root)), ""
-            else:
-                skipped.append(str(file))
+            yield file, file.parent, str(file.relative_to(root)), ""
+        skipped += [str(Path(parent, entry)) for entry in others]
     if unreadable:
         raise SourceError(
             f"cannot list {', '.join(str(error.filename) for error in unreadable)}: "
@@ -149,6 +150,18 @@ def _refuse_unreadable(files: list[Path]) -> None:
             f"{len(problems)} of {len(files)} files cannot be read: {'; '.join(problems[:10])}. "
             "Make them readable or move them out of the folder"
         )
+
+
+def _refuse_incomplete(files: list[SourceFile]) -> None:
+    """Ask for parts that are missing: better now than after hours of work on the others."""
+    problems = []
+    for source in sorted({file.source for file in files}):
+        try:
+            units([file.path for file in files if file.source == source])
+        except ContainerError as error:
+            problems.append(f"{source}: {error}")
+    if problems:
+        raise SourceError("; ".join(problems))
 
 
 def unique_labels(divisions: set[Path]) -> dict[Path, str]:

@@ -7,6 +7,7 @@ returns a small result.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 
 import dagster as dg
 from dagster_pyspark import LazyPySparkResource
+from py4j.protocol import Py4JError
 from pydantic import Field, PrivateAttr
 from pyspark.sql import SparkSession
 
@@ -62,9 +64,11 @@ class Spark(LazyPySparkResource):
 
     def stop(self) -> None:
         """Stop the session if one was started."""
-        if self._spark_session is not None:
-            self._spark_session.stop()
-            self._spark_session = None
+        session, self._spark_session = self._spark_session, None
+        if session is not None:
+            # A signal to the process group ends the JVM first: then there is nothing left to stop.
+            with contextlib.suppress(Py4JError, ConnectionError):
+                session.stop()
 
     def _init_session(self) -> None:
         if self._spark_session is not None:
@@ -85,8 +89,11 @@ class Spark(LazyPySparkResource):
         self._spark_session = session
 
     def _defaults(self) -> dict[str, Any]:
+        # An embedded engine talks to nobody else, and its page is for this machine only.
+        loopback = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
         logging_config = Path(__file__).with_name("log4j2.properties")
         return {
+            **(loopback if self.master.startswith("local") else {}),
             "spark.python.daemon.module": "opengenome_assets.tasks.daemon",
             "spark.python.authenticate.socketTimeout": "60s",
             "spark.ui.showConsoleProgress": "false",

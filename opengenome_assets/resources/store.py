@@ -108,7 +108,8 @@ class Store:
 
     def plan(self, files: Iterable[RemoteFile]) -> Plan:
         """Say what is there and what fetching the rest would cost; changes nothing."""
-        stored, missing = [], {}
+        stored: list[Stored] = []
+        missing: dict[str, RemoteFile] = {}
         for file in files:
             if found := self.find(file):
                 stored.append(found)
@@ -172,14 +173,12 @@ class Store:
         errors = [error for future in futures if (error := future.exception())]
         if failed := [error for error in errors if not isinstance(error, StoppedError)]:
             raise _together(failed)
-        new = {future.result().file.identity: future.result() for future in futures}
-        # A content that several files share was fetched for the first of them.
-        return [new.pop(file.identity, None) or self._found(file) for file in files]
+        new = {future.result().file: future.result() for future in futures}
+        return [new.get(file) or self._found(file) for file in files]
 
     def _fetch(self, file: RemoteFile, work: Work) -> Stored:
         try:
-            if work.stop.is_set():
-                raise StoppedError
+            work.go_on()
             return self._fetch_locked(file, work)
         except FetchError:
             raise
@@ -215,8 +214,8 @@ class Store:
                     path.unlink(missing_ok=True)
                     raise FetchError(
                         f"{file.path}: wrong content twice: {again} ({file.url}). Nothing of it was kept. "
-                        "If it stays so, its publisher has to upload it again",
-                        passing=True,
+                        "Run again later; if it stays so, its publisher has to upload it again",
+                        passing=False,
                     ) from None
             self._publish(file, path, sha256, partial)
         address = self._object(sha256)

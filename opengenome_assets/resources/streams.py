@@ -1,19 +1,19 @@
 """Opening sequence files: decompression, hashing and an independent record count, ahead of the reader.
 
-Here belongs everything between a file's name and its plain bytes: which names count as FASTA, which
-compression the content has, and the proof that the bytes read are the bytes catalogued. What the plain bytes
-mean is not known here; that is `opengenome_assets.kernels.fasta`.
+Here belongs everything between stored files and their plain bytes: which names count as FASTA, which compression the
+content has, and the proof that the bytes read are the bytes catalogued. What the plain bytes mean is not known here;
+that is `opengenome_assets.kernels.fasta`, and `opengenome_assets.resources.containers` for archives.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Protocol, Self, cast
 
@@ -37,6 +37,10 @@ class StreamError(ValueError):
     """A file could not be opened, read or decompressed; the message names the file and says what to do."""
 
 
+class ChangedError(StreamError):
+    """A file is not the one that was catalogued; the message names it and both checksums."""
+
+
 class RawFile(Protocol):
     """An unbuffered binary file, of the local disk or of an object store."""
 
@@ -47,53 +51,145 @@ class RawFile(Protocol):
         """Close the file."""
 
 
-def open_stream(path: str | os.PathLike[str]) -> DecompressedStream:
-    """Open a plain, gzip, bgzip, bzip2 or Zstandard file, told apart by its first bytes and not by its name.
+@dataclass(frozen=True)
+class StoredFile:
+    """A file as the catalogue knows it.
 
-    Parameters
+    Attributes
     ----------
     path
-        A local path, or a URI that `pyarrow.fs` understands (``s3://…``, ``gs://…``, ``file://…``).
-
-    Raises
-    ------
-    StreamError
-        If the file cannot be opened. Errors of its content are raised by `DecompressedStream.readinto`.
+        What it is called: its path below what was named as source.
+    uri
+        Where it lies: a local path, or a URI that `pyarrow.fs` understands (``s3://…``, ``gs://…``, ``file://…``). A
+        store may keep it under another name.
+    sha256
+        Hex digest that its bytes must have; None if nobody knows.
     """
-    name = os.fspath(path)
-    try:
-        if "://" in name:
-            file_system, key = fs.FileSystem.from_uri(name)
-            raw: RawFile = file_system.open_input_stream(key, compression=None)
-        else:
-            raw = io.FileIO(name)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise StreamError(
-            f"{name}: cannot be opened ({error}); check the path and that you may read the file"
-        ) from error
-    return DecompressedStream(raw, name=name)
+
+    path: str
+    uri: str
+    sha256: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What errors call it: where it lies, with its path if that cannot be told from it."""
+        known = PurePosixPath(self.uri).name == PurePosixPath(self.path).name
+        return self.uri if known else f"{self.path} ({self.uri})"
 
 
 def is_fasta_name(name: str) -> bool:
     """Whether a file of this name is taken for FASTA when a folder is searched, compressed or not."""
-    return _without_ending(name, COMPRESSION_ENDINGS).lower().endswith(FASTA_ENDINGS)
+    return without_ending(name, COMPRESSION_ENDINGS).lower().endswith(FASTA_ENDINGS)
 
 
-def source_name(path: str | os.PathLike[str]) -> str:
-    """Name of a file without folders, FASTA ending and compression ending: ``a/chr1.fa.gz`` is ``chr1``."""
-    name = PurePosixPath(os.fspath(path)).name
-    return _without_ending(_without_ending(name, COMPRESSION_ENDINGS), FASTA_ENDINGS)
-
-
-def _without_ending(name: str, endings: tuple[str, ...]) -> str:
+def without_ending(name: str, endings: tuple[str, ...]) -> str:
+    """Return the name without the first of the endings that it has, in upper or lower case."""
     for ending in endings:
         if name.lower().endswith(ending):
             return name[: -len(ending)]
     return name
 
 
+def open_raw(file: StoredFile) -> RawFile:
+    """Open a file for its bytes as stored.
+
+    Raises
+    ------
+    StreamError
+        If it cannot be opened.
+    """
+    try:
+        if "://" in file.uri:
+            file_system, key = fs.FileSystem.from_uri(file.uri)
+            return cast(RawFile, file_system.open_input_stream(key, compression=None))
+        return io.FileIO(file.uri)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise StreamError(
+            f"{file.name}: cannot be opened ({error}); check the path and that you may read the file"
+        ) from error
+
+
+class StoredFiles(io.RawIOBase):
+    """The bytes of one file, or of several in a row, as stored.
+
+    The bytes that pass are hashed. At the end of each file its SHA-256 is compared with the catalogue's: whoever gets
+    to the end, or to the next file, has read what was catalogued.
+
+    Parameters
+    ----------
+    files
+        At least one.
+    opener
+        How to open a file.
+    """
+
+    def __init__(self, files: Sequence[StoredFile], opener: Callable[[StoredFile], RawFile] = open_raw) -> None:
+        self._opener = opener
+        self._rest = deque(files)
+        self._passed = 0
+        self._begin(self._rest.popleft())
+
+    def _begin(self, file: StoredFile) -> None:
+        self.current = file
+        self._raw = self._opener(file)
+        self._sha256 = hashlib.sha256()
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the number of bytes that passed, of all files."""
+        return self._passed
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill the whole buffer with the next bytes, or as much of it as there are bytes left.
+
+        Raises
+        ------
+        ChangedError
+            At the end of a file that is not what was catalogued.
+        StreamError
+            If a file cannot be opened or read.
+        """
+        view, filled = memoryview(buffer), 0
+        while filled < len(view):
+            try:
+                size = self._raw.readinto(view[filled:]) or 0
+            except OSError as error:
+                raise StreamError(
+                    f"{self.current.name}: cannot be read on after {self._passed:,} bytes ({error}); "
+                    "check the disk or the connection and run again"
+                ) from error
+            self._sha256.update(view[filled : filled + size])
+            self._passed += size
+            filled += size
+            if size == 0:
+                refuse_changed(self.current, self._sha256.hexdigest())
+                if not self._rest:
+                    break
+                self._raw.close()
+                self._begin(self._rest.popleft())
+        return filled
+
+    def close(self) -> None:
+        """Close the file that is open."""
+        self._raw.close()
+        super().close()
+
+
+def refuse_changed(file: StoredFile, sha256: str) -> None:
+    """Raise `ChangedError` if a file's SHA-256 is known and is another."""
+    if file.sha256 not in (None, sha256):
+        raise ChangedError(
+            f"{file.name}: changed since it was catalogued (sha256 {sha256[:16]}…, expected {file.sha256[:16]}…)"
+        )
+
+
 class DecompressedStream:
-    """The plain bytes of one file, decompressed and hashed by a thread that reads ahead.
+    """The plain bytes of a plain, gzip, bgzip, bzip2 or Zstandard file, decompressed by a thread that reads ahead.
+
+    The compression is told by the first bytes and not by the name.
 
     The thread stays at most a few MiB ahead of the reader: decompression and parsing run on two cores, and
     memory stays constant. Its errors are raised by the `readinto` that would have delivered the bytes; the
@@ -101,16 +197,20 @@ class DecompressedStream:
 
     Parameters
     ----------
-    raw
+    stored
         The file as stored; the stream closes it.
     name
         What errors call the file.
+    if_cut
+        What to do if the file ends early.
     """
 
-    def __init__(self, raw: RawFile, *, name: str) -> None:
+    def __init__(self, stored: io.RawIOBase, *, name: str, if_cut: str = "fetch the file again") -> None:
         self.name = name
+        self.if_cut = if_cut
+        self.compression = ""
         self.decompressed_bytes = 0
-        self._stored = _HashedFile(raw, name)
+        self._stored = stored
         self._header_lines = 0
         self._last_byte = ord("\n")
         self._at_end = False
@@ -123,23 +223,15 @@ class DecompressedStream:
             self._read_ahead()
 
     @property
-    def compressed_bytes(self) -> int:
-        """Bytes of the file as stored that were read so far."""
-        return self._stored.size
-
-    @property
-    def sha256(self) -> str:
-        """Hex digest of the file as stored, every byte of it; known at the end of the stream."""
-        self._require_end("the sha256")
-        return self._stored.sha256.hexdigest()
-
-    @property
     def header_lines(self) -> int:
         """Number of lines that start with '>'; known at the end of the stream.
 
         Counted on the plain bytes without the FASTA parser, so that a check can compare the two.
         """
-        self._require_end("the number of header lines")
+        if not self._at_end:
+            raise StreamError(
+                f"{self.name}: the number of header lines is known once the stream was read to its end; do that first"
+            )
         return self._header_lines
 
     def readinto(self, buffer: memoryview) -> int:
@@ -189,30 +281,31 @@ class DecompressedStream:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _require_end(self, what: str) -> None:
-        if not self._at_end:
-            raise StreamError(f"{self.name}: {what} is known once the stream was read to its end; do that first")
-
     def _read_ahead(self) -> None:
         self._ahead.append(self._thread.submit(next, self._blocks, b""))
 
     def _decompress(self) -> Generator[bytes, None, None]:
         """Yield the plain blocks; runs in the thread."""
         stored = io.BufferedReader(self._stored, _BLOCK)
-        compression = _compression(stored.peek(4))
+        self.compression = _compression(stored.peek(4))
         try:
-            plain = _plain_reader(stored, compression)
+            plain = _plain_reader(stored, self.compression)
             while block := plain.read(_BLOCK):
                 self._count_header_lines(block)
                 self.decompressed_bytes += len(block)
                 yield block
+            if stored.read(1):
+                raise OSError("more data behind the end")
         except _DECODING_ERRORS as error:
-            reached = f"{self.decompressed_bytes:,} decompressed bytes, {self.compressed_bytes:,} bytes of the file"
+            reached = f"{self.decompressed_bytes:,} decompressed bytes, {self._stored.tell():,} bytes of the file"
             if isinstance(error, EOFError) or str(error).startswith("Truncated"):
-                problem = f"the {compression} stream ends early after {reached}"
-            else:
-                problem = f"the {compression} stream is damaged, or something follows it, after {reached} ({error})"
-            raise StreamError(f"{self.name}: {problem}; fetch the file again") from error
+                raise StreamError(
+                    f"{self.name}: the {self.compression} stream ends early after {reached}; {self.if_cut}"
+                ) from error
+            raise StreamError(
+                f"{self.name}: the {self.compression} stream is damaged, or something follows it, after {reached} "
+                f"({error}); fetch the file again"
+            ) from error
 
     def _count_header_lines(self, block: bytes) -> None:
         data = np.frombuffer(block, np.uint8)
@@ -220,35 +313,6 @@ class DecompressedStream:
         before = np.where(marks > 0, data[marks - 1], self._last_byte)
         self._header_lines += int(np.count_nonzero(before == ord("\n")))
         self._last_byte = block[-1]
-
-
-class _HashedFile(io.RawIOBase):
-    """The file as stored; counts and hashes the bytes that pass."""
-
-    def __init__(self, raw: RawFile, name: str) -> None:
-        self._raw = raw
-        self._name = name
-        self.size = 0
-        self.sha256 = hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        try:
-            size = self._raw.readinto(buffer) or 0
-        except OSError as error:
-            raise StreamError(
-                f"{self._name}: cannot be read on after {self.size:,} bytes ({error}); "
-                "check the disk or the connection and run again"
-            ) from error
-        self.sha256.update(buffer[:size])
-        self.size += size
-        return size
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
 
 
 class _Readable(Protocol):
@@ -267,7 +331,7 @@ def _compression(head: bytes) -> str:
     return "plain"
 
 
-def _plain_reader(stored: io.BufferedReader[_HashedFile], compression: str) -> _Readable:
+def _plain_reader(stored: io.BufferedReader[io.RawIOBase], compression: str) -> _Readable:
     """Reader that accepts several members or frames in a row, and nothing else behind them."""
     reader: _Readable
     if compression == "plain":

@@ -15,11 +15,10 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.message import Message
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import IO
@@ -132,7 +131,7 @@ class Transfer:
         while place < self.stop:
             try:
                 # Not readinto: it would wait for a full buffer and lose its content at an error.
-                piece = self._body.read1(min(PIECE, self.stop - place))
+                piece = self._body.read1(PIECE)
             except (OSError, http.client.HTTPException) as error:
                 raise TransferError(f"the connection broke after byte {place:,} ({_words(error)})") from None
             if not piece:
@@ -178,9 +177,13 @@ def _offered(response: http.client.HTTPResponse, start: int, stop: int, size: in
     if response.status == http.HTTPStatus.PARTIAL_CONTENT:
         given = response.headers.get("Content-Range", "")
         match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", given)
-        first, last = (int(match[1]), int(match[2]) + 1) if match else (-1, -1)
-        if match is None or first != start or last > stop or match[3] not in ("*", str(size)):
-            raise WrongContentError(f"the server has {given or 'a part of unknown place'}, expected {size:,} bytes")
+        if match is None:
+            raise WrongContentError(f"the server sent a part, but not which (Content-Range {given!r})")
+        if match[3] not in ("*", str(size)):
+            raise WrongContentError(f"the server has {int(match[3]):,} bytes, expected {size:,}")
+        first, last = int(match[1]), int(match[2]) + 1
+        if first != start or last > stop:
+            raise WrongContentError(f"the server sent bytes {first:,} to {last:,}, asked for {start:,} to {stop:,}")
         return first, last
     if response.length not in (None, size):
         raise WrongContentError(f"the server has {response.length:,} bytes, expected {size:,}")
@@ -224,18 +227,26 @@ def _refusal(error: urllib.error.HTTPError, url: str, start: int, access: Access
     message = f"{_host(error.url or url)} answered {status} ({said})"
     elsewhere = _origin(error.url or url) != _origin(url)
     if status in PASSING or (elsewhere and status in EXPIRED):
-        return TransferError(message, status=status, wait=_asked_wait(error.headers))
+        return TransferError(message, status=status, wait=asked_wait(error.headers.get))
     if status in (401, 403):
         message += f". {access.remedy}"
+    elif status in (404, 410):
+        message += ". It is not there any more: list the files again"
     return TransferError(message, passing=False, status=status)
 
 
-def _asked_wait(headers: Message) -> float | None:
-    """Return the seconds that Retry-After (RFC 9110) or RateLimit (IETF draft) ask to wait."""
-    given = headers.get("Retry-After", "").strip()
+def asked_wait(header: Callable[[str, str], str]) -> float | None:
+    """Return the seconds that Retry-After (RFC 9110) or RateLimit (IETF draft) ask to wait.
+
+    Parameters
+    ----------
+    header
+        Gives a header of the answer by its name, or a default: ``headers.get``.
+    """
+    given = header("Retry-After", "").strip()
     if given.isdigit():
         return float(given)
-    if limit := re.search(r";\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d+)", headers.get("RateLimit", "")):
+    if limit := re.search(r";\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d+)", header("RateLimit", "")):
         return float(limit[1])
     try:
         until = parsedate_to_datetime(given)

@@ -1,8 +1,8 @@
-"""Parsing one source file: into shards of good records, and a record of what was refused.
+"""Parsing one unit of source files: into shards of good records, and a record of what was refused.
 
 Belongs here: which records are taken, what is said of the others, and how rows are cut into shards. Does not belong
-here: decompression (``resources/streams.py``), FASTA itself (``kernels/fasta.py``), and what a refused file means for
-the run (``corpus/sequence_shards.py``).
+here: decompression (``resources/streams.py``), parts and archives (``resources/containers.py``), FASTA itself
+(``kernels/fasta.py``), and what a refused file means for the run (``corpus/sequence_shards.py``).
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ import pyarrow as pa
 from opengenome_assets.kernels.bases import arrow_text
 from opengenome_assets.kernels.fasta import FastaBatch, FastaError, read_records, reject_reasons, split_headers
 from opengenome_assets.kernels.identifiers import SeenIdentifiers
+from opengenome_assets.resources.containers import Unit
 from opengenome_assets.resources.parts import Part, PartWriter
 from opengenome_assets.resources.schemas import SOURCE, column
-from opengenome_assets.resources.streams import StreamError, open_stream
+from opengenome_assets.resources.streams import ChangedError, DecompressedStream, StoredFile, StreamError
 
 # A Parquet page ends at 2^31 - 1 bytes and a value must fit into one, with a few bytes that say how long it is.
 MAX_LENGTH = 2**31 - 64
+
+# Rows of less than so many bytes wait for others before they become a row group.
+ROW_GROUP_BYTES = 4 << 20
 
 FILE = column("file", pa.string(), "Path of its FASTA file below the source that was named")
 
@@ -79,12 +83,11 @@ class ParseSettings:
 
 @dataclass(frozen=True)
 class ParseTask:
-    """One source file to parse: what the catalogue knows of it, and where its rows go."""
+    """One unit to parse: what the catalogue knows of its files, in order, and where its rows go."""
 
     source: str
     path: str
-    uri: str
-    sha256: str
+    files: tuple[StoredFile, ...]
     key: str
     shards_uri: str
     rejected_uri: str
@@ -93,7 +96,7 @@ class ParseTask:
 
 @dataclass(frozen=True)
 class Parsed:
-    """What became of a file: its parts, or why it could not be used."""
+    """What became of a unit: its parts, or why it could not be used."""
 
     shards: Part | None = None
     rejected: Part | None = None
@@ -101,36 +104,74 @@ class Parsed:
 
 
 def parse_file(task: ParseTask) -> Parsed:
-    """Parse one source file. A file that is not what it should be is a result, not an exception."""
+    """Parse one unit. Files that are not what they should be are a result, not an exception."""
     try:
         return _parse(task)
+    except ChangedError as error:
+        return Parsed(error=f"{error}. Materialise raw_fasta again")
     except (FastaError, StreamError) as error:
         return Parsed(error=str(error))
 
 
 def _parse(task: ParseTask) -> Parsed:
     settings = task.settings
-    tally: Counter[str] = Counter()
-    seen = SeenIdentifiers()
     with (
-        open_stream(task.uri) as stream,
+        Unit(task.path, task.files) as unit,
         PartWriter(task.shards_uri, task.key, SHARDS_SCHEMA, settings.compression) as shards,
         PartWriter(task.rejected_uri, task.key, REJECTED_SCHEMA) as rejected,
     ):
-        cutter = ShardCutter(shards, settings)
-        for batch in read_records(stream.readinto, name=task.uri, max_length=MAX_LENGTH):
-            read = batch.record <= (settings.first_records or batch.record[-1])
+        intake = _Intake(task, ShardCutter(shards, settings), RowGroups(rejected))
+        for path, stream in unit:
+            intake.read(path, stream)
+            if intake.has_enough:
+                break
+        sha256 = [file.sha256 for file in task.files]
+        facts: dict[str, object] = {
+            "source": task.source,
+            "file": task.path,
+            "sha256": sha256 if unit.is_cut else sha256[0],
+            # unknown if only the first records were read
+            "header_lines": intake.tally["header_lines"] if settings.first_records is None else None,
+            **{
+                name: intake.tally[name]
+                for name in ("records", "accepted", "rejected", "too_short", "ambiguous", "bases")
+            },
+        }
+        if unit.is_archive:
+            facts |= {"members": unit.members, "left_out": unit.left_out, "left_out_first": unit.left_out_first}
+        # The shards last: whoever finds them can rely on the refused records being there.
+        intake.rejected.flush()
+        return Parsed(rejected=rejected.finish(**facts), shards=intake.cutter.finish(**facts))
+
+
+class _Intake:
+    """Sorts the records of a unit's FASTA files into rows, refused records and those left out by a setting."""
+
+    def __init__(self, task: ParseTask, cutter: ShardCutter, rejected: RowGroups) -> None:
+        self.source = task.source
+        self.settings = task.settings
+        self.cutter = cutter
+        self.rejected = rejected
+        self.tally: Counter[str] = Counter()
+        self.has_enough = False
+
+    def read(self, path: str, stream: DecompressedStream) -> None:
+        """Read one FASTA file to its end, or until there are as many records as were asked for."""
+        settings, seen, before = self.settings, SeenIdentifiers(), self.tally["records"]
+        for batch in read_records(stream.readinto, name=stream.name, max_length=MAX_LENGTH):
+            wanted = batch.record[-1] if settings.first_records is None else settings.first_records - before
+            read = batch.record <= wanted
             ids, descriptions = split_headers(batch)
             reasons = {place: why for place, why in _reasons(batch, ids, seen).items() if read[place]}
             if reasons:
-                rejected.write(_rejected_rows(task, batch, reasons))
+                self.rejected.write(_rejected_rows(self.source, path, batch, reasons))
             good = read.copy()
             good[list(reasons)] = False
             short = good & (batch.length < settings.min_length)
             ambiguous = good & ~short & (batch.acgt_bases < batch.length) & settings.drop_ambiguous
             kept = good & ~(short | ambiguous)
-            cutter.write(_rows(task, batch, ids, descriptions, kept), batch.length[kept])
-            tally.update(
+            self.cutter.write(_rows(self.source, path, batch, ids, descriptions, kept), batch.length[kept])
+            self.tally.update(
                 records=int(read.sum()),
                 accepted=int(kept.sum()),
                 rejected=len(reasons),
@@ -139,24 +180,9 @@ def _parse(task: ParseTask) -> Parsed:
                 bases=int(batch.length[kept].sum()),
             )
             if not read.all():
-                break
-        header_lines = None  # unknown if only the first records were read
-        if settings.first_records is None:
-            header_lines = stream.header_lines
-            if stream.sha256 != task.sha256:
-                raise StreamError(
-                    f"{task.uri}: changed since it was catalogued (sha256 {stream.sha256[:16]}…, expected "
-                    f"{task.sha256[:16]}…). Materialise raw_fasta again"
-                )
-        facts = {
-            "source": task.source,
-            "file": task.path,
-            "sha256": task.sha256,
-            "header_lines": header_lines,
-            **{name: tally[name] for name in ("records", "accepted", "rejected", "too_short", "ambiguous", "bases")},
-        }
-        # The shards last: whoever finds them can rely on the refused records being there.
-        return Parsed(rejected=rejected.finish(**facts), shards=cutter.finish(**facts))
+                self.has_enough = True
+                return
+        self.tally["header_lines"] += stream.header_lines
 
 
 def _reasons(batch: FastaBatch, ids: pa.Array, seen: SeenIdentifiers) -> dict[int, str]:
@@ -172,12 +198,12 @@ def _reasons(batch: FastaBatch, ids: pa.Array, seen: SeenIdentifiers) -> dict[in
     return dict(sorted(reasons.items()))
 
 
-def _rejected_rows(task: ParseTask, batch: FastaBatch, reasons: dict[int, str]) -> pa.Table:
+def _rejected_rows(source: str, path: str, batch: FastaBatch, reasons: dict[int, str]) -> pa.Table:
     places = list(reasons)
     return pa.table(
         [
-            pa.repeat(pa.scalar(task.source), len(places)),
-            pa.repeat(pa.scalar(task.path), len(places)),
+            pa.repeat(pa.scalar(source), len(places)),
+            pa.repeat(pa.scalar(path), len(places)),
             batch.record[places],
             batch.line[places],
             [batch.header(place) for place in places],
@@ -187,13 +213,15 @@ def _rejected_rows(task: ParseTask, batch: FastaBatch, reasons: dict[int, str]) 
     )
 
 
-def _rows(task: ParseTask, batch: FastaBatch, ids: pa.Array, descriptions: pa.Array, kept: np.ndarray) -> pa.Table:
+def _rows(
+    source: str, path: str, batch: FastaBatch, ids: pa.Array, descriptions: pa.Array, kept: np.ndarray
+) -> pa.Table:
     count = len(batch)
     known = batch.acgt_bases > 0
     rows = pa.table(
         [
-            pa.repeat(pa.scalar(task.source), count),
-            pa.repeat(pa.scalar(task.path), count),
+            pa.repeat(pa.scalar(source), count),
+            pa.repeat(pa.scalar(path), count),
             ids,
             descriptions,
             batch.length,
@@ -206,11 +234,36 @@ def _rows(task: ParseTask, batch: FastaBatch, ids: pa.Array, descriptions: pa.Ar
     return rows if kept.all() else rows.filter(pa.array(kept))
 
 
+class RowGroups:
+    """Writes rows as row groups that are not too small: an archive of many small files gives many small batches."""
+
+    def __init__(self, writer: PartWriter) -> None:
+        self.writer = writer
+        self.waiting: list[pa.Table] = []
+        self.bytes = 0
+
+    def write(self, rows: pa.Table) -> None:
+        """Append rows, which may be written later."""
+        self.bytes += rows.nbytes
+        large = self.bytes >= ROW_GROUP_BYTES
+        # What waits must not hold the buffers of a whole batch.
+        self.waiting.append(rows if large else rows.take(np.arange(rows.num_rows)))
+        if large:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self.waiting:
+            self.writer.write(pa.concat_tables(self.waiting))
+        self.waiting, self.bytes = [], 0
+
+
 class ShardCutter:
-    """Cuts a file's rows into shards of bounded size, each a Parquet file."""
+    """Cuts a unit's rows into shards of bounded size, each a Parquet file."""
 
     def __init__(self, writer: PartWriter, settings: ParseSettings) -> None:
         self.writer = writer
+        self.row_groups = RowGroups(writer)
         self.max_records = settings.max_records_per_shard
         self.max_bases = settings.max_bases_per_shard
         self.records = self.bases = 0
@@ -227,12 +280,13 @@ class ShardCutter:
                 self._end_shard()
                 continue
             take = max(fits, 1)
-            self.writer.write(rows.slice(start, take))
+            self.row_groups.write(rows.slice(start, take))
             self.records += take
             self.bases += int(ends[take - 1])
             start += take
 
     def _end_shard(self) -> None:
+        self.row_groups.flush()
         self.writer.close_file()
         if self.records:
             self.shard_bases.append(self.bases)

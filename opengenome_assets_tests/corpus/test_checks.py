@@ -157,7 +157,7 @@ def test_a_blank_or_missing_figure_is_found(tmp_path):
     spec = figure_specs(KS)[0]
     rule = figure_rule(spec)
     assert not rule.blocking
-    assert "there is no figure_gc_histogram.png" in next(iter(rule.problems(tables)))
+    assert "there is no figure_gc_content.png" in next(iter(rule.problems(tables)))
     save_figure(tables, spec.name, Picture(Figure(), "t", "c", "a"), Provenance(name=spec.name, code_version="1"))
     assert "as good as blank" in next(iter(rule.problems(tables)))
     figure = Figure()

@@ -104,7 +104,7 @@ def test_the_sample_end_to_end_equals_a_slow_count_of_the_same_files(sample):
     assert stats["all"]["gc_median"] == pytest.approx(np.median(gc), abs=5e-4)
 
     home = Path(made.tables.home)
-    for figure in ("figure_gc_histogram", "figure_kmer_pca", "figure_top_kmers_k6"):
+    for figure in ("figure_gc_content", "figure_kmer_pca", "figure_kmers_k6"):
         assert (home / "figures" / f"{figure}.png").stat().st_size > 10_000
         assert (home / "figures" / f"{figure}.svg").read_text().startswith("<?xml")
     page = (home / "reports" / "corpus_report.html").read_text()
@@ -131,7 +131,7 @@ def test_a_second_materialisation_does_nothing_and_a_changed_file_costs_that_fil
     for asset in ("kmer_", "codon_counts", "shard_stats", "tfidf_index"):
         assert made.metadata(again, asset)["bases_scanned"] == 0
         assert made.metadata(again, asset)["shards_reused"] == 3
-    assert made.metadata(again, "figure_gc_histogram")["redrawn"] is False
+    assert made.metadata(again, "figure_gc_content")["reused"] is True
 
     write_files(tmp_path / "fasta", {"plants/two.fa": ">q1\nCCCCCCCCCCCC\n>q2\nACGT\n"})
     changed = made.materialize()
@@ -142,7 +142,7 @@ def test_a_second_materialisation_does_nothing_and_a_changed_file_costs_that_fil
     counts = {(r["source"], r["kmer"]): r["count"] for r in made.content("kmer_freq_k2")}
     assert counts["plants", "CC"] == 11 + 2
     assert counts["plants", "TT"] == 1
-    assert made.metadata(changed, "figure_gc_histogram")["redrawn"] is True
+    assert made.metadata(changed, "figure_gc_content")["reused"] is False
     # The version before is still there.
     old = made.tables.read("sequence_shards", version=0)["seq_id"].to_pylist()
     assert sorted(old) == ["p1", "p2", "q1", "r1", "r2"]

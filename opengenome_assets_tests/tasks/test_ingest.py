@@ -13,6 +13,7 @@ from Bio.SeqUtils import gc_fraction
 
 from opengenome_assets.resources.parts import find_part
 from opengenome_assets.resources.sources import list_source
+from opengenome_assets.resources.streams import StoredFile
 from opengenome_assets.tasks.ingest import Parsed, ParseSettings, ParseTask, parse_file
 
 DEFAULTS = ParseSettings(
@@ -35,8 +36,7 @@ def parse(tmp_path):
         task = ParseTask(
             source="source",
             path=name,
-            uri=str(file),
-            sha256=hashlib.sha256(content).hexdigest(),
+            files=(StoredFile(name, str(file), hashlib.sha256(content).hexdigest()),),
             key="key",
             shards_uri=str(tmp_path / "shards"),
             rejected_uri=str(tmp_path / "rejected"),
@@ -183,8 +183,11 @@ def test_a_compressed_file_with_a_plain_name_is_read(parse):
 def test_a_file_that_changed_since_it_was_catalogued_is_not_taken(tmp_path):
     file = tmp_path / "a.fa"
     file.write_bytes(b">a\nACGT\n")
-    task = ParseTask("s", "a.fa", str(file), "0" * 64, "key", f"{tmp_path}/s", f"{tmp_path}/r", DEFAULTS)
-    assert "changed since it was catalogued" in parse_file(task).error
+    files = (StoredFile("a.fa", str(file), "0" * 64),)
+    task = ParseTask("s", "a.fa", files, "key", f"{tmp_path}/s", f"{tmp_path}/r", DEFAULTS)
+    said = parse_file(task).error
+    assert "changed since it was catalogued" in said
+    assert "Materialise raw_fasta again" in said
     assert find_part(f"{tmp_path}/s", "key") is None
 
 
