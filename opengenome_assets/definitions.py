@@ -17,6 +17,7 @@ from opengenome_assets.corpus.jobs import build_jobs
 from opengenome_assets.corpus.kmers import counts_asset, frequency_asset
 from opengenome_assets.corpus.raw_fasta import raw_fasta
 from opengenome_assets.corpus.report import report_asset
+from opengenome_assets.corpus.sensors import build_sensor
 from opengenome_assets.corpus.sequence_shards import sequence_shards
 from opengenome_assets.corpus.sequence_stats import sequence_stats, shard_stats
 from opengenome_assets.corpus.tfidf_index import tfidf_index
@@ -39,6 +40,7 @@ def build_defs(
     """
     settings = settings or Settings.from_environment()
     figures = figure_specs(settings.ks)
+    jobs = build_jobs()
     all_rules = [*rules(settings.ks), *(figure_rule(spec) for spec in figures)]
     return dg.Definitions(
         assets=[
@@ -55,7 +57,8 @@ def build_defs(
             report_asset(settings.ks, figures, all_rules),
         ],
         asset_checks=build_checks(all_rules),
-        jobs=build_jobs(),
+        jobs=jobs,
+        sensors=[build_sensor(jobs[-1], settings.source)],
         resources={
             "tables": Tables(home=settings.home),
             "spark": Spark(master=settings.spark_master),

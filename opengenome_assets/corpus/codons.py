@@ -22,7 +22,7 @@ from opengenome_assets.resources.schemas import SOURCE_OR_ALL, column
 from opengenome_assets.resources.sources import ALL
 from opengenome_assets.resources.spark import Spark
 from opengenome_assets.resources.tables import Tables, describe
-from opengenome_assets.settings import Settings
+from opengenome_assets.settings import SAMPLE_GENETIC_CODES, Settings
 from opengenome_assets.tasks.codons import SCHEMA, count_codons
 
 COUNTS_VERSION = "1"
@@ -53,8 +53,9 @@ class CodonRscuConfig(dg.Config):
 
     genetic_codes: dict[str, int] | None = Field(
         default=None,
-        description="NCBI genetic code table of each source, e.g. {plastids: 11}; a source not named has table 1, "
-        "and so have the rows over all sources, unless 'all' is named. Default: OPENGENOME_GENETIC_CODES.",
+        description="NCBI genetic code table of each source, e.g. {plastids: 11}; a source not named has table 1 (the "
+        "shipped sample's have theirs), and so have the rows over all sources, unless 'all' is named. Default: "
+        "OPENGENOME_GENETIC_CODES.",
     )
 
 
@@ -92,7 +93,8 @@ def codon_rscu(context: dg.AssetExecutionContext, config: CodonRscuConfig, table
     upstream = tables.input("codon_counts")
     counts = counts_by_source(tables, upstream.version)
     configured = config.genetic_codes
-    known = dict(Settings.from_environment().genetic_codes if configured is None else configured)
+    known = sample_codes(tables)
+    known.update(Settings.from_environment().genetic_codes if configured is None else configured)
     codes = {source: known.get(source, STANDARD_CODE) for source in counts}
     for unknown in sorted(set(known) - set(counts)):
         context.log.warning(f"a genetic code is set for {unknown!r}, which is no source of this corpus")
@@ -117,6 +119,13 @@ def codon_rscu(context: dg.AssetExecutionContext, config: CodonRscuConfig, table
         genetic_codes=codes,
         codons={source: int(by_frame[0].sum()) for source, by_frame in counts.items()},
     )
+
+
+def sample_codes(tables: Tables) -> dict[str, int]:
+    """Return the genetic codes of those sources that are the shipped sample's, by the catalogue's word."""
+    catalogue = tables.read("raw_fasta", ["source", "revision"]).to_pylist()
+    sources = {row["source"] for row in catalogue if row["revision"].startswith("sample-")}
+    return {source: SAMPLE_GENETIC_CODES[source.split("/")[-1]] for source in sources}
 
 
 def counts_by_source(tables: Tables, version: int | None = None) -> dict[str, np.ndarray]:

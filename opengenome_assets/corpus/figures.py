@@ -4,6 +4,7 @@ Belongs here: which table a picture shows, and keeping it beside the record of w
 it is drawn (``plots``).
 """
 
+import hashlib
 import json
 from base64 import b64encode
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ from opengenome_assets.tasks.profiles import INDEX_SCHEMA
 
 CODE_VERSION = "1"
 MAX_PROFILES = 2000
+WORDS = ("title", "caption", "alt")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class FigureSpec:
 
 @dataclass(frozen=True)
 class SavedFigure:
-    """A figure as it lies on disk."""
+    """A figure as it lies on disk: its words, its files with the SHA-256 of each, and what made it."""
 
     name: str
     title: str
@@ -52,7 +54,14 @@ class SavedFigure:
     alt: str
     png: str
     svg: str
+    png_sha256: str
+    svg_sha256: str
     provenance: Provenance
+
+    def record(self) -> str:
+        """Return what is kept beside the pictures, as JSON."""
+        words = {word: getattr(self, word) for word in (*WORDS, "png_sha256", "svg_sha256")}
+        return json.dumps({**words, "provenance": self.provenance.model_dump()}, indent=1)
 
 
 def figure_specs(ks: Sequence[int]) -> list[FigureSpec]:
@@ -171,35 +180,48 @@ def figure_rule(spec: FigureSpec) -> Rule:
 
 def save_figure(tables: Tables, name: str, picture: Picture, provenance: Provenance) -> SavedFigure:
     """Write a figure as PNG and SVG, and last the record that makes it count."""
-    base = f"{tables.home.rstrip('/')}/figures/{name}"
-    write_bytes(f"{base}.png", to_png(picture.figure))
-    write_bytes(f"{base}.svg", to_svg(picture.figure))
-    record = {
-        "title": picture.title,
-        "caption": picture.caption,
-        "alt": picture.alt,
-        "provenance": provenance.model_dump(),
-    }
-    write_bytes(f"{base}.json", json.dumps(record, indent=1).encode())
-    return SavedFigure(name, picture.title, picture.caption, picture.alt, f"{base}.png", f"{base}.svg", provenance)
+    png, svg = to_png(picture.figure), to_svg(picture.figure)
+    saved = SavedFigure(
+        name,
+        picture.title,
+        picture.caption,
+        picture.alt,
+        *_addresses(tables, name),
+        _sha256(png),
+        _sha256(svg),
+        provenance,
+    )
+    write_bytes(saved.png, png)
+    write_bytes(saved.svg, svg)
+    write_bytes(_record_address(tables, name), saved.record().encode())
+    return saved
 
 
 def load_figure(tables: Tables, name: str) -> SavedFigure | None:
-    """Return a figure that was saved, or None if there is none or one of its files is gone."""
-    base = f"{tables.home.rstrip('/')}/figures/{name}"
-    content = read_bytes(f"{base}.json")
-    if content is None or read_bytes(f"{base}.png") is None or read_bytes(f"{base}.svg") is None:
+    """Return a figure that was saved, or None if there is none or its files are not what was saved."""
+    content = read_bytes(_record_address(tables, name))
+    png, svg = _addresses(tables, name)
+    try:
+        record = json.loads(content or b"")
+        made = Provenance.model_validate(record.pop("provenance"))
+        saved = SavedFigure(name=name, png=png, svg=svg, provenance=made, **record)
+    except (ValueError, LookupError, TypeError):  # none there, or damaged: it is drawn anew
         return None
-    record = json.loads(content)
-    return SavedFigure(
-        name,
-        record["title"],
-        record["caption"],
-        record["alt"],
-        f"{base}.png",
-        f"{base}.svg",
-        Provenance.model_validate(record["provenance"]),
-    )
+    found = [_sha256(read_bytes(uri) or b"") for uri in (saved.png, saved.svg)]
+    return saved if found == [saved.png_sha256, saved.svg_sha256] else None
+
+
+def _addresses(tables: Tables, name: str) -> tuple[str, str]:
+    base = f"{tables.home.rstrip('/')}/figures/{name}"
+    return f"{base}.png", f"{base}.svg"
+
+
+def _record_address(tables: Tables, name: str) -> str:
+    return f"{tables.home.rstrip('/')}/figures/{name}.json"
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def spread_sequences(tables: Tables, limit: int = MAX_PROFILES) -> pd.DataFrame:

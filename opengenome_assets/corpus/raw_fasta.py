@@ -6,6 +6,7 @@ Does not belong here: finding files (``resources/sources.py``) and looking into 
 
 import json
 import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import file_digest
 from pathlib import Path
@@ -19,10 +20,13 @@ from pydantic import Field
 from opengenome_assets.corpus import GROUP
 from opengenome_assets.corpus.materialization import Stopwatch, table_result
 from opengenome_assets.provenance import Provenance, digest
+from opengenome_assets.resources.download import RemoteFile
 from opengenome_assets.resources.files import read_bytes, write_bytes
 from opengenome_assets.resources.schemas import column
 from opengenome_assets.resources.sources import SourceError, SourceFile, list_source
+from opengenome_assets.resources.store import Store, Stored
 from opengenome_assets.resources.tables import Tables, describe
+from opengenome_assets.resources.transfer import RemoteError
 from opengenome_assets.settings import Settings
 
 CODE_VERSION = "1"
@@ -47,7 +51,8 @@ class RawFastaConfig(dg.Config):
 
     source: str | None = Field(
         default=None,
-        description="Where FASTA comes from: 'sample', or files and folders separated by commas. "
+        description="Where FASTA comes from: 'sample', or files, folders and places on the Hub "
+        "(hf://datasets/OWNER/NAME[@REVISION]/PATH-OR-GLOB), separated by commas. "
         "Default: the environment variable OPENGENOME_SOURCE.",
     )
 
@@ -104,29 +109,35 @@ def raw_fasta(context: dg.AssetExecutionContext, config: RawFastaConfig, tables:
     source = config.source or Settings.from_environment().source
     try:
         listing = list_source(source)
+        for name in listing.skipped:
+            context.log.warning(f"left out, no FASTA ending: {name}")
+        stored = fetch([file.remote for file in listing.files if file.remote], tables.home, context.log.info)
     except SourceError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    for name in listing.skipped:
-        context.log.warning(f"left out, no FASTA ending: {name}")
-    checksums = Checksums(f"{tables.home.rstrip('/')}/raw/checksums.json")
-    remembered = {file.uri: checksums.remembered(file.uri) for file in listing.files}
-    new = [file for file in listing.files if remembered[file.uri] is None]
-    sha256 = {uri: known for uri, known in remembered.items() if known}
-    try:
-        with ThreadPoolExecutor() as threads:
-            sha256.update(zip((f.uri for f in new), threads.map(lambda f: checksums.take(f.uri), new), strict=True))
-    finally:
-        checksums.save()
+    except RemoteError as error:
+        raise dg.Failure(str(error), allow_retries=error.passing) from error
+    fetched = {file.file.url: file for file in stored}
+    local = [file for file in listing.files if file.remote is None]
+    sha256, hashed = take_checksums(local, f"{tables.home.rstrip('/')}/raw/checksums.json")
+    sha256.update((url, file.sha256) for url, file in fetched.items())
+    addresses = {url: str(file.path) for url, file in fetched.items()}
 
-    rows = catalogue(listing.files, sha256)
+    copies = same_content(listing.files, sha256)
+    for names in copies:
+        context.log.warning(f"the same content stands in {len(names)} files and is counted in each: {', '.join(names)}")
+
+    rows = catalogue(listing.files, sha256, addresses)
     content = digest(rows.select(["source", "path", "sha256"]).to_pylist())
     provenance = Provenance(
         name="raw_fasta", code_version=CODE_VERSION, settings={"files": content}, run_id=context.run_id
     )
     # A moved folder or a new revision of the same files changes no result, but the catalogue has to say it.
     commit = tables.write("raw_fasta", rows, provenance, key=digest(rows.to_pylist()))
-    hashed = sum(file.size for file in new)
-    context.log.info(f"{len(listing.files):,} files of {source}; {len(new):,} hashed, {hashed:,} bytes")
+    new = len(hashed) + sum(file.fetched > 0 for file in stored)
+    context.log.info(
+        f"{len(listing.files):,} files of {source}; {len(hashed):,} hashed, {sum(hashed):,} bytes; "
+        f"{sum(file.fetched for file in stored):,} bytes fetched"
+    )
     return table_result(
         commit,
         provenance,
@@ -134,15 +145,72 @@ def raw_fasta(context: dg.AssetExecutionContext, config: RawFastaConfig, tables:
         source=source,
         sources=sorted({file.source for file in listing.files}),
         files=len(listing.files),
-        files_reused=len(listing.files) - len(new),
+        files_reused=len(listing.files) - new,
         bytes=sum(file.size for file in listing.files),
         **({"files_left_out": list(listing.skipped[:100])} if listing.skipped else {}),
-        catalogue=dg.MetadataValue.md(_markdown(rows)),
+        **({"same_content": copies[:100]} if copies else {}),
+        **transferred(stored, {file.revision for file in listing.files if file.remote}, stopwatch),
+        catalogue=dg.MetadataValue.md(_markdown(listing.files, sha256)),
     )
 
 
-def catalogue(files: tuple[SourceFile, ...], sha256: dict[str, str]) -> pa.Table:
-    """Return the catalogue's rows."""
+def fetch(files: Sequence[RemoteFile], home: str, log: Callable[[str], None]) -> list[Stored]:
+    """Fetch files from the Hub into the store below a home, those that are not there.
+
+    Raises
+    ------
+    RemoteError
+        If the home is no local folder, or a file cannot be had.
+    """
+    if not files:
+        return []
+    if "://" in home:
+        raise RemoteError(
+            f"OPENGENOME_HOME is {home}: files of the Hub are kept in a local folder. Set OPENGENOME_HOME to one"
+        )
+    from opengenome_assets.resources.hub import Hub  # late: the Hub's client takes a while to import
+
+    return Store(f"{home}/raw").fetch(files, access=Hub().access, log=log)
+
+
+def take_checksums(files: Sequence[SourceFile], memory: str) -> tuple[dict[str, str], list[int]]:
+    """Return the SHA-256 of local files by address, and the sizes of those that had to be read for it."""
+    checksums = Checksums(memory)
+    known = {file.uri: checksums.remembered(file.uri) for file in files}
+    new = [file for file in files if known[file.uri] is None]
+    sha256 = {uri: value for uri, value in known.items() if value}
+    try:
+        with ThreadPoolExecutor() as threads:
+            sha256.update(zip((f.uri for f in new), threads.map(lambda f: checksums.take(f.uri), new), strict=True))
+    finally:
+        if new:
+            checksums.save()
+    return sha256, [file.size for file in new]
+
+
+def same_content(files: Sequence[SourceFile], sha256: Mapping[str, str]) -> list[list[str]]:
+    """Return the groups of files that hold the same bytes."""
+    groups: dict[str, list[str]] = {}
+    for file in files:
+        groups.setdefault(sha256[file.uri], []).append(f"{file.source}: {file.path}")
+    return [names for names in groups.values() if len(names) > 1]
+
+
+def transferred(stored: Sequence[Stored], commits: Collection[str], stopwatch: Stopwatch) -> dict[str, Any]:
+    """Return what the UI shows of a transfer; nothing if there was none to make."""
+    if not stored:
+        return {}
+    received = sum(file.fetched for file in stored)
+    return {
+        "commits": sorted(commits),
+        "bytes_fetched": received,
+        "bytes_reused": sum(file.reused for file in stored),
+        "megabytes_per_second": round(received / 1e6 / stopwatch.metadata()["seconds"], 1) if received else 0.0,
+    }
+
+
+def catalogue(files: Sequence[SourceFile], sha256: Mapping[str, str], addresses: Mapping[str, str]) -> pa.Table:
+    """Return the catalogue's rows: ``addresses`` says where files lie that were fetched."""
     return pa.Table.from_pylist(
         [
             {
@@ -150,7 +218,7 @@ def catalogue(files: tuple[SourceFile, ...], sha256: dict[str, str]) -> pa.Table
                 "path": file.path,
                 "bytes": file.size,
                 "sha256": sha256[file.uri],
-                "uri": file.uri,
+                "uri": addresses.get(file.uri, file.uri),
                 "revision": file.revision,
             }
             for file in files
@@ -159,11 +227,11 @@ def catalogue(files: tuple[SourceFile, ...], sha256: dict[str, str]) -> pa.Table
     )
 
 
-def _markdown(rows: pa.Table, limit: int = 50) -> str:
-    lines = ["| source | path | bytes | sha256 |", "|---|---|---:|---|"]
-    for row in rows.slice(0, limit).to_pylist():
-        name = quote(row["path"], safe="/ ._-")
-        lines.append(f"| {row['source']} | {name} | {row['bytes']:,} | `{row['sha256'][:16]}…` |")
-    if rows.num_rows > limit:
-        lines.append(f"| … | {rows.num_rows - limit:,} more | | |")
+def _markdown(files: Sequence[SourceFile], sha256: Mapping[str, str], limit: int = 50) -> str:
+    lines = ["| source | path | bytes | sha256 | address |", "|---|---|---:|---|---|"]
+    for file in files[:limit]:
+        name, address = (quote(text, safe="/ :._-") for text in (file.path, file.uri))
+        lines.append(f"| {file.source} | {name} | {file.size:,} | `{sha256[file.uri][:16]}…` | {address} |")
+    if len(files) > limit:
+        lines.append(f"| … | {len(files) - limit:,} more | | | |")
     return "\n".join(lines)

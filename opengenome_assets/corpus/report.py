@@ -232,8 +232,8 @@ def by_source(stats: pd.DataFrame, shown: int = 10) -> str:
     """Return the corpus in a few lines of Markdown, short enough for Dagster to show it at once."""
     lines = ["| source | sequences | bases | N50 | GC |", "|---|---:|---:|---:|---:|"]
     for row in stats.tail(shown).to_dict("records"):
-        figures = f"{row['sequences']:,} | {row['bases']:,} | {row['n50']:,} | {row['gc_content']:.2%}"
-        lines.append(f"| {row['source']} | {figures} |")
+        gc = "none" if pd.isna(row["gc_content"]) else f"{row['gc_content']:.2%}"
+        lines.append(f"| {row['source']} | {row['sequences']:,} | {row['bases']:,} | {row['n50']:,} | {gc} |")
     return "\n".join(lines)
 
 

@@ -124,8 +124,8 @@ def sequence_shards(
         run_id=context.run_id,
     )
     provenance = provenance.model_copy(update={"corpus": provenance.data_version})
-    extra = {
-        **tally,
+    extra: dict[str, Any] = {
+        **{f"left_out_{name}" if name in ("too_short", "ambiguous") else name: n for name, n in tally.items()},
         "rejected_share": tally["rejected"] / max(tally["records"], 1),
         "files": len(tasks),
         "files_reused": len(tasks) - len(new),
@@ -136,6 +136,11 @@ def sequence_shards(
         if left_out := part.facts.get("left_out"):
             shown = ", ".join(part.facts["left_out_first"])
             context.log.warning(f"{part.facts['file']}: {left_out:,} members left out, no FASTA ending: {shown}")
+
+    barren = [str(part.facts["file"]) for part, _ in parts if not part.facts["accepted"]]
+    if barren:
+        extra["files_without_sequences"] = barren[:100]
+        context.log.warning(f"{len(barren):,} files give no sequence, see rejected_records: {', '.join(barren[:10])}")
 
     def publish(name: str, pieces: list[Part]) -> dg.MaterializeResult[Any]:
         made = provenance.model_copy(update={"name": name})
@@ -154,8 +159,15 @@ def sequence_shards(
             f"{tally['rejected']:,} of {tally['records']:,} records were refused ({extra['rejected_share']:.1%}), more "
             f"than the {config.max_rejected_share:.1%} that max_rejected_share allows: {most_frequent(tables)}. "
             "The table rejected_records names each of them. Mend or remove those files, or raise max_rejected_share in "
-            "the run config of sequence_shards. Nothing was published; the parsed files are kept",
+            "the run config of sequence_shards. sequence_shards was left as it was; the parsed files are kept",
             metadata={"rejected_records": dg.MetadataValue.path(tables.uri("rejected_records"))},
+            allow_retries=False,
+        )
+    if not tally["accepted"]:
+        raise dg.Failure(
+            f"no sequence is left: of {tally['records']:,} records {tally['rejected']:,} were refused, "
+            f"{tally['too_short']:,} are shorter than min_length ({settings.min_length:,}) and {tally['ambiguous']:,} "
+            "have ambiguous letters. Change these settings in the run config of sequence_shards, which was left as it was",
             allow_retries=False,
         )
     corpus = publish("sequence_shards", [part for part, _ in parts])

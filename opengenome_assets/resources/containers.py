@@ -200,6 +200,7 @@ class Unit:
             if_cut = (
                 f"a last part may be missing: the last one there is {last.name}. Fetch what follows it, or it again"
             )
+        self._files = files
         self._stored = StoredFiles(files)
         self._stream = DecompressedStream(self._stored, name=self.name, if_cut=if_cut)
         self._member: DecompressedStream | None = None
@@ -219,6 +220,16 @@ class Unit:
                 f"{self.name}: expected a compressed file in parts, found plain text, whose end cannot be told: a last "
                 "part may be missing. Join the parts to one file with cat"
             )
+
+    def refuse_changed(self) -> None:
+        """Read all its files once more, as stored: proof for whoever has not read to the end.
+
+        Raises
+        ------
+        ChangedError
+            If the bytes are not those that were catalogued.
+        """
+        _read_through(StoredFiles(self._files))
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import uuid
 
@@ -31,6 +32,14 @@ def write_bytes(uri: str, content: bytes) -> None:
     fs, path = filesystem(uri)
     fs.create_dir(posixpath.dirname(path), recursive=True)
     aside = f"{path}.{uuid.uuid4().hex[:8]}.new"
-    with fs.open_output_stream(aside, compression=None) as stream:
-        stream.write(content)
-    fs.move(aside, path)
+    try:
+        with fs.open_output_stream(aside, compression=None) as stream:
+            stream.write(content)
+        fs.move(aside, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            fs.delete_file(aside)
+        raise OSError(
+            f"{uri} could not be written ({error}). Free space there, give yourself the right to write, or set "
+            "OPENGENOME_HOME to another place"
+        ) from error

@@ -31,7 +31,7 @@ from huggingface_hub.errors import (
 
 from opengenome_assets import __version__
 from opengenome_assets.resources.download import RemoteFile
-from opengenome_assets.resources.transfer import PASSING, Access, asked_wait
+from opengenome_assets.resources.transfer import PASSING, Access, RemoteError, asked_wait
 
 PREFIX = "hf://"
 EXAMPLE = "hf://datasets/arcinstitute/opengenome2@main/fasta/organelles/*"
@@ -43,18 +43,8 @@ Entry = dict[str, Any]
 _T = TypeVar("_T")
 
 
-class HubError(Exception):
-    """The Hub was not reached, refused, or has not what was named; the message says what to do.
-
-    Attributes
-    ----------
-    passing
-        Whether the same call can succeed later without anybody changing anything.
-    """
-
-    def __init__(self, message: str, *, passing: bool = False) -> None:
-        super().__init__(message)
-        self.passing = passing
+class HubError(RemoteError):
+    """The Hub was not reached, refused, or has not what was named."""
 
 
 @dataclass(frozen=True)

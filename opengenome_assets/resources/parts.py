@@ -14,7 +14,10 @@ Spark workers: it knows neither Spark nor Dagster.
 from __future__ import annotations
 
 import json
+import posixpath
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -64,10 +67,11 @@ class Part:
 def find_part(table_uri: str, key: str) -> Part | None:
     """Return the part with that key, or None if it is not there or any of its files is missing or was cut."""
     content = read_bytes(f"{table_uri}/{key}/{MANIFEST}")
-    if content is None:
+    try:
+        manifest = json.loads(content or b"")
+        files = tuple(DataFile(**file) for file in manifest["files"])
+    except (ValueError, LookupError, TypeError):  # none there, or damaged: the part is made anew
         return None
-    manifest = json.loads(content)
-    files = tuple(DataFile(**file) for file in manifest["files"])
     fs, root = filesystem(table_uri)
     found: list[pafs.FileInfo] = fs.get_file_info([f"{root}/{file.path}" for file in files])
     whole = all(info.size == file.size for info, file in zip(found, files, strict=True))
@@ -130,6 +134,7 @@ class PartWriter:
                 compression_level=1 if self.compression == "zstd" else None,
                 use_dictionary=False,
                 write_statistics=False,
+                write_page_checksum=True,
             )
         self._writer.write_table(table.cast(self.schema), row_group_size=max(1, table.num_rows))
         self._rows += table.num_rows
@@ -151,6 +156,33 @@ class PartWriter:
         manifest = {"files": [asdict(file) for file in part.files], "facts": facts}
         write_bytes(f"{self.table_uri}/{self.key}/{MANIFEST}", json.dumps(manifest).encode())
         return part
+
+
+class DamagedFileError(OSError):
+    """A Parquet file does not hold what was written to it; making its part again helps, reading it again does not."""
+
+
+@contextmanager
+def open_parquet(uri: str) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file, whose pages are compared with their checksums as they are read.
+
+    Raises
+    ------
+    DamagedFileError
+        From here or while reading, if the file is not readable or a page has changed.
+    """
+    fs, path = filesystem(uri)
+    try:
+        with (
+            fs.open_input_file(path) as stream,
+            pq.ParquetFile(stream, page_checksum_verification=True) as file,
+        ):
+            yield file
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DamagedFileError(
+            f"{uri} is damaged or missing ({error}). Delete the folder {posixpath.dirname(uri)} and materialise that "
+            "asset and what follows it again: only this part is made anew"
+        ) from error
 
 
 def write_part(table_uri: str, key: str, table: pa.Table, *, compression: str = "zstd", **facts: Any) -> Part:

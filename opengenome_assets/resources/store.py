@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opengenome_assets.resources.download import Download, RemoteFile, StoppedError, Work, locked
-from opengenome_assets.resources.transfer import Access, Patience, TransferError, WrongContentError
+from opengenome_assets.resources.transfer import Access, Patience, RemoteError, TransferError, WrongContentError
 
 REPORT_SECONDS = 30.0
 
@@ -71,18 +71,8 @@ class Plan:
     to_fetch: int
 
 
-class FetchError(Exception):
-    """Files could not be fetched; the message names them and says what to do.
-
-    Attributes
-    ----------
-    passing
-        Whether the same call can succeed later without anybody changing anything.
-    """
-
-    def __init__(self, message: str, *, passing: bool) -> None:
-        super().__init__(message)
-        self.passing = passing
+class FetchError(RemoteError):
+    """Files could not be fetched; the message names them."""
 
 
 class Store:

@@ -10,33 +10,41 @@ and every version stays readable until a vacuum removes it.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
+from pydantic import PrivateAttr
 
 from opengenome_assets.provenance import Input, Provenance
 from opengenome_assets.resources.files import filesystem
-from opengenome_assets.resources.parts import DataFile, Part, find_part, write_part
+from opengenome_assets.resources.parts import DataFile, Part, find_part, open_parquet, write_part
 from opengenome_assets.resources.schemas import comment
 
 COMMIT_KEY = "opengenome"
+LOCK_POLL_SECONDS = 0.5
 # Lineage is in the commits, so the log is kept.
 CONFIGURATION: dict[str, str | None] = {"delta.logRetentionDuration": "interval 36500 days"}
 
 
 class MissingTableError(LookupError):
     """A table was asked for that nobody has made yet; materialising it helps, a retry does not."""
+
+
+class DamagedTableError(OSError):
+    """A table's log cannot be read; what the message says helps, a retry does not."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,30 @@ class Tables(dg.ConfigurableResource["Tables"]):
     """
 
     home: str
+    _lock: int | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Wait until no other run writes to the same home: each shall build on what it made itself."""
+        if "://" in self.home or context.run is None:
+            return
+        Path(self.home).mkdir(parents=True, exist_ok=True)
+        # The system releases the lock if this process dies.
+        self._lock = os.open(Path(self.home, "lock"), os.O_RDWR | os.O_CREAT)
+        told = False
+        while not _locked(self._lock):
+            if context.log and not told:
+                holder = os.pread(self._lock, 100, 0).decode()
+                context.log.info(f"{self.home} is in use: waiting for run {holder} to end")
+            told = True
+            time.sleep(LOCK_POLL_SECONDS)
+        os.truncate(self._lock, 0)
+        os.pwrite(self._lock, context.run.run_id.encode(), 0)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Let the next run in."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def uri(self, name: str) -> str:
         """Return where a table lies."""
@@ -104,6 +136,11 @@ class Tables(dg.ConfigurableResource["Tables"]):
                 f"{name} has not been made yet: there is no table at {self.uri(name)}. "
                 f"Make it and what it needs: dagster asset materialize --select '*{name}'"
             ) from error
+        except DeltaError as error:
+            raise DamagedTableError(
+                f"{name}: the log of the table at {self.uri(name)} cannot be read ({error}). Move its folder "
+                "_delta_log away and materialise it again: its files are used again"
+            ) from error
 
     def read(self, name: str, columns: Sequence[str] | None = None, version: int | None = None) -> pa.Table:
         """Read a table, or some of its columns, into memory, file by file in the order of their paths."""
@@ -111,11 +148,10 @@ class Tables(dg.ConfigurableResource["Tables"]):
         schema = pa.schema(table.schema())
         if columns is not None:
             schema = pa.schema([schema.field(column) for column in columns])
-        fs, root = filesystem(self.uri(name))
-        pieces = [
-            pq.read_table(f"{root}/{file.path}", columns=schema.names, filesystem=fs).cast(schema)
-            for file in self.files(table)
-        ]
+        pieces = []
+        for file in self.files(table):
+            with open_parquet(f"{self.uri(name)}/{file.path}") as opened:
+                pieces.append(opened.read(columns=schema.names).cast(schema))
         return pa.concat_tables([schema.empty_table(), *pieces])
 
     def row_groups(
@@ -130,9 +166,8 @@ class Tables(dg.ConfigurableResource["Tables"]):
         With ``where``, a column and a value, only the rows with that value, and of other row groups only that column
         is read.
         """
-        fs, root = filesystem(self.uri(name))
         for file in self.files(self.open(name, version)):
-            with pq.ParquetFile(f"{root}/{file.path}", filesystem=fs) as opened:
+            with open_parquet(f"{self.uri(name)}/{file.path}") as opened:
                 for group in range(opened.num_row_groups):
                     if where is None:
                         yield opened.read_row_group(group, columns=list(columns))
@@ -243,6 +278,14 @@ class Tables(dg.ConfigurableResource["Tables"]):
 
 class TableExistsError(RuntimeError):
     """Somebody else created the table in the meantime."""
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _add(file: DataFile, now: int) -> AddAction:

@@ -81,13 +81,25 @@ class Patience:
     longest_asked: float = 600.0
 
 
-class TransferError(Exception):
-    """A request failed.
+class RemoteError(Exception):
+    """Something elsewhere could not be had; the message says what to do.
 
     Attributes
     ----------
     passing
-        Whether asking again can help.
+        Whether the same call can succeed later without anybody changing anything.
+    """
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
+
+
+class TransferError(RemoteError):
+    """A request failed.
+
+    Attributes
+    ----------
     status
         The HTTP status, if the server refused.
     wait
@@ -97,8 +109,7 @@ class TransferError(Exception):
     def __init__(
         self, message: str, *, passing: bool = True, status: int | None = None, wait: float | None = None
     ) -> None:
-        super().__init__(message)
-        self.passing = passing
+        super().__init__(message, passing=passing)
         self.status = status
         self.wait = wait
 

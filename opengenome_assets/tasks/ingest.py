@@ -27,7 +27,9 @@ MAX_LENGTH = 2**31 - 64
 # Rows of less than so many bytes wait for others before they become a row group.
 ROW_GROUP_BYTES = 4 << 20
 
-FILE = column("file", pa.string(), "Path of its FASTA file below the source that was named")
+MAX_HEADER = 1000
+
+FILE = column("file", pa.string(), "Path of its FASTA file below what was named; in an archive, the member's below it")
 
 SHARDS_SCHEMA = pa.schema(
     [
@@ -49,7 +51,7 @@ REJECTED_SCHEMA = pa.schema(
         FILE,
         column("record", pa.int64(), "The record's place in its file, from 1"),
         column("line", pa.int64(), "The line its header stands on, from 1"),
-        column("header", pa.string(), "Its header without '>'"),
+        column("header", pa.string(), "Its header without '>', cut after 1,000 characters"),
         column("reason", pa.string(), "Why it was refused"),
     ]
 )
@@ -124,6 +126,7 @@ def _parse(task: ParseTask) -> Parsed:
         for path, stream in unit:
             intake.read(path, stream)
             if intake.has_enough:
+                unit.refuse_changed()
                 break
         sha256 = [file.sha256 for file in task.files]
         facts: dict[str, object] = {
@@ -198,6 +201,11 @@ def _reasons(batch: FastaBatch, ids: pa.Array, seen: SeenIdentifiers) -> dict[in
     return dict(sorted(reasons.items()))
 
 
+def shortened(header: str) -> str:
+    """Return a header, cut where a person stops reading: what is refused may be no header at all."""
+    return header if len(header) <= MAX_HEADER else f"{header[:MAX_HEADER]}… ({len(header):,} characters)"
+
+
 def _rejected_rows(source: str, path: str, batch: FastaBatch, reasons: dict[int, str]) -> pa.Table:
     places = list(reasons)
     return pa.table(
@@ -206,7 +214,7 @@ def _rejected_rows(source: str, path: str, batch: FastaBatch, reasons: dict[int,
             pa.repeat(pa.scalar(path), len(places)),
             batch.record[places],
             batch.line[places],
-            [batch.header(place) for place in places],
+            [shortened(batch.header(place)) for place in places],
             list(reasons.values()),
         ],
         schema=REJECTED_SCHEMA,

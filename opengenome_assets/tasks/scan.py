@@ -11,11 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from opengenome_assets.kernels.bases import arrow_text
-from opengenome_assets.resources.files import filesystem
-from opengenome_assets.resources.parts import Part, PartWriter
+from opengenome_assets.resources.parts import Part, PartWriter, open_parquet
 
 
 @dataclass(frozen=True)
@@ -71,8 +69,7 @@ def run_scan(task: ScanTask) -> list[Part]:
 
 def read_shard(shard: Shard, columns: Sequence[str]) -> Iterator[pa.Table]:
     """Yield a shard's row groups, one at a time, so that memory holds one of them."""
-    fs, path = filesystem(shard.uri)
-    with fs.open_input_file(path) as stream, pq.ParquetFile(stream) as file:
+    with open_parquet(shard.uri) as file:
         for group in range(file.num_row_groups):
             yield file.read_row_group(group, columns=list(columns), use_threads=False)
 

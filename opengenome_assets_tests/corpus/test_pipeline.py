@@ -214,7 +214,7 @@ def test_too_many_refused_records_stop_the_run_and_are_shown(corpus):
 
 @pytest.mark.parametrize(
     ("source", "said"),
-    [("/no/such/folder", "no such file or folder"), ("hf://datasets/a/b", "local files and folders only")],
+    [("/no/such/folder", "no such file or folder"), ("ftp://host/genomes", "expected 'sample', a local file or folder, or hf://datasets")],
 )
 def test_a_source_that_cannot_be_used_stops_at_once(corpus, source, said):
     made = corpus()

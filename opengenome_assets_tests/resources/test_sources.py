@@ -66,6 +66,40 @@ def test_other_and_hidden_files_are_left_out_and_the_former_are_named(tmp_path):
     assert {os.path.basename(name) for name in listing.skipped} == {"README.md", "protein.faa"}
 
 
+def test_parts_and_archives_are_found(tmp_path):
+    write(
+        tmp_path / "corpus",
+        "w/x.fasta.gz.aa",
+        "w/x.fasta.gz.ab",
+        "g/every.tar.gz",
+        "top.tar",
+        "top.tar.fai",
+        "w/y.fa.aa",
+    )
+    assert listed(tmp_path / "corpus") == {
+        ("w", "w/x.fasta.gz.aa"),
+        ("w", "w/x.fasta.gz.ab"),
+        ("g", "g/every.tar.gz"),
+        ("corpus", "top.tar"),
+    }
+    skipped = list_source(str(tmp_path / "corpus")).skipped
+    assert {os.path.basename(name) for name in skipped} == {"top.tar.fai", "y.fa.aa"}
+    named = [f"{tmp_path}/corpus/{name}" for name in ("w/x.fasta.gz.aa", "w/x.fasta.gz.ab", "g/every.tar.gz")]
+    assert listed(",".join(named)) == {("x", "x.fasta.gz.aa"), ("x", "x.fasta.gz.ab"), ("every", "every.tar.gz")}
+
+
+def test_all_missing_parts_are_named_before_any_work(tmp_path):
+    write(tmp_path, "a/x.fa.gz.ab", "b/y.tar.00", "b/y.tar.02", "c/z.fa.gz", "c/z.fa.gz.aa", "d/fine.fa")
+    with pytest.raises(SourceError) as caught:
+        list_source(str(tmp_path))
+    for problem in (
+        "a: a/x.fa.gz.aa is missing: the next part there is a/x.fa.gz.ab",
+        "b: b/y.tar.01 is missing: the next part there is b/y.tar.02",
+        "c: c/z.fa.gz is there whole and in parts (c/z.fa.gz.aa)",
+    ):
+        assert problem in str(caught.value)
+
+
 def test_a_folder_without_fasta_says_what_was_looked_for_and_found(tmp_path):
     write(tmp_path, "notes.txt")
     with pytest.raises(SourceError, match=r"no FASTA file found.*\.fasta.*notes\.txt"):
@@ -83,9 +117,9 @@ def test_an_empty_specification_says_what_to_name(specification):
         list_source(specification)
 
 
-def test_an_address_that_cannot_be_read_yet_says_what_can():
-    with pytest.raises(SourceError, match="local files and folders only"):
-        list_source("hf://datasets/owner/name/fasta/*")
+def test_an_address_that_cannot_be_read_says_what_can():
+    with pytest.raises(SourceError, match="expected 'sample', a local file or folder, or hf://datasets"):
+        list_source("s3://bucket/fasta")
 
 
 def test_a_source_must_not_be_called_all(tmp_path):
