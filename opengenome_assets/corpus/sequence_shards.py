@@ -167,7 +167,7 @@ def sequence_shards(
         raise dg.Failure(
             f"no sequence is left: of {tally['records']:,} records {tally['rejected']:,} were refused, "
             f"{tally['too_short']:,} are shorter than min_length ({settings.min_length:,}) and {tally['ambiguous']:,} "
-            "have ambiguous letters. Change these settings in the run config of sequence_shards, which was left as it was",
+            "have ambiguous letters. Change the run config of sequence_shards; the table was left as it was",
             allow_retries=False,
         )
     corpus = publish("sequence_shards", [part for part, _ in parts])

@@ -44,7 +44,9 @@ def table(sample, name: str, **where: object) -> pd.DataFrame:
 def test_kmer_tables_equal_jellyfishs_dump(sample, tool, tmp_path, source, k):
     fasta = plain_fasta(source, tmp_path / "plain.fasta")
     subprocess.run([tool("jellyfish"), "count", "-m", str(k), "-s", "1M", "-o", tmp_path / "jf", fasta], check=True)
-    dump = subprocess.run([tool("jellyfish"), "dump", "-c", tmp_path / "jf"], check=True, capture_output=True, text=True)
+    dump = subprocess.run(
+        [tool("jellyfish"), "dump", "-c", tmp_path / "jf"], check=True, capture_output=True, text=True
+    )
     expected = {word: int(count) for word, count in (line.split() for line in dump.stdout.splitlines())}
     found = table(sample, f"kmer_freq_k{k}", source=source)
     assert dict(zip(found["kmer"], found["count"], strict=True)) == expected
@@ -53,7 +55,9 @@ def test_kmer_tables_equal_jellyfishs_dump(sample, tool, tmp_path, source, k):
 def test_canonical_counts_equal_jellyfishs(sample, tool, tmp_path):
     fasta = plain_fasta("plastids", tmp_path / "plain.fasta")
     subprocess.run([tool("jellyfish"), "count", "-C", "-m", "6", "-s", "1M", "-o", tmp_path / "jf", fasta], check=True)
-    dump = subprocess.run([tool("jellyfish"), "dump", "-c", tmp_path / "jf"], check=True, capture_output=True, text=True)
+    dump = subprocess.run(
+        [tool("jellyfish"), "dump", "-c", tmp_path / "jf"], check=True, capture_output=True, text=True
+    )
     expected = {word: int(count) for word, count in (line.split() for line in dump.stdout.splitlines())}
     found = table(sample, "kmer_freq_k6", source="plastids")
     assert dict(zip(found["canonical"], found["canonical_count"], strict=True)) == expected

@@ -12,9 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from matplotlib.figure import Figure
 
-from opengenome_assets.corpus.checks import rules, table_schemas
+from opengenome_assets.corpus.checks import as_check, rules, table_schemas
 from opengenome_assets.corpus.figures import figure_rule, figure_specs, save_figure
-from opengenome_assets.plots.images import to_png
 from opengenome_assets.plots.style import Picture
 from opengenome_assets.provenance import Provenance
 from opengenome_assets.resources.files import write_bytes
@@ -162,5 +161,15 @@ def test_a_blank_or_missing_figure_is_found(tmp_path):
     assert "as good as blank" in next(iter(rule.problems(tables)))
     figure = Figure()
     figure.add_subplot().plot(np.random.default_rng(1).random(100))
-    write_bytes(f"{tables.home}/figures/{spec.name}.png", to_png(figure))
+    save_figure(tables, spec.name, Picture(figure, "t", "c", "a"), Provenance(name=spec.name, code_version="1"))
     assert list(rule.problems(tables)) == []
+    write_bytes(f"{tables.home}/figures/{spec.name}.svg", b"<svg")
+    assert "there is no" in next(iter(rule.problems(tables)))
+
+
+def test_a_table_too_wrong_to_be_read_fails_its_check_in_words(good, tmp_path):
+    tables = poisoned(good, tmp_path, "tfidf_index", change("codes", lambda codes: [[-30000] * len(c) for c in codes]))
+    (norms,) = [rule for rule in rules(KS) if rule.name == "norms"]
+    result = as_check(norms)(tables)
+    assert not result.passed
+    assert "could not be made" in result.description

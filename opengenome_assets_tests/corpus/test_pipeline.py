@@ -2,16 +2,23 @@
 
 import io
 import os
+import random
+import shutil
+import threading
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from Bio import SeqIO
 
 from opengenome_assets.kernels.bases import kmer_strings
 from opengenome_assets.resources.sources import list_source
+from opengenome_assets.resources.tables import Tables
 from opengenome_assets.tasks import kmers as kmer_pass
 from opengenome_assets_tests.corpus.conftest import failure, write_files
 
@@ -214,7 +221,10 @@ def test_too_many_refused_records_stop_the_run_and_are_shown(corpus):
 
 @pytest.mark.parametrize(
     ("source", "said"),
-    [("/no/such/folder", "no such file or folder"), ("ftp://host/genomes", "expected 'sample', a local file or folder, or hf://datasets")],
+    [
+        ("/no/such/folder", "no such file or folder"),
+        ("ftp://host/genomes", "expected 'sample', a local file or folder, or hf://datasets"),
+    ],
 )
 def test_a_source_that_cannot_be_used_stops_at_once(corpus, source, said):
     made = corpus()
@@ -312,3 +322,78 @@ def test_new_code_counts_again(corpus, monkeypatch):
     assert made.metadata(result, "kmer_")["shards_reused"] == 0
     assert made.tables.provenance("kmer_").code_version == "2"
     assert kmer_pass.SCHEMA.names == made.tables.read("kmer_").schema.names
+
+
+def test_a_flipped_bit_in_a_shard_is_found_and_mended_as_the_message_says(corpus):
+    sequence = "".join(random.Random(1).choices("ACGT", k=10_000))
+    made = corpus({"one/a.fa": f">a\n{sequence}\n"})
+    made.materialize("*sequence_shards,rejected_records")
+    (file,) = made.tables.files(made.tables.open("sequence_shards"))
+    path = Path(made.tables.uri("sequence_shards"), file.path)
+    content = bytearray(path.read_bytes())
+    page = pq.read_metadata(path).row_group(0).column(5)
+    assert page.path_in_schema == "sequence"
+    content[page.data_page_offset + page.total_compressed_size // 2] ^= 1
+    path.write_bytes(content)
+    said = failure(made.materialize("kmer_", ok=False))
+    assert f"Delete the folder {path.parent}" in said
+    shutil.rmtree(path.parent)
+    made.materialize("*kmer_,rejected_records")
+    assert made.tables.read("sequence_shards")["sequence"].to_pylist() == [sequence]
+
+
+def test_a_corpus_of_which_nothing_is_left_stops_the_run(corpus):
+    made = corpus(FILES)
+    made.materialize("*sequence_shards,rejected_records")
+    said = failure(made.materialize(ok=False, sequence_shards={"min_length": 1000}))
+    assert "no sequence is left: of 5 records 0 were refused, 5 are shorter than min_length (1,000)" in said
+    assert made.tables.read("sequence_shards").num_rows == 5
+
+
+def test_files_that_give_nothing_and_files_that_say_the_same_are_named(corpus):
+    made = corpus({**FILES, "plants/copy.fa": FILES["plants/two.fa"], "short/s.fa": ">s\nAC\n"})
+    result = made.materialize("*sequence_shards,rejected_records", sequence_shards={"min_length": 3})
+    assert made.metadata(result, "sequence_shards")["files_without_sequences"] == ["short/s.fa"]
+    assert made.metadata(result, "raw_fasta")["same_content"] == [["plants: plants/copy.fa", "plants: plants/two.fa"]]
+
+
+def test_the_samples_genetic_codes_go_with_the_sample_not_with_the_name(corpus):
+    made = corpus({"mitochondria/m.fa": ">m\nACGTGA\n"})
+    made.source = f"sample,{made.source}"
+    made.materialize("*codon_rscu,rejected_records")
+    codes = {row["source"]: row["genetic_code"] for row in made.content("codon_rscu")}
+    assert codes == {"plastids": 11, "sample/mitochondria": 5, "fasta/mitochondria": 1, "all": 1}
+
+
+def test_runs_in_one_home_wait_for_each_other(corpus):
+    made = corpus(FILES)
+    started, release = threading.Event(), threading.Event()
+
+    @dg.asset
+    def slow(tables: Tables) -> None:
+        started.set()
+        release.wait(30)
+
+    def other_run() -> None:
+        dg.materialize([slow], resources={"tables": Tables(home=made.tables.home)})
+
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(other_run)
+        assert started.wait(30)
+        second = threads.submit(made.materialize, "raw_fasta")
+        time.sleep(1.5)
+        assert not second.done()
+        release.set()
+        first.result()
+        assert second.result().success
+
+
+def test_a_damaged_figure_is_drawn_again(corpus):
+    made = corpus(FILES)
+    made.materialize("*figure_lengths,rejected_records")
+    picture = Path(made.tables.home, "figures", "figure_lengths.png")
+    whole = picture.read_bytes()
+    picture.write_bytes(whole[:100])
+    result = made.materialize("figure_lengths")
+    assert made.metadata(result, "figure_lengths")["reused"] is False
+    assert picture.read_bytes() == whole

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from opengenome_assets.resources.parts import PartWriter, find_part, write_part
+from opengenome_assets.resources.parts import DamagedFileError, PartWriter, find_part, open_parquet, write_part
 
 SCHEMA = pa.schema([pa.field("number", pa.int64())])
 
@@ -71,3 +71,25 @@ def test_every_compression_reads_back(tmp_path, compression):
     part = write_part(str(tmp_path), "key", rows(1), compression=compression)
     stored = pq.ParquetFile(tmp_path / part.files[0].path).metadata.row_group(0).column(0).compression
     assert stored == compression.upper()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"files": [{}]}'])
+def test_a_part_with_a_damaged_manifest_is_not_used(tmp_path, content):
+    write_part(str(tmp_path), "key", rows(1))
+    (tmp_path / "key" / "_manifest.json").write_bytes(content)
+    assert find_part(str(tmp_path), "key") is None
+
+
+def test_a_changed_byte_in_a_page_is_found_when_it_is_read(tmp_path):
+    part = write_part(str(tmp_path), "key", rows(*range(1000)), compression="none")
+    file = tmp_path / part.files[0].path
+    content = bytearray(file.read_bytes())
+    content[content.index((500).to_bytes(8, "little"))] ^= 1
+    file.write_bytes(content)
+
+    def read() -> None:
+        with open_parquet(str(file)) as opened:
+            opened.read()
+
+    with pytest.raises(DamagedFileError, match=f"Delete the folder {tmp_path / 'key'}"):
+        read()

@@ -167,3 +167,24 @@ def test_permission_denied_is_an_error_for_another_user(tmp_path):
 def test_labels_grow_until_they_differ(tmp_path):
     paths = {tmp_path / "a" / "x" / "genomes", tmp_path / "b" / "x" / "genomes", tmp_path / "c"}
     assert set(unique_labels(paths).values()) == {"a/x/genomes", "b/x/genomes", "c"}
+
+
+def test_links_to_folders_are_followed_once(tmp_path):
+    write(tmp_path, "data/a.fa", "elsewhere/b.fa")
+    (tmp_path / "data" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "back").symlink_to(tmp_path / "data")
+    assert listed(tmp_path / "data") == {("data", "a.fa"), ("linked", "linked/b.fa")}
+
+
+def test_a_pipe_is_left_out_and_not_waited_for(tmp_path):
+    write(tmp_path, "a.fa")
+    os.mkfifo(tmp_path / "p.fa")
+    listing = list_source(str(tmp_path))
+    assert [file.path for file in listing.files] == ["a.fa"]
+    assert listing.skipped == (str(tmp_path / "p.fa"),)
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path):
+    (tmp_path / os.fsdecode(b"b\xff.fa")).write_text(FASTA)
+    with pytest.raises(SourceError, match="expected a name in UTF-8"):
+        list_source(str(tmp_path))

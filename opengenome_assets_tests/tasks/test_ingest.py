@@ -180,11 +180,13 @@ def test_a_compressed_file_with_a_plain_name_is_read(parse):
     assert rows[0]["sequence"] == "ACGT"
 
 
-def test_a_file_that_changed_since_it_was_catalogued_is_not_taken(tmp_path):
+@pytest.mark.parametrize("first_records", [None, 1])
+def test_a_file_that_changed_since_it_was_catalogued_is_not_taken(tmp_path, first_records):
     file = tmp_path / "a.fa"
-    file.write_bytes(b">a\nACGT\n")
+    file.write_bytes(b">a\nACGT\n" + b">b\n" + b"ACGT" * 2_000_000)  # more than is read ahead
     files = (StoredFile("a.fa", str(file), "0" * 64),)
-    task = ParseTask("s", "a.fa", files, "key", f"{tmp_path}/s", f"{tmp_path}/r", DEFAULTS)
+    settings = replace(DEFAULTS, first_records=first_records)
+    task = ParseTask("s", "a.fa", files, "key", f"{tmp_path}/s", f"{tmp_path}/r", settings)
     said = parse_file(task).error
     assert "changed since it was catalogued" in said
     assert "Materialise raw_fasta again" in said
@@ -239,3 +241,9 @@ def test_row_groups_are_bounded(parse, tmp_path):
     metadata = pq.ParquetFile(tmp_path / "shards" / file.path).metadata
     assert metadata.num_row_groups >= 2
     assert pa.types.is_large_string(pq.read_schema(tmp_path / "shards" / file.path).field("sequence").type)
+
+
+def test_a_header_that_is_a_whole_file_is_cut(parse):
+    _, _, rejected = parse(b">" + b"x" * 5000 + b"\n>good\nACGT\n")
+    (refused,) = rejected
+    assert refused["header"] == "x" * 1000 + "… (5,000 characters)"
