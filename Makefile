@@ -27,7 +27,9 @@ help:  ## List the targets
 install: $(VENV)/installed java  ## Install what the pipeline needs into .venv
 
 run: install  ## Materialise every asset and sum up the result
-	@$(BIN)/dagster asset materialize --select '*' --module-name opengenome_assets.definitions
+	@started=$$(date +%s); \
+	$(BIN)/dagster asset materialize --select '*' --module-name opengenome_assets.definitions || \
+	  { echo; $(BIN)/opengenome failures --since $$started; exit 1; } >&2
 	@$(BIN)/opengenome info
 
 ui: install  ## Open Dagster's user interface at http://127.0.0.1:3000 (PORT=... for another port)

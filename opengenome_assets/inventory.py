@@ -6,14 +6,20 @@ shown is the command line's business (``cli.py``).
 
 from __future__ import annotations
 
+import json
 import platform
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 
 import pyarrow.fs as pafs
 
-from opengenome_assets.resources.files import filesystem
+from opengenome_assets.plots import formats
+from opengenome_assets.provenance import Provenance
+from opengenome_assets.resources.files import filesystem, read_bytes
 from opengenome_assets.resources.java import JavaNotFoundError, find_java
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.settings import Settings
@@ -41,15 +47,34 @@ class Usage:
 
 @dataclass(frozen=True)
 class TableState:
-    """The newest version of a table; ``made`` is when it was committed, in ISO 8601 and UTC."""
+    """The newest version of a table; of one that cannot be read only where it lies.
+
+    Attributes
+    ----------
+    made
+        When it was committed, in ISO 8601 and UTC.
+    state
+        ``current``, ``from another corpus`` than the newest sequence_shards, ``without
+        sequence_shards`` that could be compared, ``not in OPENGENOME_KS``, or ``unreadable`` with the reason.
+    """
 
     name: str
-    rows: int
-    version: int
-    files: int
-    bytes: int
-    made: str
     uri: str
+    state: str
+    rows: int | None = None
+    version: int | None = None
+    files: int | None = None
+    bytes: int | None = None
+    made: str | None = None
+
+
+@dataclass(frozen=True)
+class FigureState:
+    """A figure's pictures; ``state`` is as for tables, or ``without record`` of what made it."""
+
+    name: str
+    state: str
+    files: list[str]
 
 
 @dataclass(frozen=True)
@@ -60,19 +85,21 @@ class Inventory:
     versions: dict[str, str]
     storage: list[Usage]
     tables: list[TableState]
-    figures: list[str]
+    figures: list[FigureState]
     reports: list[str]
 
 
 def take_inventory(settings: Settings) -> Inventory:
     """Look at the settings, the libraries and the home."""
     files = _files(settings.home)
+    tables = Tables(home=settings.home)
+    judge = _Judge(tables, settings.ks)
     return Inventory(
         settings=_settings(settings),
         versions=_versions(),
         storage=_usage(files),
-        tables=_tables(Tables(home=settings.home)),
-        figures=[f"{settings.home}/{path}" for path in files if path.startswith("figures/")],
+        tables=[_table(tables, name, judge) for name in tables.names()],
+        figures=_figures(settings.home, files, judge),
         reports=[f"{settings.home}/{path}" for path in files if path.startswith("reports/") and path.endswith(".html")],
     )
 
@@ -114,21 +141,63 @@ def _usage(files: dict[str, int]) -> list[Usage]:
     return [Usage(part, len(sizes), sum(sizes)) for part, sizes in parts.items()]
 
 
-def _tables(tables: Tables) -> list[TableState]:
-    states = []
-    for name in tables.names():
+class _Judge:
+    """Says whether what was made describes the newest corpus."""
+
+    def __init__(self, tables: Tables, ks: Sequence[int]) -> None:
+        self.ks = ks
+        self.corpus: str | None = None
+        with suppress(Exception):  # not made yet, or its own row says what is wrong
+            self.corpus = tables.provenance("sequence_shards").corpus
+
+    def __call__(self, name: str, made: Provenance) -> str:
+        k = re.fullmatch(r"(?:kmer_freq|figure_kmers)_k(\d+)", name)
+        if k and int(k[1]) not in self.ks:
+            return "not in OPENGENOME_KS"
+        if made.corpus in (self.corpus, ""):  # raw_fasta comes before the corpus
+            return "current"
+        return "from another corpus" if self.corpus else "without sequence_shards"
+
+
+def _table(tables: Tables, name: str, judge: _Judge) -> TableState:
+    uri = tables.uri(name)
+    try:
         table = tables.open(name)
         files = tables.files(table)
-        made = datetime.fromtimestamp(table.history(1)[0]["timestamp"] / 1000, UTC)
-        states.append(
-            TableState(
-                name=name,
-                rows=sum(file.rows for file in files),
-                version=table.version(),
-                files=len(files),
-                bytes=sum(file.size for file in files),
-                made=made.isoformat(timespec="seconds"),
-                uri=tables.uri(name),
-            )
+        return TableState(
+            name=name,
+            uri=uri,
+            state=judge(name, tables.provenance(name)),
+            rows=sum(file.rows for file in files),
+            version=table.version(),
+            files=len(files),
+            bytes=sum(file.size for file in files),
+            made=datetime.fromtimestamp(table.history(1)[0]["timestamp"] / 1000, UTC).isoformat(timespec="seconds"),
         )
-    return states
+    except Exception as error:  # whatever is wrong with one table, the others are there
+        return TableState(name, uri, _unreadable(error))
+
+
+def _figures(home: str, files: Iterable[str], judge: _Judge) -> list[FigureState]:
+    pictures: dict[str, list[str]] = {}
+    for path in files:
+        folder, _, name = path.rpartition("/")
+        stem, _, ending = name.rpartition(".")
+        if folder == "figures" and ending in ("png", "svg"):
+            pictures.setdefault(stem, []).append(f"{home}/{path}")
+    return [FigureState(name, _figure_state(home, name, judge), paths) for name, paths in pictures.items()]
+
+
+def _figure_state(home: str, name: str, judge: _Judge) -> str:
+    try:
+        record = read_bytes(f"{home}/figures/{name}.json")
+        if record is None:
+            return "without record"
+        return judge(name, Provenance.model_validate(json.loads(record)["provenance"]))
+    except Exception as error:
+        return _unreadable(error)
+
+
+def _unreadable(error: Exception) -> str:
+    # Both ends: what is wrong, and what to do.
+    return formats.shorten(f"unreadable: {error}", 300)

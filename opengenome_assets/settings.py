@@ -8,11 +8,13 @@ value from here as its default. Tuning of Spark itself does not belong here: it 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 MAX_K = 12
+MAX_NAME_BYTES = 255  # of a file or folder, on Linux and macOS
 SAMPLE = "sample"
 
 # The shipped sample's sources: plastids by table 11; of the 16 mitochondria 15 are insects (table 5).
@@ -68,17 +70,42 @@ class Settings:
             "genetic_codes": "OPENGENOME_GENETIC_CODES",
         }
         # An empty variable counts as unset: Compose and make pass those through.
-        given = {name: env[variable].strip() for name, variable in variables.items() if env.get(variable)}
+        given = {name: value for name, variable in variables.items() if (value := env.get(variable, "").strip())}
         source = given.get("source", SAMPLE)
+        for place in source.split(","):
+            _refuse_long_names(variables["source"], place)
         codes = given.get("genetic_codes")
         return cls(
-            home=absolute(given.get("home", "data")),
+            home=read_home(env),
             source=source,
             spark_master=given.get("spark_master", "local[*]"),
             ks=parse_ks(given.get("ks", "6,7,8")),
             genetic_codes=parse_genetic_codes(codes) if codes else (SAMPLE_GENETIC_CODES if source == SAMPLE else {}),
             origins={name: variables[name] if name in given else "default" for name in variables},
         )
+
+
+def read_home(environment: Mapping[str, str] | None = None) -> str:
+    """Return the home alone, for what has to work whatever the other settings are.
+
+    Raises
+    ------
+    SettingsError
+        If it can be no path.
+    """
+    env = os.environ if environment is None else environment
+    home = env.get("OPENGENOME_HOME", "").strip() or "data"
+    _refuse_long_names("OPENGENOME_HOME", home)
+    return absolute(home)
+
+
+def _refuse_long_names(variable: str, location: str) -> None:
+    for name in location.split("/"):
+        if len(os.fsencode(name)) > MAX_NAME_BYTES:
+            raise SettingsError(
+                f"{variable} holds a name of {len(os.fsencode(name)):,} bytes, {name[:20]}…{name[-20:]}: expected at "
+                f"most {MAX_NAME_BYTES}, as files and folders can have"
+            )
 
 
 def absolute(location: str) -> str:
@@ -104,7 +131,7 @@ def parse_genetic_codes(text: str) -> dict[str, int]:
     codes = {}
     for pair in text.split(","):
         source, equals, table = pair.partition("=")
-        if not (equals and source.strip() and table.strip().isdigit()):
+        if not (equals and source.strip() and re.fullmatch(r"\s*[0-9]{1,3}\s*", table)):
             raise SettingsError(
                 f"OPENGENOME_GENETIC_CODES holds {pair!r}: expected SOURCE=TABLE pairs separated by commas, "
                 "e.g. plastids=11,mitochondria=5 (tables as numbered by NCBI)"

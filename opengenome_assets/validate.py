@@ -162,24 +162,28 @@ def _interpreter(_: int) -> str:
 
 
 def check_storage(home: str) -> Verdict:
-    """Commit a small Delta table under the home, read it back, and remove it."""
+    """Commit a small Delta table under the home twice, read it and its history back, and remove it."""
     fs, root = filesystem(f"{home.rstrip('/')}/.validate-{uuid.uuid4().hex[:8]}")
-    rows = pa.table({"kmer": ["ACGTAC"], "count": pa.array([1], pa.int64())})
+    versions = [pa.table({"kmer": ["ACGTAC"], "count": pa.array([count], pa.int64())}) for count in (1, 2)]
+    records = [Provenance(name="validate", code_version=code) for code in ("1", "2")]
     try:
         fs.create_dir(root, recursive=True)
         try:
             tables = Tables(home=f"{home.rstrip('/')}/{root.rpartition('/')[2]}")
-            commit = tables.write("validate", rows, Provenance(name="validate", code_version="1"))
-            found = tables.read("validate")
+            for rows, record in zip(versions, records, strict=True):
+                tables.write("validate", rows, record)
+            found = [tables.read("validate", None, version) for version in (0, 1)]
+            history = [tables.provenance("validate", version) for version in (0, 1)]
         finally:
             fs.delete_dir(root)
     except Exception as error:  # each file system has its own exceptions
         remedy = "Make it writable, or set OPENGENOME_HOME to a folder that is"
         return Verdict("Storage", "failed", f"{home}: {_reason(error)}", remedy)
-    if not found.equals(rows):
-        finding = f"{home}: a Delta table was read back with other rows than written"
-        return Verdict("Storage", "failed", finding, "Set OPENGENOME_HOME to another file system")
-    return Verdict("Storage", "ok", f"{home}: a Delta table was written (version {commit.version}) and read")
+    for what, is_same in (("rows", found == versions), ("history", history == records)):
+        if not is_same:
+            finding = f"{home}: a Delta table was read back with other {what} than written"
+            return Verdict("Storage", "failed", finding, "Set OPENGENOME_HOME to another file system")
+    return Verdict("Storage", "ok", f"{home}: a Delta table was written twice and read with its history")
 
 
 def check_space(home: str) -> Verdict:

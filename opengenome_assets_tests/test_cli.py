@@ -5,9 +5,11 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
@@ -18,6 +20,7 @@ from opengenome_assets.provenance import Provenance
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.settings import Settings
 from opengenome_assets.validate import Verdict
+from opengenome_assets_tests.processes import REPOSITORY
 
 GOOD = Verdict("Python", "ok", "Python 3.11")
 POOR = Verdict("Free space", "warning", "2.0 GB", "Free some")
@@ -76,7 +79,7 @@ def test_validate_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answer["verdicts"][1]["remedy"] == "Install Java"
 
 
-@pytest.mark.parametrize("command", ["validate", "info"])
+@pytest.mark.parametrize("command", ["validate", "info", "failures"])
 def test_a_wrong_setting_is_an_error_not_a_traceback(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENGENOME_KS", "six")
     result = run(command)
@@ -104,7 +107,56 @@ def test_info_sums_up_what_was_made(home: Path) -> None:
     assert f"  {home}/reports/corpus.html" in output
     answer = json.loads(run("info", "--format", "json").output)
     assert answer["tables"][0]["rows"] == 1234
-    assert answer["figures"] == [f"{home}/figures/gc.png"]
+    assert answer["figures"] == [{"name": "gc", "state": "without record", "files": [f"{home}/figures/gc.png"]}]
+
+
+def test_info_shows_what_is_damaged_and_goes_on(home: Path) -> None:
+    tables = Tables(home=str(home))
+    for name in ("codon_rscu", "sequence_stats"):
+        tables.write(name, pa.table({"n": [1]}), Provenance(name=name, code_version="1"))
+    (home / "tables" / "codon_rscu" / "_delta_log" / "00000000000000000000.json").write_text("")
+    result = run("info")
+    assert result.exit_code == 0
+    assert re.search(r"^  codon_rscu +— +— +— +— +— +unreadable: ", result.output, re.MULTILINE)
+    assert re.search(r"^  sequence_stats +1 .* current$", result.output, re.MULTILINE)
+    rows = {row["name"]: row for row in json.loads(run("info", "--format", "json").output)["tables"]}
+    assert rows["codon_rscu"]["rows"] is None
+    assert rows["sequence_stats"]["state"] == "current"
+
+
+@dg.asset
+def unlucky() -> None:
+    raise dg.Failure("/nowhere: no such folder.\nCheck OPENGENOME_SOURCE")
+
+
+def test_failures_of_the_newest_run_are_told_in_its_own_words(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(REPOSITORY))
+    result = run("failures")
+    assert (result.exit_code, result.output) == (1, "No run was started.\n")
+    start = time.time()
+    with dg.DagsterInstance.from_config(str(REPOSITORY)) as instance:
+        number = dg.materialize([unlucky], instance=instance, raise_on_error=False).run_id
+    result = run("failures", "--since", str(int(start)))
+    assert result.exit_code == 1
+    assert result.output == (
+        f"Run {number[:8]} failed:\n  unlucky: /nowhere: no such folder.\n  Check OPENGENOME_SOURCE\n"
+    )
+    answer = json.loads(run("failures", "--format", "json").output)
+    assert (answer["status"], answer["failures"][0]["step"]) == ("FAILURE", "unlucky")
+    assert run("failures", "--since", str(time.time() + 1)).output == "No run was started.\n"
+
+
+def test_a_run_that_succeeded_has_no_failures(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(REPOSITORY))
+    with dg.DagsterInstance.from_config(str(REPOSITORY)) as instance:
+        number = dg.materialize([lucky], instance=instance).run_id
+    result = run("failures")
+    assert (result.exit_code, result.output) == (0, f"Run {number[:8]}: success\n")
+
+
+@dg.asset
+def lucky() -> None:
+    pass
 
 
 def opengenome(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

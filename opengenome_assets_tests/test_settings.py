@@ -31,7 +31,9 @@ def test_every_variable_is_read_and_remembered():
 
 
 def test_an_empty_variable_counts_as_unset():
-    assert Settings.from_environment({"OPENGENOME_KS": "", "SPARK_MASTER": ""}) == Settings.from_environment({})
+    for empty in ("", "  "):
+        blank = dict.fromkeys(("OPENGENOME_HOME", "OPENGENOME_KS", "SPARK_MASTER", "OPENGENOME_GENETIC_CODES"), empty)
+        assert Settings.from_environment(blank) == Settings.from_environment({})
 
 
 def test_the_samples_genetic_codes_are_not_applied_to_other_corpora():
@@ -44,7 +46,16 @@ def test_a_list_of_k_that_cannot_be_used_is_refused(ks):
         Settings.from_environment({"OPENGENOME_KS": ks})
 
 
-@pytest.mark.parametrize("codes", ["plastids", "plastids=", "=11", "plastids=eleven"])
+@pytest.mark.parametrize(
+    "codes", ["plastids", "plastids=", "=11", "plastids=eleven", "plastids=²", "plastids=\u0661", f"a={'1' * 5000}"]
+)
 def test_genetic_codes_that_cannot_be_used_are_refused(codes):
     with pytest.raises(SettingsError, match=r"SOURCE=TABLE"):
         Settings.from_environment({"OPENGENOME_GENETIC_CODES": codes})
+
+
+@pytest.mark.parametrize("variable", ["OPENGENOME_HOME", "OPENGENOME_SOURCE"])
+def test_a_name_longer_than_files_can_have_is_refused(variable):
+    with pytest.raises(SettingsError, match=rf"{variable} holds a name of 256 bytes, éé.*at most 255"):
+        Settings.from_environment({variable: f"/genomes,/data/{'é' * 128}/corpus"})
+    Settings.from_environment({variable: f"/data/{'é' * 127}/{'x' * 255}"})

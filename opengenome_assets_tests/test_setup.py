@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import tomllib
 from pathlib import Path
 
@@ -97,19 +98,23 @@ def test_where_no_java_can_be_had_the_reason_is_shown(clone: Path) -> None:
     assert "Install Java 17 or newer" in answer.stderr
 
 
-def test_a_failed_run_fails_and_is_not_summed_up(clone: Path) -> None:
+def test_a_failed_run_fails_and_its_failures_stand_last(clone: Path) -> None:
     commands = clone / ".venv" / "bin"
     commands.mkdir(parents=True)
     write_script(commands / "uv", "true")
     write_script(commands / "python", "true")
-    write_script(commands / "opengenome", "echo summary")
+    write_script(commands / "opengenome", 'echo "$1" "$2"; [ "$1" = failures ] && date +%s -d "@$3" && exit 1; true')
     write_script(commands / "dagster", 'echo "$DAGSTER_HOME $OPENGENOME_SOURCE"')
     answer = make(clone, "run", "OPENGENOME_SOURCE=/genomes")
-    assert answer.stdout.endswith(f"\n{clone} /genomes\nsummary\n")
+    assert answer.stdout.endswith(f"\n{clone} /genomes\ninfo \n")
     write_script(commands / "dagster", "exit 1")
+    before = int(time.time())
     answer = make(clone, "run")
     assert answer.returncode != 0
-    assert "summary" not in answer.stdout
+    assert "info" not in answer.stdout
+    words, since, _ = answer.stderr.strip().splitlines()
+    assert words == "failures --since"
+    assert before <= int(since) <= time.time()
 
 
 def test_help_lists_every_target_that_a_user_types() -> None:

@@ -150,6 +150,23 @@ def test_storage_that_forgets_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "other rows" in check_storage(str(tmp_path)).finding
 
 
+def test_storage_that_keeps_no_history_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    provenance = validate.Tables.provenance
+    monkeypatch.setattr(validate.Tables, "provenance", lambda tables, name, version=None: provenance(tables, name))
+    assert "other history" in check_storage(str(tmp_path)).finding
+
+
+def test_storage_that_does_not_see_its_own_commit_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = validate.Tables.write
+
+    def write_once(tables: validate.Tables, *arguments: Any) -> None:
+        if not tables.exists("validate"):
+            write(tables, *arguments)
+
+    monkeypatch.setattr(validate.Tables, "write", write_once)
+    assert check_storage(str(tmp_path)).status == "failed"
+
+
 @pytest.mark.parametrize(("free", "status"), [(2e10, "ok"), (2e9, "warning"), (2e8, "failed")])
 def test_free_space(free: float, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")

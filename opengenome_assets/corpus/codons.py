@@ -71,11 +71,7 @@ class CodonRscuConfig(dg.Config):
 def codon_counts(context: dg.AssetExecutionContext, tables: Tables, spark: Spark) -> dg.MaterializeResult[Any]:
     """Count the codons of the shards not counted before."""
     scan = Scan("counting codons", count_codons, {"codon_counts": SCHEMA}, COUNTS_VERSION)
-    scanned = scan_shards(context, tables, spark, scan)
-    return dg.MaterializeResult(
-        metadata=scanned.metadata["codon_counts"],
-        data_version=dg.DataVersion(scanned.provenance["codon_counts"].data_version),
-    )
+    return scan_shards(context, tables, spark, scan)["codon_counts"]
 
 
 @dg.asset(

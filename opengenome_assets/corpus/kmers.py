@@ -62,11 +62,7 @@ def counts_asset(ks: Sequence[int]) -> dg.AssetsDefinition:
             code_version=COUNTS_VERSION,
             settings={"ks": list(ks)},
         )
-        scanned = scan_shards(context, tables, spark, scan)
-        return dg.MaterializeResult(
-            metadata=scanned.metadata["kmer_"],
-            data_version=dg.DataVersion(scanned.provenance["kmer_"].data_version),
-        )
+        return scan_shards(context, tables, spark, scan)["kmer_"]
 
     return kmer_
 

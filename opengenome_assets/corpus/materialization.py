@@ -77,10 +77,11 @@ def emitted(
 
 
 def table_result(
-    commit: Commit, provenance: Provenance, stopwatch: Stopwatch, **extra: Any
+    commit: Commit, provenance: Provenance, stopwatch: Stopwatch, *, asset_key: str | None = None, **extra: Any
 ) -> dg.MaterializeResult[Any]:
-    """Return the result of an asset that is one table."""
+    """Return the result of a table's materialisation; an asset that makes several says which by ``asset_key``."""
     return dg.MaterializeResult(
+        asset_key=asset_key,
         metadata=table_metadata(commit, provenance, stopwatch, extra),
         data_version=dg.DataVersion(provenance.data_version),
     )

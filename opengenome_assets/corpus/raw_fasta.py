@@ -138,6 +138,11 @@ def raw_fasta(context: dg.AssetExecutionContext, config: RawFastaConfig, tables:
         f"{len(listing.files):,} files of {source}; {len(hashed):,} hashed, {sum(hashed):,} bytes; "
         f"{sum(file.fetched for file in stored):,} bytes fetched"
     )
+    oddities: dict[str, Any] = {}
+    if listing.skipped:
+        oddities["files_left_out"] = list(listing.skipped[:100])
+    if copies:
+        oddities["same_content"] = copies[:100]
     return table_result(
         commit,
         provenance,
@@ -147,8 +152,7 @@ def raw_fasta(context: dg.AssetExecutionContext, config: RawFastaConfig, tables:
         files=len(listing.files),
         files_reused=len(listing.files) - new,
         bytes=sum(file.size for file in listing.files),
-        **({"files_left_out": list(listing.skipped[:100])} if listing.skipped else {}),
-        **({"same_content": copies[:100]} if copies else {}),
+        **oddities,
         **transferred(stored, {file.revision for file in listing.files if file.remote}, stopwatch),
         catalogue=dg.MetadataValue.md(_markdown(listing.files, sha256)),
     )

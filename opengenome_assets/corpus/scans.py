@@ -11,11 +11,11 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from opengenome_assets.corpus.materialization import Stopwatch, table_metadata
+from opengenome_assets.corpus.materialization import Stopwatch, table_result
 from opengenome_assets.provenance import Provenance, digest
 from opengenome_assets.resources.parts import Part, find_part
 from opengenome_assets.resources.spark import Spark
-from opengenome_assets.resources.tables import Commit, Tables
+from opengenome_assets.resources.tables import Tables
 from opengenome_assets.tasks.scan import Output, Pass, ScanTask, Shard, run_scan
 
 SHARDS = "sequence_shards"
@@ -50,15 +50,6 @@ class Scan:
         return digest([sorted(self.outputs), self.code_version, self.settings, shard.name])
 
 
-@dataclass(frozen=True)
-class Scanned:
-    """The tables after a scan; ``metadata`` is what the UI shows of each."""
-
-    commits: Mapping[str, Commit]
-    provenance: Mapping[str, Provenance]
-    metadata: Mapping[str, dict[str, Any]]
-
-
 def list_shards(tables: Tables, version: int) -> list[Shard]:
     """Return the shards of a version of sequence_shards, sorted by name."""
     uri = tables.uri(SHARDS)
@@ -83,8 +74,15 @@ def list_shards(tables: Tables, version: int) -> list[Shard]:
     return shards
 
 
-def scan_shards(context: dg.AssetExecutionContext, tables: Tables, spark: Spark, scan: Scan) -> Scanned:
+def scan_shards(
+    context: dg.AssetExecutionContext, tables: Tables, spark: Spark, scan: Scan
+) -> dict[str, dg.MaterializeResult[Any]]:
     """Run a pass over every shard that it has not been run over before, and commit its tables.
+
+    Returns
+    -------
+    dict
+        The result of each table's materialisation, by its name.
 
     Raises
     ------
@@ -107,9 +105,15 @@ def scan_shards(context: dg.AssetExecutionContext, tables: Tables, spark: Spark,
     )
     parts.update(zip((shard.name for shard in new), made, strict=True))
 
-    commits, records, metadata = {}, {}, {}
+    facts = {
+        "shards": len(shards),
+        "shards_reused": len(shards) - len(new),
+        "bases_scanned": sum(shard.bases for shard in new),
+        "bases_reused": sum(shard.bases for shard in shards) - sum(shard.bases for shard in new),
+    }
+    results: dict[str, dg.MaterializeResult[Any]] = {}
     for position, (name, schema) in enumerate(scan.outputs.items()):
-        records[name] = Provenance(
+        provenance = Provenance(
             name=name,
             code_version=scan.code_version,
             settings=scan.settings,
@@ -117,20 +121,10 @@ def scan_shards(context: dg.AssetExecutionContext, tables: Tables, spark: Spark,
             corpus=upstream.data_version,
             run_id=context.run_id,
         )
-        commits[name] = tables.commit(name, schema, [part[position] for part in parts.values()], records[name])
-        metadata[name] = table_metadata(
-            commits[name],
-            records[name],
-            stopwatch,
-            {
-                "shards": len(shards),
-                "shards_reused": len(shards) - len(new),
-                "bases_scanned": sum(shard.bases for shard in new),
-                "bases_reused": sum(shard.bases for shard in shards) - sum(shard.bases for shard in new),
-            },
-        )
+        commit = tables.commit(name, schema, [part[position] for part in parts.values()], provenance)
+        results[name] = table_result(commit, provenance, stopwatch, asset_key=name, **facts)
     context.log.info(f"{scan.label}: {len(new):,} shards scanned, {len(shards) - len(new):,} reused")
-    return Scanned(commits, records, metadata)
+    return results
 
 
 def _present(outputs: Sequence[Output], key: str) -> list[Part]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from opengenome_assets.corpus import GROUP
-from opengenome_assets.corpus.materialization import Stopwatch, emitted, table_metadata
+from opengenome_assets.corpus.materialization import Stopwatch, emitted, table_result
 from opengenome_assets.provenance import Provenance, digest
 from opengenome_assets.resources.containers import ContainerError, units
 from opengenome_assets.resources.parts import Part, find_part
@@ -145,11 +145,7 @@ def sequence_shards(
     def publish(name: str, pieces: list[Part]) -> dg.MaterializeResult[Any]:
         made = provenance.model_copy(update={"name": name})
         commit = tables.commit(name, SCHEMAS[name], pieces, made)
-        return dg.MaterializeResult(
-            asset_key=name,
-            metadata=table_metadata(commit, made, stopwatch, extra),
-            data_version=dg.DataVersion(made.data_version),
-        )
+        return table_result(commit, made, stopwatch, asset_key=name, **extra)
 
     # What was refused is published in any case, so that it can be looked at.
     refused = publish("rejected_records", [part for _, part in parts])

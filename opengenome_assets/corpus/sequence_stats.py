@@ -60,11 +60,7 @@ STATS_SCHEMA = pa.schema(
 def shard_stats(context: dg.AssetExecutionContext, tables: Tables, spark: Spark) -> dg.MaterializeResult[Any]:
     """Summarise the shards not summarised before."""
     scan = Scan("summarising sequences", summarise_shard, {"shard_stats": SCHEMA}, SHARD_VERSION)
-    scanned = scan_shards(context, tables, spark, scan)
-    return dg.MaterializeResult(
-        metadata=scanned.metadata["shard_stats"],
-        data_version=dg.DataVersion(scanned.provenance["shard_stats"].data_version),
-    )
+    return scan_shards(context, tables, spark, scan)["shard_stats"]
 
 
 @dg.asset(

@@ -57,7 +57,7 @@ def tfidf_index(
         {"tfidf_index": INDEX_SCHEMA, "tfidf_terms": TERMS_SCHEMA},
         CODE_VERSION,
     )
-    scanned = scan_shards(context, tables, spark, scan)
+    results = scan_shards(context, tables, spark, scan)
     frequency, sequences = document_frequency(tables)
     idf = inverse_document_frequency(frequency, sequences)
     facts: dict[str, Any] = {
@@ -65,13 +65,8 @@ def tfidf_index(
         "terms_seen": int(np.count_nonzero(frequency)),
         "idf_range": f"{idf.min():.4f} to {idf.max():.4f}",
     }
-    for name in ("tfidf_terms", "tfidf_index"):
-        result: dg.MaterializeResult[Any] = dg.MaterializeResult(
-            asset_key=name,
-            metadata={**scanned.metadata[name], **facts},
-            data_version=dg.DataVersion(scanned.provenance[name].data_version),
-        )
-        yield emitted(context, name, result)
+    for name, result in results.items():
+        yield emitted(context, name, result._replace(metadata={**facts, **(result.metadata or {})}))
 
 
 def document_frequency(tables: Tables) -> tuple[np.ndarray, int]:

@@ -30,6 +30,8 @@ _HEADER_BYTES = 1 << 22
 _MAX_HEADER_BYTES = 1 << 26
 _BATCH_RECORDS = 1 << 16
 _FOUND = 40
+_CARRIAGE_RETURN = ord("\r")
+_BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "UTF-8"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 
 
 class FastaError(ValueError):
@@ -123,7 +125,8 @@ def read_records(
     Raises
     ------
     FastaError
-        If there is text before the first header, no record at all, or a header of more than 64 MiB.
+        If there is text before the first header, no record at all, a carriage return inside a header, or a header
+        of more than 64 MiB.
     """
     for setting, value, limit in (
         ("batch_bases", batch_bases, MAX_BATCH_BASES),
@@ -154,13 +157,17 @@ def read_records(
             if whole:
                 full, buffers = buffers, buffers.rest(whole, count, batch_bases)
                 state["records"] = count - whole
-                yield full.batch(whole, records_before, max_length)
+                yield _with_line_ends(name, full.batch(whole, records_before, max_length))
                 del full
                 records_before += whole
             elif status == fasta_scan.HEADERS_FULL:
+                line = int(state["line"][0])
+                begun = fasta_scan.without_blanks(buffers.headers, 0, buffers.header_offsets[1])
+                if np.any(buffers.headers[:begun] == _CARRIAGE_RETURN):
+                    raise _old_mac(name, line)
                 if len(buffers.headers) > _MAX_HEADER_BYTES:
                     raise FastaError(
-                        f"{name}, line {int(state['line'][0]):,}: expected a header of at most "
+                        f"{name}, line {line:,}: expected a header of at most "
                         f"{_MAX_HEADER_BYTES >> 20} MiB, found no end of the line; "
                         "check that this is a FASTA file"
                     )
@@ -174,7 +181,7 @@ def read_records(
             f"{name}: expected a line starting with '>', found an empty file or only blank lines; "
             "fetch or write the file again, or leave it out"
         )
-    yield buffers.batch(count, records_before, max_length)
+    yield _with_line_ends(name, buffers.batch(count, records_before, max_length))
 
 
 def reject_reasons(batch: FastaBatch) -> dict[int, str]:
@@ -309,7 +316,28 @@ def _strings(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int32]) -> pa.
     return pa.StringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
 
 
+def _with_line_ends(name: str, batch: FastaBatch) -> FastaBatch:
+    """The batch, if no header runs on over a carriage return: sequences would be lost in it."""
+    found = np.flatnonzero(batch.header_data == _CARRIAGE_RETURN)
+    if len(found):
+        raise _old_mac(name, int(batch.line[np.searchsorted(batch.header_offsets, found[0], side="right") - 1]))
+    return batch
+
+
+def _old_mac(name: str, line: int) -> FastaError:
+    return FastaError(
+        f"{name}, line {line:,}: carriage return inside a header: line ends are CR only (old Mac); "
+        "expected LF or CRLF: convert them with tr '\\r' '\\n' < FILE > NEW"
+    )
+
+
 def _not_fasta(name: str, line: int, found: bytes) -> FastaError:
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if found.startswith(mark):
+            return FastaError(
+                f"{name}, line {line:,}: expected a line starting with '>', found a byte-order mark ({encoding}): "
+                "save the file without it, as plain text in ASCII or UTF-8"
+            )
     is_binary = any(byte < 32 and byte not in b"\t\n\r" for byte in found)
     shown = "binary data" if is_binary else repr(header_text(found.splitlines()[0]))
     return FastaError(

@@ -150,7 +150,7 @@ def rscu_heatmap(codon_rscu: pd.DataFrame) -> Picture:
         remark,
         frame_words,
         NOT_GENES,
-        "grey: not a codon of this amino acid in the source's code",
+        "grey: not a codon of this amino acid in the source's code, or the amino acid never occurs",
     )
     return Picture(
         figure,

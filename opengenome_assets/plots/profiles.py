@@ -80,8 +80,9 @@ def principal_components(
             products += block.T @ block
     variances, vectors = np.linalg.eigh(products)
     total = float(np.trace(products))
-    # Rounding leaves directions without variance a little above zero; they carry nothing.
-    kept = [i for i in range(1, min(n, len(variances)) + 1) if variances[-i] > 1e-12 * total]
+    # Rounding leaves directions without variance a little above zero, equal profiles too; they carry nothing.
+    rounding = max(1e-12 * total, 1e-24 * rows * float(mean @ mean))
+    kept = [i for i in range(1, min(n, len(variances)) + 1) if variances[-i] > rounding]
     for component, index in enumerate(kept):
         vector, variance = vectors[:, -index], variances[-index]
         loadings = centred.T @ vector / np.sqrt(variance) if rows <= features else vector
@@ -119,25 +120,28 @@ def kmer_pca(
     present = pd.Series(names).value_counts()
     chosen, remark = style.sources_to_draw(present)
     figure, (ax,) = style.panels(1, 1, 4.2 + 0.2 * (len(chosen) // 3))
-    if len(names) < 2:
-        style.say_empty(ax, "a comparison needs at least two sequences")
-    else:
-        _draw_points(ax, scores, names, _areas(sizes), {source: styles[source] for source in chosen})
-        marks = [Line2D([], [], ls="", marker=styles[s].marker, color=styles[s].color) for s in chosen]
-        words = [f"{style.label(source)} (n = {formats.count(present[source])})" for source in chosen]
-        figure.legend(marks, words, loc="outside lower center", ncols=min(3, len(words)))
+    title = f"{k}-mer profiles of the sequences"
+    if without := _nothing_to_compare(len(names), explained, k):
+        style.say_empty(ax, without)
+        style.heading(figure, title, f"n = {formats.plural(len(names), 'sequence')}")
+        return Picture(figure, title, f"Nothing to compare: {without}.", f"No points: {without}.")
+    _draw_points(ax, scores, names, _areas(sizes), {source: styles[source] for source in chosen})
+    marks = [Line2D([], [], ls="", marker=styles[s].marker, color=styles[s].color) for s in chosen]
+    words = [f"{style.label(source)} (n = {formats.count(present[source])})" for source in chosen]
+    figure.legend(marks, words, loc="outside lower center", ncols=min(3, len(words)))
     ax.set_xlabel(f"PC1 ({formats.percent(explained[0])} of variance)")
     ax.set_ylabel(f"PC2 ({formats.percent(explained[1])} of variance)")
-    title = f"{k}-mer profiles of the sequences"
+    drawn = int(present[chosen].sum())
+    number = formats.plural(len(names), "sequence")
+    if drawn < len(names):
+        number = f"{formats.count(drawn)} drawn of {number}"
     style.heading(
         figure,
         title,
         remark,
-        f"n = {formats.plural(len(names), 'sequence')}",
+        f"n = {number}",
         f"principal components of relative {k}-mer frequencies, centred",
-        f"area of a mark grows with length, {formats.bases(sizes.min())} to {formats.bases(sizes.max())}"
-        if len(names)
-        else "",
+        f"area of a mark grows with length, {formats.bases(sizes.min())} to {formats.bases(sizes.max())}",
     )
     shares = " and ".join(formats.percent(share) for share in explained)
     return Picture(
@@ -145,10 +149,17 @@ def kmer_pca(
         title,
         f"Each mark is a sequence, placed by the first two principal components of its relative {k}-mer "
         f"frequencies ({4**k:,} k-mers, strand as given, centred, not scaled). Near marks use k-mers alike. "
-        "The axes say how much of the variance between sequences they hold; a mark's area grows with the "
-        "logarithm of the length.",
-        f"Scatter of {formats.plural(len(names), 'sequence')}; two components hold {shares} of the variance.",
+        "The axes say how much of the variance between sequences they hold, drawn or not; a mark's area grows with "
+        "the logarithm of the length.",
+        f"Scatter of {number}; two components hold {shares} of the variance.",
     )
+
+
+def _nothing_to_compare(sequences: int, explained: npt.NDArray[np.float64], k: int) -> str:
+    """Why there are no principal components, or "" if there are."""
+    if sequences < 2:
+        return "a comparison needs at least two sequences"
+    return "" if explained.any() else f"all sequences have the same {k}-mer frequencies"
 
 
 def _draw_points(

@@ -6,7 +6,10 @@ page (`report_page`, `report.html.j2`), and drawing figures.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -37,11 +40,19 @@ _REJECTED_COLUMNS = {
     "reason": Column("Reason"),
 }
 _MAX_HEADER = 120
+_MAX_REASON = 240
+_MAX_KINDS = 20
+# What tells one record's reason from another's of the same kind: a place, a length, an identifier.
+_OWN = re.compile(
+    r" at base [\d,]+ \(line [\d,]+\)|(?<=bases): [\d,]+$|(?<=^identifier) .*(?= stands on an earlier)", re.DOTALL
+)
 
 
 def summary(sequence_stats: pd.DataFrame, rejected_records: pd.DataFrame) -> list[Fact]:
     """The numbers at the top: sequences, bases, sources, GC, and rejected records."""
-    whole = sequence_stats[sequence_stats["source"] == ALL].iloc[0]
+    nothing: dict[str, Any] = {"sequences": 0, "bases": 0, "gc_content": None}
+    overall = sequence_stats[sequence_stats["source"] == ALL].to_dict("records")
+    whole = overall[0] if overall else nothing
     sources = sorted(set(sequence_stats["source"]) - {ALL})
     return [
         Fact("sequences", formats.count(whole["sequences"])),
@@ -100,7 +111,7 @@ def codons(codon_rscu: pd.DataFrame, figures: Sequence[Illustration] = (), *, fr
     columns = [Column("Codon", "code"), Column("Amino acid")]
     for source in sources:
         columns += [Column(f"{source}, per thousand", "number"), Column(f"{source}, RSCU", "number")]
-    read_as = formats.listing([f"{source} {codes[source]}" for source in sources])
+    read_as = formats.listing([f"{source} {codes[source]}" for source in sources]) or "no sources"
     words = (
         f"Counted are {NOT_GENES}. RSCU is a codon's count over the mean count of the codons of its amino acid "
         f"in the source's genetic code ({read_as}); stops are a family of their own."
@@ -110,19 +121,27 @@ def codons(codon_rscu: pd.DataFrame, figures: Sequence[Illustration] = (), *, fr
 
 
 def rejected(rejected_records: pd.DataFrame, *, first: int = 20) -> Section:
-    """Why records were refused: reasons with counts, and the first rows."""
+    """Why records were refused: kinds of reason with counts, most frequent first, and the first rows."""
     number = len(rejected_records)
     if not number:
         return Section("Rejected records", "None: every record of every file was accepted.")
-    reasons = rejected_records["reason"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
-    counts: list[list[Cell]] = [[str(reason), int(count)] for reason, count in reasons.items()]
+    reasons = Counter(_OWN.sub("", reason) for reason in rejected_records["reason"])
+    kinds = sorted(reasons.items(), key=lambda kind: (-kind[1], kind[0]))
+    counts: list[list[Cell]] = [[formats.shorten(kind, _MAX_REASON), count] for kind, count in kinds[:_MAX_KINDS]]
+    caption = "Rejected records by reason."
+    if rarer := kinds[_MAX_KINDS:]:
+        others = formats.plural(sum(count for _, count in rarer), "record")
+        caption = f"Rejected records by reason, the {_MAX_KINDS} most frequent; {len(rarer):,} more with {others}."
     shown = rejected_records.sort_values(["file", "record"]).head(first)
-    shown = shown.assign(header=[formats.shorten(str(header), _MAX_HEADER) for header in shown["header"]])
+    shown = shown.assign(
+        header=[formats.shorten(header, _MAX_HEADER) for header in shown["header"]],
+        reason=[formats.shorten(reason, _MAX_REASON) for reason in shown["reason"]],
+    )
     return Section(
         "Rejected records",
         f"{formats.plural(number, 'record')} of the files did not enter the corpus.",
         tables=[
-            Table("Rejected records by reason.", [Column("Reason"), Column("Records", "count")], counts),
+            Table(caption, [Column("Reason"), Column("Records", "count")], counts),
             _table(f"The first {len(shown)} of {formats.count(number)}.", _REJECTED_COLUMNS, shown),
         ],
     )

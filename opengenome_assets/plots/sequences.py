@@ -18,6 +18,7 @@ from opengenome_assets.plots.style import Picture, SourceStyle
 
 _GC_STEPS = (1, 2, 5, 10, 20, 50)  # widths of a drawn bin, in stored bins of 0.1 %
 _GC_BINS_DRAWN = 50
+_NO_SEQUENCES = "no sequences"
 _CROWDED = 3  # columns of panels from which words must be short
 
 
@@ -43,7 +44,8 @@ def gc_histogram(sequence_stats: pd.DataFrame, *, sources: Iterable[str] | None 
         median = float(row["gc_median"])
         text = f"{'median ' if columns < _CROWDED else ''}{formats.percent(median)}"
         ax.set_xlim(edges[0], edges[-1])
-        _histogram(ax, coarse, edges, styles[str(source)], 100 * median, text)
+        without = "no A, C, G or T" if row["sequences"] else _NO_SEQUENCES
+        _histogram(ax, coarse, edges, styles[str(source)], 100 * median, text, without)
         ax.set_title(_panel_title(str(source), columns, formats.count(row["sequences"])))
         ax.xaxis.set_major_locator(MaxNLocator(nbins=8 // columns + 2, steps=[1, 2, 5, 10]))
     _outer_labels(axes, columns, "GC content (% of A, C, G and T)", "GC content (%)", stats.empty)
@@ -83,7 +85,7 @@ def length_distribution(sequence_stats: pd.DataFrame, *, sources: Iterable[str] 
         style.log_axis(ax, "x", "bases", ticks=8 if columns < _CROWDED else 6)
         n50 = float(row["n50"])
         text = f"{'N50 ' if columns < _CROWDED else ''}{formats.bases(n50)}"
-        _histogram(ax, counts, edges, styles[str(source)], n50, text)
+        _histogram(ax, counts, edges, styles[str(source)], n50, text, _NO_SEQUENCES)
         sizes = formats.count(row["sequences"]), formats.bases(row["bases"])
         ax.set_title(_panel_title(str(source), columns, *sizes[: 2 if columns < _CROWDED else 1]))
     _outer_labels(axes, columns, "sequence length (log scale)", "length (log scale)", stats.empty)
@@ -145,9 +147,11 @@ def _histogram(
     look: SourceStyle,
     mark: float,
     mark_text: str,
+    without: str,
 ) -> None:
+    """Draw one panel; ``without`` says why it is empty if it is."""
     if not counts.sum():
-        ax.text(0.5, 0.5, "no sequences", transform=ax.transAxes, ha="center", va="center", color=style.MUTED)
+        ax.text(0.5, 0.5, without, transform=ax.transAxes, ha="center", va="center", color=style.MUTED)
         ax.set_yticks([])
         return
     ax.stairs(counts, edges, fill=True, facecolor=look.color, alpha=0.45, linewidth=0)

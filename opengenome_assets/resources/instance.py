@@ -13,7 +13,7 @@ from dagster import DagsterInstance, Field
 from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import ConfigurableClassData
 
-from opengenome_assets.settings import Settings, absolute
+from opengenome_assets.settings import SettingsError, absolute, read_home
 
 
 class LocalInstance(DagsterInstance):
@@ -36,8 +36,19 @@ class LocalInstance(DagsterInstance):
         ----------
         base_dir
             The folder Dagster would use: DAGSTER_HOME, or a temporary one where that is not set.
+
+        Raises
+        ------
+        SettingsError
+            If there can be no such folder.
         """
-        home = Settings.from_environment().home
+        home = read_home()
         folder = Path(absolute("data") if "://" in home else home, "dagster")
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(
+                f"Dagster's records cannot be kept at {folder}: {error.strerror}. Make it writable, or set "
+                "OPENGENOME_HOME to a folder that is"
+            ) from error
         return InstanceRef.config_defaults(str(folder))

@@ -88,9 +88,10 @@ class Tables(dg.ConfigurableResource["Tables"]):
         """Wait until no other run writes to the same home: each shall build on what it made itself."""
         if "://" in self.home or context.run is None:
             return
-        Path(self.home).mkdir(parents=True, exist_ok=True)
+        folder = Path(self.home, "tables")
+        folder.mkdir(parents=True, exist_ok=True)
         # The system releases the lock if this process dies.
-        self._lock = os.open(Path(self.home, "lock"), os.O_RDWR | os.O_CREAT)
+        self._lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT)
         told = False
         while not _locked(self._lock):
             if context.log and not told:
@@ -115,7 +116,8 @@ class Tables(dg.ConfigurableResource["Tables"]):
         """Return the names of the tables that exist, sorted."""
         fs, root = filesystem(f"{self.home.rstrip('/')}/tables")
         found = fs.get_file_info(pafs.FileSelector(root, allow_not_found=True))
-        return sorted(info.base_name for info in found if self.exists(info.base_name))
+        folders = (info.base_name for info in found if info.type == pafs.FileType.Directory)
+        return sorted(name for name in folders if self.exists(name))
 
     def exists(self, name: str) -> bool:
         """Tell whether a table has been made."""
@@ -138,7 +140,7 @@ class Tables(dg.ConfigurableResource["Tables"]):
             ) from error
         except DeltaError as error:
             raise DamagedTableError(
-                f"{name}: the log of the table at {self.uri(name)} cannot be read ({error}). Move its folder "
+                f"{name}: the log of the table at {self.uri(name)} cannot be read ({str(error).splitlines()[0]}). Move its folder "
                 "_delta_log away and materialise it again: its files are used again"
             ) from error
 

@@ -116,7 +116,7 @@ def write_files(root: Path, files: Mapping[str, str | bytes]) -> None:
 def failure(result: dg.ExecuteInProcessResult) -> str:
     """Return everything a failed run says of its failures."""
     return "\n".join(
-        str(event.event_specific_data.error_display_string if event.is_step_failure else "")  # type: ignore[union-attr]
+        str(event.event_specific_data.error_display_string if event.is_step_failure else "")
         + str(getattr(event.event_specific_data, "user_failure_data", "") or "")
         for event in result.all_events
         if event.is_failure

@@ -2,13 +2,13 @@
 
 import gzip
 import json
-import shlex
 import time
 from functools import cache
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.scheduler.instigation import SensorInstigatorData
 from dagster._core.test_utils import create_run_for_test
 
 from opengenome_assets.corpus.sensors import CHANGE_TAG, COMMIT_TAG, MAX_ATTEMPTS, NAME
@@ -364,10 +364,12 @@ def test_the_daemon_finds_a_new_commit_and_runs_what_it_changes(hub, tmp_path):
         "HF_TOKEN": TOKEN,
     }
     with dg.DagsterInstance.local_temp(str(home / "dagster")) as instance:
+        typed(f"dagster sensor start {NAME}", home, **settings)
+        # As after a tick at the first commit, so that the daemon has not to be waited for until its second.
         earlier = Ticks(instance)
         earlier.tick()
-        cursor = shlex.quote(earlier.cursor)
-        typed(f"dagster sensor start {NAME} && dagster sensor cursor {NAME} --set {cursor}", home, **settings)
+        (state,) = instance.all_instigator_state()
+        instance.update_instigator_state(state.with_data(SensorInstigatorData(cursor=earlier.cursor)))
         commit = hub.commit({**before, "fasta/moss/b.fa": b">b\nCCCCCCCC\n"})
         with started(["dagster-daemon", "run"], home, **settings):
             (run,) = wait_for(lambda: [run for run in instance.get_runs() if run.is_finished], "run that has ended")

@@ -46,6 +46,8 @@ def slow_records(text: bytes) -> list[SlowRecord]:
     for number, line in enumerate(text.split(b"\n"), 1):
         if line.startswith(b">"):
             records.append(SlowRecord(number, line[1:].rstrip(BLANKS)))
+            if b"\r" in records[-1].header:
+                raise FastaError(number)
         elif records:
             records[-1].add(line.rstrip(BLANKS), number)
         elif line.strip(BLANKS):
@@ -217,8 +219,12 @@ def test_refuses_a_record_with_its_reason(text: bytes, expected: str) -> None:
         (b"@read1\nACGT\n+\nIIII\n", "found '@read1'"),
         (b"x" * 100, "found '" + "x" * 40 + "'"),
         (b"\x7fELF\x02\x01\x00\x00", "found binary data"),
-        (b"\xff\xfe>\x00a\x00", "found binary data"),
-        (b"\xef\xbb\xbf>a\nACGT\n", "found '\\ufeff>a'"),
+        (b"\xff\xfe>\x00a\x00", "line 1: expected a line starting with '>', found a byte-order mark (UTF-16)"),
+        (b"\xfe\xff\x00>\x00a", "found a byte-order mark (UTF-16)"),
+        (b"\xef\xbb\xbf>a\nACGT\n", "found a byte-order mark (UTF-8): save the file without it"),
+        (b">a\rACGT\r>b\rGG\r", "line 1: carriage return inside a header: line ends are CR only (old Mac)"),
+        (b">a\r\nAC\n>\n>b c\rACGT\n>d\n", "x.fa, line 4: carriage return inside a header"),
+        (b">a\n" + b"ACGT" * 20 + b"\n>\rACGT", "x.fa, line 3: carriage return inside a header"),
     ],
 )
 def test_refuses_a_file_that_is_not_fasta(text: bytes, expected: str) -> None:
@@ -326,3 +332,15 @@ def test_memory_does_not_grow_with_a_record_that_is_too_long() -> None:
     bases, peak = peak_of(read_records(source, name="x.fa", batch_bases=1 << 20, max_length=1 << 22))
     assert bases == 200_000_000
     assert peak < 30 << 20
+
+
+def test_a_large_file_of_old_mac_lines_is_refused_for_its_line_ends() -> None:
+    lines = (b"ACGT" * 20 + b"\r") * 12_500
+    with pytest.raises(FastaError, match=r"x.fa, line 1: carriage return inside a header"):
+        list(read_records(repeated(b">a\r", lines, 200), name="x.fa"))
+
+
+def test_blanks_at_the_end_of_a_long_header_are_no_old_mac_lines() -> None:
+    header = b">" + b"x" * (4 << 20) + b"\r" * 200
+    (batch,) = read(header + b"\nACGT\n")
+    assert len(batch.header(0)) == 4 << 20

@@ -103,3 +103,12 @@ def test_a_table_without_rows_is_said_to_be_empty(sample: Tables) -> None:
         figure = draw(sample.codon_rscu.head(0)).figure
         assert "no codons in the corpus" in [text.get_text() for text in figure.axes[0].texts]
         assert images.to_svg(figure)
+
+
+def test_the_heading_says_both_reasons_for_grey(sample: Tables) -> None:
+    table = sample.codon_rscu.query("source == 'plastids' and frame == 0").copy()
+    table.loc[table["amino_acid"] == "W", "rscu"] = np.nan
+    figure = codons.rscu_heatmap(table).figure
+    assert sum(int(np.ma.getmaskarray(mesh.get_array()).sum()) for ax in figure.axes[:-1] for mesh in ax.collections)
+    words = " ".join(figure.texts[1].get_text().split())
+    assert "grey: not a codon of this amino acid in the source's code, or the amino acid never occurs" in words

@@ -6,7 +6,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 from sklearn.svm import SVC
 
-from opengenome_assets.plots import images, profiles
+from opengenome_assets.plots import images, profiles, style
 from opengenome_assets_tests.plots.tables import Tables
 
 
@@ -81,3 +81,29 @@ def test_unusual_corpora_are_drawn(unusual: Tables) -> None:
     assert not images.is_blank(images.to_png(picture.figure, dpi=60))
     if len(index) < 2:
         assert "at least two sequences" in picture.figure.axes[0].texts[0].get_text()
+
+
+def _words(picture: style.Picture) -> str:
+    """Heading, axes and panel, as one line."""
+    ax = picture.figure.axes[0]
+    texts = [*(text.get_text() for text in [*picture.figure.texts, *ax.texts]), ax.get_xlabel(), ax.get_ylabel()]
+    return " ".join(" ".join(texts).split())
+
+
+def test_the_heading_says_how_many_of_the_sequences_are_drawn() -> None:
+    random = np.random.default_rng(3)
+    sources = [f"source_{number:02}" for number in range(30) for _ in range(10 if number < 6 else 4)]
+    picture = profiles.kmer_pca(random.random((len(sources), 16)), sources, [100] * len(sources), k=2)
+    assert sum(len(marks.get_offsets()) for marks in picture.figure.axes[0].collections) == 132
+    assert "24 largest of 30 sources · n = 132 drawn of 156 sequences ·" in _words(picture)
+    assert picture.alt.startswith("Scatter of 132 drawn of 156 sequences;")
+
+
+@pytest.mark.parametrize("rows", [0, 1, 9])
+def test_where_there_is_nothing_to_compare_no_share_of_variance_is_given(rows: int) -> None:
+    alike = np.tile(np.random.default_rng(2).random(16), (rows, 1))
+    picture = profiles.kmer_pca(alike, ["a"] * rows, [100] * rows, k=2)
+    why = "a comparison needs at least two sequences" if rows < 2 else "all sequences have the same 2-mer frequencies"
+    assert why in _words(picture)
+    assert "variance" not in _words(picture) + picture.caption + picture.alt
+    assert not picture.figure.axes[0].collections

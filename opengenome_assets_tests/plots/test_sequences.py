@@ -82,3 +82,10 @@ def test_a_table_without_rows_is_said_to_be_empty(sample: Tables) -> None:
     for draw in (sequences.gc_histogram, sequences.length_distribution):
         figure = draw(sample.sequence_stats.head(0)).figure
         assert "no sequences in the corpus" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_a_source_without_acgt_is_not_said_to_have_no_sequences() -> None:
+    corpus = {"blank": [("x", "N" * 12), ("y", "N" * 9)], "none": [], "some": [("z", "ACGT" * 9)]}
+    axes = sequences.gc_histogram(tables_of(corpus, ks=()).sequence_stats).figure.axes
+    assert [ax.get_title(loc="left") for ax in axes] == ["blank (n = 2)", "none (n = 0)", "some (n = 1)"]
+    assert [ax.texts[0].get_text() for ax in axes] == ["no A, C, G or T", "no sequences", "median 50.0 %"]

@@ -6,6 +6,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from opengenome_assets.settings import SettingsError
+
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -50,3 +52,17 @@ def test_without_a_local_home_it_lies_in_the_current_folder(
     monkeypatch.chdir(tmp_path)
     with dg.DagsterInstance.from_config(".") as instance:
         assert instance.storage_directory() == str(tmp_path / "data" / "dagster" / "storage")
+
+
+def test_only_the_home_is_needed_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENGENOME_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("OPENGENOME_KS", "six")
+    with dg.DagsterInstance.from_config(str(REPOSITORY)) as instance:
+        assert instance.storage_directory() == str(tmp_path / "home" / "dagster" / "storage")
+
+
+def test_a_home_that_cannot_be_a_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("OPENGENOME_HOME", str(tmp_path / "file"))
+    with pytest.raises(SettingsError, match=r"file/dagster: Not a directory. Make it writable, or set OPENGENOME_HOME"):
+        dg.DagsterInstance.from_config(str(REPOSITORY))

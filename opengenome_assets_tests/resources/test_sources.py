@@ -1,7 +1,6 @@
 """Sources: which files a specification names, and what is said when it names none."""
 
 import os
-import sys
 
 import pytest
 
@@ -136,7 +135,6 @@ def test_files_that_cannot_be_read_are_all_named_before_any_work(tmp_path):
         list_source(str(tmp_path))
 
 
-@pytest.mark.skipif(sys.platform == "win32" or not hasattr(os, "fork"), reason="needs a second user")
 def test_permission_denied_is_an_error_for_another_user(tmp_path):
     write(tmp_path, "x/a.fa")
     (tmp_path / "x").chmod(0)

@@ -1,0 +1,79 @@
+"""Why a run failed, in the words of its steps and checks, without stack traces.
+
+Read from what Dagster keeps of the run, so that it can be told after the process has gone. How it is shown is the
+command line's business (``cli.py``).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+
+import dagster as dg
+from dagster import DagsterEvent, DagsterEventType
+from dagster_shared.error import SerializableErrorInfo
+
+EVENTS = {DagsterEventType.STEP_FAILURE, DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.RUN_FAILURE}
+# Dagster's own words for a check that failed, or an exception; what they are about stands beside or behind them.
+CHECK_FAILED = "DagsterAssetCheckFailedError"
+WRAPPERS = ("DagsterExecutionStepExecutionError", "DagsterResourceFunctionError")
+MAX_LINES = 25
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A step or check that failed, and its reason; the step is empty if it was the run itself."""
+
+    step: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FailedRun:
+    """The newest run, as Dagster remembers it; no failures if it succeeded, goes on, or was killed."""
+
+    run_id: str
+    status: str
+    failures: list[Failure]
+
+
+def open_instance() -> dg.DagsterInstance:
+    """Open the instance that Dagster's commands use: of DAGSTER_HOME, else of the current folder."""
+    return dg.DagsterInstance.from_config(os.environ.get("DAGSTER_HOME") or ".")
+
+
+def newest_run(instance: dg.DagsterInstance, since: datetime | None = None) -> FailedRun | None:
+    """Return the newest run with its failures, or None if none was started after that moment."""
+    records = instance.get_run_records(dg.RunsFilter(created_after=since), limit=1)
+    if not records:
+        return None
+    run = records[0].dagster_run
+    events = [entry.dagster_event for entry in instance.all_logs(run.run_id, of_type=EVENTS)]
+    failures = [failure for event in events if event and (failure := _failure(event))]
+    # A run fails because a step did; its own reason counts where no step came to fail.
+    own = [failure for failure in failures if failure.step] or failures
+    return FailedRun(run.run_id, run.status.value, own)
+
+
+def _failure(event: DagsterEvent) -> Failure | None:
+    if event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
+        check = event.asset_check_evaluation_data
+        if check.passed:
+            return None
+        return Failure(f"{check.asset_key.to_user_string()}, check {check.check_name}", check.description or "failed")
+    if event.event_type == DagsterEventType.RUN_FAILURE:
+        return Failure("", _reason(event.job_failure_data.error) or event.message or "")
+    data = event.step_failure_data
+    if data.error and data.error.cls_name == CHECK_FAILED:
+        return None
+    told = data.user_failure_data
+    return Failure(event.step_key or "", (told.description if told else None) or _reason(data.error))
+
+
+def _reason(error: SerializableErrorInfo | None) -> str:
+    while error and error.cause and error.cls_name in WRAPPERS:
+        error = error.cause
+    lines = error.message.strip().splitlines() if error else []
+    told = [line for line in lines if not line.startswith("\tat ")]  # frames of Java
+    return "\n".join([*told[:MAX_LINES], *(["…"] if len(told) > MAX_LINES else [])])
