@@ -1,7 +1,7 @@
-"""The command line: ``opengenome validate`` and ``opengenome info``.
+"""The command line: ``opengenome validate``, ``info`` and ``failures``.
 
-Belongs here: arguments, wording and exit codes. Does not belong here: the checks (``validate.py``) and what
-there is (``inventory.py``), which scripts may call themselves.
+Belongs here: arguments, wording and exit codes. Does not belong here: the checks (``validate.py``), what there
+is (``inventory.py``) and why a run failed (``failures.py``), which scripts may call themselves.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -32,7 +34,7 @@ format_option: Callable[[Any], Any] = click.option(
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="opengenome")
 def main() -> None:
-    """Genomic corpora as Dagster assets: set-up checks, and what has been made."""
+    """Genomic corpora as Dagster assets: set-up checks, what has been made, and dry runs."""
 
 
 @main.command()
@@ -81,32 +83,103 @@ def info(output: str) -> None:
     tables = [
         (
             each.name,
-            f"{each.rows:,}",
-            str(each.version),
-            f"{each.files:,}",
-            _bytes(each.bytes),
-            _clock(each.made),
+            *(_known("{:,}".format, value) for value in (each.rows, each.version, each.files)),
+            _known(_bytes, each.bytes),
+            _known(_clock, each.made),
+            each.state,
         )
         for each in inventory.tables
     ]
-    heading = ("table", "rows", "version", "files", "size", "made (UTC)")
+    heading = ("table", "rows", "version", "files", "size", "made (UTC)", "state")
     lines = _aligned([heading, *tables], right=(1, 2, 3, 4)) if tables else ["none yet: make run"]
     _section(f"Tables at {settings.home}/tables", lines)
-    forms: dict[str, list[str]] = {}
-    for path in inventory.figures:
-        name, _, form = path.rpartition("/")[2].rpartition(".")
-        forms.setdefault(name, []).append(form)
-    figures = _aligned([(name, ", ".join(endings)) for name, endings in forms.items()]) or ["none yet"]
-    _section(f"Figures at {settings.home}/figures", figures)
+    figures = [
+        (each.name, ", ".join(path.rpartition(".")[2] for path in each.files), each.state) for each in inventory.figures
+    ]
+    _section(f"Figures at {settings.home}/figures", _aligned(figures) or ["none yet"])
     _section("Report", inventory.reports or ["none yet"])
     _section("User interface", ["make ui, then open http://127.0.0.1:3000"])
 
 
-def _settings() -> Settings:
+@main.command()
+@click.option("--since", type=float, help="Only a run started after this moment, in seconds as `date +%s` gives them.")
+@format_option
+def failures(since: float | None, output: str) -> None:
+    """Say why the newest run failed, without stack traces.
+
+    Reads what Dagster keeps of the runs in this folder or DAGSTER_HOME. Exits with status 1 unless that run succeeded.
+    """
+    _settings()
+    from opengenome_assets.failures import newest_run, open_instance  # imports Dagster
+
+    with _setting_errors(), open_instance() as instance:
+        run = newest_run(instance, None if since is None else datetime.fromtimestamp(since, UTC))
+    if output == "json":
+        click.echo(json.dumps(run and asdict(run), indent=2))
+    elif run is None:
+        click.echo("No run was started.")
+    elif run.failures:
+        click.echo(f"Run {run.run_id[:8]} failed:")
+        for failure in run.failures:
+            click.echo(textwrap.indent(f"{failure.step}: {failure.reason}" if failure.step else failure.reason, "  "))
+    else:
+        click.echo(f"Run {run.run_id[:8]}: {run.status.lower()}")
+    if run is None or run.status != "SUCCESS":
+        raise SystemExit(1)
+
+
+@contextmanager
+def _setting_errors() -> Iterator[None]:
+    """Show a setting that cannot be used as an error of the command."""
     try:
-        return Settings.from_environment()
+        yield
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@click.argument("specification", required=False)
+@format_option
+def source(specification: str | None, output: str) -> None:
+    """List the files that SPECIFICATION names and what would be fetched. Changes nothing.
+
+    SPECIFICATION is as in OPENGENOME_SOURCE, which is its default. Exits with status 1 if a run could not have the
+    files.
+    """
+    settings = _settings()
+    from opengenome_assets.preview import preview  # imports Dagster
+    from opengenome_assets.resources.sources import SourceError
+    from opengenome_assets.resources.transfer import RemoteError
+
+    try:
+        found = preview(specification or settings.source, settings.home)
+    except (SourceError, RemoteError) as error:
+        raise click.ClickException(str(error)) from error
+    if output == "json":
+        click.echo(json.dumps(asdict(found), indent=2))
+    else:
+        rows = [(each.source, each.path, _bytes(each.bytes), each.sha256 or "", each.state) for each in found.files]
+        _section(found.source, _aligned([("source", "path", "size", "SHA-256", "state"), *rows], right=(2,)))
+        if found.left_out:
+            _section("Left out, no FASTA ending", found.left_out)
+        sums = [("files", f"{len(found.files):,}, {_bytes(found.bytes)}")]
+        if found.bytes_free is not None:
+            sums += [
+                ("commit", ", ".join(found.commits)),
+                ("to fetch", _bytes(found.bytes_to_fetch)),
+                ("free", f"{_bytes(found.bytes_free)} for {found.store}"),
+            ]
+        _section("Together", _aligned(sums))
+    if not found.fits:
+        raise click.ClickException(
+            f"{found.bytes_to_fetch:,} bytes are to be fetched to {found.store}, whose disk has {found.bytes_free:,} "
+            "free. Free some, choose fewer files, or set OPENGENOME_HOME to a larger disk"
+        )
+
+
+def _settings() -> Settings:
+    with _setting_errors():
+        return Settings.from_environment()
 
 
 def _section(title: str, lines: Sequence[str]) -> None:
@@ -140,6 +213,11 @@ def _bytes(count: int) -> str:
             break
         size /= 1000
     return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
+
+
+def _known(write: Callable[[Any], str], value: object) -> str:
+    """Write a value, or a dash where there is none."""
+    return "—" if value is None else write(value)
 
 
 def _clock(moment: str) -> str:

@@ -139,8 +139,9 @@ class Tables(dg.ConfigurableResource["Tables"]):
                 f"Make it and what it needs: dagster asset materialize --select '*{name}'"
             ) from error
         except DeltaError as error:
+            words = str(error).splitlines()[0]  # a stack trace of the library's follows
             raise DamagedTableError(
-                f"{name}: the log of the table at {self.uri(name)} cannot be read ({str(error).splitlines()[0]}). Move its folder "
+                f"{name}: the log of the table at {self.uri(name)} cannot be read ({words}). Move its folder "
                 "_delta_log away and materialise it again: its files are used again"
             ) from error
 
