@@ -4,8 +4,8 @@ Belongs here: deciding at a tick whether a run is due. Does not belong here: how
 and what a run does.
 
 A tick asks for as little as it can: the commit (one small request); if that is new, the id of the folder that is used
-(one more); only if that is new too, the list of files. What decides is the digest of the selected (path, content id)
-pairs. Whether a run succeeded is not remembered but looked up: every run that is requested bears the id of the change
+(one more); only if that is new too, the list of files. What decides is the digest of the selected paths and content
+ids. Whether a run succeeded is not remembered but looked up: every run that is requested bears the id of the change
 that it is for.
 """
 
@@ -38,7 +38,7 @@ class Seen(BaseModel):
     commits, folders
         Commit, and id of the folder used, of each place on the Hub that the specification names.
     files
-        Digest of the selected (dataset, path, content id) triples; empty before the first listing.
+        Digest of the selected (place, path, content id) triples; empty before the first listing.
     change
         Made up when ``files`` changed last; a tag of the runs that this calls for.
     """
@@ -135,7 +135,8 @@ def look(seen: Seen) -> tuple[Seen, str]:
     now = seen.model_copy(update={"commits": commits, "folders": folders})
     if folders == seen.folders:
         return now, f"commit {short(commits)} changed only files outside of what is used"
-    files = [(place.repo, file.path, file.identity) for place in pinned for file in list_remote(place, hub())[0]]
+    found = [list_remote(place, hub())[0] for place in pinned]
+    files = [(str(place), file.path, file.identity) for place, its in zip(places, found, strict=True) for file in its]
     now.files = digest(sorted(files))
     if now.files == seen.files:
         return now, f"commit {short(commits)} changed none of the {len(files):,} files in use"

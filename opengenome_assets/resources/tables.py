@@ -88,10 +88,9 @@ class Tables(dg.ConfigurableResource["Tables"]):
         """Wait until no other run writes to the same home: each shall build on what it made itself."""
         if "://" in self.home or context.run is None:
             return
-        folder = Path(self.home, "tables")
-        folder.mkdir(parents=True, exist_ok=True)
+        Path(self.home).mkdir(parents=True, exist_ok=True)
         # The system releases the lock if this process dies.
-        self._lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT)
+        self._lock = os.open(Path(self.home, ".lock"), os.O_RDWR | os.O_CREAT)
         told = False
         while not _locked(self._lock):
             if context.log and not told:
