@@ -353,7 +353,8 @@ class _Call:
                     "and set HF_TOKEN to a token of that account"
                 )
             case RevisionNotFoundError():
-                words = f"{named.repo} has no revision {named.revision or 'main'!r}. See its branches and tags: {page}/tree/main"
+                revision = named.revision or "main"
+                words = f"{named.repo} has no revision {revision!r}. See its branches and tags: {page}/tree/main"
             case EntryNotFoundError():
                 words = self._absent(named.folder)
             case _ if status == 401 and hub.token:

@@ -322,7 +322,7 @@ def test_an_archive_of_gnu_tar_is_read(tmp_path: Path) -> None:
         (("bad.fa.gz", gzip.compress(TEXT) + b"no gzip stream"), "/bad.fa.gz: the gzip stream is damaged"),
         (("bad.fa.zst", PACKED["tar.zst"](TEXT)[:-3]), "/bad.fa.zst: the zstd stream ends early"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "member",
 )
 def test_a_hostile_or_bad_member_fails_the_archive_by_name(tmp_path: Path, member: tuple, said: str) -> None:
     assert said in fails(tmp_path, "x.tar", tar_of([("good.fa", TEXT), member, ("last.fa", TEXT)]))
