@@ -8,7 +8,9 @@ here: decompression (``resources/streams.py``), parts and archives (``resources/
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -121,8 +123,10 @@ def _parse(task: ParseTask) -> Parsed:
         Unit(task.path, task.files) as unit,
         PartWriter(task.shards_uri, task.key, SHARDS_SCHEMA, settings.compression) as shards,
         PartWriter(task.rejected_uri, task.key, REJECTED_SCHEMA) as rejected,
+        RowGroups(shards) as sequences,
+        RowGroups(rejected) as refused,
     ):
-        intake = _Intake(task, ShardCutter(shards, settings), RowGroups(rejected))
+        intake = _Intake(task, ShardCutter(shards, sequences, settings), refused)
         for path, stream in unit:
             intake.read(path, stream)
             if intake.has_enough:
@@ -143,7 +147,7 @@ def _parse(task: ParseTask) -> Parsed:
         if unit.is_archive:
             facts |= {"members": unit.members, "left_out": unit.left_out, "left_out_first": unit.left_out_first}
         # The shards last: whoever finds them can rely on the refused records being there.
-        intake.rejected.flush()
+        refused.finish()
         return Parsed(rejected=rejected.finish(**facts), shards=intake.cutter.finish(**facts))
 
 
@@ -243,12 +247,24 @@ def _rows(
 
 
 class RowGroups:
-    """Writes rows as row groups that are not too small: an archive of many small files gives many small batches."""
+    """Writes rows as row groups, while the next are being parsed.
+
+    None is too small, though an archive of many small files gives many small batches. One is compressed and written by
+    a thread at a time. Used as a context manager: leaving it waits for the thread, so that the writer can be closed.
+    """
 
     def __init__(self, writer: PartWriter) -> None:
         self.writer = writer
         self.waiting: list[pa.Table] = []
         self.bytes = 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="row groups")
+        self._writing: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(wait=True)
 
     def write(self, rows: pa.Table) -> None:
         """Append rows, which may be written later."""
@@ -257,21 +273,31 @@ class RowGroups:
         # What waits must not hold the buffers of a whole batch.
         self.waiting.append(rows if large else rows.take(np.arange(rows.num_rows)))
         if large:
-            self.flush()
+            self._flush()
 
-    def flush(self) -> None:
-        """Write what waits."""
+    def finish(self) -> None:
+        """Write what waits, and return when everything is written."""
+        self._flush()
+        self._settle()
+
+    def _flush(self) -> None:
         if self.waiting:
-            self.writer.write(pa.concat_tables(self.waiting))
+            self._settle()
+            self._writing = self._thread.submit(self.writer.write, pa.concat_tables(self.waiting))
         self.waiting, self.bytes = [], 0
+
+    def _settle(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
 
 
 class ShardCutter:
     """Cuts a unit's rows into shards of bounded size, each a Parquet file."""
 
-    def __init__(self, writer: PartWriter, settings: ParseSettings) -> None:
+    def __init__(self, writer: PartWriter, row_groups: RowGroups, settings: ParseSettings) -> None:
         self.writer = writer
-        self.row_groups = RowGroups(writer)
+        self.row_groups = row_groups
         self.max_records = settings.max_records_per_shard
         self.max_bases = settings.max_bases_per_shard
         self.records = self.bases = 0
@@ -294,7 +320,7 @@ class ShardCutter:
             start += take
 
     def _end_shard(self) -> None:
-        self.row_groups.flush()
+        self.row_groups.finish()
         self.writer.close_file()
         if self.records:
             self.shard_bases.append(self.bases)
