@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import signal
 import threading
 import time
@@ -60,8 +61,9 @@ def test_an_error_in_the_work_is_raised(spark):
 def test_long_steps_report_what_is_left(spark, caplog, monkeypatch):
     monkeypatch.setattr("opengenome_assets.resources.spark.PROGRESS_SECONDS", 0.2)
     with caplog.at_level(logging.INFO):
-        spark.map(sleep, [0.1, 2.0], weights=[10, 30], label="sleeping", unit="bases", log=LOG)
-    assert "sleeping: 1 of 2 files, 10 of 40 bases" in caplog.text
+        spark.map(sleep, [1.0, 2.0], weights=[10, 30], label="sleeping", unit="bases", log=LOG)
+    # Side by side or, on a busy machine, one after the other: for a second one is done and one is not.
+    assert re.search("sleeping: 1 of 2 files, [13]0 of 40 bases", caplog.text)
     assert "s left" in caplog.text
 
 
