@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import threading
 from dataclasses import replace
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from Bio.SeqUtils import gc_fraction
 from opengenome_assets.resources.parts import find_part
 from opengenome_assets.resources.sources import list_source
 from opengenome_assets.resources.streams import StoredFile
-from opengenome_assets.tasks.ingest import Parsed, ParseSettings, ParseTask, parse_file
+from opengenome_assets.tasks.ingest import ROW_GROUP_BYTES, Parsed, ParseSettings, ParseTask, RowGroups, parse_file
 
 DEFAULTS = ParseSettings(
     min_length=0,
@@ -247,3 +248,40 @@ def test_a_header_that_is_a_whole_file_is_cut(parse):
     _, _, rejected = parse(b">" + b"x" * 5000 + b"\n>good\nACGT\n")
     (refused,) = rejected
     assert refused["header"] == "x" * 1000 + "… (5,000 characters)"
+
+
+class SlowWriter:
+    """A writer that writes only when it is allowed to."""
+
+    def __init__(self):
+        self.allowed = threading.Event()
+        self.written: list[int] = []
+
+    def write(self, table: pa.Table) -> None:
+        assert self.allowed.wait(30)
+        self.written.append(table.num_rows)
+
+
+def test_rows_are_written_while_the_next_are_parsed():
+    writer, rows = SlowWriter(), pa.table({"sequence": ["A" * ROW_GROUP_BYTES]})
+    with RowGroups(writer) as groups:
+        groups.write(rows)  # returns, though nothing is written yet
+        assert writer.written == []
+        writer.allowed.set()
+        groups.write(rows)
+        groups.finish()
+        assert writer.written == [1, 1]
+
+
+def test_an_error_of_the_writer_is_raised_where_rows_are_written():
+    class FullDisk:
+        def write(self, table: pa.Table) -> None:
+            raise OSError("no space left on device")
+
+    def write() -> None:
+        with RowGroups(FullDisk()) as groups:
+            groups.write(pa.table({"sequence": ["A" * ROW_GROUP_BYTES]}))
+            groups.finish()
+
+    with pytest.raises(OSError, match="no space left"):
+        write()
