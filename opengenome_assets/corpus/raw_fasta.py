@@ -205,11 +205,12 @@ def transferred(stored: Sequence[Stored], commits: Collection[str], stopwatch: S
     if not stored:
         return {}
     received = sum(file.fetched for file in stored)
+    seconds = max(stopwatch.metadata()["seconds"], 0.01)  # rounded to hundredths
     return {
         "commits": sorted(commits),
         "bytes_fetched": received,
         "bytes_reused": sum(file.reused for file in stored),
-        "megabytes_per_second": round(received / 1e6 / max(stopwatch.metadata()["seconds"], 0.01), 1) if received else 0.0,
+        "megabytes_per_second": round(received / 1e6 / seconds, 1),
     }
 
 
