@@ -110,7 +110,8 @@ def _settings(settings: Settings) -> list[Setting]:
         "source": settings.source,
         "spark_master": settings.spark_master,
         "ks": ",".join(map(str, settings.ks)),
-        "genetic_codes": ",".join(f"{source}={table}" for source, table in settings.genetic_codes.items()),
+        "genetic_codes": ",".join(f"{source}={table}" for source, table in settings.genetic_codes.items())
+        or "by source: the sample's its own, else 1",
     }
     return [Setting(name, value, settings.origins.get(name, "default")) for name, value in values.items()]
 

@@ -17,9 +17,6 @@ MAX_K = 12
 MAX_NAME_BYTES = 255  # of a file or folder, on Linux and macOS
 SAMPLE = "sample"
 
-# The shipped sample's sources: plastids by table 11; of the 16 mitochondria 15 are insects (table 5).
-SAMPLE_GENETIC_CODES = {"plastids": 11, "mitochondria": 5}
-
 
 class SettingsError(ValueError):
     """A setting that cannot be used; the message names the variable, its value and what would be right."""
@@ -40,7 +37,7 @@ class Settings:
     ks
         Lengths of the k-mers counted, ascending, each 1 to 12.
     genetic_codes
-        NCBI genetic code table of each source; a source not named here has table 1.
+        NCBI genetic code table of each source, as far as the user names any.
     origins
         For each field the environment variable it was read from, or ``default``.
     """
@@ -80,7 +77,7 @@ class Settings:
             source=source,
             spark_master=given.get("spark_master", "local[*]"),
             ks=parse_ks(given.get("ks", "6,7,8")),
-            genetic_codes=parse_genetic_codes(codes) if codes else (SAMPLE_GENETIC_CODES if source == SAMPLE else {}),
+            genetic_codes=parse_genetic_codes(codes) if codes else {},
             origins={name: variables[name] if name in given else "default" for name in variables},
         )
 

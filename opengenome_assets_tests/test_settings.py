@@ -2,7 +2,7 @@
 
 import pytest
 
-from opengenome_assets.settings import SAMPLE_GENETIC_CODES, Settings, SettingsError
+from opengenome_assets.settings import Settings, SettingsError
 
 
 def test_defaults_need_nothing_set(tmp_path, monkeypatch):
@@ -10,7 +10,7 @@ def test_defaults_need_nothing_set(tmp_path, monkeypatch):
     settings = Settings.from_environment({})
     assert settings.home == str(tmp_path / "data")
     assert (settings.source, settings.spark_master, settings.ks) == ("sample", "local[*]", (6, 7, 8))
-    assert settings.genetic_codes == SAMPLE_GENETIC_CODES
+    assert settings.genetic_codes == {}
     assert set(settings.origins.values()) == {"default"}
 
 
@@ -34,10 +34,6 @@ def test_an_empty_variable_counts_as_unset():
     for empty in ("", "  "):
         blank = dict.fromkeys(("OPENGENOME_HOME", "OPENGENOME_KS", "SPARK_MASTER", "OPENGENOME_GENETIC_CODES"), empty)
         assert Settings.from_environment(blank) == Settings.from_environment({})
-
-
-def test_the_samples_genetic_codes_are_not_applied_to_other_corpora():
-    assert Settings.from_environment({"OPENGENOME_SOURCE": "/genomes"}).genetic_codes == {}
 
 
 @pytest.mark.parametrize("ks", ["0", "13", "6;7", "six", "6,,7"])

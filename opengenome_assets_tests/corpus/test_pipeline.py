@@ -365,6 +365,12 @@ def test_the_samples_genetic_codes_go_with_the_sample_not_with_the_name(corpus):
     assert codes == {"plastids": 11, "sample/mitochondria": 5, "fasta/mitochondria": 1, "all": 1}
 
 
+def test_a_folder_called_like_a_source_of_the_sample_gets_no_code_by_its_name(corpus):
+    made = corpus({"mitochondria/m.fa": ">m\nACGTGA\n"})  # by run config; the environment's source is the sample
+    made.materialize("*codon_rscu,rejected_records")
+    assert {row["source"]: row["genetic_code"] for row in made.content("codon_rscu")} == {"mitochondria": 1, "all": 1}
+
+
 def test_runs_in_one_home_wait_for_each_other(corpus):
     made = corpus(FILES)
     started, release = threading.Event(), threading.Event()
