@@ -181,6 +181,22 @@ def _end_slot(tail: np.uint64, length: int, longest: int) -> np.uint64:
     return tail & bit - np.uint64(1) | bit
 
 
+@njit(nogil=True)
+def _count_run(data: Any, start: int, end: int, pairs: Any) -> tuple[int, int]:
+    """Count the pairs of the run from ``start`` on; where the first 8-mer in none of them begins, and the run's end.
+
+    A function of its own, for the registers that the rare ends of runs would take from it: 4 % of the speed.
+    """
+    position = stop = reach = start
+    # Validated and counted piece by piece, so that letters are still in the cache, and counting,
+    # which waits for the table, overlaps with validating, which does not.
+    while stop == reach and stop < end:
+        reach = min(stop + _PIECE, end)
+        stop = run_end(data, stop, reach)
+        position = _count_pairs(data, position, stop, pairs)
+    return position, stop
+
+
 @njit(cache=True, nogil=True)
 def _count_paired(data: Any, offsets: Any, pairs: Any, words: Any, ends: Any) -> None:
     """Count 8-mers: 9-mers at every second position in ``pairs``, the last of an odd number in ``words``."""
@@ -189,13 +205,7 @@ def _count_paired(data: Any, offsets: Any, pairs: Any, words: Any, ends: Any) ->
         end = offsets[row + 1]
         start = run_start(data, offsets[row], end)
         while start < end:
-            position = stop = reach = start
-            # Validated and counted piece by piece, so that letters are still in the cache, and counting,
-            # which waits for the table, overlaps with validating, which does not.
-            while stop == reach and stop < end:
-                reach = min(stop + _PIECE, end)
-                stop = run_end(data, stop, reach)
-                position = _count_pairs(data, position, stop, pairs)
+            position, stop = _count_run(data, start, end, pairs)
             tail = last_letters(data, start, stop)
             ends[_end_slot(tail, stop - start, _PAIRED_K - 1)] += 1
             windows = stop - position - _PAIRED_K + 1

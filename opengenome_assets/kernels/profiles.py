@@ -11,13 +11,25 @@ from numba import njit
 
 from opengenome_assets.kernels.bases import Letters, Offsets, kernel_text
 from opengenome_assets.kernels.kmers import pair_counter
-from opengenome_assets.kernels.runs import last_letters, pack8, run_end, run_start, trailing_zeros
+from opengenome_assets.kernels.runs import (
+    BLOCK,
+    last_letters,
+    nonzero_mask,
+    pack8,
+    run_end,
+    run_start,
+    set_bits,
+    trailing_zeros,
+)
 
 K = 6
 KMERS = 4**K
 
-# From this length on, folding a table of pairs and reading all 4,096 counts costs less than single counting.
-_LONG = 1024
+# From this length on, counting pairs and folding their table costs less than counting 6-mers one by one.
+_LONG = 8192
+
+# With more 6-mers of 64 seen than so many, looking at all 64 costs less than at each of those seen.
+_CROWDED = 24
 
 
 class SequenceKmers(NamedTuple):
@@ -88,12 +100,6 @@ _count_pairs = pair_counter(K)
 
 
 @njit(inline="always")
-def _see(table: Any, seen: Any, code: np.uint64) -> None:
-    table[code] += 1
-    seen[code >> np.uint64(6)] |= np.uint64(1) << (code & np.uint64(63))
-
-
-@njit(inline="always")
 def _fold_pairs(pairs: Any, table: Any) -> None:
     """Add a table of pairs to one of 6-mers, and clear it: `kmers.fold_pairs` in place."""
     for code in range(KMERS):
@@ -104,17 +110,46 @@ def _fold_pairs(pairs: Any, table: Any) -> None:
     pairs[:] = 0
 
 
+@njit(nogil=True)
+def _count_singly(data: Any, position: int, stop: int, table: Any) -> int:
+    """Count every 6-mer from ``position`` on while 16 letters are left; where the first one left out begins."""
+    mask = np.uint64(KMERS - 1)
+    while position + 16 <= stop:
+        word = pack8(data, position) << np.uint64(16) | pack8(data, position + 8)
+        for ahead in range(8):
+            table[word >> np.uint64(2 * (10 - ahead)) & mask] += 1
+        position += 8
+    return position
+
+
+@njit(nogil=True)
+def _take(table: Any, codes: Any, counts: Any, filled: int) -> int:
+    """Append a table's 6-mers that were seen to the rows, and clear it; where the next row begins.
+
+    Looks at 64 counts at a time, since a short sequence leaves most of them empty and a long one hardly any.
+    """
+    for first in range(0, KMERS, BLOCK):
+        seen = nonzero_mask(table, first)
+        if set_bits(seen) > _CROWDED:
+            for code in range(first, first + BLOCK):  # without a branch: the next entry overwrites one that is 0
+                codes[filled], counts[filled] = code, table[code]
+                filled += table[code] != 0
+        else:
+            while seen != 0:
+                code = first + trailing_zeros(seen)
+                seen &= seen - np.uint64(1)
+                codes[filled], counts[filled] = code, table[code]
+                filled += 1
+    table[:] = 0
+    return filled
+
+
 @njit(cache=True, nogil=True)
 def _count_rows(data: Any, offsets: Any, row_offsets: Any, codes: Any, counts: Any, windows: Any) -> None:
-    """Fill the rows one after another.
-
-    ``seen`` has one bit for each 6-mer of the table, so that a short sequence costs a look at 64 words of
-    bits, not at 4,096 counts.
-    """
+    """Fill the rows one after another."""
     mask = np.uint64(KMERS - 1)
     pairs = np.zeros(4 * KMERS, np.uint32)
     table = np.zeros(KMERS, np.uint32)
-    seen = np.zeros(KMERS // 64, np.uint64)
     filled = 0
     for row in range(len(offsets) - 1):
         end = offsets[row + 1]
@@ -122,36 +157,14 @@ def _count_rows(data: Any, offsets: Any, row_offsets: Any, codes: Any, counts: A
         start = run_start(data, offsets[row], end)
         while start < end:
             stop = run_end(data, start, end)
-            position = start
-            if long:
-                position = _count_pairs(data, position, stop, pairs)
-            else:
-                while position + 16 <= stop:
-                    word = pack8(data, position) << np.uint64(16) | pack8(data, position + 8)
-                    for ahead in range(8):
-                        _see(table, seen, word >> np.uint64(2 * (10 - ahead)) & mask)
-                    position += 8
+            position = _count_pairs(data, start, stop, pairs) if long else _count_singly(data, start, stop, table)
             tail = last_letters(data, start, stop)
             for _ in range(stop - position - K + 1):
-                _see(table, seen, tail & mask)
+                table[tail & mask] += 1
                 tail >>= np.uint64(2)
             windows[row] += max(stop - start - K + 1, 0)
             start = run_start(data, stop, end)
         if long:
             _fold_pairs(pairs, table)
-            for code in range(KMERS):  # without a branch: the next entry overwrites one that is 0
-                codes[filled], counts[filled] = code, table[code]
-                filled += table[code] != 0
-            table[:] = 0
-            seen[:] = 0
-        else:
-            for group in range(len(seen)):
-                bits = seen[group]
-                seen[group] = 0
-                while bits != 0:
-                    code = 64 * group + trailing_zeros(bits)
-                    bits &= bits - np.uint64(1)
-                    codes[filled], counts[filled] = code, table[code]
-                    filled += 1
-                    table[code] = 0
+        filled = _take(table, codes, counts, filled)
         row_offsets[row + 1] = filled

@@ -19,11 +19,11 @@ IS_BASE[list(b"ACGTacgt")] = True
 
 
 def _load(context: Any, builder: Any, signature: Any, arguments: Any, element: Any) -> Any:
-    """Read one ``element`` from a uint8 array, the first argument, at a position, the second."""
+    """Read one ``element`` from an array, the first argument, at a position in it, the second."""
     array, position = arguments
     data = context.make_array(signature.args[0])(context, builder, array).data
     loaded = builder.load(builder.bitcast(builder.gep(data, [position]), element.as_pointer()))
-    loaded.align = 1  # text begins anywhere
+    loaded.align = 1  # neither text nor counts begin where a vector would
     return loaded
 
 
@@ -90,6 +90,18 @@ def gc_mask(typing_context: Any, data: Any, position: Any) -> Any:
         return _mask(builder, _load(context, builder, signature, arguments, _VECTOR), _GC)
 
     return types.uint64(data, types.int64), generate
+
+
+@intrinsic
+def nonzero_mask(typing_context: Any, counts: Any, position: Any) -> Any:
+    """uint64 whose bit j is set when ``counts[position + j]``, of a uint32 array, is not 0; reads 64 of them."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = ir.VectorType(ir.IntType(32), BLOCK)
+        loaded = _load(context, builder, signature, arguments, vector)
+        return builder.bitcast(builder.icmp_unsigned("!=", loaded, ir.Constant(vector, [0] * BLOCK)), ir.IntType(64))
+
+    return types.uint64(counts, types.int64), generate
 
 
 @intrinsic
