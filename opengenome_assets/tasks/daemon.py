@@ -3,6 +3,8 @@
 It imports and compiles once what every worker needs, so that a worker starts warm instead of paying for it again.
 """
 
+from importlib import import_module
+
 from pyspark.daemon import manager
 
 from opengenome_assets.kernels.warm import warm
@@ -11,5 +13,6 @@ from opengenome_assets.tasks import codons, ingest, kmers, profiles, stats
 PASSES = (codons, ingest, kmers, profiles, stats)
 
 if __name__ == "__main__":
+    import_module("pandas")  # by pyarrow, at the first array that a worker makes of NumPy's
     warm()
     manager()
