@@ -21,7 +21,7 @@ from opengenome_assets.corpus import GROUP
 from opengenome_assets.corpus.checks import Rule
 from opengenome_assets.corpus.materialization import Stopwatch, lineage
 from opengenome_assets.plots import codons, kmers, sequences
-from opengenome_assets.plots.images import ink, is_blank, thumbnail, to_png, to_svg
+from opengenome_assets.plots.images import ink, thumbnail, to_png, to_svg
 from opengenome_assets.plots.profiles import kmer_pca, kmer_profiles
 from opengenome_assets.plots.style import Picture
 from opengenome_assets.provenance import Provenance, common_corpus
@@ -30,7 +30,7 @@ from opengenome_assets.resources.tables import Tables
 from opengenome_assets.tasks.profiles import INDEX_SCHEMA
 
 CODE_VERSION = "1"
-MAX_PROFILES = 2000
+MAX_PROFILES = 1000
 WORDS = ("title", "caption", "alt")
 
 
@@ -171,7 +171,7 @@ def figure_rule(spec: FigureSpec) -> Rule:
         shown = ink(png)
         return (
             [f"{spec.name}.png is as good as blank: {shown.share:.2%} drawn on, {shown.colours} colours"]
-            if is_blank(png)
+            if shown.is_blank
             else []
         )
 

@@ -33,6 +33,11 @@ class Ink:
     share: float
     colours: int
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is as good as nothing to see: under 0.5 % of the pixels drawn on, or under 8 colours."""
+        return self.share < MIN_INK_SHARE or self.colours < MIN_COLOURS
+
 
 def to_png(figure: Figure, dpi: int = 150) -> bytes:
     """Encode a figure as PNG; the same figure gives the same bytes."""
@@ -72,9 +77,3 @@ def ink(png: bytes) -> Ink:
         pixels = np.asarray(image.convert("RGB"), dtype=np.uint32)
     colours = (pixels[..., 0] << 16) | (pixels[..., 1] << 8) | pixels[..., 2]
     return Ink(float(np.mean(colours != colours[0, 0])), len(np.unique(colours)))
-
-
-def is_blank(png: bytes) -> bool:
-    """Whether a PNG shows as good as nothing: under 0.5 % of its pixels drawn on, or under 8 colours."""
-    measured = ink(png)
-    return measured.share < MIN_INK_SHARE or measured.colours < MIN_COLOURS

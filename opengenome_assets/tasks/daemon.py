@@ -3,6 +3,7 @@
 It imports and compiles once what every worker needs, so that a worker starts warm instead of paying for it again.
 """
 
+import gc
 from importlib import import_module
 
 from pyspark.daemon import manager
@@ -15,4 +16,5 @@ PASSES = (codons, ingest, kmers, profiles, stats)
 if __name__ == "__main__":
     import_module("pandas")  # by pyarrow, at the first array that a worker makes of NumPy's
     warm()
+    gc.freeze()  # a worker collects garbage after each task: not what came with it, a tenth of a second's search
     manager()

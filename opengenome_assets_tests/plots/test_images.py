@@ -50,9 +50,9 @@ def test_ink_counts_pixels_that_are_not_background() -> None:
 
 
 def test_blank_pictures_are_recognised(sample: Tables) -> None:
-    assert images.is_blank(_png(np.full((50, 50, 3), 255)))
-    assert images.is_blank(images.to_png(Figure()))
+    assert images.ink(_png(np.full((50, 50, 3), 255))).is_blank
+    assert images.ink(images.to_png(Figure())).is_blank
     half = np.full((50, 50, 3), 255)
     half[:25] = 0
-    assert images.is_blank(_png(half)), "two colours are no figure"
-    assert not images.is_blank(images.to_png(sequences.gc_histogram(sample.sequence_stats).figure))
+    assert images.ink(_png(half)).is_blank, "two colours are no figure"
+    assert not images.ink(images.to_png(sequences.gc_histogram(sample.sequence_stats).figure)).is_blank

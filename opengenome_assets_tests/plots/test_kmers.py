@@ -64,14 +64,14 @@ def test_spectrum_draws_a_line_a_source_in_a_panel_a_k(sample: Tables) -> None:
 def test_twenty_sources_stay_apart(twenty: Tables) -> None:
     figure = kmers.top_kmers(twenty.kmer_freq[4], 4, top=3).figure
     assert len(figure.axes) == 20
-    assert not images.is_blank(images.to_png(figure, dpi=50))
+    assert not images.ink(images.to_png(figure, dpi=50)).is_blank
     figure = kmers.kmer_spectrum(twenty.kmer_freq).figure
     assert len(figure.axes[0].lines) == 21
 
 
 def test_unusual_corpora_are_drawn(unusual: Tables) -> None:
     for picture in (kmers.top_kmers(unusual.kmer_freq[6], 6), kmers.kmer_spectrum(unusual.kmer_freq)):
-        assert not images.is_blank(images.to_png(picture.figure, dpi=60))
+        assert not images.ink(images.to_png(picture.figure, dpi=60)).is_blank
         assert picture.title
         assert picture.caption
         assert picture.alt

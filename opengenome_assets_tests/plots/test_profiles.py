@@ -78,7 +78,7 @@ def test_unusual_corpora_are_drawn(unusual: Tables) -> None:
     index = unusual.tfidf_index
     matrix = profiles.kmer_profiles(index)
     picture = profiles.kmer_pca(matrix, index["source"].tolist(), index["length"].tolist())
-    assert not images.is_blank(images.to_png(picture.figure, dpi=60))
+    assert not images.ink(images.to_png(picture.figure, dpi=60)).is_blank
     if len(index) < 2:
         assert "at least two sequences" in picture.figure.axes[0].texts[0].get_text()
 

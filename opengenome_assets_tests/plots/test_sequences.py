@@ -66,7 +66,7 @@ def test_rows_over_all_sources_are_drawn_only_when_alone(sample: Tables) -> None
 def test_unusual_corpora_are_drawn(unusual: Tables) -> None:
     for draw in (sequences.gc_histogram, sequences.length_distribution):
         picture = draw(unusual.sequence_stats)
-        assert not images.is_blank(images.to_png(picture.figure, dpi=60))
+        assert not images.ink(images.to_png(picture.figure, dpi=60)).is_blank
         assert picture.title
         assert picture.caption
         assert picture.alt
@@ -75,7 +75,7 @@ def test_unusual_corpora_are_drawn(unusual: Tables) -> None:
 def test_twenty_sources_stay_apart(twenty: Tables) -> None:
     figure = sequences.gc_histogram(twenty.sequence_stats).figure
     assert [ax.get_title(loc="left") for ax in figure.axes[::19]] == ["source_00 (n = 3)", "source_19 (n = 3)"]
-    assert not images.is_blank(images.to_png(figure, dpi=50))
+    assert not images.ink(images.to_png(figure, dpi=50)).is_blank
 
 
 def test_a_table_without_rows_is_said_to_be_empty(sample: Tables) -> None:

@@ -26,6 +26,10 @@ def fail_on_three(number: int) -> int:
     return number
 
 
+def process(_: int) -> int:
+    return os.getpid()
+
+
 def sleep(seconds: float) -> float:
     time.sleep(seconds)
     return seconds
@@ -51,6 +55,19 @@ def test_results_come_in_the_order_of_the_work_and_the_log_says_what_was_done(sp
 def test_no_work_starts_no_spark():
     idle = Spark(master="spark://nowhere:7077")
     assert idle.map(square, [], weights=[], label="nothing", unit="bases", log=LOG) == []
+
+
+def test_a_single_unit_starts_no_embedded_engine(caplog):
+    idle = Spark(master="local[7]")
+    with caplog.at_level(logging.INFO):
+        here = idle.map(process, [0], weights=[3], label="alone", unit="bases", log=LOG)
+    assert here == [os.getpid()]
+    assert idle._spark_session is None
+    assert "alone: 1 of 1 files, 3 of 3 bases" in caplog.text
+
+
+def test_several_units_are_the_workers_business(spark):
+    assert os.getpid() not in spark.map(process, [0, 0], weights=[1, 1], label="pids", unit="bases", log=LOG)
 
 
 def test_an_error_in_the_work_is_raised(spark):
