@@ -19,7 +19,7 @@ from deltalake import Schema
 
 from opengenome_assets.corpus import codons, kmers, raw_fasta, sequence_stats
 from opengenome_assets.corpus.tfidf_index import document_frequency
-from opengenome_assets.kernels.profiles import SequenceKmers
+from opengenome_assets.kernels.profiles import SequenceKmers, row_sums
 from opengenome_assets.kernels.tfidf import inverse_document_frequency, tfidf
 from opengenome_assets.resources.parts import find_part, open_parquet
 from opengenome_assets.resources.sources import ALL
@@ -295,13 +295,12 @@ def norms(tables: Tables) -> Iterator[str]:
     for part in tables.row_groups("tfidf_index", ["file", "seq_id", "kmers", "codes", "counts"]):
         vectors = sequence_kmers_of(part)
         weights = tfidf(vectors, idf)
-        row_of = np.repeat(np.arange(part.num_rows), np.diff(vectors.row_offsets))
-        norm = np.sqrt(np.bincount(row_of, weights**2, minlength=part.num_rows))
-        total = np.bincount(row_of, vectors.counts, minlength=part.num_rows)
+        norm = np.sqrt(row_sums(weights**2, vectors.row_offsets))
+        total = row_sums(vectors.counts, vectors.row_offsets)
         wrong = (np.abs(norm - (vectors.windows > 0)) > 1e-6) | (total != vectors.windows)
         for place in np.flatnonzero(wrong)[:SHOWN]:
             name = f"{part['file'][place]} {part['seq_id'][place]}"
-            yield f"{name}: norm {norm[place]}, {total[place]:,.0f} windows counted"
+            yield f"{name}: norm {norm[place]}, {total[place]:,} windows counted"
 
 
 def sequence_kmers_of(index: pa.Table) -> SequenceKmers:

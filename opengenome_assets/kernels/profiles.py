@@ -85,6 +85,25 @@ def sequence_kmers(data: Letters, offsets: Offsets) -> SequenceKmers:
     return SequenceKmers(row_offsets, codes[:filled], counts[:filled], windows)
 
 
+def row_sums(values: npt.NDArray[Any], row_offsets: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """Sum of the values of each row.
+
+    Parameters
+    ----------
+    values : integer or float64 array of shape (row_offsets[n],)
+        Of small integers, or all of about the same size: sums are differences of a sum over all.
+    row_offsets : int64 array of shape (n + 1,)
+
+    Returns
+    -------
+    int64 or float64 array of shape (n,)
+        0 for a row without values.
+    """
+    total = np.concatenate([[0], np.cumsum(values)])
+    sums: npt.NDArray[Any] = np.diff(total[row_offsets])
+    return sums
+
+
 def document_frequency(kmers: SequenceKmers) -> npt.NDArray[np.int64]:
     """Number of sequences in which each 6-mer occurs.
 

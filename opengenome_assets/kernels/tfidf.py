@@ -3,9 +3,13 @@
 The formulas belong here; storing and searching the weighted rows does not.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
+from opengenome_assets.kernels.bases import readonly
 from opengenome_assets.kernels.profiles import SequenceKmers
 
 
@@ -48,9 +52,19 @@ def tfidf(kmers: SequenceKmers, idf: npt.NDArray[np.float64]) -> npt.NDArray[np.
         Values of the sparse matrix whose rows and columns ``kmers`` gives. The dot product of two rows is
         their cosine. A sequence without any 6-mer has an empty row.
     """
-    weights = kmers.counts * idf[kmers.codes]
-    sizes = np.diff(kmers.row_offsets)
-    filled = sizes > 0
-    squares = np.add.reduceat(weights**2, kmers.row_offsets[:-1][filled]) if filled.any() else np.zeros(0)
-    weights /= np.repeat(np.sqrt(squares), sizes[filled])
+    weights = np.empty(len(kmers.codes))
+    _weigh(*(readonly(np.ascontiguousarray(array)) for array in (*kmers[:3], idf)), weights)
     return weights
+
+
+@njit(cache=True, nogil=True)
+def _weigh(row_offsets: Any, codes: Any, counts: Any, idf: Any, weights: Any) -> None:
+    for row in range(len(row_offsets) - 1):
+        squares = 0.0
+        for place in range(row_offsets[row], row_offsets[row + 1]):
+            weights[place] = counts[place] * idf[codes[place]]
+            squares += weights[place] ** 2
+        if squares > 0:
+            length = np.sqrt(squares)
+            for place in range(row_offsets[row], row_offsets[row + 1]):
+                weights[place] /= length

@@ -13,7 +13,8 @@ from opengenome_assets.kernels.composition import composition
 from opengenome_assets.kernels.fasta import read_records, split_headers
 from opengenome_assets.kernels.identifiers import SeenIdentifiers
 from opengenome_assets.kernels.kmers import KmerCounter, valid_windows
-from opengenome_assets.kernels.profiles import sequence_kmers
+from opengenome_assets.kernels.profiles import KMERS, sequence_kmers
+from opengenome_assets.kernels.tfidf import tfidf
 
 
 def warm() -> None:
@@ -28,4 +29,4 @@ def warm() -> None:
     for k in (8, 9):  # the longest that is counted by pairs, and one that is not
         KmerCounter((k,)).add(letters, offsets)
     CodonCounter().add(letters, offsets)
-    sequence_kmers(letters, offsets)
+    tfidf(sequence_kmers(letters, offsets), np.ones(KMERS))

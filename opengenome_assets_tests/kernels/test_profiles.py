@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opengenome_assets.kernels.kmers import KmerCounter
-from opengenome_assets.kernels.profiles import SequenceKmers, document_frequency, sequence_kmers
+from opengenome_assets.kernels.profiles import SequenceKmers, document_frequency, row_sums, sequence_kmers
 from opengenome_assets_tests.kernels.texts import (
     EDGES,
     Text,
@@ -102,3 +102,10 @@ def test_a_sequence_too_long_for_its_counts_is_refused() -> None:
     huge = np.lib.stride_tricks.as_strided(np.zeros(1, np.uint8), (2**31,), (1,))  # never read: refused before
     with pytest.raises(ValueError, match="2147483648 letters is longer"):
         sequence_kmers(huge, np.array([0, 2**31]))
+
+
+def test_row_sums_of_full_and_empty_rows() -> None:
+    values, offsets = np.array([5, 1, 2, 4], np.int32), np.array([0, 0, 1, 4, 4])
+    assert row_sums(values, offsets).tolist() == [0, 5, 7, 0]
+    assert row_sums(values[:0], np.zeros(3, np.int64)).tolist() == [0, 0]
+    assert row_sums(np.full(3, 2**31 - 1, np.int32), np.array([0, 3])).tolist() == [3 * (2**31 - 1)]
