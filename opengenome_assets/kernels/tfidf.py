@@ -51,8 +51,20 @@ def tfidf(kmers: SequenceKmers, idf: npt.NDArray[np.float64]) -> npt.NDArray[np.
     float64 array of the shape of ``kmers.codes``
         Values of the sparse matrix whose rows and columns ``kmers`` gives. The dot product of two rows is
         their cosine. A sequence without any 6-mer has an empty row.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many counts as codes, or a code has no weight.
     """
-    weights = np.empty(len(kmers.codes))
+    places = len(kmers.codes)
+    if not len(kmers.counts) == places == kmers.row_offsets[-1]:
+        raise ValueError(f"expected as many counts as codes, found {len(kmers.counts):,} and {places:,}")
+    if places and not 0 <= kmers.codes.min() <= kmers.codes.max() < len(idf):
+        raise ValueError(
+            f"expected codes from 0 to {len(idf) - 1:,}, found {kmers.codes.min():,} to {kmers.codes.max():,}"
+        )
+    weights = np.empty(places)
     _weigh(*(readonly(np.ascontiguousarray(array)) for array in (*kmers[:3], idf)), weights)
     return weights
 

@@ -61,3 +61,14 @@ def test_rarer_kmers_weigh_more() -> None:
     assert idf[3] == 1
     assert all(rarer > commoner for rarer, commoner in pairwise(idf))
     assert idf[1] == pytest.approx(np.log(11 / 2) + 1)
+
+
+def test_rows_that_do_not_fit_together_are_refused() -> None:
+    """They are read unchecked afterwards."""
+    good = sequence_kmers(*text([b"ACGTACGT", b"TTTTTT"])[1:])
+    with pytest.raises(ValueError, match="codes from 0 to 4,095, found -30,000 to"):
+        tfidf(good._replace(codes=np.array([-30_000, *good.codes[1:]], np.int16)), np.ones(4096))
+    with pytest.raises(ValueError, match="codes from 0 to 9, found"):
+        tfidf(good, np.ones(10))
+    with pytest.raises(ValueError, match="as many counts as codes, found 3 and 4"):
+        tfidf(good._replace(counts=good.counts[1:]), np.ones(4096))
