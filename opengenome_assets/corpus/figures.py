@@ -243,7 +243,8 @@ def spread_sequences(tables: Tables, limit: int = MAX_PROFILES) -> pd.DataFrame:
 
 def draw_top_kmers(tables: Tables, k: int) -> Picture:
     """Draw the most frequent k-mers of each source."""
-    return kmers.top_kmers(tables.read(f"kmer_freq_k{k}").to_pandas(), k)
+    columns = ["source", "kmer", "count", "frequency", "rank"]
+    return kmers.top_kmers(tables.read(f"kmer_freq_k{k}", columns).to_pandas(), k)
 
 
 def draw_pca(tables: Tables) -> Picture:
