@@ -1,4 +1,4 @@
-"""The command line: ``opengenome validate``, ``info`` and ``failures``.
+"""The command line: ``opengenome validate``, ``info``, ``failures``, ``source`` and ``upkeep``.
 
 Belongs here: arguments, wording and exit codes. Does not belong here: the checks (``validate.py``), what there
 is (``inventory.py``) and why a run failed (``failures.py``), which scripts may call themselves.
@@ -177,6 +177,60 @@ def source(specification: str | None, output: str) -> None:
         )
 
 
+@main.command()
+@click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
+@click.option(
+    "--retention-days",
+    type=click.FloatRange(min=0),
+    default=30,
+    show_default=True,
+    help="Keep every version that was the newest within so many days.",
+)
+@format_option
+def upkeep(dry_run: bool, retention_days: float, output: str) -> None:
+    """Pack small files of the tables together and remove what no kept version needs.
+
+    Kept are the versions of the last days and all that they, the figures and the report were made from. Runs the job
+    `upkeep`, which waits until no other run uses the tables. Exits with status 1 if it fails.
+    """
+    settings = _settings()
+    from opengenome_assets.definitions import build_defs  # imports Dagster
+    from opengenome_assets.failures import newest_run, open_instance
+
+    config = {
+        "ops": {"upkeep": {"config": {"dry_run": dry_run, "retention_days": retention_days}}},
+        "loggers": {"console": {"config": {"log_level": "WARNING"}}},
+    }
+    with _setting_errors(), open_instance() as instance:
+        job = build_defs(settings).resolve_job_def("upkeep")
+        result = job.execute_in_process(run_config=config, instance=instance, raise_on_error=False)
+        if not result.success:
+            run = newest_run(instance)
+            raise click.ClickException("\n".join(failure.reason for failure in run.failures) if run else "no run")
+    done = [event.asset_observation_data.asset_observation for event in result.get_asset_observation_events()]
+    tables: dict[str, dict[str, Any]] = {
+        each.asset_key.to_user_string(): {name: value.value for name, value in each.metadata.items()} for each in done
+    }
+    if output == "json":
+        click.echo(json.dumps(tables, indent=2))
+        return
+    heading = ("table", "Parquet files", "packed", "files removed", "freed", "versions kept", "versions removed")
+    rows = [
+        (
+            name,
+            f"{each['parquet_files_before']:,} -> {each['parquet_files_after']:,}",
+            f"{each['parts_packed']:,}",
+            f"{each['files_removed']:,}",
+            _bytes(each["bytes_freed"]),
+            _ranges(each["versions_kept"]),
+            _ranges(each["versions_removed"]) or "none",
+        )
+        for name, each in tables.items()
+    ]
+    title = f"What would be done to the tables at {settings.home}" if dry_run else f"Tables at {settings.home}"
+    _section(title, _aligned([heading, *rows], right=(2, 3, 4)) if rows else ["none yet: make run"])
+
+
 def _settings() -> Settings:
     with _setting_errors():
         return Settings.from_environment()
@@ -213,6 +267,17 @@ def _bytes(count: int) -> str:
             break
         size /= 1000
     return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Write ascending numbers, neighbours as ranges: 0-3, 7."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 
 
 def _known(write: Callable[[Any], str], value: object) -> str:

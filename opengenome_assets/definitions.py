@@ -21,6 +21,7 @@ from opengenome_assets.corpus.sensors import build_sensor
 from opengenome_assets.corpus.sequence_shards import sequence_shards
 from opengenome_assets.corpus.sequence_stats import sequence_stats, shard_stats
 from opengenome_assets.corpus.tfidf_index import tfidf_index
+from opengenome_assets.corpus.upkeep import upkeep, weekly_upkeep
 from opengenome_assets.resources.spark import Spark
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.settings import Settings
@@ -57,7 +58,8 @@ def build_defs(
             report_asset(settings.ks, figures, all_rules),
         ],
         asset_checks=build_checks(all_rules),
-        jobs=jobs,
+        jobs=[*jobs, upkeep],
+        schedules=[weekly_upkeep],
         sensors=[build_sensor(jobs[-1], settings.source)],
         resources={
             "tables": Tables(home=settings.home),

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib import metadata
 
 import pyarrow.fs as pafs
@@ -47,12 +46,14 @@ class Usage:
 
 @dataclass(frozen=True)
 class TableState:
-    """The newest version of a table; of one that cannot be read only where it lies.
+    """A table as it is now; of one that cannot be read only where it lies.
 
     Attributes
     ----------
+    version
+        The version that first held these rows; upkeep may have rearranged their files since.
     made
-        When it was committed, in ISO 8601 and UTC.
+        When that was committed, in ISO 8601 and UTC.
     state
         ``current``, ``from another corpus`` than the newest sequence_shards, ``without
         sequence_shards`` that could be compared, ``not in OPENGENOME_KS``, or ``unreadable`` with the reason.
@@ -165,15 +166,16 @@ def _table(tables: Tables, name: str, judge: _Judge) -> TableState:
     try:
         table = tables.open(name)
         files = tables.files(table)
+        current = tables.history(name).current
         return TableState(
             name=name,
             uri=uri,
             state=judge(name, tables.provenance(name)),
             rows=sum(file.rows for file in files),
-            version=table.version(),
+            version=current.number,
             files=len(files),
             bytes=sum(file.size for file in files),
-            made=datetime.fromtimestamp(table.history(1)[0]["timestamp"] / 1000, UTC).isoformat(timespec="seconds"),
+            made=current.made.isoformat(timespec="seconds"),
         )
     except Exception as error:  # whatever is wrong with one table, the others are there
         return TableState(name, uri, _unreadable(error))

@@ -21,7 +21,8 @@ from opengenome_assets.corpus import codons, kmers, raw_fasta, sequence_stats
 from opengenome_assets.corpus.tfidf_index import document_frequency
 from opengenome_assets.kernels.profiles import SequenceKmers, row_sums
 from opengenome_assets.kernels.tfidf import inverse_document_frequency, tfidf
-from opengenome_assets.resources.parts import find_part, open_parquet
+from opengenome_assets.resources.packs import PartIndex
+from opengenome_assets.resources.parts import open_row_groups
 from opengenome_assets.resources.sources import ALL
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.tasks import codons as codon_pass
@@ -165,11 +166,11 @@ def record_count(tables: Tables) -> Iterator[str]:
     """Compare the parser's count of each file with the stream's count of header lines, and with the table."""
     uri = tables.uri("sequence_shards")
     rows: dict[str, int] = {}
-    for file in tables.files(tables.open("sequence_shards")):
-        key = file.path.split("/")[0]
+    for key, file in tables.pieces("sequence_shards", tables.open("sequence_shards")):
         rows[key] = rows.get(key, 0) + file.rows
+    index = PartIndex(uri)
     for key, count in rows.items():
-        part = find_part(uri, key)
+        part = index.find(key)
         if part is None:
             yield f"{uri}/{key}: files of the table are missing or were cut; materialise sequence_shards again"
             continue
@@ -316,9 +317,9 @@ def sequence_kmers_of(index: pa.Table) -> SequenceKmers:
 
 def by_part(tables: Tables, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
     """Yield some columns of a table, part by part, so that memory holds one part."""
-    for _, files in groupby(tables.files(tables.open(name)), key=lambda file: file.path.split("/")[0]):
-        pieces = []
-        for file in files:
-            with open_parquet(f"{tables.uri(name)}/{file.path}") as opened:
-                pieces.append(opened.read(columns=list(columns)))
-        yield pa.concat_tables(pieces)
+    for _, pieces in groupby(tables.pieces(name, tables.open(name)), key=lambda piece: piece[0]):
+        rows = []
+        for _, file in pieces:
+            with open_row_groups(f"{tables.uri(name)}/{file.path}", file.row_groups) as (opened, groups):
+                rows.append(opened.read_row_groups(groups, columns=list(columns)))
+        yield pa.concat_tables(rows)

@@ -204,16 +204,16 @@ def origin(gathered: Gathered, name: str, checks: str) -> Origin:
     """Return how a table was made, in the form the page takes."""
     made = gathered.origins[name]
     table = gathered.tables.open(name)
-    when = datetime.fromtimestamp(table.history(1)[0]["timestamp"] / 1000, UTC)
+    current = gathered.tables.history(name).current
     return Origin(
         name=name,
-        version=table.version(),
+        version=current.number,
         rows=sum(file.rows for file in gathered.tables.files(table)),
         code_version=f"{made.code_version} (package {made.package_version})",
         settings={key: json.dumps(value) for key, value in made.settings.items()},
         inputs={key: f"version {given.version}, {given.data_version[:12]}" for key, given in made.inputs.items()},
         run_id=made.run_id,
-        made_at=f"{when:%Y-%m-%d %H:%M:%S} UTC",
+        made_at=f"{current.made:%Y-%m-%d %H:%M:%S} UTC",
         checks=checks,
     )
 
@@ -245,7 +245,7 @@ def summary(gathered: Gathered, stats: pd.DataFrame, provenance: Provenance) -> 
         "statistics": json.loads(stats.to_json(orient="records")),
         "tables": {
             name: {
-                "version": gathered.tables.open(name).version(),
+                "version": gathered.tables.history(name).current.number,
                 "rows": sum(file.rows for file in gathered.tables.files(gathered.tables.open(name))),
                 "path": gathered.tables.uri(name),
                 "data_version": made.data_version,

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from opengenome_assets.corpus.materialization import Stopwatch, table_result
 from opengenome_assets.provenance import Provenance, digest
-from opengenome_assets.resources.parts import Part, find_part
+from opengenome_assets.resources.packs import PartIndex
+from opengenome_assets.resources.parts import Part
 from opengenome_assets.resources.spark import Spark
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.tasks.scan import Output, Pass, ScanTask, Shard, run_scan
@@ -53,9 +54,10 @@ class Scan:
 def list_shards(tables: Tables, version: int) -> list[Shard]:
     """Return the shards of a version of sequence_shards, sorted by name."""
     uri = tables.uri(SHARDS)
+    index = PartIndex(uri)
     shards = []
-    for key in sorted({file.path.split("/")[0] for file in tables.files(tables.open(SHARDS, version))}):
-        part = find_part(uri, key)
+    for key in dict.fromkeys(key for key, _ in tables.pieces(SHARDS, tables.open(SHARDS, version))):
+        part = index.find(key)
         if part is None:
             raise dg.Failure(
                 f"sequence_shards: files of {uri}/{key} are missing or were changed by hand, though the table names "
@@ -69,6 +71,7 @@ def list_shards(tables: Tables, version: int) -> list[Shard]:
                     uri=f"{uri}/{file.path}",
                     source=part.facts["source"],
                     bases=part.facts["shard_bases"][number],
+                    row_groups=file.row_groups,
                 )
             )
     return shards
@@ -93,7 +96,8 @@ def scan_shards(
     upstream = tables.input(SHARDS)
     shards = list_shards(tables, upstream.version)
     outputs = tuple(Output(tables.uri(name), schema) for name, schema in scan.outputs.items())
-    parts = {shard.name: _present(outputs, scan.key(shard)) for shard in shards}
+    indexes = [PartIndex(output.uri) for output in outputs]
+    parts = {shard.name: _present(indexes, scan.key(shard)) for shard in shards}
     new = [shard for shard in shards if not parts[shard.name]]
     made = spark.map(
         run_scan,
@@ -127,7 +131,7 @@ def scan_shards(
     return results
 
 
-def _present(outputs: Sequence[Output], key: str) -> list[Part]:
-    """Return the parts with that key if all are there, else none."""
-    parts = [part for output in outputs if (part := find_part(output.uri, key))]
-    return parts if len(parts) == len(outputs) else []
+def _present(indexes: Sequence[PartIndex], key: str) -> list[Part]:
+    """Return the part of each table with that key if all are there, else none."""
+    parts = [part for index in indexes if (part := index.find(key))]
+    return parts if len(parts) == len(indexes) else []

@@ -17,7 +17,8 @@ from opengenome_assets.corpus import GROUP
 from opengenome_assets.corpus.materialization import Stopwatch, emitted, table_result
 from opengenome_assets.provenance import Provenance, digest
 from opengenome_assets.resources.containers import ContainerError, units
-from opengenome_assets.resources.parts import Part, find_part
+from opengenome_assets.resources.packs import PartIndex
+from opengenome_assets.resources.parts import Part
 from opengenome_assets.resources.spark import Spark
 from opengenome_assets.resources.streams import StoredFile
 from opengenome_assets.resources.tables import Tables, describe
@@ -101,7 +102,7 @@ def sequence_shards(
     except ContainerError as error:
         raise dg.Failure(f"{error}. Then materialise raw_fasta again", allow_retries=False) from error
     sizes = {(file["source"], file["path"]): file["bytes"] for file in catalogue}
-    results = [find_parsed(task) for task in tasks]
+    results = find_parsed(tables, tasks)
     new = [place for place, result in enumerate(results) if result is None]
     parsed = spark.map(
         parse_file,
@@ -207,11 +208,11 @@ def parse_task(
     )
 
 
-def find_parsed(task: ParseTask) -> Parsed | None:
-    """Return what an earlier run made of the same bytes with the same settings."""
-    shards = find_part(task.shards_uri, task.key)
-    rejected = find_part(task.rejected_uri, task.key)
-    return Parsed(shards, rejected) if shards and rejected else None
+def find_parsed(tables: Tables, tasks: Iterable[ParseTask]) -> list[Parsed | None]:
+    """Return for each task what an earlier run made of the same bytes with the same settings, or None."""
+    shards, rejected = (PartIndex(tables.uri(name)) for name in ("sequence_shards", "rejected_records"))
+    found = [(shards.find(task.key), rejected.find(task.key)) for task in tasks]
+    return [Parsed(*parts) if all(parts) else None for parts in found]
 
 
 def usable_parts(tasks: Sequence[ParseTask], results: Sequence[Parsed | None]) -> list[tuple[Part, Part]]:

@@ -7,8 +7,8 @@ does, and is never changed after that, so
 * work that was done once is found again by its key, in the next run or after a crash;
 * a killed or repeated attempt leaves files that no manifest names, which nobody reads.
 
-Making parts visible to readers, all at once, is a table's commit and belongs to ``tables.py``. This module runs inside
-Spark workers: it knows neither Spark nor Dagster.
+Making parts visible to readers, all at once, is a table's commit and belongs to ``tables.py``; storing many small parts
+together belongs to ``packs.py``. This module runs inside Spark workers: it knows neither Spark nor Dagster.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import posixpath
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,11 +34,24 @@ MANIFEST = "_manifest.json"
 
 @dataclass(frozen=True)
 class DataFile:
-    """A Parquet file of a part; ``path`` is relative to the table's folder."""
+    """A Parquet file of a part.
+
+    Attributes
+    ----------
+    path
+        Where it lies, relative to the table's folder.
+    size
+        Bytes; of a part that shares its file with others, the bytes that it took when it had its own.
+    rows
+        Number of rows.
+    row_groups
+        First row group and the one after the last, in a file that is shared with other parts; None if it is not.
+    """
 
     path: str
     size: int
     rows: int
+    row_groups: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +167,8 @@ class PartWriter:
         """End the part: from here on it exists."""
         self.close_file()
         part = Part(self.key, tuple(self.files), facts)
-        manifest = {"files": [asdict(file) for file in part.files], "facts": facts}
+        files = [{"path": file.path, "size": file.size, "rows": file.rows} for file in part.files]
+        manifest = {"files": files, "facts": facts}
         write_bytes(f"{self.table_uri}/{self.key}/{MANIFEST}", json.dumps(manifest).encode())
         return part
 
@@ -163,8 +178,10 @@ class DamagedFileError(OSError):
 
 
 @contextmanager
-def open_parquet(uri: str) -> Iterator[pq.ParquetFile]:
+def open_parquet(uri: str, *, shared: bool = False) -> Iterator[pq.ParquetFile]:
     """Open a Parquet file, whose pages are compared with their checksums as they are read.
+
+    The footer of a file that is ``shared`` by many parts is kept in memory: it is long, and opened again and again.
 
     Raises
     ------
@@ -175,14 +192,34 @@ def open_parquet(uri: str) -> Iterator[pq.ParquetFile]:
     try:
         with (
             fs.open_input_file(path) as stream,
-            pq.ParquetFile(stream, page_checksum_verification=True) as file,
+            pq.ParquetFile(stream, metadata=_footer(uri) if shared else None, page_checksum_verification=True) as file,
         ):
             yield file
     except (OSError, pa.ArrowInvalid) as error:
         raise DamagedFileError(
             f"{uri} is damaged or missing ({error}). Delete the folder {posixpath.dirname(uri)} and materialise that "
-            "asset and what follows it again: only this part is made anew"
+            "asset and what follows it again: only what is in this folder is made anew"
         ) from error
+
+
+@lru_cache(maxsize=8)
+def _footer(uri: str) -> pq.FileMetaData:
+    fs, path = filesystem(uri)
+    with fs.open_input_file(path) as stream:
+        return pq.read_metadata(stream)
+
+
+@contextmanager
+def open_row_groups(uri: str, row_groups: tuple[int, int] | None) -> Iterator[tuple[pq.ParquetFile, range]]:
+    """Open a Parquet file and say which of its row groups are meant: those given, or all.
+
+    Raises
+    ------
+    DamagedFileError
+        As :func:`open_parquet`.
+    """
+    with open_parquet(uri, shared=row_groups is not None) as file:
+        yield file, range(*(row_groups or (0, file.num_row_groups)))
 
 
 def write_part(table_uri: str, key: str, table: pa.Table, *, compression: str = "zstd", **facts: Any) -> Part:

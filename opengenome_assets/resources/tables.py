@@ -1,21 +1,22 @@
 """Tables: Delta Lake tables whose rows come in parts.
 
 Belongs here: committing parts as a table version in one transaction, and reading tables back with the record of what
-made them. Does not belong here: what any table holds (its module under ``corpus``), and writing parts (``parts.py``,
-which Spark workers use).
+made them. Does not belong here: what any table holds (its module under ``corpus``), writing parts (``parts.py``, which
+Spark workers use), in which files they lie (``packs.py``), and what is removed when (``vacuum.py``).
 
-A commit makes the table's files exactly those of the given parts. Readers see the version before or the version after,
-and every version stays readable until a vacuum removes it.
+A commit makes the table consist of exactly the given parts. Readers see the version before or the version after, and
+every version stays readable until a vacuum removes it. Rows come in the order of their parts' keys, in whichever files
+they lie.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +24,34 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs as pafs
-from deltalake import CommitProperties, DeltaTable, Schema
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
+from deltalake import DeltaTable, Schema
+from deltalake.exceptions import DeltaError, TableNotFoundError
 from pydantic import PrivateAttr
 
 from opengenome_assets.provenance import Input, Provenance
+from opengenome_assets.resources import transactions
 from opengenome_assets.resources.files import filesystem
-from opengenome_assets.resources.parts import DataFile, Part, find_part, open_parquet, write_part
+from opengenome_assets.resources.packs import arrange, choose, is_pack, open_pack, write_pack
+from opengenome_assets.resources.parts import (
+    DataFile,
+    Part,
+    find_part,
+    open_parquet,
+    open_row_groups,
+    write_part,
+)
 from opengenome_assets.resources.schemas import comment
+from opengenome_assets.resources.versions import REARRANGED_KEY, RECORD_KEY, History
 
-COMMIT_KEY = "opengenome"
 LOCK_POLL_SECONDS = 0.5
-# Lineage is in the commits, so the log is kept.
-CONFIGURATION: dict[str, str | None] = {"delta.logRetentionDuration": "interval 36500 days"}
 
 
 class MissingTableError(LookupError):
     """A table was asked for that nobody has made yet; materialising it helps, a retry does not."""
+
+
+class MissingVersionError(LookupError):
+    """A version was asked for that a table does not have, or has no longer; a retry does not help."""
 
 
 class DamagedTableError(OSError):
@@ -54,7 +65,7 @@ class Commit:
     Attributes
     ----------
     name, uri, version
-        The table, where it lies, and its Delta version.
+        The table, where it lies, and the version that first held these rows: the one that lineage names.
     rows, size
         Rows, and bytes of Parquet, in that version.
     files, files_added, files_removed
@@ -70,6 +81,15 @@ class Commit:
     files: int
     files_added: int
     files_removed: int
+
+
+@dataclass(frozen=True)
+class Compaction:
+    """Parquet files of a table before and after small parts were packed, and the number of these parts."""
+
+    files_before: int
+    files_after: int
+    parts_packed: int
 
 
 class Tables(dg.ConfigurableResource["Tables"]):
@@ -123,15 +143,25 @@ class Tables(dg.ConfigurableResource["Tables"]):
         return bool(DeltaTable.is_deltatable(self.uri(name)))
 
     def open(self, name: str, version: int | None = None) -> DeltaTable:
-        """Open a table, at its newest version unless told.
+        """Open a table, at its newest version unless told; of versions that hold the same rows at the newest of them.
 
         Raises
         ------
         MissingTableError
             If it has not been made yet.
+        MissingVersionError
+            If there is no such version, or its files have been removed.
         """
         try:
-            return DeltaTable(self.uri(name), version=version)
+            table = DeltaTable(self.uri(name))
+            if version is None or version == table.version():
+                return table
+            history = History(table)
+            if version not in history.versions:
+                raise MissingVersionError(
+                    f"{name} has no version {version}; it has {min(history.versions)} to {history.newest}"
+                )
+            table = DeltaTable(self.uri(name), version=history.layout(version))
         except TableNotFoundError as error:
             raise MissingTableError(
                 f"{name} has not been made yet: there is no table at {self.uri(name)}. "
@@ -143,17 +173,34 @@ class Tables(dg.ConfigurableResource["Tables"]):
                 f"{name}: the log of the table at {self.uri(name)} cannot be read ({words}). Move its folder "
                 "_delta_log away and materialise it again: its files are used again"
             ) from error
+        if not self._is_whole(name, table):
+            raise MissingVersionError(
+                f"{name}: version {version} cannot be read any more. Upkeep removes the files of a version that has "
+                "not been the newest for longer than its retention_days (30 unless set otherwise), if nothing that is "
+                f"kept was made from it. Read a newer version of {self.uri(name)}, or make this one again from its "
+                "inputs"
+            )
+        return table
+
+    def _is_whole(self, name: str, table: DeltaTable) -> bool:
+        """Tell whether all files of an open table are there."""
+        fs, root = filesystem(self.uri(name))
+        found = fs.get_file_info([f"{root}/{file.path}" for file in self.files(table)])
+        return all(info.type == pafs.FileType.File for info in found)
 
     def read(self, name: str, columns: Sequence[str] | None = None, version: int | None = None) -> pa.Table:
-        """Read a table, or some of its columns, into memory, file by file in the order of their paths."""
+        """Read a table, or some of its columns, into memory, in the order of its parts' keys."""
         table = self.open(name, version)
         schema = pa.schema(table.schema())
         if columns is not None:
             schema = pa.schema([schema.field(column) for column in columns])
         pieces = []
-        for file in self.files(table):
-            with open_parquet(f"{self.uri(name)}/{file.path}") as opened:
-                pieces.append(opened.read(columns=schema.names).cast(schema))
+        # Neighbours in a pack are read at once.
+        for path, run in groupby((file for _, file in self.pieces(name, table)), key=lambda file: file.path):
+            spans = [file.row_groups for file in run]
+            with open_parquet(f"{self.uri(name)}/{path}", shared=spans[0] is not None) as opened:
+                groups = [group for span in spans for group in range(*(span or (0, opened.num_row_groups)))]
+                pieces.append(opened.read_row_groups(groups, columns=schema.names).cast(schema))
         return pa.concat_tables([schema.empty_table(), *pieces])
 
     def row_groups(
@@ -168,9 +215,9 @@ class Tables(dg.ConfigurableResource["Tables"]):
         With ``where``, a column and a value, only the rows with that value, and of other row groups only that column
         is read.
         """
-        for file in self.files(self.open(name, version)):
-            with open_parquet(f"{self.uri(name)}/{file.path}") as opened:
-                for group in range(opened.num_row_groups):
+        for _, file in self.pieces(name, self.open(name, version)):
+            with open_row_groups(f"{self.uri(name)}/{file.path}", file.row_groups) as (opened, groups):
+                for group in groups:
                     if where is None:
                         yield opened.read_row_group(group, columns=list(columns))
                         continue
@@ -180,10 +227,32 @@ class Tables(dg.ConfigurableResource["Tables"]):
                         yield opened.read_row_group(group, columns=list(columns)).filter(wanted)
 
     def files(self, table: DeltaTable) -> list[DataFile]:
-        """Return the files of an open table, sorted by path."""
+        """Return the Parquet files of an open table, sorted by path."""
         actions = pa.table(table.get_add_actions(flatten=True))
         rows = zip(*(actions[column].to_pylist() for column in ("path", "size_bytes", "num_records")), strict=True)
         return sorted((DataFile(*row) for row in rows), key=lambda file: file.path)
+
+    def pieces(self, name: str, table: DeltaTable) -> list[tuple[str, DataFile]]:
+        """Return what an open table consists of: keys of parts, and their files or ranges of packs, sorted by key.
+
+        Raises
+        ------
+        DamagedFileError
+            If a pack is not as it was written.
+        """
+        found: list[tuple[str, str, DataFile]] = []
+        for file in self.files(table):
+            if is_pack(file):
+                for part in open_pack(self.uri(name), file).parts:
+                    found += [(part.key, f"{number:05d}", piece) for number, piece in enumerate(part.files)]
+            else:
+                key, _, number = file.path.rpartition("/")
+                found.append((key, number, file))
+        return [(key, file) for key, _, file in sorted(found, key=lambda piece: piece[:2])]
+
+    def history(self, name: str) -> History:
+        """Return the history of a table."""
+        return History(self.open(name))
 
     def provenance(self, name: str, version: int | None = None) -> Provenance:
         """Return the record of what made a table.
@@ -193,15 +262,15 @@ class Tables(dg.ConfigurableResource["Tables"]):
         MissingTableError
             If there is no such table, or none of its commits carries a record.
         """
-        table = self.open(name)  # the newest: delta-rs numbers the history of an older version wrongly
-        for commit in table.history():
-            if COMMIT_KEY in commit and (version is None or commit["version"] <= version):
-                return Provenance.model_validate_json(commit[COMMIT_KEY])
-        raise MissingTableError(f"{self.uri(name)} is a Delta table, but nothing in its history says what made it")
+        history = self.history(name)
+        record = history.provenance(history.newest if version is None else version)
+        if record is None:
+            raise MissingTableError(f"{self.uri(name)} is a Delta table, but nothing in its history says what made it")
+        return record
 
     def input(self, name: str) -> Input:
         """Return what a step records of a table that it reads; reading that version, it reads what it recorded."""
-        version = self.open(name).version()
+        version = self.history(name).current.number
         return Input(version=version, data_version=self.provenance(name, version).data_version)
 
     def commit(self, name: str, schema: pa.Schema, parts: Iterable[Part], provenance: Provenance) -> Commit:
@@ -210,16 +279,8 @@ class Tables(dg.ConfigurableResource["Tables"]):
         If the table already consists of them, and was made with the same code, inputs and settings, no version is
         added. If somebody else commits at the same time, the difference is worked out again on top of their version.
         """
-        wanted = {file.path: file for part in parts for file in part.files}
-        attempts = 10
-        for attempt in range(attempts):
-            try:
-                return self._commit_once(name, schema, wanted, provenance)
-            except (CommitFailedError, TableExistsError):
-                if attempt == attempts - 1:
-                    raise
-                time.sleep(0.05 * 2**attempt)
-        raise AssertionError("unreachable")
+        wanted = arrange(self.uri(name), list(parts))
+        return transactions.until_committed(lambda: self._commit_once(name, schema, wanted, provenance))
 
     def write(self, name: str, rows: pa.Table, provenance: Provenance, key: str | None = None) -> Commit:
         """Make a table hold exactly these rows: for tables small enough to be made in one piece.
@@ -230,56 +291,49 @@ class Tables(dg.ConfigurableResource["Tables"]):
         part = find_part(self.uri(name), key) or write_part(self.uri(name), key, rows)
         return self.commit(name, rows.schema, [part], provenance)
 
-    def _commit_once(self, name: str, schema: pa.Schema, wanted: dict[str, DataFile], provenance: Provenance) -> Commit:
-        uri = self.uri(name)
-        properties = CommitProperties(
-            custom_metadata={COMMIT_KEY: provenance.model_dump_json()},
-            max_commit_retries=0,  # a blind retry would add a part twice: the difference has to be taken again
-        )
-        table = DeltaTable(uri) if DeltaTable.is_deltatable(uri) else None
-        present = {file.path: file for file in self.files(table)} if table else {}
-        added = [file for path, file in wanted.items() if path not in present]
-        removed = [file for path, file in present.items() if path not in wanted]
-        now = int(time.time() * 1000)
+    def compact(self, name: str, small: int, target: int, *, dry_run: bool = False) -> Compaction:
+        """Pack parts that take fewer than ``small`` bytes into files of up to ``target`` bytes.
 
+        The rows and what is said of them stay as they are. A dry run changes nothing.
+        """
+        return transactions.until_committed(lambda: self._compact_once(name, small, target, dry_run))
+
+    def _commit_once(self, name: str, schema: pa.Schema, wanted: Sequence[DataFile], provenance: Provenance) -> Commit:
+        uri, metadata = self.uri(name), {RECORD_KEY: provenance.model_dump_json()}
+        table = DeltaTable(uri) if DeltaTable.is_deltatable(uri) else None
+        present = self.files(table) if table else []
+        added, removed = _without(wanted, present), _without(present, wanted)
         if table is None or Schema.from_arrow(schema) != table.schema():
-            fs, root = filesystem(uri)
-            fs.create_dir(root, recursive=True)
-            try:
-                create_table_with_add_actions(
-                    uri,
-                    Schema.from_arrow(schema),
-                    [_add(file, now) for file in wanted.values()],
-                    mode="error" if table is None else "overwrite",
-                    name=name,
-                    configuration=CONFIGURATION,
-                    commit_properties=properties,
-                )
-            except DeltaError as error:
-                if table is None and DeltaTable.is_deltatable(uri):
-                    raise TableExistsError(name) from error
-                raise
+            transactions.create(uri, schema, wanted, metadata)
         elif added or removed or self.provenance(name).data_version != provenance.data_version:
-            table.create_write_transaction(
-                [_add(file, now) for file in added] + [_remove(file, now) for file in removed],
-                mode="append",
-                schema=table.schema(),
-                commit_properties=properties,
-            )
+            transactions.replace(table, removed, added, metadata)
         return Commit(
             name=name,
             uri=uri,
-            version=DeltaTable(uri).version(),
-            rows=sum(file.rows for file in wanted.values()),
-            size=sum(file.size for file in wanted.values()),
+            version=self.history(name).current.number,
+            rows=sum(file.rows for file in wanted),
+            size=sum(file.size for file in wanted),
             files=len(wanted),
             files_added=len(added),
             files_removed=len(removed),
         )
 
+    def _compact_once(self, name: str, small: int, target: int, dry_run: bool) -> Compaction:
+        uri, table = self.uri(name), self.open(name)
+        files = self.files(table)
+        groups = choose(uri, files, small, target)
+        packed = {file.path for group in groups for part in group for file in part.files}
+        if groups and not dry_run:
+            removed = [file for file in files if file.path in packed]
+            added = [write_pack(uri, group).file for group in groups]
+            said = {REARRANGED_KEY: f"{len(removed)} files put into {len(added)}"}
+            transactions.replace(table, removed, added, said, rearranged=True)
+        return Compaction(len(files), len(files) - len(packed) + len(groups), sum(map(len, groups)))
 
-class TableExistsError(RuntimeError):
-    """Somebody else created the table in the meantime."""
+
+def _without(files: Sequence[DataFile], others: Sequence[DataFile]) -> list[DataFile]:
+    paths = {file.path for file in others}
+    return [file for file in files if file.path not in paths]
 
 
 def _locked(descriptor: int) -> bool:
@@ -288,14 +342,6 @@ def _locked(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _add(file: DataFile, now: int) -> AddAction:
-    return AddAction(file.path, file.size, {}, now, True, json.dumps({"numRecords": file.rows}))
-
-
-def _remove(file: DataFile, now: int) -> RemoveAction:
-    return RemoveAction(file.path, True, now, size=file.size, partition_values={})
 
 
 def describe(schema: pa.Schema) -> dg.TableSchema:

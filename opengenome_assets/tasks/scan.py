@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 
 from opengenome_assets.kernels.bases import arrow_text
-from opengenome_assets.resources.parts import Part, PartWriter, open_parquet
+from opengenome_assets.resources.parts import Part, PartWriter, open_row_groups
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A Parquet file of sequence_shards.
+    """A Parquet file of sequence_shards, or a part of one that holds several shards.
 
     Attributes
     ----------
@@ -30,12 +30,15 @@ class Shard:
         The source its sequences belong to.
     bases
         Letters in all its sequences.
+    row_groups
+        First row group and the one after the last, if it shares its file with others; else None.
     """
 
     name: str
     uri: str
     source: str
     bases: int
+    row_groups: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,8 @@ def run_scan(task: ScanTask) -> list[Part]:
 
 def read_shard(shard: Shard, columns: Sequence[str]) -> Iterator[pa.Table]:
     """Yield a shard's row groups, one at a time, so that memory holds one of them."""
-    with open_parquet(shard.uri) as file:
-        for group in range(file.num_row_groups):
+    with open_row_groups(shard.uri, shard.row_groups) as (file, groups):
+        for group in groups:
             yield file.read_row_group(group, columns=list(columns), use_threads=False)
 
 

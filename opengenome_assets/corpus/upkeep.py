@@ -1,0 +1,106 @@
+"""The job ``upkeep``: packing small parts of tables together, and removing what no kept version needs.
+
+Belongs here: when it runs, with which settings, and what it tells. Does not belong here: how parts are packed
+(``resources/packs.py``) and what is kept (``resources/vacuum.py``). It makes no asset, so no selection of assets, also
+not all of them, runs it; like every run it waits until no other run uses the same home.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pyarrow.fs as pafs
+from pydantic import BaseModel, Field, ValidationError
+
+from opengenome_assets.provenance import Provenance
+from opengenome_assets.resources.files import filesystem, read_bytes
+from opengenome_assets.resources.tables import Tables
+from opengenome_assets.resources.vacuum import kept_versions, vacuum
+
+NAME = "upkeep"
+MEGABYTE = 2**20
+
+
+class UpkeepConfig(dg.Config):
+    """Run config of upkeep."""
+
+    retention_days: float = Field(
+        default=30,
+        ge=0,
+        description="A version that was the newest within so many days is kept, and so is every version that the "
+        "lineage of something kept names. Files that are younger are kept in any case.",
+    )
+    dry_run: bool = Field(default=False, description="Only tell what would be done.")
+    small_megabytes: float = Field(
+        default=4, ge=0, description="Parts that take less, in MiB, are packed together; with 0 none are."
+    )
+    pack_megabytes: float = Field(
+        default=32,
+        gt=0,
+        description="A pack takes at most so many MiB; one is written anew in each table if a file in it changes.",
+    )
+
+
+class _Recorded(BaseModel):
+    """A file beside the tables that says what it was made from."""
+
+    provenance: Provenance
+
+
+@dg.op(
+    name=NAME,
+    description="Pack the small parts of every table together, then remove files that no kept version of a table "
+    "needs. What was done to a table stands on its asset's page.",
+)
+def keep_up(context: dg.OpExecutionContext, config: UpkeepConfig, tables: Tables) -> None:
+    """Pack and remove, table by table."""
+    small, target = (int(size * MEGABYTE) for size in (config.small_megabytes, config.pack_megabytes))
+    compactions = {name: tables.compact(name, small, target, dry_run=config.dry_run) for name in tables.names()}
+    since = datetime.now(UTC) - timedelta(days=config.retention_days)
+    kept = kept_versions(tables, since, recorded(tables.home))
+    freed = 0
+    for name, compaction in compactions.items():
+        removal = vacuum(tables, name, kept[name], since, dry_run=config.dry_run)
+        freed += removal.size
+        metadata: dict[str, Any] = {
+            "dry_run": config.dry_run,
+            "parquet_files_before": compaction.files_before,
+            "parquet_files_after": compaction.files_after,
+            "parts_packed": compaction.parts_packed,
+            "files_removed": len(removal.files),
+            "bytes_freed": removal.size,
+            "versions_kept": list(removal.kept),
+            "versions_removed": list(removal.lost),
+            "retention_days": config.retention_days,
+        }
+        context.log_event(dg.AssetObservation(name, metadata=metadata))
+    word = "would be freed" if config.dry_run else "freed"
+    context.log.info(f"{len(compactions):,} tables; {freed:,} bytes {word}")
+
+
+def recorded(home: str) -> Iterator[Provenance]:
+    """Yield the records of the figures and the report: the versions that they were made from are kept."""
+    for folder in ("figures", "reports"):
+        fs, root = filesystem(f"{home.rstrip('/')}/{folder}")
+        for info in fs.get_file_info(pafs.FileSelector(root, allow_not_found=True)):
+            if info.path.endswith(".json"):
+                content = read_bytes(f"{home.rstrip('/')}/{folder}/{info.base_name}")
+                try:
+                    yield _Recorded.model_validate_json(content or b"").provenance
+                except ValidationError:  # damaged, and so made again by the next run, from what is newest
+                    continue
+
+
+@dg.job(name=NAME, description=keep_up.description)
+def upkeep() -> None:
+    """Run :func:`keep_up`."""
+    keep_up()
+
+
+weekly_upkeep = dg.ScheduleDefinition(
+    name=f"weekly_{NAME}",
+    job=upkeep,
+    cron_schedule="0 3 * * 0",
+    description="Sundays at three o'clock. Off until it is switched on.",
+)
