@@ -214,7 +214,7 @@ def upkeep(dry_run: bool, retention_days: float, output: str) -> None:
     if output == "json":
         click.echo(json.dumps(tables, indent=2))
         return
-    heading = ("table", "Parquet files", "packed", "files removed", "freed", "versions kept", "versions removed")
+    heading = ("table", "Parquet files", "packed", "files removed", "freed", "versions readable", "versions removed")
     rows = [
         (
             name,
@@ -222,7 +222,7 @@ def upkeep(dry_run: bool, retention_days: float, output: str) -> None:
             f"{each['parts_packed']:,}",
             f"{each['files_removed']:,}",
             _bytes(each["bytes_freed"]),
-            _ranges(each["versions_kept"]),
+            _ranges(each["versions_readable"]),
             _ranges(each["versions_removed"]) or "none",
         )
         for name, each in tables.items()

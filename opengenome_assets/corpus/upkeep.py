@@ -70,7 +70,7 @@ def keep_up(context: dg.OpExecutionContext, config: UpkeepConfig, tables: Tables
             "parts_packed": compaction.parts_packed,
             "files_removed": len(removal.files),
             "bytes_freed": removal.size,
-            "versions_kept": list(removal.kept),
+            "versions_readable": list(removal.readable),
             "versions_removed": list(removal.lost),
             "retention_days": config.retention_days,
         }

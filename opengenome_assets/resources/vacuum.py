@@ -43,16 +43,16 @@ class Removal:
         Those that are empty then.
     size
         Bytes of these files together.
-    kept
-        The versions that stay readable by what is kept.
+    readable
+        The versions whose rows can be read then, by the numbers that lineage names.
     lost
-        The versions that could be read before, and cannot any more.
+        Those whose rows could be read before, and then cannot.
     """
 
     files: tuple[str, ...]
     folders: tuple[str, ...]
     size: int
-    kept: tuple[int, ...]
+    readable: tuple[int, ...]
     lost: tuple[int, ...]
 
 
@@ -100,13 +100,19 @@ def vacuum(tables: Tables, name: str, kept: Collection[int], since: datetime, *,
 
     needed = {path for version in kept for path in named(version)}
     gone = _strays(uri, files, needed | {path for path, info in files.items() if info.mtime >= since})
-    others = {version: named(version) for version in tables.history(name).versions if version not in kept}
-    lost = [version for version, paths in others.items() if paths <= files.keys() and not paths.isdisjoint(gone)]
+    left = files.keys() - set(gone)
+    readable, lost = [], []
+    for version, layout in tables.history(name).layouts().items():
+        paths = named(layout)
+        if paths <= left:
+            readable.append(version)
+        elif paths <= files.keys():
+            lost.append(version)
     removal = Removal(
         files=tuple(gone),
         folders=tuple(_emptied(there, gone, since)),
         size=sum(files[path].size for path in gone),
-        kept=tuple(sorted(kept)),
+        readable=tuple(readable),
         lost=tuple(lost),
     )
     if not dry_run:

@@ -70,6 +70,10 @@ class History:
             number += 1
         return number
 
+    def layouts(self) -> dict[int, int]:
+        """Return the versions that made rows, each with the newest version that holds them."""
+        return {number: self.layout(number) for number, version in self.versions.items() if not version.rearranged}
+
     def provenance(self, number: int) -> Provenance | None:
         """Return the newest record up to a version, or None if there is none."""
         records = [version.record for version in self.versions.values() if version.record and version.number <= number]
