@@ -188,7 +188,7 @@ def source(specification: str | None, output: str) -> None:
 )
 @format_option
 def upkeep(dry_run: bool, retention_days: float, output: str) -> None:
-    """Pack small files of the tables together and remove what no kept version needs.
+    """Remove files of the tables that no kept version needs, and pack small ones together.
 
     Kept are the versions of the last days and all that they, the figures and the report were made from. Runs the job
     `upkeep`, which waits until no other run uses the tables. Exits with status 1 if it fails.
@@ -214,21 +214,21 @@ def upkeep(dry_run: bool, retention_days: float, output: str) -> None:
     if output == "json":
         click.echo(json.dumps(tables, indent=2))
         return
-    heading = ("table", "Parquet files", "packed", "files removed", "freed", "versions readable", "versions removed")
+    heading = ("table", "files removed", "freed", "versions readable", "versions removed", "Parquet files", "packed")
     rows = [
         (
             name,
-            f"{each['parquet_files_before']:,} -> {each['parquet_files_after']:,}",
-            f"{each['parts_packed']:,}",
             f"{each['files_removed']:,}",
             _bytes(each["bytes_freed"]),
             _ranges(each["versions_readable"]),
             _ranges(each["versions_removed"]) or "none",
+            f"{each['parquet_files_before']:,} -> {each['parquet_files_after']:,}",
+            f"{each['parts_packed']:,}",
         )
         for name, each in tables.items()
     ]
     title = f"What would be done to the tables at {settings.home}" if dry_run else f"Tables at {settings.home}"
-    _section(title, _aligned([heading, *rows], right=(2, 3, 4)) if rows else ["none yet: make run"])
+    _section(title, _aligned([heading, *rows], right=(1, 2, 6)) if rows else ["none yet: make run"])
 
 
 def _settings() -> Settings:

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from opengenome_assets import __version__, validate
 from opengenome_assets.cli import main
 from opengenome_assets.provenance import Provenance
+from opengenome_assets.resources.parts import write_part
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.settings import Settings
 from opengenome_assets.validate import Verdict
@@ -157,6 +158,44 @@ def test_a_run_that_succeeded_has_no_failures(home: Path, monkeypatch: pytest.Mo
 @dg.asset
 def lucky() -> None:
     pass
+
+
+def two_versions(home: Path) -> Tables:
+    """A table of two parts, and before that of one of them; all of it old."""
+    tables = Tables(home=str(home))
+    rows = pa.table({"n": [1]})
+    for number in (1, 2):
+        parts = [write_part(tables.uri("kmer_"), f"{part}", rows) for part in range(number)]
+        tables.commit("kmer_", rows.schema, parts, Provenance(name="kmer_", code_version=str(number)))
+    for path in (home / "tables" / "kmer_").rglob("*"):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    return tables
+
+
+def test_upkeep_tells_what_it_would_do_and_does_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(REPOSITORY))
+    tables = two_versions(home)
+    told = run("upkeep", "--dry-run", "--retention-days", "0")
+    assert told.exit_code == 0
+    assert told.output.startswith(f"What would be done to the tables at {home}\n")
+    assert re.search(r"^  kmer_ +1 +\d+ B +1 +0 +2 -> 1 +2$", told.output, re.MULTILINE)
+    assert len(tables.files(tables.open("kmer_"))) == 2
+    answer = json.loads(run("upkeep", "--retention-days", "0", "--format", "json").output)["kmer_"]
+    assert (answer["parquet_files_after"], answer["versions_readable"]) == (1, [1])
+    assert answer["versions_removed"] == [0]
+    assert answer["bytes_freed"] > 0
+    with dg.DagsterInstance.from_config(str(REPOSITORY)) as instance:
+        assert {each.job_name for each in instance.get_runs()} == {"upkeep"}
+
+
+def test_upkeep_that_fails_says_why(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(REPOSITORY))
+    two_versions(home)
+    (home / "tables" / "kmer_" / "_delta_log" / f"{0:020d}.json").write_text("")
+    result = run("upkeep")
+    assert result.exit_code == 1
+    assert "Error: kmer_: the log of the table at" in result.output
+    assert "Traceback" not in result.output
 
 
 def opengenome(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""The job ``upkeep``: packing small parts of tables together, and removing what no kept version needs.
+"""The job ``upkeep``: removing what no kept version of a table needs, and packing small parts together.
 
 Belongs here: when it runs, with which settings, and what it tells. Does not belong here: how parts are packed
 (``resources/packs.py``) and what is kept (``resources/vacuum.py``). It makes no asset, so no selection of assets, also
@@ -50,18 +50,19 @@ class _Recorded(BaseModel):
 
 @dg.op(
     name=NAME,
-    description="Pack the small parts of every table together, then remove files that no kept version of a table "
-    "needs. What was done to a table stands on its asset's page.",
+    description="Remove the files of every table that no kept version needs, and pack its small parts together. What "
+    "was done to a table stands on its asset's page.",
 )
 def keep_up(context: dg.OpExecutionContext, config: UpkeepConfig, tables: Tables) -> None:
-    """Pack and remove, table by table."""
+    """Remove and pack, table by table."""
     small, target = (int(size * MEGABYTE) for size in (config.small_megabytes, config.pack_megabytes))
-    compactions = {name: tables.compact(name, small, target, dry_run=config.dry_run) for name in tables.names()}
     since = datetime.now(UTC) - timedelta(days=config.retention_days)
     kept = kept_versions(tables, since, recorded(tables.home))
     freed = 0
-    for name, compaction in compactions.items():
-        removal = vacuum(tables, name, kept[name], since, dry_run=config.dry_run)
+    for name, versions in kept.items():
+        # What is packed now was the newest until now: its old files go when the retention has passed.
+        removal = vacuum(tables, name, versions, since, dry_run=config.dry_run)
+        compaction = tables.compact(name, small, target, dry_run=config.dry_run)
         freed += removal.size
         metadata: dict[str, Any] = {
             "dry_run": config.dry_run,
@@ -76,7 +77,7 @@ def keep_up(context: dg.OpExecutionContext, config: UpkeepConfig, tables: Tables
         }
         context.log_event(dg.AssetObservation(name, metadata=metadata))
     word = "would be freed" if config.dry_run else "freed"
-    context.log.info(f"{len(compactions):,} tables; {freed:,} bytes {word}")
+    context.log.info(f"{len(kept):,} tables; {freed:,} bytes {word}")
 
 
 def recorded(home: str) -> Iterator[Provenance]:

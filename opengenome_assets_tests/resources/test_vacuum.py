@@ -195,6 +195,16 @@ def test_a_vacuum_that_is_killed_has_taken_nothing_that_is_kept(tables, monkeypa
     assert content(tables) == held(*range(4))
 
 
+def test_a_home_named_by_a_uri_is_kept_up_in_the_same_way(tmp_path):
+    tables = Tables(home=f"file://{tmp_path}")
+    commit(tables, range(3))
+    compact(tables)
+    removal = clean(tables)
+    assert len(removal.files) == 3 * 3
+    assert content(tables) == content(tables, 0) == held(0, 1, 2)
+    assert {path.name for path in (tmp_path / "tables" / NAME).iterdir()} >= {"_delta_log", "packs"}
+
+
 class Told:
     """A table that only has a history: the seconds at which its versions were made, rearrangements as None."""
 
