@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from opengenome_assets.provenance import Provenance
 from opengenome_assets.resources.files import filesystem, read_bytes
+from opengenome_assets.resources.packs import PackSizes
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.resources.vacuum import kept_versions, vacuum
 
@@ -36,10 +37,11 @@ class UpkeepConfig(dg.Config):
         default=4, ge=0, description="Parts that take less, in MiB, are packed together; with 0 none are."
     )
     pack_megabytes: float = Field(
-        default=32,
+        default=16,
         gt=0,
-        description="A pack takes at most so many MiB; one is written anew in each table if a file in it changes.",
+        description="A pack takes at most so many MiB; it is written anew if anything in it changes.",
     )
+    pack_parts: int = Field(default=64, ge=2, description="A pack holds at most so many parts, for the same reason.")
 
 
 class _Recorded(BaseModel):
@@ -55,14 +57,18 @@ class _Recorded(BaseModel):
 )
 def keep_up(context: dg.OpExecutionContext, config: UpkeepConfig, tables: Tables) -> None:
     """Remove and pack, table by table."""
-    small, target = (int(size * MEGABYTE) for size in (config.small_megabytes, config.pack_megabytes))
+    sizes = PackSizes(
+        small=int(config.small_megabytes * MEGABYTE),
+        size=int(config.pack_megabytes * MEGABYTE),
+        parts=config.pack_parts,
+    )
     since = datetime.now(UTC) - timedelta(days=config.retention_days)
     kept = kept_versions(tables, since, recorded(tables.home))
     freed = 0
     for name, versions in kept.items():
         # What is packed now was the newest until now: its old files go when the retention has passed.
         removal = vacuum(tables, name, versions, since, dry_run=config.dry_run)
-        compaction = tables.compact(name, small, target, dry_run=config.dry_run)
+        compaction = tables.compact(name, sizes, dry_run=config.dry_run)
         freed += removal.size
         metadata: dict[str, Any] = {
             "dry_run": config.dry_run,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
@@ -158,7 +158,24 @@ def _home(part: Part) -> str:
     return part.files[0].path
 
 
-def choose(table_uri: str, files: Iterable[DataFile], small: int, target: int) -> list[list[Part]]:
+@dataclass(frozen=True)
+class PackSizes:
+    """What is packed, and how much goes into one pack, which has to be written anew if anything in it changes.
+
+    Attributes
+    ----------
+    small
+        Parts, and earlier packs, of fewer bytes are packed together.
+    size, parts
+        A new pack has at most so many bytes, and so many parts.
+    """
+
+    small: int
+    size: int
+    parts: int
+
+
+def choose(table_uri: str, files: Iterable[DataFile], sizes: PackSizes) -> list[list[Part]]:
     """Choose which parts of a table to pack together.
 
     Parameters
@@ -167,29 +184,34 @@ def choose(table_uri: str, files: Iterable[DataFile], small: int, target: int) -
         The table's folder.
     files
         The table's files, sorted by path.
-    small
-        Parts, and earlier packs, of fewer bytes are packed.
-    target
-        A new pack is to have no more than so many bytes.
+    sizes
+        What is small, and how large a pack may be.
 
     Returns
     -------
     list
         The members of each new pack. What has nothing to be packed with stays as it is.
     """
-    groups: list[list[tuple[Part, ...]]] = []
-    room = 0
+    groups: list[_Group] = []
     for folder, run in groupby(files, key=lambda file: posixpath.dirname(file.path)):
         stored = list(run)
         size = sum(file.size for file in stored)
-        if size >= small or not (parts := _parts(table_uri, folder, stored)):
-            continue
-        if not groups or size > room:
-            groups.append([])
-            room = target
-        groups[-1].append(parts)
-        room -= size
-    return [[part for parts in group for part in parts] for group in groups if len(group) > 1]
+        if size < sizes.small and (parts := _parts(table_uri, folder, stored)):
+            fitting = (g for g in groups if g.size + size <= sizes.size and len(g.parts) + len(parts) <= sizes.parts)
+            group = next(fitting, None)
+            if group is None:
+                groups.append(group := _Group())
+            group.folders += 1
+            group.size += size
+            group.parts += parts
+    return [group.parts for group in groups if group.folders > 1]
+
+
+@dataclass
+class _Group:
+    folders: int = 0
+    size: int = 0
+    parts: list[Part] = field(default_factory=list)
 
 
 def _parts(table_uri: str, folder: str, stored: list[DataFile]) -> tuple[Part, ...]:

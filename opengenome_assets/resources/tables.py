@@ -31,7 +31,7 @@ from pydantic import PrivateAttr
 from opengenome_assets.provenance import Input, Provenance
 from opengenome_assets.resources import transactions
 from opengenome_assets.resources.files import filesystem
-from opengenome_assets.resources.packs import arrange, choose, is_pack, open_pack, write_pack
+from opengenome_assets.resources.packs import PackSizes, arrange, choose, is_pack, open_pack, write_pack
 from opengenome_assets.resources.parts import (
     DataFile,
     Part,
@@ -291,12 +291,9 @@ class Tables(dg.ConfigurableResource["Tables"]):
         part = find_part(self.uri(name), key) or write_part(self.uri(name), key, rows)
         return self.commit(name, rows.schema, [part], provenance)
 
-    def compact(self, name: str, small: int, target: int, *, dry_run: bool = False) -> Compaction:
-        """Pack parts that take fewer than ``small`` bytes into files of up to ``target`` bytes.
-
-        The rows and what is said of them stay as they are. A dry run changes nothing.
-        """
-        return transactions.until_committed(lambda: self._compact_once(name, small, target, dry_run))
+    def compact(self, name: str, sizes: PackSizes, *, dry_run: bool = False) -> Compaction:
+        """Pack small parts together; the rows and what is said of them stay as they are. A dry run changes nothing."""
+        return transactions.until_committed(lambda: self._compact_once(name, sizes, dry_run))
 
     def _commit_once(self, name: str, schema: pa.Schema, wanted: Sequence[DataFile], provenance: Provenance) -> Commit:
         uri, metadata = self.uri(name), {RECORD_KEY: provenance.model_dump_json()}
@@ -318,10 +315,10 @@ class Tables(dg.ConfigurableResource["Tables"]):
             files_removed=len(removed),
         )
 
-    def _compact_once(self, name: str, small: int, target: int, dry_run: bool) -> Compaction:
+    def _compact_once(self, name: str, sizes: PackSizes, dry_run: bool) -> Compaction:
         uri, table = self.uri(name), self.open(name)
         files = self.files(table)
-        groups = choose(uri, files, small, target)
+        groups = choose(uri, files, sizes)
         packed = {file.path for group in groups for part in group for file in part.files}
         if groups and not dry_run:
             removed = [file for file in files if file.path in packed]

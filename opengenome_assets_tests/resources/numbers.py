@@ -1,21 +1,21 @@
 """A small table of numbers, each number a part of its own, as the tests of tables, packs and vacuum use it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from opengenome_assets.provenance import Input, Provenance
-from opengenome_assets.resources.packs import PartIndex
+from opengenome_assets.resources.packs import PackSizes, PartIndex
 from opengenome_assets.resources.parts import Part, PartWriter
 from opengenome_assets.resources.schemas import column
-from opengenome_assets.resources.tables import Commit, Tables
+from opengenome_assets.resources.tables import Commit, Compaction, Tables
 
 NAME = "numbers"
 SCHEMA = pa.schema([column("number", pa.int64(), "A number"), column("text", pa.large_string(), "It, as text")])
-PACK = 10**6
-SMALL = 50_000
+SIZES = PackSizes(small=50_000, size=10**6, parts=1000)
 
 
 def rows(*numbers: int) -> pa.Table:
@@ -43,8 +43,8 @@ def commit(tables: Tables, numbers: Iterable[int], name: str = NAME, inputs: dic
     return tables.commit(name, SCHEMA, [make(tables, number, name) for number in wanted], record)
 
 
-def compact(tables: Tables, small: int = SMALL, target: int = PACK) -> None:
-    tables.compact(NAME, small, target)
+def compact(tables: Tables, **sizes: int) -> Compaction:
+    return tables.compact(NAME, replace(SIZES, **sizes))
 
 
 def content(tables: Tables, version: int | None = None, name: str = NAME) -> list[dict[str, Any]]:

@@ -14,14 +14,13 @@ from deltalake import DeltaTable
 
 from opengenome_assets.resources import tables as tables_module
 from opengenome_assets.resources import transactions
-from opengenome_assets.resources.packs import PartIndex, write_pack
+from opengenome_assets.resources.packs import PartIndex, find_packs, write_pack
 from opengenome_assets.resources.parts import DamagedFileError, Part, PartWriter, write_part
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets_tests.resources.numbers import (
     NAME,
-    PACK,
     SCHEMA,
-    SMALL,
+    SIZES,
     commit,
     compact,
     content,
@@ -47,7 +46,7 @@ def forget_own_folders(tables: Tables) -> None:
 def test_packing_changes_files_and_nothing_else(tables):
     commit(tables, [3, 1, 2])
     record, given = tables.provenance(NAME), tables.input(NAME)
-    compaction = tables.compact(NAME, SMALL, PACK)
+    compaction = compact(tables)
     assert (compaction.files_before, compaction.files_after, compaction.parts_packed) == (6, 1, 3)
     assert paths(tables) == [path for path in stored(tables) if path.startswith("packs/") and path.endswith("parquet")]
     assert content(tables) == held(1, 2, 3)
@@ -89,8 +88,7 @@ def test_packed_parts_are_found_without_their_folders_as_they_were(tables):
 
 def test_a_changed_part_costs_its_pack_and_no_other(tables):
     commit(tables, range(9))
-    size = sum(file.size for file in tables.files(tables.open(NAME)))
-    compact(tables, target=size // 3 + 200)
+    compact(tables, parts=3)
     before = paths(tables)
     assert len(before) == 3
     forget_own_folders(tables)
@@ -120,7 +118,7 @@ def test_large_parts_stay_and_small_packs_are_packed_again(tables):
     write_part(uri, "100", rows(*numbers))
     commit(tables, [0, 1, 100])
     (large,) = [file for file in tables.files(tables.open(NAME)) if file.path.startswith("100/")]
-    assert large.size > SMALL
+    assert large.size > SIZES.small
     compact(tables)
     assert len(paths(tables)) == 2
     commit(tables, [0, 1, 2, 3, 100])
@@ -130,10 +128,26 @@ def test_large_parts_stay_and_small_packs_are_packed_again(tables):
     assert content(tables)[:16] == held(0, 1, 2, 3)
 
 
+def test_a_pack_keeps_to_its_sizes_and_fills_up_before_there_is_another(tables):
+    commit(tables, range(5))
+    size = tables.files(tables.open(NAME))[0].size
+    compact(tables, parts=3)
+    compact(tables, parts=3)
+    assert sorted(len(pack.parts) for pack in find_packs(tables.uri(NAME))) == [2, 3]
+    commit(tables, range(6))
+    assert compact(tables, parts=3).parts_packed == 3
+    assert len(paths(tables)) == 2
+    compact(tables, size=4 * size)
+    assert len(paths(tables)) == 2
+    compact(tables)
+    assert len(paths(tables)) == 1
+    assert content(tables) == held(*range(6))
+
+
 @pytest.mark.parametrize("numbers", [[], [5]])
 def test_what_has_nothing_to_be_packed_with_adds_no_version(tables, numbers):
     commit(tables, numbers)
-    assert tables.compact(NAME, SMALL, PACK).parts_packed == 0
+    assert compact(tables).parts_packed == 0
     commit(tables, [1, 2])
     compact(tables)
     version = tables.open(NAME).version()
@@ -144,9 +158,9 @@ def test_what_has_nothing_to_be_packed_with_adds_no_version(tables, numbers):
 def test_a_dry_run_foretells_and_writes_nothing(tables):
     commit(tables, range(3))
     before = stored(tables)
-    foretold = tables.compact(NAME, SMALL, PACK, dry_run=True)
+    foretold = tables.compact(NAME, SIZES, dry_run=True)
     assert (stored(tables), tables.open(NAME).version()) == (before, 0)
-    assert tables.compact(NAME, SMALL, PACK) == foretold
+    assert compact(tables) == foretold
 
 
 def test_schema_codec_and_row_groups_are_those_of_the_parts(tables):
