@@ -3,6 +3,7 @@
 ``python -m opengenome_assets_tests.test_docs > docs/tables.md`` writes the page of tables anew.
 """
 
+import json
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from opengenome_assets.corpus.codons import CodonRscuConfig
 from opengenome_assets.corpus.jobs import PRESETS
 from opengenome_assets.corpus.raw_fasta import RawFastaConfig
 from opengenome_assets.corpus.sequence_shards import SequenceShardsConfig
+from opengenome_assets.corpus.upkeep import UpkeepConfig
 from opengenome_assets.definitions import build_defs
 from opengenome_assets.resources.schemas import comment
 from opengenome_assets.resources.streams import COMPRESSION_ENDINGS, FASTA_ENDINGS
@@ -50,6 +52,12 @@ def test_every_column_is_described():
 def test_every_setting_of_a_run_is_on_the_page_of_running(config):
     page = (ROOT / "docs" / "running.md").read_text()
     assert [name for name in config.model_fields if f"| {name} |" not in page] == []
+
+
+def test_every_setting_of_upkeep_is_on_its_page_with_its_default():
+    page = (ROOT / "docs" / "upkeep.md").read_text()
+    for name, field in UpkeepConfig.model_fields.items():
+        assert f"| {name} | {json.dumps(field.default)} |" in page
 
 
 def test_every_variable_is_in_the_readme():
