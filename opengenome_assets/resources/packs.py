@@ -145,7 +145,8 @@ def arrange(table_uri: str, parts: Sequence[Part]) -> list[DataFile]:
         keys = {part.key for part in pack.parts}
         if keys <= loose.keys():
             files.append(pack.file)
-            loose = {key: part for key, part in loose.items() if key not in keys}
+            for key in keys:
+                del loose[key]
     packed = [part for part in loose.values() if any(map(is_pack, part.files))]
     files += [file for part in loose.values() for file in part.files if not is_pack(file)]
     # One for one, so that none outgrows those that were there.

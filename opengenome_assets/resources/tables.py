@@ -161,7 +161,10 @@ class Tables(dg.ConfigurableResource["Tables"]):
                 raise MissingVersionError(
                     f"{name} has no version {version}; it has {min(history.versions)} to {history.newest}"
                 )
-            table = DeltaTable(self.uri(name), version=history.layout(version))
+            layout = history.layout(version)
+            if layout == history.newest:
+                return table
+            table = DeltaTable(self.uri(name), version=layout)
         except TableNotFoundError as error:
             raise MissingTableError(
                 f"{name} has not been made yet: there is no table at {self.uri(name)}. "

@@ -183,6 +183,8 @@ def test_a_damaged_pack_is_named_and_not_used(tables, damage):
         file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(DamagedFileError, match=r"is damaged: its manifest is gone.*Delete this folder and materialise"):
         tables.read(NAME)
+    with pytest.raises(DamagedFileError):  # damaged, which is not the same as removed with an old version
+        tables.read(NAME, version=0)
     commit(tables, range(3))  # from the parts' own folders, which are still there
     assert content(tables) == held(0, 1, 2)
 
