@@ -147,8 +147,11 @@ class PartWriter:
                 compression=self.compression,
                 compression_level=1 if self.compression == "zstd" else None,
                 use_dictionary=False,
-                write_statistics=False,
+                # Of numbers only: the smallest and the largest of long sequences would be a second copy of them.
+                write_statistics=[column.name for column in self.schema if pa.types.is_primitive(column.type)],
                 write_page_checksum=True,
+                # Version 1 copies a page once more before compressing it, and a page may be a record of a gigabase.
+                data_page_version="2.0",
             )
         self._writer.write_table(table.cast(self.schema), row_group_size=max(1, table.num_rows))
         self._rows += table.num_rows

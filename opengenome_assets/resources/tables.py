@@ -24,6 +24,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs as pafs
+import pyarrow.parquet as pq
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from pydantic import PrivateAttr
@@ -215,19 +216,20 @@ class Tables(dg.ConfigurableResource["Tables"]):
     ) -> Iterator[pa.Table]:
         """Yield some columns of a table, row group by row group, so that memory holds one of them.
 
-        With ``where``, a column and a value, only the rows with that value, and of other row groups only that column
-        is read.
+        With ``where``, a column and a value, only the rows with that value; row groups that by their statistics have
+        none are not read.
         """
         for _, file in self.pieces(name, self.open(name, version)):
             with open_row_groups(f"{self.uri(name)}/{file.path}", file.row_groups) as (opened, groups):
                 for group in groups:
                     if where is None:
                         yield opened.read_row_group(group, columns=list(columns))
-                        continue
-                    column, value = where
-                    wanted = pc.equal(opened.read_row_group(group, columns=[column])[column], value)
-                    if pc.any(wanted).as_py():
-                        yield opened.read_row_group(group, columns=list(columns)).filter(wanted)
+                    elif _may_hold(opened, group, *where):
+                        column, value = where
+                        rows = opened.read_row_group(group, columns=list({*columns, column}))
+                        rows = rows.filter(pc.equal(rows[column], value))
+                        if rows.num_rows:
+                            yield rows.select(columns)
 
     def files(self, table: DeltaTable) -> list[DataFile]:
         """Return the Parquet files of an open table, sorted by path."""
@@ -334,6 +336,12 @@ class Tables(dg.ConfigurableResource["Tables"]):
 def _without(files: Sequence[DataFile], others: Sequence[DataFile]) -> list[DataFile]:
     paths = {file.path for file in others}
     return [file for file in files if file.path not in paths]
+
+
+def _may_hold(file: pq.ParquetFile, group: int, column: str, value: Any) -> bool:
+    """Tell whether a row group can have a value in a column, as far as its statistics say."""
+    statistics = file.metadata.row_group(group).column(file.schema_arrow.names.index(column)).statistics
+    return not (statistics and statistics.has_min_max) or statistics.min <= value <= statistics.max
 
 
 def _locked(descriptor: int) -> bool:

@@ -1,6 +1,7 @@
 """Tables: a commit is whole or not at all, adds no version for nothing, and says what made it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
@@ -8,7 +9,7 @@ import pytest
 from deltalake import DeltaTable
 
 from opengenome_assets.provenance import Input, Provenance
-from opengenome_assets.resources.parts import write_part
+from opengenome_assets.resources.parts import DamagedFileError, PartWriter, write_part
 from opengenome_assets.resources.schemas import column
 from opengenome_assets.resources.tables import MissingTableError, Tables, describe
 
@@ -115,3 +116,20 @@ def test_descriptions_reach_dagster_and_the_table_itself(tables):
     assert describe(SCHEMA) == dg.TableSchema(columns=[dg.TableColumn("number", "int64", description="A number")])
     field = tables.open("numbers").schema().fields[0]
     assert field.metadata["comment"] == "A number"
+
+
+def test_row_groups_that_cannot_hold_a_value_are_not_read(tables):
+    schema = pa.schema([("k", pa.int32()), ("word", pa.string())])
+    with PartWriter(tables.uri("words"), "key", schema) as writer:
+        for ks, words in (([6, 6], ["six", "sixth"]), ([7, 8], ["seven", "eight"]), ([6, 9], ["half a dozen", "nine"])):
+            writer.write(pa.table([ks, words], schema=schema))
+        tables.commit("words", schema, [writer.finish()], made("1"))
+    six = tables.row_groups("words", ["word"], where=("k", 6))
+    assert [rows.to_pydict() for rows in six] == [{"word": ["six", "sixth"]}, {"word": ["half a dozen"]}]
+    (path,) = (file.path for file in tables.files(tables.open("words")))
+    content = bytearray(Path(tables.uri("words"), path).read_bytes())
+    content[content.index(b"seven")] ^= 1
+    Path(tables.uri("words"), path).write_bytes(content)
+    assert len(list(tables.row_groups("words", ["word"], where=("k", 6)))) == 2
+    with pytest.raises(DamagedFileError):
+        list(tables.row_groups("words", ["word"], where=("k", 7)))
