@@ -15,7 +15,6 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from opengenome_assets.corpus import GROUP
 from opengenome_assets.corpus.checks import Rule
@@ -27,7 +26,6 @@ from opengenome_assets.plots.style import Picture
 from opengenome_assets.provenance import Provenance, common_corpus
 from opengenome_assets.resources.files import read_bytes, write_bytes
 from opengenome_assets.resources.tables import Tables
-from opengenome_assets.tasks.profiles import INDEX_SCHEMA
 
 CODE_VERSION = "1"
 MAX_PROFILES = 1000
@@ -231,13 +229,8 @@ def spread_sequences(tables: Tables, limit: int = MAX_PROFILES) -> pd.DataFrame:
     """
     total = sum(file.rows for file in tables.files(tables.open("tfidf_index")))
     wanted = np.unique(np.linspace(0, max(total - 1, 0), min(limit, total)).astype(np.int64))
-    pieces = []
-    first = 0
-    for rows in tables.row_groups("tfidf_index", ["source", "length", "kmers", "codes", "counts"]):
-        places = wanted[(wanted >= first) & (wanted < first + rows.num_rows)] - first
-        first += rows.num_rows
-        pieces.append(rows.take(pa.array(places)).to_pandas())
-    index: pd.DataFrame = pd.concat(pieces) if pieces else INDEX_SCHEMA.empty_table().to_pandas()
+    columns = ["source", "length", "kmers", "codes", "counts"]
+    index: pd.DataFrame = tables.take("tfidf_index", columns, wanted).to_pandas()
     return index.loc[index["kmers"] > 0]
 
 

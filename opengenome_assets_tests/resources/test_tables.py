@@ -4,11 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
 from opengenome_assets.provenance import Input, Provenance
+from opengenome_assets.resources.packs import PackSizes
 from opengenome_assets.resources.parts import DamagedFileError, PartWriter, write_part
 from opengenome_assets.resources.schemas import column
 from opengenome_assets.resources.tables import MissingTableError, Tables, describe
@@ -133,3 +135,21 @@ def test_row_groups_that_cannot_hold_a_value_are_not_read(tables):
     assert len(list(tables.row_groups("words", ["word"], where=("k", 6)))) == 2
     with pytest.raises(DamagedFileError):
         list(tables.row_groups("words", ["word"], where=("k", 7)))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("places", [[], [0], [9], [0, 1, 5, 6, 9], list(range(10))])
+def test_rows_are_taken_from_where_they_lie(tables, packed, places):
+    """Ten rows in parts of one to four, of row groups of at most two."""
+    parts, first = [], 0
+    for number, rows in enumerate((1, 4, 2, 3)):
+        with PartWriter(tables.uri("numbers"), f"key{number}", SCHEMA) as writer:
+            for start in range(first, first + rows, 2):
+                writer.write(pa.table({"number": range(start, min(start + 2, first + rows))}, schema=SCHEMA))
+            parts.append(writer.finish())
+        first += rows
+    tables.commit("numbers", SCHEMA, parts, made("1"))
+    if packed:
+        assert tables.compact("numbers", PackSizes(small=2**20, size=2**20, parts=2)).files_after == 2
+    taken = tables.take("numbers", ["number"], np.array(places, np.int64))
+    assert taken["number"].to_pylist() == places
