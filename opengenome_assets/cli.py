@@ -198,7 +198,7 @@ def upkeep(dry_run: bool, retention_days: float, output: str) -> None:
     from opengenome_assets.failures import newest_run, open_instance
 
     config = {
-        "ops": {"upkeep": {"config": {"dry_run": dry_run, "retention_days": retention_days}}},
+        "ops": {"keep_up": {"config": {"dry_run": dry_run, "retention_days": retention_days}}},
         "loggers": {"console": {"config": {"log_level": "WARNING"}}},
     }
     with _setting_errors(), open_instance() as instance:

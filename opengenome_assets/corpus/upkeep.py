@@ -51,7 +51,6 @@ class _Recorded(BaseModel):
 
 
 @dg.op(
-    name=NAME,
     description="Remove the files of every table that no kept version needs, and pack its small parts together. What "
     "was done to a table stands on its asset's page.",
 )

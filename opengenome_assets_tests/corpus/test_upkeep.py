@@ -17,7 +17,7 @@ from opengenome_assets.definitions import build_defs
 from opengenome_assets.resources.tables import MissingVersionError, Tables
 from opengenome_assets.settings import Settings
 from opengenome_assets_tests.corpus.conftest import Corpus, write_files
-from opengenome_assets_tests.processes import started, wait_for
+from opengenome_assets_tests.processes import started, typed, wait_for
 
 FILES = {f"{'ab'[n % 2]}/{n}.fa": f">s{n}\n{'ACGTTGCA' * (n + 1)}GGNA\n>t{n}\n{'CAT' * (n + 3)}\n" for n in range(6)}
 SCANNED = ("shard_stats", "kmer_", "codon_counts", "tfidf_index", "tfidf_terms")
@@ -27,7 +27,7 @@ def keep_up(made: Corpus, **config: Any) -> dict[str, dict[str, Any]]:
     """Run the job and return what it says of each table."""
     settings = Settings(home=made.tables.home, source=made.source, ks=made.ks)
     job = build_defs(settings).resolve_job_def("upkeep")
-    result = job.execute_in_process(run_config={"ops": {"upkeep": {"config": config}}})
+    result = job.execute_in_process(run_config={"ops": {"keep_up": {"config": config}}})
     observed = [event.asset_observation_data.asset_observation for event in result.get_asset_observation_events()]
     return {
         each.asset_key.to_user_string(): {name: value.value for name, value in each.metadata.items()}
@@ -169,6 +169,18 @@ def test_upkeep_that_is_killed_loses_nothing(corpus, tmp_path):
     assert made.metadata(again, "sequence_shards")["files_reused"] == 6
     assert made.metadata(again, "kmer_")["shards_reused"] == 6
     assert len(made.tables.files(made.tables.open("kmer_"))) == 1
+
+
+def test_the_documented_command_takes_its_settings(corpus, tmp_path):
+    made = corpus(FILES)
+    made.materialize("*kmer_,rejected_records")
+    config = tmp_path / "upkeep.yaml"
+    config.write_text("{ops: {keep_up: {config: {retention_days: 90, dry_run: true}}}}")
+    output = typed(
+        f"dagster job execute -m opengenome_assets.definitions -j upkeep --config {config}", Path(made.tables.home)
+    )
+    assert "RUN_SUCCESS" in output
+    assert "0 bytes would be freed" in output
 
 
 def test_nothing_runs_it_unasked():
