@@ -176,11 +176,8 @@ def test_the_documented_command_takes_its_settings(corpus, tmp_path):
     made.materialize("*kmer_,rejected_records")
     config = tmp_path / "upkeep.yaml"
     config.write_text("{ops: {keep_up: {config: {retention_days: 90, dry_run: true}}}}")
-    output = typed(
-        f"dagster job execute -m opengenome_assets.definitions -j upkeep --config {config}", Path(made.tables.home)
-    )
-    assert "RUN_SUCCESS" in output
-    assert "0 bytes would be freed" in output
+    command = f"dagster job execute -m opengenome_assets.definitions -j upkeep --config {config}"
+    assert "0 bytes would be freed" in typed(command, Path(made.tables.home))
 
 
 def test_nothing_runs_it_unasked():
