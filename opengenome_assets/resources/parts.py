@@ -147,6 +147,12 @@ class PartWriter:
                 compression=self.compression,
                 compression_level=1 if self.compression == "zstd" else None,
                 use_dictionary=False,
+                # Half the size and CPU time of the index's rows.
+                column_encoding={
+                    f"{column.name}.list.element": "DELTA_BINARY_PACKED"
+                    for column in self.schema
+                    if pa.types.is_list(column.type) and pa.types.is_integer(column.type.value_type)
+                },
                 # Of numbers only: the smallest and the largest of long sequences would be a second copy of them.
                 write_statistics=[column.name for column in self.schema if pa.types.is_primitive(column.type)],
                 write_page_checksum=True,
