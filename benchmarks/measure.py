@@ -1,0 +1,264 @@
+"""What work costs: CPU time and memory of a command and of all that it starts, and CPU time of a function.
+
+Belongs here: measuring, on Linux, by the kernel's own accounts. Does not belong here: what is measured, and what the
+figures should be.
+
+The processes of a Spark application are not all waited for by those that start them: Spark's daemon lets the kernel
+discard its workers, and their CPU time goes unreported with them. So the tree of processes is also watched while it
+lives: what a worker had used when it was last seen is counted as its share.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+REPOSITORY = Path(__file__).parents[1]
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+WATCH_SECONDS = 0.2
+SIGCHLD_BIT = 1 << 16
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class CommandError(RuntimeError):
+    """A command failed; the message ends with the last lines that it printed."""
+
+
+class UnequalError(RuntimeError):
+    """Two ways to the same result gave different ones: no figure of either means anything."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command cost, with everything that it started.
+
+    Attributes
+    ----------
+    cpu, wall
+        Seconds: user and system time of all processes, and by the clock.
+    peak
+        Highest sum of the processes' proportional set sizes (PSS), bytes.
+    peaks
+        Highest PSS of a single process of each kind, bytes: "driver", "JVM" and "worker" for Spark's, else its name.
+    times, cpu_until
+        The CPU seconds that all processes together had used by a time (seconds since 1970), shape (samples,).
+    printed
+        The lines that the command printed.
+    """
+
+    cpu: float
+    wall: float
+    peak: int
+    peaks: Mapping[str, int]
+    times: np.ndarray
+    cpu_until: np.ndarray
+    printed: Sequence[str]
+
+    def cpu_between(self, start: float, end: float) -> float:
+        """Return the CPU seconds used between two times (seconds since 1970)."""
+        return float(np.diff(np.interp([start, end], self.times, self.cpu_until))[0])
+
+
+@dataclass
+class _Process:
+    """What was last seen of a process."""
+
+    kind: str
+    parent: int
+    cpu: float = 0.0
+    peak: int = 0
+
+
+class Watch:
+    """The processes below this one, looked at again and again."""
+
+    def __init__(self) -> None:
+        self.seen: dict[tuple[int, int], _Process] = {}
+        self.unreported: set[tuple[int, int]] = set()
+        self.samples: list[tuple[float, float]] = [(time.time(), 0.0)]
+        self.peak = 0
+
+    def look(self) -> None:
+        """Take one sample."""
+        total = 0
+        for pid in descendants(os.getpid()):
+            try:
+                pss = self._look_at(pid)
+            except (FileNotFoundError, ProcessLookupError):  # ended in the meantime
+                continue
+            total += pss
+        self.peak = max(self.peak, total)
+        self.samples.append((time.time(), sum(process.cpu for process in self.seen.values())))
+
+    def _look_at(self, pid: int) -> int:
+        fields = _stat(pid)
+        parent, started = int(fields[1]), int(fields[19])
+        process = self.seen.setdefault((pid, started), _Process(_kind(pid), parent))
+        process.kind = _kind(pid) or process.kind
+        process.cpu = (int(fields[11]) + int(fields[12])) * TICK
+        if _discards_children(parent):
+            self.unreported.add((pid, started))
+        pss = _pss(pid)
+        process.peak = max(process.peak, pss)
+        return pss
+
+    def peaks(self) -> dict[str, int]:
+        """Return the highest PSS of a process of each kind, bytes."""
+        peaks: dict[str, int] = {}
+        for process in self.seen.values():
+            peaks[process.kind] = max(peaks.get(process.kind, 0), process.peak)
+        return peaks
+
+    def cpu_unreported(self) -> float:
+        """Return the CPU seconds of processes that no parent waits for."""
+        return sum(self.seen[process].cpu for process in self.unreported)
+
+
+def run(command: Sequence[str], *, environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Cost:
+    """Run a command to its end, and to the end of all that it started, and return what that cost.
+
+    Raises
+    ------
+    CommandError
+        If it exits with another code than 0.
+    """
+    _adopt_orphans()
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    watch = Watch()
+    own = set(children(os.getpid()))
+    with tempfile.TemporaryFile("w+", errors="replace") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, env={**os.environ, **(environment or {})}, stdout=log, stderr=subprocess.STDOUT
+        )
+        while left := [pid for pid in children(os.getpid()) if pid not in own]:
+            watch.look()
+            status = _await(left[0], WATCH_SECONDS)
+            if left[0] == process.pid:
+                process.returncode = status
+        wall = time.monotonic() - started
+        log.seek(0)
+        printed = log.read().splitlines()
+    if process.returncode:
+        tail = "\n".join(printed[-30:])
+        raise CommandError(f"{' '.join(command)}: exit code {process.returncode}\n{tail}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    reported = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    times, cpu_until = np.array(watch.samples).T
+    return Cost(reported + watch.cpu_unreported(), wall, watch.peak, watch.peaks(), times, cpu_until, printed)
+
+
+def must_equal(what: str, ours: Any, theirs: Any) -> None:
+    """Compare two results: numbers, arrays, or dictionaries of them.
+
+    Raises
+    ------
+    UnequalError
+        If they differ.
+    """
+    try:
+        np.testing.assert_equal(ours, theirs)
+    except AssertionError as error:
+        raise UnequalError(f"{what} are not equal: {error}") from error
+
+
+def best_cpu(function: Callable[[], object], rounds: int = 5) -> float:
+    """Return the CPU seconds of this thread that a function takes, the least of several rounds after a first."""
+    function()
+    seconds = []
+    for _ in range(rounds):
+        before = time.thread_time()
+        function()
+        seconds.append(time.thread_time() - before)
+    return min(seconds)
+
+
+def in_fresh_process(module: str, function: str, *arguments: Any) -> tuple[Any, Cost]:
+    """Call a function in a new Python process, and return its result and what the process cost.
+
+    Arguments and result travel as JSON.
+    """
+    program = (
+        f"import json, sys; from {module} import {function}; "
+        f"print('\\n' + json.dumps({function}(*json.loads(sys.argv[1]))))"
+    )
+    cost = run([sys.executable, "-c", program, json.dumps(arguments)], folder=REPOSITORY)
+    return json.loads(cost.printed[-1]), cost
+
+
+def tree_cpu() -> float:
+    """Return the CPU seconds that this process, those below it and those they waited for have used."""
+    ticks = 0
+    for pid in [os.getpid(), *descendants(os.getpid())]:
+        fields = _stat(pid)
+        ticks += sum(map(int, fields[11:15]))
+    return ticks * TICK
+
+
+def descendants(ancestor: int) -> list[int]:
+    """Return the processes below one."""
+    found = children(ancestor)
+    for pid in found:  # which grows on the way
+        found += children(pid)
+    return found
+
+
+def children(parent: int) -> list[int]:
+    """Return the processes started by one, or given to it when theirs ended."""
+    found: list[int] = []
+    for file in Path(f"/proc/{parent}/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended in the meantime
+            found += map(int, file.read_text().split())
+    return found
+
+
+def _adopt_orphans() -> None:
+    """Have processes whose parents end given to this one, so that it can wait for them."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _await(pid: int, seconds: float) -> int | None:
+    """Wait for a child for so long at most, and return its exit code if it has ended."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        ended, _, _ = select.select([descriptor], [], [], seconds)
+    finally:
+        os.close(descriptor)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) if ended else None
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat from the third on: behind the name, which may hold blanks."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+
+
+def _discards_children(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    ignored = next(line for line in status.splitlines() if line.startswith("SigIgn:"))
+    return bool(int(ignored.split()[1], 16) & SIGCHLD_BIT)
+
+
+def _pss(pid: int) -> int:
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return next((int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:")), 0)
+
+
+def _kind(pid: int) -> str:
+    arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    name = Path(arguments[0]).name
+    if name == "java":
+        return "JVM"
+    if "opengenome_assets.tasks.daemon" in arguments:
+        return "worker"
+    return "driver" if name.startswith("python") else name
