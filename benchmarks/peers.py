@@ -1,0 +1,64 @@
+"""Tools that a user would take instead, and their counts in the form of ours."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.measure import Cost, run
+from opengenome_assets.kernels.bases import kmer_strings
+
+K = 8
+THREADS = 2
+PACKAGES = {"kmc": "kmc", "kmc_dump": "kmc", "jellyfish": "jellyfish"}
+_MOST = 2**32 - 1  # what their counters are told to hold
+
+
+class MissingToolError(RuntimeError):
+    """A tool is not installed; the message says how to install it."""
+
+
+def require_tools() -> None:
+    """Look for every tool.
+
+    Raises
+    ------
+    MissingToolError
+        If one is not on the PATH.
+    """
+    missing = [name for name in PACKAGES if not shutil.which(name)]
+    if missing:
+        packages = " ".join(sorted({PACKAGES[name] for name in missing}))
+        raise MissingToolError(
+            f"{', '.join(missing)} not found on the PATH: results are compared with theirs. "
+            f"On Debian and Ubuntu: apt-get install {packages}"
+        )
+
+
+def kmc(fasta: Path, folder: Path) -> tuple[Cost, npt.NDArray[np.int64]]:
+    """Count 8-mers with KMC: what it cost, and the counts in alphabetical order, shape (65536,)."""
+    database, dump = folder / "kmc", folder / "kmc.txt"
+    settings = [f"-k{K}", "-b", "-fm", "-ci1", f"-cs{_MOST}", f"-cx{_MOST}", f"-t{THREADS}", "-hp"]
+    cost = run(["kmc", *settings, str(fasta), str(database), str(folder)])
+    run(["kmc_dump", "-ci1", f"-cx{_MOST}", str(database), str(dump)])
+    return cost, read_counts(dump.read_text().splitlines())
+
+
+def jellyfish(fasta: Path, folder: Path) -> tuple[Cost, npt.NDArray[np.int64]]:
+    """Count 8-mers with jellyfish: what it cost, and the counts in alphabetical order, shape (65536,)."""
+    database = folder / "jellyfish"
+    settings = ["-m", str(K), "-s", str(4**K), "-t", str(THREADS), "-o", str(database)]
+    cost = run(["jellyfish", "count", *settings, str(fasta)])
+    return cost, read_counts(run(["jellyfish", "dump", "--column", str(database)]).printed)
+
+
+def read_counts(lines: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return the counts in lines of a k-mer and its count each."""
+    place = {name: code for code, name in enumerate(kmer_strings(K))}
+    counts = np.zeros(4**K, np.int64)
+    for line in lines:
+        kmer, count = line.split()
+        counts[place[kmer]] = int(count)
+    return counts
