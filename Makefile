@@ -5,6 +5,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 PORT ?= 3000
+BASES ?= 2800000000
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONWARNINGS := ignore::FutureWarning,ignore:Parameter `include_sources`
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ui test lock clean java
+.PHONY: help install run ui test bench lock clean java
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +43,9 @@ test: $(VENV)/installed-dev java  ## Lint, check types, and run the tests
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=term-missing:skip-covered
+
+bench: install  ## Measure speed and memory (BASES=200000000 for the quick form); needs kmc and jellyfish
+	@$(BIN)/python -m benchmarks $(BASES)
 
 lock: $(BIN)/uv  ## Write requirements.lock anew from pyproject.toml, keeping the versions that still fit
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

@@ -1,0 +1,76 @@
+"""Corpora of unusual shape: very many records, a very long one, very many files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.corpus import Totals, organelle_lengths, short_lengths, write_fasta
+from benchmarks.growth import must_have, write_files
+from benchmarks.pipeline import Run, materialize
+from benchmarks.report import Row, Target, number, table
+
+# GB that a process may take: what the containers of a cluster have unless told otherwise.
+LIMITS = {"driver": 3.0, "JVM": 1.5, "worker": 2.0}
+
+
+def many_records(folder: Path) -> Totals:
+    """Write one million records of 150 to 5,000 bases to one file."""
+    return write_fasta(folder / "short.fasta.gz", short_lengths(1_000_000))
+
+
+def long_record(folder: Path) -> Totals:
+    """Write one record of a billion bases."""
+    return write_fasta(folder / "long.fasta.gz", np.array([1_000_000_000]))
+
+
+def many_files(folder: Path) -> Totals:
+    """Write 10,000 files of one record each."""
+    return write_files(folder, np.minimum(organelle_lengths(10**9)[:10_000], 20_000), 10_000)
+
+
+CORPORA: dict[str, Callable[[Path], Totals]] = {
+    "one million records": many_records,
+    "one record of a billion bases": long_record,
+    "10,000 files": many_files,
+}
+
+
+def extremes_row(folder: Path) -> Row:
+    """Run every asset on each corpus; a run that fails ends the benchmark, and so do sums that are not as written."""
+    runs = {}
+    for name, write in CORPORA.items():
+        place = folder / name.replace(" ", "_")
+        totals = write(place / "source")
+        runs[name] = (totals, materialize(place / "source", place / "home"))
+        must_have(place / "home", totals)
+    return Row(
+        "one million short records; one record of 1 billion bases; 10,000 files",
+        [
+            Target(f"peak memory of the {kind}", max(peak(run, kind) for _, run in runs.values()), limit, " GB")
+            for kind, limit in LIMITS.items()
+        ],
+        [
+            "All runs were completed, and their sums are those of what was written. With a single file Spark is not "
+            "started: the driver does the work.",
+            table(
+                ("corpus", "bases", "CPU s", "wall s", *(f"{kind}, GB" for kind in LIMITS)),
+                [
+                    (
+                        name,
+                        f"{totals.bases:,}",
+                        number(run.cost.cpu),
+                        number(run.cost.wall),
+                        *(f"{peak(run, kind):.2f}" for kind in LIMITS),
+                    )
+                    for name, (totals, run) in runs.items()
+                ],
+                figures=4 + len(LIMITS),
+            ),
+        ],
+    )
+
+
+def peak(run: Run, kind: str) -> float:
+    """Return the most memory that a process of a kind took in a run, GB."""
+    return run.cost.peaks.get(kind, 0) / 1e9

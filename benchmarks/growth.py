@@ -1,0 +1,160 @@
+"""What the whole platform costs as the corpus grows, and when a part of it changes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.corpus import Totals, organelle_lengths, short_lengths, write_fasta
+from benchmarks.measure import must_equal
+from benchmarks.pipeline import Run, materialize, read_table
+from benchmarks.report import Row, Target, number, table
+
+NEEDS = 2_800_000_000
+FILES = 100
+SMALL_RECORDS = 2_500  # more than any figure shows
+LEAST_WORK = 0.5  # CPU seconds, below which a share of a step's work is noise
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Runs on corpora of several sizes, and the straight line through their CPU seconds.
+
+    Attributes
+    ----------
+    bases
+        The sizes, ascending.
+    runs
+        The run on each.
+    fixed, per_billion
+        CPU seconds of the line at no bases, and for each billion of them.
+    """
+
+    bases: Sequence[int]
+    runs: Sequence[Run]
+    fixed: float
+    per_billion: float
+
+    @classmethod
+    def of(cls, bases: Sequence[int], runs: Sequence[Run]) -> "Growth":
+        """Fit the line to the relative costs, so that the small corpus counts as much as the large."""
+        cpu = np.array([run.cost.cpu for run in runs])
+        per_billion, fixed = np.polyfit(np.array(bases) / 1e9, cpu, 1, w=1 / cpu)
+        return cls(bases, runs, float(fixed), float(per_billion))
+
+    def at(self, bases: float) -> float:
+        """Return the CPU seconds on the line."""
+        return self.fixed + self.per_billion * bases / 1e9
+
+    @property
+    def off(self) -> float:
+        """Largest distance of a run from the line, as a share of what the line says."""
+        return max(abs(run.cost.cpu / self.at(bases) - 1) for bases, run in zip(self.bases, self.runs, strict=True))
+
+
+def growth_row(bases: int, folder: Path) -> tuple[Row, Growth]:
+    """Make every asset of three corpora, each one compressed file, of which the largest has so many bases."""
+    sizes, runs = [], []
+    for size in (bases // 28, bases * 10 // 28, bases):
+        place = folder / str(size)
+        totals = write_fasta(place / "source" / "corpus.fasta.gz", organelle_lengths(size))
+        runs.append(materialize(place / "source", place / "home"))
+        must_have(place / "home", totals)
+        sizes.append(totals.bases)
+    stored = sum(file.stat().st_size for file in (place / "home" / "tables").rglob("*.parquet"))
+    growth = Growth.of(sizes, runs)
+    return (
+        Row(
+            f"a generated corpus of {totals.bases:,} bases, {totals.records:,} records: all assets after the download",
+            [
+                Target("CPU", runs[-1].cost.cpu, 120, " s"),
+                Target("peak memory", runs[-1].cost.peak / 1e9, 6, " GB"),
+                Target("farthest from a straight line", 100 * growth.off, 10, " %"),
+            ],
+            [
+                f"The line: {number(growth.fixed)} CPU s, and {number(growth.per_billion)} for each billion bases. On "
+                f"paper, a terabase would take {growth.at(1e12) / 3600:.1f} CPU hours and "
+                f"{stored / totals.bases:.2f} TB for its tables.",
+                table(
+                    ("bases", "CPU s", "wall s", "peak memory, GB"),
+                    [
+                        (f"{size:,}", *(number(value) for value in (run.cost.cpu, run.cost.wall, run.cost.peak / 1e9)))
+                        for size, run in zip(sizes, runs, strict=True)
+                    ],
+                    figures=3,
+                ),
+                "CPU s by step, the checks of a table with the step that makes it:",
+                step_table({f"{size:,} bases": run for size, run in zip(sizes, runs, strict=True)}),
+            ],
+        ),
+        growth,
+    )
+
+
+def change_row(bases: int, folder: Path) -> Row:
+    """Make every asset of many files, then again, and again after one of the files has changed."""
+    source, home, lengths = folder / "source", folder / "home", organelle_lengths(bases)
+    write_fasta(folder / "small" / "generated" / "small.fasta.gz", short_lengths(SMALL_RECORDS))
+    small = materialize(folder / "small", folder / "small-home")
+    totals = write_files(source, lengths, FILES)
+    full = materialize(source, home)
+    must_have(home, totals)
+    unchanged = materialize(source, home)
+    write_fasta(source / "generated" / "00000.fasta.gz", np.array_split(lengths, FILES)[0], seed=1)
+    changed = materialize(source, home)
+
+    shares = {
+        step: (changed.steps[step] - small.steps[step]) / (cpu - small.steps[step])
+        for step, cpu in full.steps.items()
+        if cpu - small.steps[step] >= LEAST_WORK
+    }
+    most = max(shares, key=lambda step: shares[step])
+    total = (changed.cost.cpu - small.cost.cpu) / (full.cost.cpu - small.cost.cpu)
+    return Row(
+        f"the same in {FILES} source files, one of them changed",
+        [
+            Target("share of the work, in all", 100 * total, 5, " %"),
+            Target(f"share of the work, in the step with the largest ({most})", 100 * shares[most], 5, " %"),
+        ],
+        [
+            f"Work is the CPU time above that of a corpus of {SMALL_RECORDS:,} short records: interpreter, Dagster, "
+            f"figures and report are always paid. Steps with less than {LEAST_WORK} s of it have no share.",
+            step_table({"full": full, "one changed": changed, "nothing changed": unchanged, "small corpus": small}),
+        ],
+    )
+
+
+def write_files(folder: Path, lengths: npt.NDArray[np.int64], files: int) -> Totals:
+    """Write records to many compressed files in one folder, which is one source."""
+    totals = Totals()
+    for place, part in enumerate(np.array_split(lengths, files)):
+        totals += write_fasta(folder / "generated" / f"{place:05}.fasta.gz", part, first=totals.records)
+    return totals
+
+
+def must_have(home: Path, totals: Totals) -> None:
+    """Compare the platform's sums over all sources with what was written."""
+    rows = read_table(home, "sequence_stats")
+    found = rows[rows["source"] == "all"].iloc[0]
+    written = {"sequences": totals.records, "bases": totals.bases, "acgt_bases": totals.acgt_bases}
+    must_equal("the sums found and those written", {name: int(found[name]) for name in written}, written)
+
+
+def step_table(runs: Mapping[str, Run]) -> str:
+    """Return the CPU seconds of the steps of some runs as a Markdown table, the most expensive first."""
+    most: dict[str, float] = {}
+    for run in runs.values():
+        for step, cpu in run.steps.items():
+            most[step] = max(most.get(step, 0.0), cpu)
+    figures = {
+        "everything": [run.cost.cpu for run in runs.values()],
+        "outside the steps": [run.cost.cpu - sum(run.steps.values()) for run in runs.values()],
+        **{
+            step: [run.steps.get(step, 0.0) for run in runs.values()]
+            for step in sorted(most, key=lambda step: -most[step])
+        },
+    }
+    rows = [(name, *(f"{value:.1f}" for value in values)) for name, values in figures.items()]
+    return table(("step", *runs), rows, figures=len(runs))
