@@ -4,7 +4,7 @@ Belongs here: what the sequences are like, and writing them. Does not belong her
 
 A sequence is a Markov chain of order 3, with one of a few dozen sets of transition probabilities of 33 to 45 % GC, so
 that some k-mers are far more frequent than others. Into it come repeats, runs of N, IUPAC letters and lowercase
-stretches. A record follows from the seed and its own number alone: the same record is the same wherever it stands.
+stretches. What is written follows from the seed, the lengths and the number of the first record.
 """
 
 from collections.abc import Callable, Iterator
@@ -63,9 +63,9 @@ class Totals:
 
 
 def organelle_lengths(bases: int) -> npt.NDArray[np.int64]:
-    """Return lengths that add up to about so many bases: half the records mitochondria, half plastids.
+    """Return lengths that add up to about so many bases, as those of mitochondria and plastids do.
 
-    Log-uniform in 15 to 60 kb and in 110 to 160 kb: 2.8 billion bases are about 32,000 records.
+    Log-uniform, 45 % of them in 15 to 60 kb, the others in 110 to 160 kb: 2.8 billion bases are about 32,000 records.
     """
     random = np.random.default_rng(SEED)
     count = bases // 15_000 + 1

@@ -10,7 +10,7 @@ from benchmarks.growth import must_have, write_files
 from benchmarks.pipeline import Run, materialize
 from benchmarks.report import Row, Target, number, table
 
-# GB that a process may take: what the containers of a cluster have unless told otherwise.
+# GB that a process may take.
 LIMITS = {"driver": 3.0, "JVM": 1.5, "worker": 2.0}
 
 
@@ -38,7 +38,7 @@ CORPORA: dict[str, Callable[[Path], Totals]] = {
 
 def extremes_row(folder: Path) -> Row:
     """Run every asset on each corpus; a run that fails ends the benchmark, and so do sums that are not as written."""
-    runs = {}
+    runs: dict[str, tuple[Totals, Run]] = {}
     for name, write in CORPORA.items():
         place = folder / str(len(runs))
         totals = write(place / "source")
@@ -51,8 +51,8 @@ def extremes_row(folder: Path) -> Row:
             for kind, limit in LIMITS.items()
         ],
         [
-            "All runs were completed, and their sums are those of what was written. With a single file Spark is not "
-            "started: the driver does the work.",
+            "All runs were completed, and their sums are those of what was written. Where a step has a single unit of "
+            "work, the driver does it, and Spark is not started for it.",
             table(
                 ("corpus", "bases", "CPU s", "wall s", *(f"{kind}, GB" for kind in LIMITS)),
                 [

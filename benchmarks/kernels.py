@@ -11,6 +11,7 @@ import pyarrow as pa
 from numba import njit
 
 from benchmarks.corpus import organelle_lengths, sequences
+from benchmarks.count import KS
 from benchmarks.measure import best_cpu, must_equal
 from benchmarks.report import Row, Target
 from opengenome_assets.kernels.bases import arrow_text
@@ -18,7 +19,6 @@ from opengenome_assets.kernels.codons import CodonCounter
 from opengenome_assets.kernels.kmers import KmerCounter
 from opengenome_assets.kernels.profiles import sequence_kmers
 
-KS = (6, 7, 8)
 MOST_BASES = 200_000_000
 UNIT = " billion bases/s"
 

@@ -76,7 +76,6 @@ class _Process:
     """What was last seen of a process."""
 
     kind: str
-    parent: int
     cpu: float = 0.0
     peak: int = 0
 
@@ -105,7 +104,7 @@ class Watch:
     def _look_at(self, pid: int) -> int:
         fields = _stat(pid)
         parent, started = int(fields[1]), int(fields[19])
-        process = self.seen.setdefault((pid, started), _Process(_kind(pid), parent))
+        process = self.seen.setdefault((pid, started), _Process(_kind(pid)))
         process.kind = _kind(pid) or process.kind
         process.cpu = (int(fields[11]) + int(fields[12])) * TICK
         if _discards_children(parent):

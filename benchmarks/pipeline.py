@@ -53,6 +53,7 @@ def materialize(source: Path, home: Path, select: str = "*", **settings: str) ->
 
 def step_cpu(home: Path, cost: Cost) -> dict[str, float]:
     """Return the CPU seconds used during each step of the newest run in a home, checks added to what they check."""
+    (home / "dagster" / "dagster.yaml").touch()  # without one, even an empty one, Dagster warns
     with DagsterInstance.local_temp(str(home / "dagster")) as instance:
         run_id = instance.get_runs(limit=1)[0].run_id
         events = [entry.dagster_event for entry in instance.all_logs(run_id) if entry.dagster_event]

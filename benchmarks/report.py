@@ -102,7 +102,7 @@ def page(rows: Sequence[Row], bases: int, picture: str | None) -> str:
         "ways, and are equal.",
         table(("work", "figure", "measured", "target", "met"), cells),
         *([f"![CPU time and memory of whole runs against the size of the corpus]({picture})"] if picture else []),
-        *(f"## {row.work[0].upper()}{row.work[1:]}\n\n" + "\n\n".join(row.notes) for row in rows if row.notes),
+        *(f"## {row.work}\n\n" + "\n\n".join(row.notes) for row in rows if row.notes),
         "## Machine and versions",
         table(("", ""), list(describe_machine().items())),
     ]

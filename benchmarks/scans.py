@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from benchmarks.corpus import organelle_lengths, write_fasta
+from benchmarks.count import KS
 from benchmarks.ingestion import parse_task
 from benchmarks.measure import in_fresh_process, must_equal, tree_cpu
 from benchmarks.pipeline import MASTER
@@ -25,7 +26,6 @@ from opengenome_assets.tasks.ingest import parse_file
 from opengenome_assets.tasks.kmers import SCHEMA, count_kmers
 from opengenome_assets.tasks.scan import Output, ScanTask, Shard, run_scan
 
-KS = (6, 7, 8)
 SAMPLE_BASES = 2_000_000
 MOST_BASES = 1_000_000_000
 ROUNDS = 5

@@ -161,7 +161,7 @@ def test_a_row_is_met_when_all_its_figures_are():
     assert tally(rows) == "1 of 3 targets met"
     text = page(rows, BASES, None)
     assert "| b | speed | 3 | ≥ 3 | yes |\n|  | memory | 1.1 GB | ≤ 1 GB | **no** |" in text
-    assert "## B\n\nA remark." in text
+    assert "## b\n\nA remark." in text
 
 
 def test_the_quick_form_ends_with_how_many_targets_are_met():
