@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 import dagster as dg
-import numpy as np
 import pandas as pd
 
 from opengenome_assets.corpus import GROUP
@@ -227,10 +226,8 @@ def spread_sequences(tables: Tables, limit: int = MAX_PROFILES) -> pd.DataFrame:
 
     Columns: source, length, kmers, codes, counts. Sequences without a valid 6-mer are left out.
     """
-    total = sum(file.rows for file in tables.files(tables.open("tfidf_index")))
-    wanted = np.unique(np.linspace(0, max(total - 1, 0), min(limit, total)).astype(np.int64))
     columns = ["source", "length", "kmers", "codes", "counts"]
-    index: pd.DataFrame = tables.take("tfidf_index", columns, wanted).to_pandas()
+    index: pd.DataFrame = tables.spread("tfidf_index", columns, limit).to_pandas()
     return index.loc[index["kmers"] > 0]
 
 

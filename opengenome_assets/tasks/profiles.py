@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from opengenome_assets.kernels.bases import arrow_text
-from opengenome_assets.kernels.profiles import document_frequency, sequence_kmers
+from opengenome_assets.kernels.profiles import document_frequency, row_sums, sequence_kmers
 from opengenome_assets.resources.parts import PartWriter
 from opengenome_assets.resources.schemas import SHARD, SOURCE, column
 from opengenome_assets.tasks.scan import Shard, read_shard
@@ -45,6 +45,12 @@ def profile_sequences(shard: Shard, index: PartWriter, terms: PartWriter) -> Non
     for rows in read_shard(shard, ["source", "file", "seq_id", "description", "length", "sequence"]):
         rows = rows.combine_chunks()
         kmers = sequence_kmers(*arrow_text(rows.column("sequence").chunk(0)))
+        for place in np.flatnonzero(row_sums(kmers.counts, kmers.row_offsets) != kmers.windows):
+            raise ArithmeticError(
+                f"{rows['file'][place]}, {rows['seq_id'][place]}: the counts of its 6-mers do not add up to its "
+                f"{kmers.windows[place]:,} windows, which are known from its runs of A, C, G and T; a retry does not "
+                "help: report it, with the sequence"
+            )
         frequency += document_frequency(kmers)
         total += rows.num_rows
         offsets = pa.array(kmers.row_offsets.astype(np.int32))
