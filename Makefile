@@ -21,10 +21,10 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONWARNINGS := ignore::FutureWarning,ignore:Parameter `include_sources`
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ui test lock clean java
+.PHONY: help install run ui test lock secrets test-compose clean java
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/installed java  ## Install what the pipeline needs into .venv
 
@@ -47,6 +47,16 @@ lock: $(BIN)/uv  ## Write requirements.lock anew from pyproject.toml, keeping th
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
 	  --all-extras --group dev --group build --output-file requirements.lock pyproject.toml
+
+# The folder is closed to others; the files in it are not, since the containers' users have other numbers.
+secrets:  ## Make the cluster's secrets, each once, in secrets/
+	@mkdir -p -m 700 secrets
+	@for name in postgres_password spark_secret; do \
+	  [ -s secrets/$$name ] || (umask 222; od -An -tx1 -N32 /dev/urandom | tr -d ' \n' > secrets/$$name); \
+	done
+
+test-compose: $(VENV)/installed-dev java  ## Build the cluster's image, and test it in a cluster of its own
+	$(BIN)/pytest opengenome_assets_tests/compose
 
 clean:  ## Remove .venv and caches; data stays
 	rm -rf $(VENV) *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
