@@ -5,6 +5,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 PORT ?= 3000
+SECRETS ?= secrets
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -50,13 +51,12 @@ lock: $(BIN)/uv  ## Write requirements.lock anew from pyproject.toml, keeping th
 
 # The folder is closed to others; the files in it are not, since the containers' users have other numbers.
 secrets:  ## Make the cluster's secrets, each once, in secrets/
-	@mkdir -p -m 700 secrets
-	@for name in postgres_password spark_secret; do \
-	  [ -s secrets/$$name ] || (umask 222; od -An -tx1 -N32 /dev/urandom | tr -d ' \n' > secrets/$$name); \
-	done
+	@mkdir -p -m 700 $(SECRETS)
+	@for name in postgres_password spark_secret; do [ -s $(SECRETS)/$$name ] || \
+	  (umask 222; od -An -tx1 -N32 /dev/urandom | tr -d ' \n' > $(SECRETS)/$$name); done
 
 test-compose: $(VENV)/installed-dev java  ## Build the cluster's image, and test it in a cluster of its own
-	$(BIN)/pytest opengenome_assets_tests/compose
+	$(BIN)/pytest --verbose --timeout 900 --durations 0 opengenome_assets_tests/compose
 
 clean:  ## Remove .venv and caches; data stays
 	rm -rf $(VENV) *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache \

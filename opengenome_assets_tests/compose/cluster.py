@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from opengenome_assets.resources.tables import Tables
+
 Found = TypeVar("Found")
 
 REPOSITORY = Path(__file__).parents[2]
@@ -60,8 +62,8 @@ class Run:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended and will not be followed by an automatic retry."""
-        return self.status in FINISHED and self.tags.get("dagster/will_retry") != "true"
+        """Whether it has ended and no automatic retry will follow, which Dagster decides a moment after a failure."""
+        return self.status in FINISHED and (self.status != "FAILURE" or self.tags.get("dagster/will_retry") == "false")
 
 
 @dataclass(frozen=True)
@@ -197,11 +199,16 @@ class Cluster:
         assert runs[-1].status == "SUCCESS", self.story(runs[-1].run_id)
         return runs
 
-    def fetch_tables(self, folder: Path) -> Path:
-        """Copy the tables out of the volume; return the home that holds them."""
+    def fetch_tables(self, folder: Path) -> Tables:
+        """Copy the tables out of the volume into a new home."""
         folder.mkdir(parents=True)
         self.compose("cp", "dagster-webserver:/data/tables", str(folder / "tables"))
-        return folder
+        return Tables(home=str(folder))
+
+    def parts(self, table: str) -> int:
+        """Return how many parts of a table are finished, of all the versions that there were."""
+        found = self.execute("dagster-webserver", "find", f"/data/tables/{table}", "-name", "_manifest.json", ok=False)
+        return len(found.splitlines())
 
 
 def docker(

@@ -1,0 +1,147 @@
+"""Faults in mid-run: each ends with the run succeeded, from the step that failed on, and nothing counted twice."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from opengenome_assets.kernels.kmers import KmerCounter
+from opengenome_assets_tests.compose.cluster import Cluster, wait_for
+
+FILES = 80
+BASES = 2_000_000
+ASSETS = ("raw_fasta", "rejected_records", "sequence_shards", "kmer_", "kmer_freq_k6")
+
+
+@dataclass
+class Corpus:
+    """A corpus in the data volume whose 6-mers are known, large enough that its scan can be interrupted.
+
+    Attributes
+    ----------
+    counts
+        Occurrences of each 6-mer, in alphabetical order.
+    """
+
+    cluster: Cluster
+    counts: np.ndarray
+    numbers: Iterator[int]
+
+    def launch(self) -> str:
+        """Start a run that finds nothing made before, since its settings are new; they change no row."""
+        config = {"raw_fasta": {"source": "/data/made"}, "sequence_shards": {"min_length": next(self.numbers)}}
+        return self.cluster.launch(*ASSETS, config=config)
+
+    def scanning(self) -> tuple[str, int]:
+        """Start a run and wait until it is in mid-scan; return its id, and the parts that were there before."""
+        before = self.cluster.parts("kmer_")
+        run_id = self.launch()
+        wait_for(lambda: self.cluster.parts("kmer_") >= before + 4, "part of the scan", 180, every=0.1)
+        return run_id, before
+
+    def check(self, folder: Path) -> None:
+        """Assert that every file is counted, and once."""
+        tables = self.cluster.fetch_tables(folder)
+        assert tables.read("kmer_").num_rows == 3 * FILES
+        rows = tables.read("kmer_freq_k6").to_pandas()
+        rows = rows[rows["source"] == "all"].sort_values("kmer")
+        np.testing.assert_array_equal(rows["count"], self.counts)
+
+
+@pytest.fixture(scope="module")
+def corpus(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    folder = tmp_path_factory.mktemp("corpus") / "made"
+    folder.mkdir()
+    random, counter = np.random.default_rng(20261120), KmerCounter((6,))
+    for number in range(FILES):
+        letters = np.frombuffer(b"ACGT", np.uint8)[random.integers(0, 4, BASES, np.uint8)]
+        counter.add(letters, np.array([0, BASES]))
+        (folder / f"{number:02d}.fa").write_bytes(b">made-%d\n%b\n" % (number, letters.tobytes()))
+    cluster.compose("cp", str(folder), "dagster-webserver:/data/made")
+    return Corpus(cluster, counter.counts()[6], itertools.count(1))
+
+
+def kill(cluster: Cluster, *services: str) -> None:
+    """Take containers away, as a machine that loses power does."""
+    cluster.compose("kill", *services)
+
+
+def test_a_lost_worker_costs_its_tasks_only(cluster: Cluster, corpus: Corpus, tmp_path: Path) -> None:
+    run_id, before = corpus.scanning()
+    cluster.crash("spark-worker", index=1)
+    assert cluster.parts("kmer_") - before < FILES
+    assert len(cluster.succeed(run_id)) == 1
+    corpus.check(tmp_path / "home")
+
+
+def test_all_workers_are_lost_and_come_back(cluster: Cluster, corpus: Corpus, tmp_path: Path) -> None:
+    run_id, before = corpus.scanning()
+    kill(cluster, "spark-worker")
+    assert cluster.parts("kmer_") - before < FILES
+    cluster.compose("start", "spark-worker")
+    assert len(cluster.succeed(run_id)) == 1
+    corpus.check(tmp_path / "home")
+
+
+def test_the_master_is_lost_and_comes_back(cluster: Cluster, corpus: Corpus, tmp_path: Path) -> None:
+    run_id, before = corpus.scanning()
+    kill(cluster, "spark-master", "spark-worker")
+    assert cluster.parts("kmer_") - before < FILES
+    cluster.compose("start", "spark-master", "spark-worker")
+    assert len(cluster.succeed(run_id)) == 1
+    corpus.check(tmp_path / "home")
+
+
+def test_a_lost_code_server_is_noticed_and_the_run_goes_on_from_its_step(
+    cluster: Cluster, corpus: Corpus, tmp_path: Path
+) -> None:
+    run_id, before = corpus.scanning()
+    cluster.crash("dagster-code")
+    done = cluster.parts("kmer_") - before
+    assert done < FILES
+    lost, retried = cluster.succeed(run_id)
+    assert lost.status == "FAILURE"
+    assert "The code server no longer runs it" in cluster.story(lost.run_id)
+    assert lost.steps["sequence_shards"] == "SUCCESS"
+    assert "sequence_shards" not in retried.steps
+    assert f"{FILES - done} shards scanned, {done} reused" in cluster.story(retried.run_id)
+    corpus.check(tmp_path / "home")
+
+
+def test_a_cancelled_run_ends_at_once_and_leaves_nothing(cluster: Cluster, corpus: Corpus, tmp_path: Path) -> None:
+    run_id, _ = corpus.scanning()
+    version = cluster.fetch_tables(tmp_path / "before").open("kmer_").version()
+    cluster.terminate(run_id)
+    (run,) = cluster.finish(run_id, seconds=30)
+    assert run.status == "CANCELED"
+    wait_for(lambda: not cluster.spark()["activeapps"], "end of the application", 10)
+    wait_for(lambda: "java" not in cluster.execute("dagster-code", "ps", "-A"), "end of the driver", 10)
+    wait_for(lambda: "Executor" not in cluster.execute("spark-worker", "ps", "-Af"), "end of the executor", 10)
+    assert cluster.fetch_tables(tmp_path / "after").open("kmer_").version() == version
+
+
+def test_a_full_disk_that_is_mended_costs_one_step(cluster: Cluster, corpus: Corpus, tmp_path: Path) -> None:
+    run_id, _ = corpus.scanning()
+    cluster.execute("dagster-webserver", "sh", "-c", "cat /dev/zero > /data/filler", ok=False)
+    try:
+        wait_for(lambda: "STEP_UP_FOR_RETRY" in str(cluster.events(run_id)), "step that waits", 180)
+        assert "No space left on device" in cluster.story(run_id)
+    finally:
+        cluster.execute("dagster-webserver", "rm", "/data/filler")
+    assert len(cluster.succeed(run_id)) == 1
+    assert "0 reused" not in cluster.story(run_id)
+    corpus.check(tmp_path / "home")
+
+
+def test_refused_data_are_not_tried_again(cluster: Cluster) -> None:
+    cluster.execute("dagster-webserver", "sh", "-c", "mkdir -p /data/bad && printf '>x\\nACG!T\\n' > /data/bad/x.fa")
+    run_id = cluster.launch(
+        "raw_fasta", "rejected_records", "sequence_shards", config={"raw_fasta": {"source": "/data/bad"}}
+    )
+    (run,) = cluster.finish(run_id)
+    assert run.status == "FAILURE"
+    assert "1 of 1 records were refused" in cluster.story(run_id)
+    assert "STEP_UP_FOR_RETRY" not in str(cluster.events(run_id))
