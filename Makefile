@@ -54,6 +54,7 @@ secrets:  ## Make the cluster's secrets, each once, in secrets/
 	@mkdir -p -m 700 $(SECRETS)
 	@for name in postgres_password spark_secret; do [ -s $(SECRETS)/$$name ] || \
 	  (umask 222; od -An -tx1 -N32 /dev/urandom | tr -d ' \n' > $(SECRETS)/$$name); done
+	@[ -e $(SECRETS)/hub_token ] || (umask 022; : > $(SECRETS)/hub_token)
 
 test-compose: $(VENV)/installed-dev java  ## Build the cluster's image, and test it in a cluster of its own
 	$(BIN)/pytest --verbose --timeout 900 --durations 0 opengenome_assets_tests/compose

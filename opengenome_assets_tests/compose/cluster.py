@@ -43,7 +43,7 @@ EVENTS = """query ($id: ID!) {
     ... on EventConnection {
       events {
         ... on MessageEvent { message stepKey timestamp eventType }
-        ... on ExecutionStepFailureEvent { error { message causes { message } } }
+        ... on ErrorEvent { error { message causes { message } } }
       }
     }
   }
@@ -224,12 +224,18 @@ def docker(
         cwd=REPOSITORY,
         env={**os.environ, **(environment or {})},
         input=text,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT if ok else subprocess.DEVNULL,
+        capture_output=True,
         text=True,
         timeout=timeout,
     )
-    assert not ok or answer.returncode == 0, f"docker {' '.join(arguments)}: {answer.returncode}\n{answer.stdout}"
+    said = f"{answer.stdout}\n{answer.stderr}"
+    assert not ok or answer.returncode == 0, f"docker {' '.join(arguments)}: {answer.returncode}\n{said}"
+    return answer.stdout
+
+
+def logs(container: str) -> str:
+    """Return what a container has printed."""
+    answer = subprocess.run(["docker", "logs", container], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return answer.stdout
 
 

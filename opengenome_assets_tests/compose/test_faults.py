@@ -1,6 +1,7 @@
 """Faults in mid-run: each ends with the run succeeded, from the step that failed on, and nothing counted twice."""
 
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +108,11 @@ def test_a_lost_code_server_is_noticed_and_the_run_goes_on_from_its_step(
     assert "The code server no longer runs it" in cluster.story(lost.run_id)
     assert lost.steps["sequence_shards"] == "SUCCESS"
     assert "sequence_shards" not in retried.steps
-    assert f"{FILES - done} shards scanned, {done} reused" in cluster.story(retried.run_id)
+    # The executors may finish a part more after their driver is gone.
+    found = re.search(r"(\d+) shards scanned, (\d+) reused", cluster.story(retried.run_id))
+    assert found
+    assert int(found[1]) + int(found[2]) == FILES
+    assert int(found[2]) >= done
     corpus.check(tmp_path / "home")
 
 
