@@ -85,8 +85,12 @@ class Spark(LazyPySparkResource):
             self.stop()  # it lost the cluster, and stopped by itself
         java = find_java()
         os.environ["JAVA_HOME"] = str(java.home)
-        # Driver and workers must run the same interpreter, or Arrow data and pickles need not agree.
-        os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+        # Driver and workers must run the same interpreter, or Arrow data and pickles need not agree. Where it lies on a
+        # cluster's workers, the user may know better.
+        if self.master.startswith("local"):
+            os.environ["PYSPARK_PYTHON"] = sys.executable
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
         builder = SparkSession.builder.master(self.master).appName(self._app_name)
         for key, value in {**self._defaults(), **self.spark_config}.items():
             builder = builder.config(key, value)

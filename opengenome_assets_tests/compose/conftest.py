@@ -12,6 +12,7 @@ import pytest
 
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets_tests.compose.cluster import REPOSITORY, Cluster, docker, free_port
+from opengenome_assets_tests.compose.made import Corpus
 from opengenome_assets_tests.processes import typed
 
 
@@ -61,3 +62,9 @@ def local_tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     home = tmp_path_factory.mktemp("local") / "home"
     typed("dagster asset materialize --select '*' --module-name opengenome_assets.definitions", home)
     return Tables(home=str(home))
+
+
+@pytest.fixture(scope="session")
+def corpus(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Put a corpus into the cluster's volume whose runs can be interrupted."""
+    return Corpus.make(cluster, tmp_path_factory.mktemp("made"))

@@ -1,68 +1,10 @@
 """Faults in mid-run: each ends with the run succeeded, from the step that failed on, and nothing counted twice."""
 
-import itertools
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pytest
-
-from opengenome_assets.kernels.kmers import KmerCounter
 from opengenome_assets_tests.compose.cluster import Cluster, wait_for
-
-FILES = 80
-BASES = 2_000_000
-ASSETS = ("raw_fasta", "rejected_records", "sequence_shards", "kmer_", "kmer_freq_k6")
-
-
-@dataclass
-class Corpus:
-    """A corpus in the data volume whose 6-mers are known, large enough that its scan can be interrupted.
-
-    Attributes
-    ----------
-    counts
-        Occurrences of each 6-mer, in alphabetical order.
-    """
-
-    cluster: Cluster
-    counts: np.ndarray
-    numbers: Iterator[int]
-
-    def launch(self) -> str:
-        """Start a run that finds nothing made before, since its settings are new; they change no row."""
-        config = {"raw_fasta": {"source": "/data/made"}, "sequence_shards": {"min_length": next(self.numbers)}}
-        return self.cluster.launch(*ASSETS, config=config)
-
-    def scanning(self) -> tuple[str, int]:
-        """Start a run and wait until it is in mid-scan; return its id, and the parts that were there before."""
-        before = self.cluster.parts("kmer_")
-        run_id = self.launch()
-        wait_for(lambda: self.cluster.parts("kmer_") >= before + 4, "part of the scan", 180, every=0.1)
-        return run_id, before
-
-    def check(self, folder: Path) -> None:
-        """Assert that every file is counted, and once."""
-        tables = self.cluster.fetch_tables(folder)
-        assert tables.read("kmer_").num_rows == 3 * FILES
-        rows = tables.read("kmer_freq_k6").to_pandas()
-        rows = rows[rows["source"] == "all"].sort_values("kmer")
-        np.testing.assert_array_equal(rows["count"], self.counts)
-
-
-@pytest.fixture(scope="module")
-def corpus(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    folder = tmp_path_factory.mktemp("corpus") / "made"
-    folder.mkdir()
-    random, counter = np.random.default_rng(20261120), KmerCounter((6,))
-    for number in range(FILES):
-        letters = np.frombuffer(b"ACGT", np.uint8)[random.integers(0, 4, BASES, np.uint8)]
-        counter.add(letters, np.array([0, BASES]))
-        (folder / f"{number:02d}.fa").write_bytes(b">made-%d\n%b\n" % (number, letters.tobytes()))
-    cluster.compose("cp", str(folder), "dagster-webserver:/data/made")
-    return Corpus(cluster, counter.counts()[6], itertools.count(1))
+from opengenome_assets_tests.compose.made import FILES, Corpus
 
 
 def kill(cluster: Cluster, *services: str) -> None:

@@ -1,0 +1,53 @@
+"""Faults that take minutes: ``make test-compose SELECT=drill`` (docs/deployment.md tells their outcomes)."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from opengenome_assets_tests.compose.cluster import Cluster, docker, wait_for
+from opengenome_assets_tests.compose.made import Corpus
+
+pytestmark = pytest.mark.drill
+OUTAGE_SECONDS = 60
+
+
+def test_the_daemon_is_lost_and_the_queue_goes_on(cluster: Cluster, corpus: Corpus, tmp_path: Path) -> None:
+    first, _ = corpus.scanning()
+    second = corpus.launch()
+    cluster.crash("dagster-daemon")
+    assert len(cluster.succeed(first)) == 1
+    assert len(cluster.succeed(second)) == 1
+    corpus.check(tmp_path / "home")
+
+
+def test_the_database_is_away_for_a_minute(cluster: Cluster, corpus: Corpus, tmp_path: Path) -> None:
+    run_id, _ = corpus.scanning()
+    cluster.compose("stop", "postgres")
+    time.sleep(OUTAGE_SECONDS)
+    cluster.compose("start", "postgres")
+    cluster.wait_healthy("postgres", "dagster-code", "dagster-daemon", "dagster-webserver")
+    for run in cluster.succeed(run_id)[1:]:
+        assert "sequence_shards" not in run.steps
+    corpus.check(tmp_path / "home")
+
+
+def test_a_worker_without_memory_is_done_without(cluster: Cluster, corpus: Corpus, tmp_path: Path) -> None:
+    worker = cluster.containers("spark-worker")[0]
+    run_id, _ = corpus.scanning()
+    try:
+        docker("update", "--memory", "200m", "--memory-swap", "200m", worker["Id"])
+        assert len(cluster.succeed(run_id)) == 1
+    finally:
+        limit = str(worker["HostConfig"]["Memory"])
+        docker("update", "--memory", limit, "--memory-swap", limit, worker["Id"])
+    corpus.check(tmp_path / "home")
+
+
+def test_a_run_that_finds_no_master_waits_for_it(cluster: Cluster, corpus: Corpus, tmp_path: Path) -> None:
+    cluster.compose("kill", "spark-master")
+    run_id = corpus.launch()
+    wait_for(lambda: "STEP_UP_FOR_RETRY" in str(cluster.events(run_id)), "step that waits", 240)
+    cluster.compose("start", "spark-master")
+    assert len(cluster.succeed(run_id)) == 1
+    corpus.check(tmp_path / "home")
