@@ -5,9 +5,7 @@ Its project name, ports, secrets and image tag are its own, so that a cluster th
 
 import json
 import os
-import socket
 import subprocess
-import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,10 +13,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from opengenome_assets.resources.tables import Tables
+from opengenome_assets_tests import processes
+from opengenome_assets_tests.processes import REPOSITORY
 
 Found = TypeVar("Found")
 
-REPOSITORY = Path(__file__).parents[2]
 LOCATION = "opengenome_assets.definitions"
 FINISHED = {"SUCCESS", "FAILURE", "CANCELED"}
 
@@ -239,18 +238,6 @@ def logs(container: str) -> str:
     return answer.stdout
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def wait_for(look: Callable[[], Found], what: str, seconds: float = 120.0, every: float = 0.5) -> Found:
-    """Look again and again until there is something to see."""
-    end = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < end, f"no {what} within {seconds:.0f} s"
-        time.sleep(every)
-    return found
+def wait_for(look: Callable[[], Found], what: str, seconds: float = 120.0, *, every: float = 0.5) -> Found:
+    """Look again and again, as often as a cluster should be asked."""
+    return processes.wait_for(look, what, seconds, every=every)

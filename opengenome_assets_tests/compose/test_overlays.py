@@ -17,7 +17,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from opengenome_assets.resources.tables import Tables
-from opengenome_assets_tests.compose.cluster import REPOSITORY, Cluster, docker, free_port, wait_for
+from opengenome_assets_tests.compose.cluster import Cluster, docker, wait_for
+from opengenome_assets_tests.processes import REPOSITORY, free_port
 
 BUCKET = "genomes"
 
