@@ -150,6 +150,10 @@ def build_server(policy: Policy, engine: Engine, address: tuple[str, int]) -> Th
             if answer.status in (403, 502):
                 print(answer.body.decode(), file=sys.stderr, flush=True)
 
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            if not self.path.endswith("_ping"):  # the health check's
+                super().log_request(code, size)
+
     for method in ("DELETE", "GET", "HEAD", "POST", "PUT"):
         setattr(Door, f"do_{method}", Door.answer)
     return ThreadingHTTPServer(address, Door)
