@@ -3,8 +3,10 @@
 import base64
 import json
 import os
+import socket
 import ssl
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -14,7 +16,6 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets_tests.compose.cluster import Cluster, docker, wait_for
@@ -161,11 +162,20 @@ def test_runs_in_containers_of_their_own_are_confined_and_followed(cluster: Clus
 def store(cluster: Cluster) -> Iterator[str]:
     """An object store with the S3 API on this machine, where the cluster's containers reach it."""
     (network,) = json.loads(docker("network", "inspect", f"{cluster.project}_cluster"))
-    server = ThreadedMotoServer(ip_address=network["IPAM"]["Config"][0]["Gateway"], port=free_port())
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    host, port = network["IPAM"]["Config"][0]["Gateway"], free_port()
+    # A process of its own: the tables' library waits for answers without letting other threads go on.
+    server = subprocess.Popen([sys.executable, "-m", "moto.server", "--host", host, "--port", str(port)])
+
+    def answers() -> bool:
+        with socket.socket() as client:
+            return client.connect_ex((host, port)) == 0
+
+    try:
+        wait_for(answers, "object store")
+        yield f"http://{host}:{port}"
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def test_an_object_store_serves_as_home(
