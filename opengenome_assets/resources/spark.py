@@ -80,14 +80,15 @@ class Spark(LazyPySparkResource):
 
     def _init_session(self) -> None:
         if self._spark_session is not None:
-            if not self._spark_session.sparkContext._jsc.sc().isStopped():
+            java_context = self._spark_session.sparkContext._jsc
+            if java_context is not None and not java_context.sc().isStopped():
                 return
             self.stop()  # it lost the cluster, and stopped by itself
         java = find_java()
         os.environ["JAVA_HOME"] = str(java.home)
         # Driver and workers must run the same interpreter, or Arrow data and pickles need not agree. Where it lies on a
         # cluster's workers, the user may know better.
-        if self.master.startswith("local"):
+        if self._embedded:
             os.environ["PYSPARK_PYTHON"] = sys.executable
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
