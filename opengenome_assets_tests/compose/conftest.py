@@ -1,8 +1,6 @@
 """One cluster for all tests, made from nothing and removed with all that it had, whatever happens."""
 
-import os
 import subprocess
-import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -48,11 +46,13 @@ def cluster(image: str, secrets: Path) -> Iterator[Cluster]:
         },
     )
     try:
-        started.compose("up", "--detach", "--wait", "--no-build")
+        try:
+            started.compose("up", "--detach", "--wait", "--no-build")
+        except AssertionError:
+            print(started.compose("logs", "--no-color", "--tail", "50", ok=False))
+            raise
         yield started
     finally:
-        if sys.exc_info()[0] or os.environ.get("CI") == "true":
-            print(started.compose("logs", "--no-color", "--tail", "50", ok=False))
         started.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
 
 
