@@ -35,4 +35,5 @@ if [ -f "$private/object_store_keys" ]; then
   set +a
 fi
 
+umask 022
 exec "$@"

@@ -67,4 +67,4 @@ def local_tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
 @pytest.fixture(scope="session")
 def corpus(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     """Put a corpus into the cluster's volume whose runs can be interrupted."""
-    return Corpus.make(cluster, tmp_path_factory.mktemp("made"))
+    return Corpus.make(cluster, tmp_path_factory.mktemp("corpus") / "made")

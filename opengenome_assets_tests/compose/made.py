@@ -31,7 +31,8 @@ class Corpus:
 
     @classmethod
     def make(cls, cluster: Cluster, folder: Path) -> "Corpus":
-        """Write the files into a folder, and copy it into the volume."""
+        """Write the files into a new folder, which everybody may read, and copy it into the volume."""
+        folder.mkdir(mode=0o755)
         random, counter = np.random.default_rng(20261120), KmerCounter((6,))
         for number in range(FILES):
             letters = np.frombuffer(b"ACGT", np.uint8)[random.integers(0, 4, BASES, np.uint8)]
@@ -49,7 +50,12 @@ class Corpus:
         """Start a run and wait until it is in mid-scan; return its id, and the parts that were there before."""
         before = self.cluster.parts("kmer_")
         run_id = self.launch()
-        wait_for(lambda: self.cluster.parts("kmer_") >= before + 4, "part of the scan", 240, every=0.1)
+
+        def under_way() -> bool:
+            assert not self.cluster.runs(run_id)[0].is_over, self.cluster.story(run_id)
+            return self.cluster.parts("kmer_") >= before + 4
+
+        wait_for(under_way, "part of the scan", 240, every=0.1)
         return run_id, before
 
     def check(self, folder: Path) -> None:
