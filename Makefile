@@ -6,6 +6,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 PORT ?= 3000
 BASES ?= 2800000000
+SECRETS ?= secrets
+SELECT ?= not drill
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,10 +24,10 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONWARNINGS := ignore::FutureWarning,ignore:Parameter `include_sources`
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ui test bench lock clean java
+.PHONY: help install run ui test bench lock secrets test-compose clean java
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/installed java  ## Install what the pipeline needs into .venv
 
@@ -51,6 +53,16 @@ lock: $(BIN)/uv  ## Write requirements.lock anew from pyproject.toml, keeping th
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
 	  --all-extras --group dev --group build --output-file requirements.lock pyproject.toml
+
+# The folder is closed to others; the files in it are not, since the containers' users have other numbers.
+secrets:  ## Make the cluster's secrets, each once, in secrets/
+	@mkdir -p -m 700 $(SECRETS)
+	@for name in postgres_password spark_secret; do [ -s $(SECRETS)/$$name ] || \
+	  (umask 222; od -An -tx1 -N32 /dev/urandom | tr -d ' \n' > $(SECRETS)/$$name); done
+	@[ -e $(SECRETS)/hub_token ] || (umask 022; : > $(SECRETS)/hub_token)
+
+test-compose: $(VENV)/installed-dev java  ## Build the cluster's image, and test a cluster (SELECT=drill: long faults)
+	$(BIN)/pytest --verbose --timeout 900 --durations 15 -m '$(SELECT)' opengenome_assets_tests/compose
 
 clean:  ## Remove .venv and caches; data stays
 	rm -rf $(VENV) *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache \

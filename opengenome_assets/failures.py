@@ -17,7 +17,7 @@ from dagster_shared.error import SerializableErrorInfo
 EVENTS = {DagsterEventType.STEP_FAILURE, DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.RUN_FAILURE}
 # Dagster's own words for a check that failed, or an exception; what they are about stands beside or behind them.
 CHECK_FAILED = "DagsterAssetCheckFailedError"
-WRAPPERS = ("DagsterExecutionStepExecutionError", "DagsterResourceFunctionError")
+WRAPPERS = ("DagsterExecutionStepExecutionError", "DagsterResourceFunctionError", "RetryRequested")
 MAX_LINES = 25
 
 

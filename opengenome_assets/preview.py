@@ -14,7 +14,7 @@ from pathlib import Path
 from opengenome_assets.corpus.raw_fasta import Checksums
 from opengenome_assets.resources.sources import list_source
 from opengenome_assets.resources.store import Plan, Store
-from opengenome_assets.resources.transfer import RemoteError
+from opengenome_assets.settings import local_home
 
 LOCAL, STORED, MISSING = "local", "stored", "to fetch"
 
@@ -94,14 +94,10 @@ def preview(specification: str, home: str) -> Preview:
     """
     listing = list_source(specification)
     remote = [file.remote for file in listing.files if file.remote]
-    if remote and "://" in home:
-        raise RemoteError(
-            f"OPENGENOME_HOME is {home}: files of the Hub are kept in a local folder. Set OPENGENOME_HOME to one"
-        )
-    store = Store(f"{home}/raw")
+    store = Store(local_home(home) / "raw")
     plan = store.plan(remote) if remote else Plan((), (), 0)
     stored = {found.file.url: found.sha256 for found in plan.stored}
-    checksums = Checksums(f"{home.rstrip('/')}/raw/checksums.json")
+    checksums = Checksums(str(local_home(home) / "raw" / "checksums.json"))
     files = []
     for file in listing.files:
         if file.remote:

@@ -110,6 +110,11 @@ def absolute(location: str) -> str:
     return location if "://" in location else str(Path(location).expanduser().absolute())
 
 
+def local_home(home: str) -> Path:
+    """Return where files lie that an object store cannot hold: the home, or ``data`` in the current folder."""
+    return Path(absolute("data") if "://" in home else home)
+
+
 def parse_ks(text: str) -> tuple[int, ...]:
     """Parse a comma-separated list of k-mer lengths."""
     try:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -83,10 +84,18 @@ def processes_of(home: Path) -> list[int]:
     return found
 
 
-def wait_for(look: Callable[[], Found], what: str, seconds: float = 120.0) -> Found:
+def wait_for(look: Callable[[], Found], what: str, seconds: float = 120.0, *, every: float = 0.005) -> Found:
     """Look again and again until there is something to see."""
     end = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < end, f"no {what} within {seconds:.0f} s"
-        time.sleep(0.005)
+        time.sleep(every)
     return found
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

@@ -67,6 +67,17 @@ def test_every_variable_is_in_the_readme():
     assert [variable for variable in origins.values() if f"`{variable}`" not in readme] == []
 
 
+def test_every_setting_of_the_cluster_is_explained_with_its_default():
+    compose, example = ((ROOT / name).read_text() for name in ("docker-compose.yml", ".env.example"))
+    used = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", compose))
+    explained = dict(re.findall(r"^#(\w+)=(.*)$", example, re.MULTILINE)[::-1])  # the first preset is the default
+    assert {name: explained.get(name) for name in used} == {
+        **used,
+        "OPENGENOME_SOURCE": "sample",
+        "OPENGENOME_KS": "6,7,8",
+    }
+
+
 def test_every_preset_is_on_the_page_of_running_and_is_a_job():
     page = (ROOT / "docs" / "running.md").read_text()
     jobs = {job.name for job in build_defs(Settings(home="/h")).jobs or []}

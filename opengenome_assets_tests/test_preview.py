@@ -97,7 +97,6 @@ def test_local_files_need_no_network_and_no_room(home, tmp_path):
         (f"{SOURCE}/absent", {}, f"/fasta/absent: {REPO} has no 'fasta/absent' at that revision."),
         (SOURCE, {"HF_ENDPOINT": "http://127.0.0.1:9"}, "without network, name a folder of this machine as source"),
         (SOURCE, {"HF_TOKEN": TOKEN[:-1]}, "HF_TOKEN was refused. Make a new token"),
-        (SOURCE, {"OPENGENOME_HOME": "s3://bucket"}, "files of the Hub are kept in a local folder"),
         (SOURCE, {"OPENGENOME_KS": "six"}, "Error: OPENGENOME_KS is 'six'"),
         ("/no/such/folder", {}, "Error: /no/such/folder: no such file or folder"),
     ],
@@ -110,6 +109,13 @@ def test_what_a_run_could_not_have_is_a_sentence_and_status_1(hub, home, monkeyp
     assert result.output.startswith("Error: ")
     assert said in result.output
     assert TOKEN[:-1] not in result.output
+
+
+def test_where_the_home_is_an_object_store_files_are_kept_in_the_current_folder(hub, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENGENOME_HOME", "s3://bucket")
+    monkeypatch.chdir(tmp_path)
+    result = run(SOURCE, "--format", "json")
+    assert json.loads(result.output)["store"] == str(tmp_path / "data" / "raw")
 
 
 def test_a_disk_that_is_too_small_is_said_after_the_list(hub, home, monkeypatch):

@@ -122,6 +122,19 @@ def test_help_lists_every_target_that_a_user_types() -> None:
     assert {"run", "ui", "test", "lock", "clean", "install", "help"} <= set(listed)
 
 
+def test_secrets_are_made_once_and_can_be_reached_by_their_owner_alone(clone: Path) -> None:
+    assert make(clone, "secrets").returncode == 0
+    folder = clone / "secrets"
+    made = {file.name: file.read_text() for file in folder.iterdir()}
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert made.pop("hub_token") == ""
+    assert set(made) == {"postgres_password", "spark_secret"}
+    assert all(re.fullmatch("[0-9a-f]{64}", secret) for secret in made.values())
+    assert len(set(made.values())) == 2
+    assert make(clone, "secrets").returncode == 0
+    assert {name: (folder / name).read_text() for name in made} == made
+
+
 def test_the_lock_holds_all_that_is_asked_for_by_hash() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     lock = (REPOSITORY / "requirements.lock").read_text()
@@ -163,12 +176,17 @@ def machine(tmp_path: Path) -> Path:
 
 
 def ci(machine: Path) -> int:
-    return subprocess.run([REPOSITORY / ".ci" / "run"], env={"PATH": str(machine)}, timeout=60).returncode
+    """Run the script in a clone that has nothing beside it."""
+    clone = machine / "beside" / "clone"
+    (clone / ".ci").mkdir(parents=True, exist_ok=True)
+    shutil.copy(REPOSITORY / ".ci" / "run", clone / ".ci")
+    shutil.copy(REPOSITORY / "Makefile", clone)
+    return subprocess.run([clone / ".ci" / "run"], env={"PATH": str(machine)}, timeout=60).returncode
 
 
 def test_ci_installs_only_what_is_missing(machine: Path) -> None:
     assert ci(machine) == 0
-    assert (machine / "log").read_text().splitlines()[0] == "make test CI=true"
+    assert (machine / "log").read_text().splitlines() == ["make test CI=true", "make test-compose CI=true"]
     (machine / "log").unlink()
     (machine / "cusp").unlink()
     write_script(machine / "python3", "exit 1")

@@ -27,7 +27,7 @@ from opengenome_assets.resources.sources import SourceError, SourceFile, list_so
 from opengenome_assets.resources.store import Store, Stored
 from opengenome_assets.resources.tables import Tables, describe
 from opengenome_assets.resources.transfer import RemoteError
-from opengenome_assets.settings import Settings
+from opengenome_assets.settings import Settings, local_home
 
 CODE_VERSION = "1"
 
@@ -118,7 +118,7 @@ def raw_fasta(context: dg.AssetExecutionContext, config: RawFastaConfig, tables:
         raise dg.Failure(str(error), allow_retries=error.passing) from error
     fetched = {file.file.url: file for file in stored}
     local = [file for file in listing.files if file.remote is None]
-    sha256, hashed = take_checksums(local, f"{tables.home.rstrip('/')}/raw/checksums.json")
+    sha256, hashed = take_checksums(local, str(local_home(tables.home) / "raw" / "checksums.json"))
     sha256.update((url, file.sha256) for url, file in fetched.items())
     addresses = {url: str(file.path) for url, file in fetched.items()}
 
@@ -164,17 +164,13 @@ def fetch(files: Sequence[RemoteFile], home: str, log: Callable[[str], None]) ->
     Raises
     ------
     RemoteError
-        If the home is no local folder, or a file cannot be had.
+        If a file cannot be had.
     """
     if not files:
         return []
-    if "://" in home:
-        raise RemoteError(
-            f"OPENGENOME_HOME is {home}: files of the Hub are kept in a local folder. Set OPENGENOME_HOME to one"
-        )
     from opengenome_assets.resources.hub import Hub  # late: the Hub's client takes a while to import
 
-    return Store(f"{home}/raw").fetch(files, access=Hub().access, log=log)
+    return Store(local_home(home) / "raw").fetch(files, access=Hub().access, log=log)
 
 
 def take_checksums(files: Sequence[SourceFile], memory: str) -> tuple[dict[str, str], list[int]]:

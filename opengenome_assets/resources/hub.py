@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -137,16 +138,20 @@ def endpoint_from_environment() -> str:
 
 
 def token_from_environment() -> str | None:
-    """Return HF_TOKEN, or None if it is not set.
+    """Return HF_TOKEN, else what the file holds that HF_TOKEN_PATH names, or None if neither is set.
+
+    A file that nobody named, such as the one that logging in to the Hub leaves, is not read.
 
     Raises
     ------
     HubError
         If it cannot be a token; its value is not repeated.
     """
-    token = os.environ.get("HF_TOKEN", "").strip()
+    token, variable = os.environ.get("HF_TOKEN", "").strip(), "HF_TOKEN"
+    if not token and (path := os.environ.get("HF_TOKEN_PATH")) and os.path.exists(path):
+        token, variable = Path(path).read_text().strip(), f"{path} (HF_TOKEN_PATH)"
     if not re.fullmatch("[!-~]*", token):
-        raise HubError("HF_TOKEN holds characters that no token has. Copy it again from the Hub's settings page")
+        raise HubError(f"{variable} holds characters that no token has. Copy it again from the Hub's settings page")
     return token or None
 
 

@@ -7,13 +7,12 @@ is worked out. A deployment whose storage is a database has another ``dagster.ya
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from dagster import DagsterInstance, Field
 from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import ConfigurableClassData
 
-from opengenome_assets.settings import SettingsError, absolute, read_home
+from opengenome_assets.settings import SettingsError, local_home, read_home
 
 
 class LocalInstance(DagsterInstance):
@@ -42,8 +41,7 @@ class LocalInstance(DagsterInstance):
         SettingsError
             If there can be no such folder.
         """
-        home = read_home()
-        folder = Path(absolute("data") if "://" in home else home, "dagster")
+        folder = local_home(read_home()) / "dagster"
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -8,8 +8,10 @@ returns a small result.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +24,7 @@ import dagster as dg
 from dagster_pyspark import LazyPySparkResource
 from py4j.protocol import Py4JError
 from pydantic import Field, PrivateAttr
+from pyspark.errors import PySparkException, PythonException
 from pyspark.sql import SparkSession
 
 from opengenome_assets.resources.java import find_java
@@ -32,6 +35,11 @@ Item = TypeVar("Item")
 
 PROGRESS_SECONDS = 10.0
 MAX_TASKS = 2000
+# How often a step is tried again when the cluster failed it, and how long after: time to bring back what was lost.
+RETRIES = 2
+RETRY_SECONDS = 60
+# Of the errors that a task itself meets, those of places that others fill, restart or mend.
+PASSING = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT})
 
 
 class SparkStartError(RuntimeError):
@@ -72,11 +80,18 @@ class Spark(LazyPySparkResource):
 
     def _init_session(self) -> None:
         if self._spark_session is not None:
-            return
+            java_context = self._spark_session.sparkContext._jsc
+            if java_context is not None and not java_context.sc().isStopped():
+                return
+            self.stop()  # it lost the cluster, and stopped by itself
         java = find_java()
         os.environ["JAVA_HOME"] = str(java.home)
-        # Driver and workers must run the same interpreter, or Arrow data and pickles need not agree.
-        os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+        # Driver and workers must run the same interpreter, or Arrow data and pickles need not agree. Where it lies on a
+        # cluster's workers, the user may know better.
+        if self._embedded:
+            os.environ["PYSPARK_PYTHON"] = sys.executable
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
         builder = SparkSession.builder.master(self.master).appName(self._app_name)
         for key, value in {**self._defaults(), **self.spark_config}.items():
             builder = builder.config(key, value)
@@ -146,16 +161,36 @@ class Spark(LazyPySparkResource):
 
         Raises
         ------
+        RetryRequested
+            If a cluster failed, and not the work: Dagster tries the step again after a minute, at most twice. An
+            embedded engine has nobody to bring it back, so there the failure is told at once.
         Exception
             Whatever the function raised, eight times, for one unit.
         """
         if not work:
             return []
-        started = time.monotonic()
         if len(work) == 1 and self._embedded:
+            started = time.monotonic()
             results = [function(work[0])]
             log.info(progress(label, 1, 1, weights[0], weights[0], unit, started))
             return results
+        try:
+            return self._map(function, work, weights=weights, label=label, unit=unit, log=log)
+        except Exception as error:
+            if self._embedded or not is_passing(error):
+                raise
+            raise dg.RetryRequested(RETRIES, RETRY_SECONDS) from error
+
+    def _map(
+        self,
+        function: Callable[[Work], Result],
+        work: Sequence[Work],
+        *,
+        weights: Sequence[int],
+        label: str,
+        unit: str,
+        log: logging.Logger,
+    ) -> list[Result]:
         context = self.spark_context
         log.info("Spark %s on %s, UI: %s", context.version, context.master, context.uiWebUrl or "off")
         units, total = context.accumulator(0), sum(weights)
@@ -176,6 +211,7 @@ class Spark(LazyPySparkResource):
             collected: list[list[tuple[int, Result]]] = context.parallelize(slices, len(slices)).map(run).collect()
             return collected
 
+        started = time.monotonic()
         # Spark is asked from a thread, so that this one can report, and be interrupted when the run is cancelled.
         with ThreadPoolExecutor(1) as thread:
             future: Future[list[list[tuple[int, Result]]]] = thread.submit(collect)
@@ -192,6 +228,17 @@ class Spark(LazyPySparkResource):
         log.info(progress(label, len(work), len(work), total, total, unit, started))
         ordered = dict(pair for results in collected for pair in results)
         return [ordered[index] for index in range(len(work))]
+
+
+def is_passing(error: BaseException) -> bool:
+    """Tell whether an error of Spark's is about the cluster, or a place that may be mended, and not about the work.
+
+    Lost masters, lost executors and killed workers are the cluster's. What a task's own code raised is a
+    ``PythonException`` with its traceback; of that, only what the system says of disks can be otherwise next time.
+    """
+    if isinstance(error, PythonException):
+        return any(int(number) in PASSING for number in re.findall(r"\[Errno (\d+)\]", str(error)))
+    return isinstance(error, Py4JError | PySparkException)
 
 
 def deal(items: Sequence[Item], hands: int) -> list[list[Item]]:

@@ -304,7 +304,19 @@ def test_settings_come_from_the_environment_as_the_library_reads_them(server):
     assert "HF_HUB_OFFLINE is set" in run.stderr
 
 
-def test_a_token_file_is_not_read(server, monkeypatch, tmp_path):
+def test_a_token_is_read_from_the_file_that_is_named(server, monkeypatch, tmp_path):
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "token"))
+    server.private = True
+    assert len(Hub(endpoint=server.hub).list_files(spec()).files) == 6
+    (tmp_path / "token").write_text("hf_two\nlines")
+    with pytest.raises(HubError, match=r"token \(HF_TOKEN_PATH\) holds characters") as caught:
+        Hub(endpoint=server.hub)
+    assert "lines" not in str(caught.value)
+
+
+def test_a_token_file_that_nobody_named_is_not_read(server, monkeypatch, tmp_path):
     (tmp_path / "token").write_text(TOKEN)
     monkeypatch.delenv("HF_TOKEN", raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))

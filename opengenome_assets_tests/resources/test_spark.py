@@ -1,5 +1,6 @@
 """Spark: the session that was asked for, and a map that keeps order, reports progress and lets go when interrupted."""
 
+import errno
 import logging
 import os
 import re
@@ -9,9 +10,11 @@ import time
 
 import dagster as dg
 import pytest
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from opengenome_assets.resources.spark import Spark, SparkStartError, deal, progress
+from opengenome_assets.resources.spark import Spark, SparkStartError, deal, is_passing, progress
 
 LOG = logging.getLogger("test")
 
@@ -28,6 +31,15 @@ def fail_on_three(number: int) -> int:
 
 def process(_: int) -> int:
     return os.getpid()
+
+
+def fill_the_disk(number: int) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def die(number: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return number
 
 
 def sleep(seconds: float) -> float:
@@ -73,6 +85,20 @@ def test_several_units_are_the_workers_business(spark):
 def test_an_error_in_the_work_is_raised(spark):
     with pytest.raises(Exception, match="three is not a number"):
         spark.map(fail_on_three, [1, 2, 3], weights=[1, 1, 1], label="failing", unit="bases", log=LOG)
+
+
+@pytest.mark.parametrize(("function", "passing"), [(fail_on_three, False), (fill_the_disk, True), (die, True)])
+def test_what_may_be_otherwise_next_time_is_told_from_what_the_work_itself_raised(spark, function, passing):
+    with pytest.raises((PySparkException, Py4JError)) as raised:
+        spark.map(function, [3, 3], weights=[1, 1], label="failing", unit="bases", log=LOG)
+    assert is_passing(raised.value) is passing
+
+
+def test_a_session_that_has_ended_by_itself_is_followed_by_another(spark):
+    first = spark.spark_context
+    first._jsc.sc().stop()
+    assert spark.map(square, [3, 4], weights=[1, 1], label="after", unit="bases", log=LOG) == [9, 16]
+    assert spark.spark_context is not first
 
 
 def test_long_steps_report_what_is_left(spark, caplog, monkeypatch):

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Writes the secrets, which come as files, into the files that Spark, PostgreSQL's client and the Hub's read, then runs
+# the command. They lie in memory, for this user's eyes only, and at places that the image's environment names: so no
+# secret stands on a command line or in what the engine shows, and what `docker compose exec` starts finds them too.
+#
+# A container without secrets runs as it is: it finds the files in a volume, or has no use for them.
+set -eu
+umask 077
+
+secrets=/run/secrets
+private=/run/opengenome
+
+if [ -f "$secrets/postgres_password" ]; then
+  # The file's fields are host, port, database, user and password; a colon or backslash inside one is escaped.
+  printf '*:*:*:*:%s\n' "$(sed 's/[\\:]/\\&/g' "$secrets/postgres_password")" > "$private/pgpass"
+fi
+
+if [ -f "$secrets/spark_secret" ]; then
+  mkdir -p "$private/spark"
+  cp /opt/opengenome/docker/spark/* "$private/spark/"
+  printf 'spark.authenticate.secret %s\n' "$(cat "$secrets/spark_secret")" >> "$private/spark/spark-defaults.conf"
+fi
+
+if [ -f "$secrets/hub_token" ]; then
+  install -m 600 "$secrets/hub_token" "$private/hub_token"
+fi
+
+# The one exception: what writes to object stores takes its keys from the environment only.
+if [ -f "$secrets/object_store_keys" ]; then
+  install -m 600 "$secrets/object_store_keys" "$private/object_store_keys"
+fi
+if [ -f "$private/object_store_keys" ]; then
+  set -a
+  . "$private/object_store_keys"
+  set +a
+fi
+
+umask 022
+exec "$@"

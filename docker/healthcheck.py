@@ -1,0 +1,89 @@
+"""Whether a service does its work: ``healthcheck.py SERVICE`` exits with 0 if so, else says what is wrong.
+
+A process that runs is not enough: a worker has to be known to the master, the webserver has to reach the database and
+the code server, the daemon's loops have to be alive.
+"""
+
+import json
+import os
+import sys
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+TIMEOUT_SECONDS = 10
+# Answered only with the database and the code location at hand.
+WEBSERVER_QUERY = """{
+  runsOrError(limit: 1) { __typename }
+  repositoriesOrError { __typename ... on RepositoryConnection { nodes { name } } }
+}"""
+
+
+class UnhealthyError(Exception):
+    """The service runs, but does not do its work."""
+
+
+def read_json(url: str, body: Any = None) -> Any:
+    """Return what an address answers."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+        return json.load(response)
+
+
+def check_master() -> None:
+    """The master leads: it is not recovering from a crash."""
+    status = read_json("http://127.0.0.1:8080/json/")["status"]
+    if status != "ALIVE":
+        raise UnhealthyError(f"the master is {status}, expected ALIVE")
+
+
+def check_worker() -> None:
+    """The master knows this worker, and takes it for alive."""
+    own = read_json("http://127.0.0.1:8081/json/")["id"]
+    workers = read_json("http://spark-master:8080/json/")["workers"]
+    if own not in {worker["id"] for worker in workers if worker["state"] == "ALIVE"}:
+        raise UnhealthyError(f"the master does not know {own} as alive")
+
+
+def check_code() -> None:
+    """The code server has loaded the definitions and serves them."""
+    import grpc
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    with grpc.insecure_channel("127.0.0.1:4000") as channel:
+        request = health_pb2.HealthCheckRequest(service="DagsterApi")
+        status = health_pb2_grpc.HealthStub(channel).Check(request, timeout=TIMEOUT_SECONDS).status
+    if status != health_pb2.HealthCheckResponse.SERVING:
+        raise UnhealthyError(f"the code server's state is {status}, expected {health_pb2.HealthCheckResponse.SERVING}")
+
+
+def check_webserver() -> None:
+    """The webserver answers from the database, and shows the code server's assets."""
+    prefix = os.environ.get("DAGSTER_PATH_PREFIX", "")
+    answer = read_json(f"http://127.0.0.1:3000{prefix}/graphql", {"query": WEBSERVER_QUERY})
+    data = answer.get("data") or {}
+    if data.get("runsOrError", {}).get("__typename") != "Runs":
+        raise UnhealthyError(f"no runs could be read from the database: {answer}")
+    if not data["repositoriesOrError"].get("nodes"):
+        raise UnhealthyError(f"the code server's definitions are not loaded: {answer}")
+
+
+def check_daemon() -> None:
+    """Each of the daemon's loops has reported lately."""
+    os.execvp("dagster-daemon", ["dagster-daemon", "liveness-check"])
+
+
+CHECKS: dict[str, Callable[[], None]] = {
+    "master": check_master,
+    "worker": check_worker,
+    "code": check_code,
+    "webserver": check_webserver,
+    "daemon": check_daemon,
+}
+
+if __name__ == "__main__":
+    try:
+        CHECKS[sys.argv[1]]()
+    except Exception as error:  # whatever a service that is not well answers, or does not
+        sys.exit(f"unhealthy: {type(error).__name__}: {error}")
