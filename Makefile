@@ -61,7 +61,7 @@ secrets:  ## Make the cluster's secrets, each once, in secrets/
 	  (umask 222; od -An -tx1 -N32 /dev/urandom | tr -d ' \n' > $(SECRETS)/$$name); done
 	@[ -e $(SECRETS)/hub_token ] || (umask 022; : > $(SECRETS)/hub_token)
 
-test-compose: $(VENV)/installed-dev java  ## Build the cluster's image, and test a cluster (SELECT=drill: long faults)
+test-compose: $(VENV)/installed-dev java  ## Build the cluster's image, and test a cluster (SELECT=drill: what takes longer)
 	$(BIN)/pytest --verbose --timeout 900 --durations 15 -m '$(SELECT)' opengenome_assets_tests/compose
 
 clean:  ## Remove .venv and caches; data stays

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from opengenome_assets_tests.compose.cluster import Cluster, wait_for
 from opengenome_assets_tests.compose.made import FILES, Corpus
 
@@ -70,6 +72,7 @@ def test_a_cancelled_run_ends_at_once_and_leaves_nothing(cluster: Cluster, corpu
     assert cluster.fetch_tables(tmp_path / "after").open("kmer_").version() == version
 
 
+@pytest.mark.drill  # it waits for a minute
 def test_a_full_disk_that_is_mended_costs_one_step(cluster: Cluster, corpus: Corpus, tmp_path: Path) -> None:
     run_id, _ = corpus.scanning()
     cluster.execute("dagster-webserver", "sh", "-c", "cat /dev/zero > /data/filler", ok=False)

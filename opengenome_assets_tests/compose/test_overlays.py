@@ -128,6 +128,7 @@ class TestProxy:
         assert ports == {"proxy", "spark-master"}
 
 
+@pytest.mark.drill
 def test_runs_in_containers_of_their_own_are_confined_and_followed(cluster: Cluster, secrets: Path) -> None:
     gid = str(os.stat("/var/run/docker.sock").st_gid)
     split = overlaid(cluster, "run-containers", DOCKER_GID=gid)
@@ -178,6 +179,7 @@ def store(cluster: Cluster) -> Iterator[str]:
         server.wait()
 
 
+@pytest.mark.drill
 def test_an_object_store_serves_as_home(
     cluster: Cluster, store: str, secrets: Path, local_tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
