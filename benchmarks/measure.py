@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,9 +81,10 @@ class _Process:
 
 
 class Watch:
-    """The processes below this one, looked at again and again."""
+    """The processes below this one, looked at again and again, but for children that it had before and theirs."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: Collection[int] = ()) -> None:
+        self.before = before
         self.seen: dict[tuple[int, int], _Process] = {}
         self.unreported: set[tuple[int, int]] = set()
         self.samples: list[tuple[float, float]] = [(time.time(), 0.0)]
@@ -92,7 +93,7 @@ class Watch:
     def look(self) -> None:
         """Take one sample."""
         total = 0
-        for pid in descendants(os.getpid()):
+        for pid in descendants(os.getpid(), self.before):
             try:
                 pss = self._look_at(pid)
             except (FileNotFoundError, ProcessLookupError):  # ended in the meantime
@@ -133,11 +134,10 @@ def run(command: Sequence[str], *, environment: Mapping[str, str] | None = None,
     CommandError
         If it exits with another code than 0.
     """
-    _adopt_orphans()
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    watch = Watch()
     own = set(children(os.getpid()))
-    with tempfile.TemporaryFile("w+", errors="replace") as log:
+    watch = Watch(own)
+    with _adopted_orphans(), tempfile.TemporaryFile("w+", errors="replace") as log:
         process = subprocess.Popen(
             command, cwd=folder, env={**os.environ, **(environment or {})}, stdout=log, stderr=subprocess.STDOUT
         )
@@ -205,9 +205,9 @@ def tree_cpu() -> float:
     return ticks * TICK
 
 
-def descendants(ancestor: int) -> list[int]:
-    """Return the processes below one."""
-    found = children(ancestor)
+def descendants(ancestor: int, without: Collection[int] = ()) -> list[int]:
+    """Return the processes below one, but for some of its children and theirs."""
+    found = [pid for pid in children(ancestor) if pid not in without]
     for pid in found:  # which grows on the way
         found += children(pid)
     return found
@@ -222,9 +222,14 @@ def children(parent: int) -> list[int]:
     return found
 
 
-def _adopt_orphans() -> None:
-    """Have processes whose parents end given to this one, so that it can wait for them."""
+@contextlib.contextmanager
+def _adopted_orphans() -> Iterator[None]:
+    """Have processes whose parents end given to this one for a time, so that it can wait for them."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
 def _await(pid: int, seconds: float) -> int | None:

