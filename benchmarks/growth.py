@@ -78,8 +78,7 @@ def growth_row(bases: int, folder: Path) -> tuple[Row, Growth]:
             [
                 f"The line: {number(growth.fixed)} CPU s, and {number(growth.per_billion)} for each billion bases. On "
                 f"paper, a terabase would take {growth.at(1e12) / 3600:.1f} CPU hours and "
-                f"{stored / totals.bases:.2f} TB for its tables. The smallest corpus is a single shard, "
-                "for which Spark is not started.",
+                f"{stored / totals.bases:.2f} TB for its tables. Each corpus lies in {SOME_FILES} files.",
                 table(
                     ("bases", "CPU s", "wall s", "peak memory, GB"),
                     [
