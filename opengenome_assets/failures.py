@@ -1,7 +1,7 @@
 """Why a run failed, in the words of its steps and checks, without stack traces.
 
 Read from what Dagster keeps of the run, so that it can be told after the process has gone. How it is shown is the
-command line's business (``cli.py``).
+command line's business (``cli``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What there is: settings, versions, storage, tables, figures and report, as plain values.
 
 Read from what lies in storage, not from memory of any run, so that it is true after a crash too. How it is
-shown is the command line's business (``cli.py``).
+shown is the command line's business (``cli``).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Belongs here: what a run of ``raw_fasta`` would find and do, as plain values. Does not belong here: doing it. Nothing is
 written and no file is fetched; of the Hub only listings are asked for. How it is shown is the command line's business
-(``cli.py``).
+(``cli``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Is this machine set up: one verdict each on Python, packages, Java, Spark, storage and the source.
 
 Every check does on a small scale what a run will do: it starts Spark, commits a Delta table, lists the
-source's files. How verdicts are shown is the command line's business (``cli.py``).
+source's files. How verdicts are shown is the command line's business (``cli``).
 """
 
 from __future__ import annotations

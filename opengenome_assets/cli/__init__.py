@@ -1,0 +1,23 @@
+"""The command line: ``opengenome`` and its commands.
+
+Belongs here: arguments, wording and exit codes, in one module a subject. Does not belong here: what the commands do.
+Modules that take a second to import (Spark, Dagster) are imported by the command that needs them.
+"""
+
+from __future__ import annotations
+
+import click
+
+from opengenome_assets import __version__
+from opengenome_assets.cli.state import failures, info, source, validate
+from opengenome_assets.cli.upkeep import upkeep
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="opengenome")
+def main() -> None:
+    """Genomic corpora as Dagster assets: set-up checks, what has been made and how, and upkeep."""
+
+
+for command in (validate, info, source, failures, upkeep):
+    main.add_command(command)

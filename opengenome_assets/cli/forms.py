@@ -1,0 +1,95 @@
+"""What the commands share: the settings, the form of their results, and how numbers and tables are written.
+
+Belongs here: what more than one command uses. Does not belong here: any command.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from opengenome_assets.settings import Settings, SettingsError
+
+format_option: Callable[[Any], Any] = click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of the result.",
+)
+
+
+@contextmanager
+def setting_errors() -> Iterator[None]:
+    """Show a setting that cannot be used as an error of the command."""
+    try:
+        yield
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def settings_in_use() -> Settings:
+    """Read the settings from the environment; what is wrong with them is an error of the command."""
+    with setting_errors():
+        return Settings.from_environment()
+
+
+def section(title: str, lines: Sequence[str]) -> None:
+    """Print lines below a title."""
+    click.echo(click.style(title, bold=True))
+    for line in lines:
+        click.echo(f"  {line}")
+    click.echo()
+
+
+def indented(text: str) -> str:
+    """Fold a text that stands beside two columns of 21 letters, so that it fits a window of 100."""
+    lines = textwrap.wrap(text, 79, break_long_words=False, break_on_hyphens=False)
+    return f"\n{'':<21}".join(lines)
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
+    """Pad each column to its widest cell, the given ones to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+    def cells(row: Sequence[str]) -> Iterator[str]:
+        for index, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            yield cell.rjust(width) if index in right else cell.ljust(width)
+
+    return ["  ".join(cells(row)).rstrip() for row in rows]
+
+
+def in_bytes(count: int) -> str:
+    """Write a number of bytes with three digits or so: 1.5 MB."""
+    size, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 1000 or unit == "TB":
+            break
+        size /= 1000
+    return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Write ascending numbers, neighbours as ranges: 0-3, 7."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
+
+
+def known(write: Callable[[Any], str], value: object) -> str:
+    """Write a value, or a dash where there is none."""
+    return "—" if value is None else write(value)
+
+
+def clock(moment: str) -> str:
+    """Write a moment in ISO 8601 and UTC without its T and its offset."""
+    return moment.replace("T", " ").removesuffix("+00:00")

@@ -1,0 +1,159 @@
+"""Commands that say how things are: ``validate``, ``info``, ``failures`` and ``source``; they change nothing.
+
+Does not belong here: the checks (``validate.py``), what there is (``inventory.py``) and why a run failed
+(``failures.py``), which scripts may call themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import click
+
+from opengenome_assets.cli.forms import (
+    aligned,
+    clock,
+    format_option,
+    in_bytes,
+    indented,
+    known,
+    section,
+    setting_errors,
+    settings_in_use,
+)
+
+COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
+
+
+@click.command()
+@format_option
+def validate(output: str) -> None:
+    """Check Python, packages, Java, Spark, storage and the source.
+
+    Exits with status 1 if the pipeline cannot run on this machine with these settings.
+    """
+    settings = settings_in_use()
+    from opengenome_assets import validate as checks  # Spark and Dagster take a second to import
+
+    verdicts = []
+    for verdict in checks.validate(settings):
+        verdicts.append(verdict)
+        if output == "text":
+            click.secho(f"{verdict.status:<9}", fg=COLOURS[verdict.status], nl=False)
+            click.echo(f"{verdict.subject:<12}{indented(verdict.finding)}")
+            if verdict.remedy:
+                click.echo(f"{'':<21}{indented(f'-> {verdict.remedy}')}")
+    failed = [verdict.subject for verdict in verdicts if verdict.status == "failed"]
+    if output == "json":
+        click.echo(json.dumps({"ok": not failed, "verdicts": [asdict(each) for each in verdicts]}, indent=2))
+    else:
+        click.echo(f"\nNot ready: {', '.join(failed)}." if failed else "\nReady. Next: make run")
+    if failed:
+        raise SystemExit(1)
+
+
+@click.command()
+@format_option
+def info(output: str) -> None:
+    """Show settings, versions, storage use, tables, figures and the report."""
+    settings = settings_in_use()
+    from opengenome_assets.inventory import take_inventory  # imports Dagster
+
+    inventory = take_inventory(settings)
+    if output == "json":
+        click.echo(json.dumps(asdict(inventory), indent=2))
+        return
+    section("Settings", aligned([(each.name, each.value, f"({each.origin})") for each in inventory.settings]))
+    section("Versions", aligned(list(inventory.versions.items())))
+    usage = [(each.part, f"{each.files:,}", in_bytes(each.bytes)) for each in inventory.storage]
+    lines = aligned([("part", "files", "size"), *usage], right=(1, 2)) if usage else ["nothing yet"]
+    section(f"Storage at {settings.home}", lines)
+    tables = [
+        (
+            each.name,
+            *(known("{:,}".format, value) for value in (each.rows, each.version, each.files)),
+            known(in_bytes, each.bytes),
+            known(clock, each.made),
+            each.state,
+        )
+        for each in inventory.tables
+    ]
+    heading = ("table", "rows", "version", "files", "size", "made (UTC)", "state")
+    lines = aligned([heading, *tables], right=(1, 2, 3, 4)) if tables else ["none yet: make run"]
+    section(f"Tables at {settings.home}/tables", lines)
+    figures = [
+        (each.name, ", ".join(path.rpartition(".")[2] for path in each.files), each.state) for each in inventory.figures
+    ]
+    section(f"Figures at {settings.home}/figures", aligned(figures) or ["none yet"])
+    section("Report", inventory.reports or ["none yet"])
+    section("User interface", ["make ui, then open http://127.0.0.1:3000"])
+
+
+@click.command()
+@click.option("--since", type=float, help="Only a run started after this moment, in seconds as `date +%s` gives them.")
+@format_option
+def failures(since: float | None, output: str) -> None:
+    """Say why the newest run failed, without stack traces.
+
+    Reads what Dagster keeps of the runs in this folder or DAGSTER_HOME. Exits with status 1 unless that run succeeded.
+    """
+    settings_in_use()
+    from opengenome_assets.failures import newest_run, open_instance  # imports Dagster
+
+    with setting_errors(), open_instance() as instance:
+        run = newest_run(instance, None if since is None else datetime.fromtimestamp(since, UTC))
+    if output == "json":
+        click.echo(json.dumps(run and asdict(run), indent=2))
+    elif run is None:
+        click.echo("No run was started.")
+    elif run.failures:
+        click.echo(f"Run {run.run_id[:8]} failed:")
+        for failure in run.failures:
+            click.echo(textwrap.indent(f"{failure.step}: {failure.reason}" if failure.step else failure.reason, "  "))
+    else:
+        click.echo(f"Run {run.run_id[:8]}: {run.status.lower()}")
+    if run is None or run.status != "SUCCESS":
+        raise SystemExit(1)
+
+
+@click.command()
+@click.argument("specification", required=False)
+@format_option
+def source(specification: str | None, output: str) -> None:
+    """List the files that SPECIFICATION names and what would be fetched. Changes nothing.
+
+    SPECIFICATION is as in OPENGENOME_SOURCE, which is its default. Exits with status 1 if a run could not have the
+    files.
+    """
+    settings = settings_in_use()
+    from opengenome_assets.preview import preview  # imports Dagster
+    from opengenome_assets.resources.sources import SourceError
+    from opengenome_assets.resources.transfer import RemoteError
+
+    try:
+        found = preview(specification or settings.source, settings.home)
+    except (SourceError, RemoteError) as error:
+        raise click.ClickException(str(error)) from error
+    if output == "json":
+        click.echo(json.dumps(asdict(found), indent=2))
+    else:
+        rows = [(each.source, each.path, in_bytes(each.bytes), each.sha256 or "", each.state) for each in found.files]
+        section(found.source, aligned([("source", "path", "size", "SHA-256", "state"), *rows], right=(2,)))
+        if found.left_out:
+            section("Left out, no FASTA ending", found.left_out)
+        sums = [("files", f"{len(found.files):,}, {in_bytes(found.bytes)}")]
+        if found.bytes_free is not None:
+            sums += [
+                ("commit", ", ".join(found.commits)),
+                ("to fetch", in_bytes(found.bytes_to_fetch)),
+                ("free", f"{in_bytes(found.bytes_free)} for {found.store}"),
+            ]
+        section("Together", aligned(sums))
+    if not found.fits:
+        raise click.ClickException(
+            f"{found.bytes_to_fetch:,} bytes are to be fetched to {found.store}, whose disk has {found.bytes_free:,} "
+            "free. Free some, choose fewer files, or set OPENGENOME_HOME to a larger disk"
+        )
