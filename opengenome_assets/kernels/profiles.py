@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from opengenome_assets.kernels.bases import Letters, Offsets, kernel_text
+from opengenome_assets.kernels.bases import Letters, Offsets, kernel_text, readonly
 from opengenome_assets.kernels.kmers import pair_counter
 from opengenome_assets.kernels.runs import (
     BLOCK,
@@ -111,8 +111,23 @@ def document_frequency(kmers: SequenceKmers) -> npt.NDArray[np.int64]:
     -------
     int64 array of shape (4096,)
         In lexicographic order; sums over batches of sequences.
+
+    Raises
+    ------
+    ValueError
+        If a code is no 6-mer's.
     """
-    return np.bincount(kmers.codes, minlength=KMERS).astype(np.int64)
+    if len(kmers.codes) and not 0 <= kmers.codes.min() <= kmers.codes.max() < KMERS:
+        raise ValueError(f"expected codes from 0 to 4,095, found {kmers.codes.min():,} to {kmers.codes.max():,}")
+    frequency = np.zeros(KMERS, np.int64)
+    _tally(readonly(kmers.codes), frequency)
+    return frequency
+
+
+@njit(cache=True, nogil=True)
+def _tally(codes: Any, frequency: Any) -> None:
+    for code in codes:
+        frequency[np.uint16(code)] += 1
 
 
 _count_pairs = pair_counter(K)

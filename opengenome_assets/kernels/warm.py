@@ -13,7 +13,8 @@ from opengenome_assets.kernels.composition import composition
 from opengenome_assets.kernels.fasta import read_records, split_headers
 from opengenome_assets.kernels.identifiers import SeenIdentifiers
 from opengenome_assets.kernels.kmers import KmerCounter, valid_windows
-from opengenome_assets.kernels.profiles import KMERS, sequence_kmers
+from opengenome_assets.kernels.planes import dot, norms, pack, score
+from opengenome_assets.kernels.profiles import KMERS, document_frequency, sequence_kmers
 from opengenome_assets.kernels.tfidf import tfidf
 
 
@@ -29,4 +30,10 @@ def warm() -> None:
     for k in (8, 9):  # the longest that is counted by pairs, and one that is not
         KmerCounter((k,)).add(letters, offsets)
     CodonCounter().add(letters, offsets)
-    tfidf(sequence_kmers(letters, offsets), np.ones(KMERS))
+    kmers = sequence_kmers(letters, offsets)
+    document_frequency(kmers)
+    tfidf(kmers, np.ones(KMERS))
+    planes = pack(kmers)
+    norms(planes, np.ones(KMERS), 0, 1, np.empty(1))
+    score(planes, np.ones((1, KMERS), np.float32), 0, 1, np.empty((1, 1), np.float32))
+    dot(planes, np.ones(KMERS), np.zeros(1, np.int64))

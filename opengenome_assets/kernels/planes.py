@@ -1,0 +1,383 @@
+"""Counts in the form that a search scans: one byte a 6-mer, whatever the largest count.
+
+A row of counts is written in base 256, least significant digit first: plane 0 holds the low bytes of its 4,096 counts,
+plane 1 the next ones, and so on as far as there are any. A plane with few digits that are not 0 is kept as a list of
+them, the others as 4,096 bytes. So a sequence of 100 bases costs some 300 bytes, an organelle 4,096, a bacterium twice
+that; nothing is rounded, and nothing depends on the other sequences. Dot products of rows and weights run at the speed
+of memory, since a plane is read once, in order, and multiplied in 32-bit floats.
+
+Belongs here: packing counts, and sums over packed rows. Does not belong here: what the weights mean (tfidf.py), which
+rows are asked for, and in what order they rank (``search``).
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from opengenome_assets.kernels.bases import readonly
+from opengenome_assets.kernels.profiles import KMERS, SequenceKmers
+
+PLACES = 4  # of a count below 2**31
+
+# A plane with more digits than so many is kept whole: from about here on reading 4,096 bytes takes no longer.
+_FEW = 512
+
+# Largest relative error of a plane's dot product in 32-bit floats: each of 4,096 terms, none of them negative, is
+# rounded when its weight is, when it is multiplied, and when it is added, in whatever order.
+RELATIVE_ERROR = (KMERS + 2) * 2.0**-24
+
+
+class Planes(NamedTuple):
+    """Counts of n sequences.
+
+    Attributes
+    ----------
+    whole : uint8 array of shape (w, 4096)
+        Planes kept whole, by row, then place.
+    whole_offsets : int64 array of shape (n + 1,)
+        Row i has the planes ``whole_offsets[i]:whole_offsets[i + 1]``.
+    whole_places : uint8 array of shape (w,)
+        Their places: what a digit counts is 256**place times the digit.
+    keys : uint16 array of shape (s,)
+        Digits kept singly, by row: the 6-mer, and the place times 4096.
+    digits : uint8 array of shape (s,)
+        The digits, none of them 0.
+    digit_offsets : int64 array of shape (n + 1,)
+        Row i has the digits ``digit_offsets[i]:digit_offsets[i + 1]``.
+    """
+
+    whole: npt.NDArray[np.uint8]
+    whole_offsets: npt.NDArray[np.int64]
+    whole_places: npt.NDArray[np.uint8]
+    keys: npt.NDArray[np.uint16]
+    digits: npt.NDArray[np.uint8]
+    digit_offsets: npt.NDArray[np.int64]
+
+    @property
+    def rows(self) -> int:
+        """Number of sequences."""
+        return len(self.whole_offsets) - 1
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return sum(array.nbytes for array in self)
+
+
+def pack(kmers: SequenceKmers) -> Planes:
+    """Write counts in base 256.
+
+    Raises
+    ------
+    ValueError
+        If the rows do not fit together, a code is no 6-mer's, or a count is below 1.
+    """
+    places = len(kmers.codes)
+    if not len(kmers.counts) == places == kmers.row_offsets[-1] or np.any(np.diff(kmers.row_offsets) < 0):
+        raise ValueError(f"expected as many counts as codes, found {len(kmers.counts):,} and {places:,}")
+    if places and not 0 <= kmers.codes.min() <= kmers.codes.max() < KMERS:
+        raise ValueError(f"expected codes from 0 to 4,095, found {kmers.codes.min():,} to {kmers.codes.max():,}")
+    if places and kmers.counts.min() < 1:
+        raise ValueError(f"expected counts of at least 1, found {kmers.counts.min():,}")
+    rows = [readonly(np.ascontiguousarray(array)) for array in kmers[:3]]
+    n = len(kmers.row_offsets) - 1
+    whole_offsets, digit_offsets = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
+    _measure(*rows, whole_offsets, digit_offsets)
+    w, s = whole_offsets[-1], digit_offsets[-1]
+    planes = Planes(
+        np.zeros((w, KMERS), np.uint8),
+        whole_offsets,
+        np.empty(w, np.uint8),
+        np.empty(s, np.uint16),
+        np.empty(s, np.uint8),
+        digit_offsets,
+    )
+    _fill(*rows, *planes)
+    return planes
+
+
+def concatenate(parts: list[Planes]) -> Planes:
+    """Join the rows of several.
+
+    Parameters
+    ----------
+    parts : list of Planes
+        At least one.
+    """
+
+    def joined(offsets: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+        firsts = np.cumsum([0, *(each[-1] for each in offsets)])
+        ends = [first + each[1:] for first, each in zip(firsts, offsets, strict=False)]
+        return np.concatenate([np.zeros(1, np.int64), *ends])
+
+    whole, whole_offsets, whole_places, keys, digits, digit_offsets = zip(*parts, strict=True)
+    return Planes(
+        np.concatenate(whole),
+        joined(list(whole_offsets)),
+        np.concatenate(whole_places),
+        np.concatenate(keys),
+        np.concatenate(digits),
+        joined(list(digit_offsets)),
+    )
+
+
+def unpack(planes: Planes, row: int) -> npt.NDArray[np.int64]:
+    """Return the counts of a row, shape (4096,)."""
+    counts = np.empty(KMERS)
+    _unpack(*_read(planes), row, counts)
+    return counts.astype(np.int64)
+
+
+def norms(
+    planes: Planes, weights: npt.NDArray[np.float64], first: int, stop: int, result: npt.NDArray[np.float64]
+) -> None:
+    """Write the Euclidean lengths of the weighted rows from ``first`` to ``stop`` to these places of ``result``.
+
+    Parameters
+    ----------
+    planes : Planes
+        The counts.
+    weights : float64 array of shape (4096,)
+        What each count is multiplied with.
+    first, stop : int
+        The rows.
+    result : float64 array of shape (n,)
+        Written.
+    """
+    _norms(*_read(planes), readonly(weights), *_range(planes, first, stop), result)
+
+
+def score(
+    planes: Planes, weights: npt.NDArray[np.float32], first: int, stop: int, result: npt.NDArray[np.float32]
+) -> None:
+    """Write dot products of the rows from ``first`` to ``stop`` and some weights, to within `RELATIVE_ERROR`.
+
+    Parameters
+    ----------
+    planes : Planes
+        The counts.
+    weights : float32 array of shape (q, 4096)
+        None of them negative.
+    first, stop : int
+        The rows.
+    result : float32 array of shape (q, n)
+        Written at the rows' places.
+    """
+    scales = np.float32(256.0) ** np.arange(PLACES, dtype=np.float32)
+    by_place = weights[:, None, :] * scales[None, :, None]
+    _score(*_read(planes), readonly(by_place), *_range(planes, first, stop), result)
+
+
+def dot(planes: Planes, weights: npt.NDArray[np.float64], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return dot products of some rows and some weights, in 64 bits.
+
+    The terms are added in an order of their own, so that equal rows give equal sums on every machine.
+
+    Parameters
+    ----------
+    planes : Planes
+        The counts.
+    weights : float64 array of shape (4096,)
+    rows : int64 array of shape (m,)
+
+    Returns
+    -------
+    float64 array of shape (m,)
+
+    Raises
+    ------
+    IndexError
+        If there is no such row.
+    """
+    if len(rows) and not 0 <= rows.min() <= rows.max() < planes.rows:
+        raise IndexError(f"expected rows from 0 to {planes.rows - 1:,}, found {rows.min():,} to {rows.max():,}")
+    result = np.empty(len(rows))
+    _dot(*_read(planes), readonly(weights), readonly(rows), result)
+    return result
+
+
+def _read(planes: Planes) -> list[npt.NDArray[Any]]:
+    return [readonly(array) for array in planes]
+
+
+def _range(planes: Planes, first: int, stop: int) -> tuple[int, int]:
+    if not 0 <= first <= stop <= planes.rows:
+        raise IndexError(f"expected rows from 0 to {planes.rows:,}, found {first:,} to {stop:,}")
+    return first, stop
+
+
+@njit(nogil=True)
+def _largest(counts: Any) -> Any:
+    largest = np.int32(0)
+    for count in counts:
+        largest = max(largest, count)
+    return largest
+
+
+@njit(nogil=True)
+def _digits(counts: Any, shift: int) -> Any:
+    """Number of counts whose digit at a place is not 0."""
+    bits = np.int32(255 << shift)
+    digits = np.int32(0)
+    for count in counts:
+        digits += np.int32((count & bits) != 0)
+    return digits
+
+
+@njit(cache=True, nogil=True)
+def _measure(row_offsets: Any, codes: Any, counts: Any, whole_offsets: Any, digit_offsets: Any) -> None:
+    for row in range(len(row_offsets) - 1):
+        here = counts[row_offsets[row] : row_offsets[row + 1]]
+        whole_offsets[row + 1], digit_offsets[row + 1] = whole_offsets[row], digit_offsets[row]
+        largest, shift = _largest(here), 0
+        while largest >> shift > 0:
+            digits = _digits(here, shift)
+            if digits > _FEW:
+                whole_offsets[row + 1] += 1
+            else:
+                digit_offsets[row + 1] += digits
+            shift += 8
+
+
+@njit(cache=True, nogil=True)
+def _fill(
+    row_offsets: Any,
+    codes: Any,
+    counts: Any,
+    whole: Any,
+    whole_offsets: Any,
+    whole_places: Any,
+    keys: Any,
+    digits: Any,
+    digit_offsets: Any,
+) -> None:
+    for row in range(len(row_offsets) - 1):
+        here = counts[row_offsets[row] : row_offsets[row + 1]]
+        kmers = codes[row_offsets[row] : row_offsets[row + 1]]
+        plane, single = whole_offsets[row], digit_offsets[row]
+        largest, shift = _largest(here), 0
+        while largest >> shift > 0:
+            if _digits(here, shift) > _FEW:
+                bytes_ = whole[plane]
+                for place in range(len(here)):
+                    bytes_[np.uint16(kmers[place])] = here[place] >> shift & 255
+                whole_places[plane] = shift // 8
+                plane += 1
+            else:
+                for place in range(len(here)):
+                    digit = here[place] >> shift & 255
+                    if digit != 0:
+                        keys[single] = kmers[place] + KMERS * (shift // 8)
+                        digits[single] = digit
+                        single += 1
+            shift += 8
+
+
+@njit(nogil=True)
+def _unpack(
+    whole: Any, whole_offsets: Any, whole_places: Any, keys: Any, digits: Any, digit_offsets: Any, row: int, counts: Any
+) -> None:
+    """Write the counts of a row; floats of 64 bits hold them exactly."""
+    counts[:] = 0.0
+    for plane in range(whole_offsets[row], whole_offsets[row + 1]):
+        scale = 256.0 ** whole_places[plane]
+        for code in range(KMERS):
+            counts[code] += scale * whole[plane, code]
+    for single in range(digit_offsets[row], digit_offsets[row + 1]):
+        counts[keys[single] % KMERS] += 256.0 ** (keys[single] // KMERS) * digits[single]
+
+
+@njit(nogil=True)
+def _sum_of_products(some: Any, others: Any) -> float:
+    """Eight sums side by side, so that the order is the same whatever the width of the machine's vectors."""
+    a = b = c = d = e = f = g = h = 0.0
+    for code in range(0, KMERS, 8):
+        a += some[code] * others[code]
+        b += some[code + 1] * others[code + 1]
+        c += some[code + 2] * others[code + 2]
+        d += some[code + 3] * others[code + 3]
+        e += some[code + 4] * others[code + 4]
+        f += some[code + 5] * others[code + 5]
+        g += some[code + 6] * others[code + 6]
+        h += some[code + 7] * others[code + 7]
+    return ((a + b) + (c + d)) + ((e + f) + (g + h))
+
+
+@njit(cache=True, nogil=True)
+def _norms(
+    whole: Any,
+    whole_offsets: Any,
+    whole_places: Any,
+    keys: Any,
+    digits: Any,
+    digit_offsets: Any,
+    weights: Any,
+    first: int,
+    stop: int,
+    result: Any,
+) -> None:
+    counts = np.empty(KMERS)
+    for row in range(first, stop):
+        _unpack(whole, whole_offsets, whole_places, keys, digits, digit_offsets, row, counts)
+        for code in range(KMERS):
+            counts[code] *= weights[code]
+        result[row] = np.sqrt(_sum_of_products(counts, counts))
+
+
+@njit(cache=True, nogil=True)
+def _dot(
+    whole: Any,
+    whole_offsets: Any,
+    whole_places: Any,
+    keys: Any,
+    digits: Any,
+    digit_offsets: Any,
+    weights: Any,
+    rows: Any,
+    result: Any,
+) -> None:
+    counts = np.empty(KMERS)
+    for place in range(len(rows)):
+        _unpack(whole, whole_offsets, whole_places, keys, digits, digit_offsets, rows[place], counts)
+        result[place] = _sum_of_products(counts, weights)
+
+
+@njit(nogil=True, fastmath=True)
+def _whole_dot(plane: Any, weights: Any) -> Any:
+    total = np.float32(0)
+    for code in range(KMERS):
+        total += np.float32(plane[code]) * weights[code]
+    return total
+
+
+@njit(nogil=True, fastmath=True)
+def _single_dot(keys: Any, digits: Any, weights: Any) -> Any:
+    total = np.float32(0)
+    for single in range(len(keys)):
+        total += np.float32(digits[single]) * weights[keys[single]]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _score(
+    whole: Any,
+    whole_offsets: Any,
+    whole_places: Any,
+    keys: Any,
+    digits: Any,
+    digit_offsets: Any,
+    weights: Any,
+    first: int,
+    stop: int,
+    result: Any,
+) -> None:
+    by_key = weights.reshape(len(weights), PLACES * KMERS)
+    for row in range(first, stop):
+        begin, end = digit_offsets[row], digit_offsets[row + 1]
+        for query in range(len(weights)):
+            total = np.float64(_single_dot(keys[begin:end], digits[begin:end], by_key[query]))
+            for plane in range(whole_offsets[row], whole_offsets[row + 1]):
+                total += _whole_dot(whole[plane], weights[query, whole_places[plane]])
+            result[query, row] = total

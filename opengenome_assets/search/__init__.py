@@ -1,0 +1,10 @@
+"""Searching the corpus: the library, and what serves it.
+
+Belongs here: reading tfidf_index and sequence_shards to answer questions. Does not belong here: making these tables
+(``corpus``), and arithmetic over counts and letters (``kernels``). Nothing here writes to the home.
+"""
+
+from opengenome_assets.search.index import Explanation, Hit, SearchIndex, SharedKmer
+from opengenome_assets.search.queries import Query, QueryError, read_queries
+
+__all__ = ["Explanation", "Hit", "Query", "QueryError", "SearchIndex", "SharedKmer", "read_queries"]

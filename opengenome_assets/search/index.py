@@ -1,0 +1,488 @@
+"""SearchIndex: the sequences of the corpus most similar to a query, exactly ranked.
+
+Similarity is the cosine of TF-IDF vectors of 6-mers (``kernels/tfidf.py``). The index holds nothing but counts, so that
+a version of it shares all that did not change with the one before, and no weight can be out of date: weights follow
+from the counts when it is opened. Every row is scored in 32-bit floats, whose error has a bound; rows that may be among
+those asked for, by that bound, are scored again in 64 bits.
+
+Belongs here: opening a version of tfidf_index, and ranking. Does not belong here: the sums (``kernels/planes.py``),
+occurrences of single k-mers, and how answers are shown or served.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from opengenome_assets.kernels.bases import kmer_strings, reverse_complement_codes
+from opengenome_assets.kernels.planes import RELATIVE_ERROR, Planes, concatenate, dot, norms, pack, score, unpack
+from opengenome_assets.kernels.profiles import KMERS, K, SequenceKmers, document_frequency, sequence_kmers
+from opengenome_assets.kernels.tfidf import inverse_document_frequency
+from opengenome_assets.provenance import Provenance
+from opengenome_assets.resources.parts import DataFile, open_row_groups
+from opengenome_assets.resources.tables import Tables
+from opengenome_assets.search.queries import Query, QueryError
+from opengenome_assets.settings import read_home
+
+INDEX = "tfidf_index"
+NAMES = ("seq_id", "source", "file", "length", "description")
+
+# Similarities are told to so many decimals; equal ones rank by the sequences' names.
+DECIMALS = 12
+
+# Rows that one thread scores at once, and vectors that are scored in one pass over memory.
+_ROWS = 1024
+_VECTORS = 16
+
+# A score's error, with the roundings of the row's length and of the division by it.
+_MARGIN = RELATIVE_ERROR + 4 * 2.0**-24
+
+
+class UnknownSourceError(LookupError):
+    """A source was asked for that the index does not hold; the message names those it holds."""
+
+
+class UnknownSequenceError(LookupError):
+    """A sequence was asked for that the index does not hold."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A sequence similar to a query.
+
+    Attributes
+    ----------
+    rank
+        From 1.
+    seq_id, source, file
+        Which sequence it is.
+    similarity
+        Cosine of the two TF-IDF vectors, in (0, 1], to 12 decimals.
+    length
+        Its letters.
+    description
+        The rest of its header.
+    strand
+        ``+``, or ``-`` if the query's reverse complement is more similar than the query as given.
+    """
+
+    rank: int
+    seq_id: str
+    source: str
+    file: str
+    similarity: float
+    length: int
+    description: str
+    strand: str
+
+
+@dataclass(frozen=True)
+class SharedKmer:
+    """A 6-mer that query and hit share: how often it occurs in each, and its share of their similarity, in (0, 1]."""
+
+    kmer: str
+    query_count: int
+    hit_count: int
+    share: float
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Why a hit ranks.
+
+    Attributes
+    ----------
+    terms
+        The shared 6-mers that weigh most, the heaviest first.
+    shared
+        How many 6-mers are shared in all.
+    query_profile, hit_profile
+        The TF-IDF vectors of length 1, of 4,096 float64 in alphabetical order; the query's on the hit's strand.
+    """
+
+    terms: list[SharedKmer]
+    shared: int
+    query_profile: npt.NDArray[np.float64]
+    hit_profile: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Segment:
+    """A part of the table in memory: its names, its counts, and in how many of its rows each 6-mer occurs."""
+
+    names: pa.Table
+    planes: Planes
+    document_frequency: npt.NDArray[np.int64]
+
+
+class SearchIndex:
+    """A version of tfidf_index in memory; it never changes, and any number of threads may use it.
+
+    Attributes
+    ----------
+    version
+        The version of the table, by the number that lineage names.
+    provenance
+        The record of what made it.
+    sequences
+        Number of sequences.
+    sources
+        The sources they belong to, sorted.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        version: int,
+        provenance: Provenance,
+        segments: dict[str, _Segment],
+        threads: int | None = None,
+    ) -> None:
+        self.tables = tables
+        self.version = version
+        self.provenance = provenance
+        self._segments = segments
+        self._threads = threads or len(os.sched_getaffinity(0))
+        self._parts = list(segments.values())
+        self._firsts = np.cumsum([0, *(part.planes.rows for part in self._parts)])
+        self.sequences = int(self._firsts[-1])
+        empty = pa.schema([(name, pa.int64() if name == "length" else pa.string()) for name in NAMES]).empty_table()
+        self._names = pa.concat_tables([empty, *(part.names for part in self._parts)])
+        sources = self._names["source"].combine_chunks().dictionary_encode()
+        self._source_codes = sources.indices.to_numpy()
+        self._source_names = sources.dictionary.to_pylist()
+        self.sources = tuple(sorted(self._source_names))
+        frequency = np.zeros(KMERS, np.int64)
+        for part in self._parts:
+            frequency += part.document_frequency
+        self.idf = inverse_document_frequency(frequency, self.sequences)
+        self._pool = ThreadPoolExecutor(self._threads, "search")
+        self._norms = np.empty(self.sequences)
+        self._each_range(lambda part, first, a, b: norms(part.planes, self.idf, a, b, self._norms[first:]))
+        with np.errstate(divide="ignore"):
+            self._inverse_norms = np.where(self._norms > 0, 1 / self._norms, 0).astype(np.float32)
+
+    @classmethod
+    def open(
+        cls,
+        home: str | None = None,
+        *,
+        version: int | None = None,
+        previous: SearchIndex | None = None,
+        threads: int | None = None,
+    ) -> Self:
+        """Read a version of tfidf_index into memory.
+
+        Parameters
+        ----------
+        home
+            Where the tables are; OPENGENOME_HOME unless given.
+        version
+            The newest unless given.
+        previous
+            An index opened before: what both versions hold is shared with it, not read again.
+        threads
+            Threads that read and search; as many as there are cores unless given.
+
+        Raises
+        ------
+        MissingTableError, MissingVersionError, DamagedTableError, DamagedFileError
+            If it cannot be read.
+        """
+        tables = Tables(home=home or read_home())
+        version = tables.input(INDEX).version if version is None else version
+        pieces = tables.pieces(INDEX, tables.open(INDEX, version))
+        parts = {key: [file for _, file in run] for key, run in groupby(pieces, key=lambda piece: piece[0])}
+        known = previous._segments if previous and previous.tables.home == tables.home else {}
+        with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
+            new = {
+                key: pool.submit(_read_segment, tables.uri(INDEX), files)
+                for key, files in parts.items()
+                if key not in known
+            }
+            segments = {key: new[key].result() if key in new else known[key] for key in parts}
+        pa.default_memory_pool().release_unused()
+        return cls(tables, version, tables.provenance(INDEX, version), segments, threads)
+
+    @property
+    def data_version(self) -> str:
+        """Digest of all that determines the table's content."""
+        return self.provenance.data_version
+
+    @property
+    def corpus(self) -> str:
+        """Data version of the sequence_shards that it describes."""
+        return self.provenance.corpus
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory, of which a later version may share a part."""
+        parts = sum(part.planes.nbytes + part.document_frequency.nbytes for part in self._parts)
+        return int(parts + self._names.nbytes + self._norms.nbytes + self._inverse_norms.nbytes)
+
+    def is_current(self) -> bool:
+        """Tell whether the table has no newer rows."""
+        return self.tables.input(INDEX).version == self.version
+
+    def similar(
+        self,
+        queries: Sequence[Query],
+        *,
+        top_n: int = 10,
+        threshold: float = 0.0,
+        source: str | None = None,
+        both_strands: bool = False,
+    ) -> list[list[Hit]]:
+        """Return the sequences most similar to each query, the most similar first.
+
+        Sequences that share no 6-mer with a query are no hits. Equal similarities rank by seq_id, source and file.
+
+        Parameters
+        ----------
+        queries
+            What to search with.
+        top_n
+            At most so many hits a query.
+        threshold
+            No hits of a smaller similarity.
+        source
+            Only sequences of this source.
+        both_strands
+            Compare the reverse complement of each query too; the more similar of the two counts.
+
+        Raises
+        ------
+        QueryError
+            If a query has no 6 letters in a row that are all A, C, G or T.
+        UnknownSourceError
+            If there is no such source.
+        ValueError
+            If ``top_n`` is below 1 or ``threshold`` not from 0 to 1.
+        """
+        if top_n < 1:
+            raise ValueError(f"expected top_n of at least 1, found {top_n}")
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"expected a threshold from 0 to 1, found {threshold}")
+        if source is not None and source not in self._source_names:
+            raise UnknownSourceError(f"no source is called {source}; there are {', '.join(self.sources) or 'none'}")
+        chosen = None if source is None else self._source_codes == self._source_names.index(source)
+        counts = query_counts(queries)
+        strands = [counts, counts[:, reverse_complement_codes(K)]] if both_strands else [counts]
+        weights = np.stack([query_weights(each, self.idf) for each in strands], axis=1)
+        hits: list[list[Hit]] = []
+        step = max(1, _VECTORS // len(strands))
+        for first in range(0, len(queries), step):
+            some = weights[first : first + step]
+            scores = self._scores(some.reshape(-1, KMERS)).reshape(len(some), len(strands), self.sequences)
+            for own_weights, own_scores in zip(some, scores, strict=True):
+                best = own_scores.max(axis=0)
+                if chosen is not None:
+                    best[~chosen] = 0
+                hits.append(self._ranked(own_weights, _candidates(best, top_n, threshold), top_n, threshold))
+        return hits
+
+    def explain(self, query: Query, hit: Hit, most: int = 20) -> Explanation:
+        """Return why a hit of this index ranks: the shared 6-mers that weigh most, and both profiles.
+
+        Raises
+        ------
+        UnknownSequenceError
+            If the index does not hold the hit's sequence.
+        """
+        counts = query_counts([query])[0]
+        if hit.strand == "-":
+            counts = counts[reverse_complement_codes(K)]
+        row = self.row(hit.seq_id, hit.source, hit.file)
+        hit_counts = self.counts(row)
+        query_profile, hit_profile = (_unit(each * self.idf) for each in (counts, hit_counts))
+        products = query_profile * hit_profile
+        heaviest = np.lexsort((np.arange(KMERS), -products))[:most]
+        kmers = kmer_strings(K)
+        terms = [
+            SharedKmer(str(kmers[code]), int(counts[code]), int(hit_counts[code]), products[code] / products.sum())
+            for code in heaviest.tolist()
+            if products[code] > 0
+        ]
+        return Explanation(terms, int(np.count_nonzero(products)), query_profile, hit_profile)
+
+    def row(self, seq_id: str, source: str | None = None, file: str | None = None) -> int:
+        """Return which row a sequence is: of several that go by the same names the first.
+
+        Raises
+        ------
+        UnknownSequenceError
+            If there is none.
+        """
+        asked = {"seq_id": seq_id, "source": source, "file": file}
+        found = None
+        for name, value in asked.items():
+            if value is not None:
+                here = pc.equal(self._names[name], value)
+                found = here if found is None else pc.and_(found, here)
+        row: int = pc.index(found, True).as_py()
+        if row < 0:
+            among = "".join(f", {name} {value}" for name, value in asked.items() if value and name != "seq_id")
+            raise UnknownSequenceError(f"the index holds no sequence {seq_id}{among}")
+        return row
+
+    def names(self, rows: npt.NDArray[np.int64]) -> pa.Table:
+        """Return seq_id, source, file, length and description of some rows."""
+        return self._names.take(pa.array(rows))
+
+    def counts(self, row: int) -> npt.NDArray[np.int64]:
+        """Return the 6-mer counts of a row, shape (4096,), in alphabetical order."""
+        part = int(np.searchsorted(self._firsts, row, side="right")) - 1
+        return unpack(self._parts[part].planes, row - int(self._firsts[part]))
+
+    @cached_property
+    def _ranges(self) -> list[tuple[_Segment, int, int, int]]:
+        """Parts, their first rows, and ranges of their rows that take a thread about as long."""
+        return [
+            (part, int(first), start, min(start + _ROWS, part.planes.rows))
+            for part, first in zip(self._parts, self._firsts[:-1], strict=True)
+            for start in range(0, part.planes.rows, _ROWS)
+        ]
+
+    def _each_range(self, work: Callable[[_Segment, int, int, int], Any]) -> None:
+        if len(self._ranges) > 1 and self._threads > 1:
+            for _ in self._pool.map(lambda each: work(*each), self._ranges):
+                pass
+        else:
+            for each in self._ranges:
+                work(*each)
+
+    def _scores(self, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+        """Return the similarities of every row with some vectors, shape (vectors, rows), within `_MARGIN`."""
+        scores = np.empty((len(weights), self.sequences), np.float32)
+        narrow = weights.astype(np.float32)
+
+        def one(part: _Segment, first: int, start: int, stop: int) -> None:
+            score(part.planes, narrow, start, stop, scores[:, first:])
+            scores[:, first + start : first + stop] *= self._inverse_norms[first + start : first + stop]
+
+        self._each_range(one)
+        return scores
+
+    def _ranked(
+        self, weights: npt.NDArray[np.float64], rows: npt.NDArray[np.int64], top_n: int, threshold: float
+    ) -> list[Hit]:
+        """Score rows again, exactly, and return the hits among them.
+
+        Parameters
+        ----------
+        weights
+            Of the query as given and, if that is asked for, of its reverse complement; shape (strands, 4096).
+        rows
+            Candidates, ascending.
+        """
+        cuts = np.searchsorted(rows, self._firsts)
+        similarities = np.empty((len(weights), len(rows)))
+        for part, first, start, stop in zip(self._parts, self._firsts, cuts, cuts[1:], strict=False):
+            for strand, own in enumerate(weights):
+                if start < stop:
+                    similarities[strand, start:stop] = dot(part.planes, own, rows[start:stop] - first)
+        similarities = np.minimum(np.round(similarities / self._norms[rows], DECIMALS), 1)
+        strand = similarities.argmax(axis=0)
+        return rank(similarities.max(axis=0), strand, self.names(rows), top_n, threshold)
+
+
+def query_counts(queries: Sequence[Query]) -> npt.NDArray[np.int64]:
+    """Return the 6-mer counts of queries, shape (queries, 4096).
+
+    Raises
+    ------
+    QueryError
+        If one of them has no 6 letters in a row that are all A, C, G or T.
+    """
+    offsets = np.cumsum([0, *(len(query.sequence) for query in queries)])
+    kmers = sequence_kmers(np.frombuffer(b"".join(query.sequence for query in queries), np.uint8), offsets)
+    for query, windows in zip(queries, kmers.windows, strict=True):
+        if windows == 0:
+            raise QueryError(
+                f"query {query.name}: no {K} letters in a row are all A, C, G or T, among {len(query.sequence):,}; "
+                f"a search compares {K}-mers, so give it a longer sequence, or one with fewer ambiguous letters"
+            )
+    counts = np.zeros((len(queries), KMERS), np.int64)
+    counts[np.repeat(np.arange(len(queries)), np.diff(kmers.row_offsets)), kmers.codes] = kmers.counts
+    return counts
+
+
+def query_weights(counts: npt.NDArray[np.int64], idf: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return what counts of the corpus are multiplied with, in the shape of the query's.
+
+    The dot product, divided by the Euclidean length of the corpus's weighted row, is the cosine.
+    """
+    return _unit(counts * idf) * idf
+
+
+def rank(
+    similarity: npt.NDArray[np.float64], strand: npt.NDArray[np.int64], names: pa.Table, top_n: int, threshold: float
+) -> list[Hit]:
+    """Return the best of some sequences as hits, in their order.
+
+    Parameters
+    ----------
+    similarity : float64 array of shape (m,)
+        Rounded to `DECIMALS`.
+    strand : int64 array of shape (m,)
+        0 for the query as given, 1 for its reverse complement.
+    names : pyarrow.Table of m rows
+        Their seq_id, source, file, length and description.
+    """
+    found = np.flatnonzero((similarity > 0) & (similarity >= threshold))
+    order = names.take(pa.array(found)).append_column("similarity", pa.array(similarity[found]))
+    keys = [("similarity", "descending"), *((name, "ascending") for name in NAMES[:3])]
+    places = pc.sort_indices(order, sort_keys=keys)[:top_n]
+    strands = np.array(["+", "-"])[strand[found[places.to_numpy()]]]
+    rows = zip(order.take(places).to_pylist(), strands.tolist(), strict=True)
+    return [Hit(rank=place, strand=sign, **row) for place, (row, sign) in enumerate(rows, 1)]
+
+
+def _candidates(scores: npt.NDArray[np.float32], top_n: int, threshold: float) -> npt.NDArray[np.int64]:
+    """Return the rows, ascending, that may be among the best by scores that are within `_MARGIN`."""
+    least = threshold * (1 - _MARGIN)
+    if top_n < len(scores):
+        worst = float(np.partition(scores, len(scores) - top_n)[len(scores) - top_n])
+        least = max(least, worst * (1 - _MARGIN) / (1 + _MARGIN))
+    # Rounding to so many decimals lets similarities pass that are below the threshold by less than that.
+    least -= 10.0**-DECIMALS
+    return np.flatnonzero((scores > 0) & (scores >= least))
+
+
+def _unit(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    scaled: npt.NDArray[np.float64] = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return scaled
+
+
+def _read_segment(uri: str, files: Iterable[DataFile]) -> _Segment:
+    names, planes, frequency = [], [], np.zeros(KMERS, np.int64)
+    for file in files:
+        with open_row_groups(f"{uri}/{file.path}", file.row_groups) as (opened, groups):
+            for group in groups:
+                rows = opened.read_row_group(group, columns=[*NAMES, "codes", "counts"], use_threads=False)
+                rows = rows.combine_chunks()
+                kmers = _kmers(rows["codes"].chunk(0), rows["counts"].chunk(0))
+                planes.append(pack(kmers))
+                frequency += document_frequency(kmers)
+                names.append(rows.select(NAMES))
+    if len(planes) != 1:
+        planes = (
+            [concatenate(planes)] if planes else [pack(sequence_kmers(np.empty(0, np.uint8), np.zeros(1, np.int64)))]
+        )
+    return _Segment(pa.concat_tables(names), planes[0], frequency)
+
+
+def _kmers(codes: pa.ListArray, counts: pa.ListArray) -> SequenceKmers:
+    offsets = codes.offsets.to_numpy().astype(np.int64)
+    windows = np.zeros(len(codes), np.int64)  # nobody asks for them here
+    return SequenceKmers(offsets - offsets[0], codes.flatten().to_numpy(), counts.flatten().to_numpy(), windows)

@@ -1,0 +1,76 @@
+"""Queries: sequences that somebody searches with, read from what they pasted or from a file.
+
+Belongs here: reading and refusing them. Does not belong here: how many and how long they may be, which is for whoever
+serves them to say.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from opengenome_assets.kernels.fasta import FastaBatch, FastaError, read_records, reject_reasons, split_headers
+
+# What a sequence without a header is called.
+UNNAMED = "query"
+
+
+class QueryError(ValueError):
+    """A query that cannot be searched with; the message says which and why. A retry does not help."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """A sequence to search with.
+
+    Attributes
+    ----------
+    name
+        The first word of its header, or ``query``.
+    sequence
+        Its letters in upper case: IUPAC DNA, without blanks.
+    """
+
+    name: str
+    sequence: bytes
+
+
+def read_queries(text: str | bytes) -> list[Query]:
+    """Read FASTA, or a single sequence without a header, which may span lines.
+
+    Raises
+    ------
+    QueryError
+        If there is nothing, or a record is empty, has no name, or holds anything but letters of IUPAC DNA.
+    """
+    content = text.encode() if isinstance(text, str) else text
+    content = content.strip()
+    if not content:
+        raise QueryError("expected a sequence or FASTA, found nothing")
+    if content.startswith(b">"):
+        return [query for batch in _batches(content) for query in _queries(batch)]
+    bare = b">" + UNNAMED.encode() + b"\n" + content
+    # Their lines count from the sequence's first, not from the header put before it.
+    return [
+        query for batch in _batches(bare) for query in _queries(replace(batch, illegal_line=batch.illegal_line - 1))
+    ]
+
+
+def _batches(content: bytes) -> Iterator[FastaBatch]:
+    try:
+        yield from read_records(
+            io.BytesIO(content).readinto, name="query", batch_bases=max(1, min(len(content), 1 << 24))
+        )
+    except FastaError as error:
+        raise QueryError(str(error)) from error
+
+
+def _queries(batch: FastaBatch) -> Iterator[Query]:
+    names, _ = split_headers(batch)
+    reasons = reject_reasons(batch)
+    for index, name in enumerate(names.to_pylist()):
+        if index in reasons:
+            called = f"query {name}" if name else f"record {batch.record[index]} of the query"
+            raise QueryError(f"{called}: {reasons[index]}")
+        yield Query(name, batch.data[batch.offsets[index] : batch.offsets[index + 1]].tobytes())
