@@ -37,7 +37,7 @@ class Query:
 
 
 def read_queries(text: str | bytes) -> list[Query]:
-    """Read FASTA, or a single sequence without a header, which may span lines.
+    """Read FASTA, or a single sequence without a header, which may span lines and have blanks in them.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def read_queries(text: str | bytes) -> list[Query]:
         raise QueryError("expected a sequence or FASTA, found nothing")
     if content.startswith(b">"):
         return [query for batch in _batches(content) for query in _queries(batch)]
-    bare = b">" + UNNAMED.encode() + b"\n" + content
+    bare = b">" + UNNAMED.encode() + b"\n" + content.translate(None, b" \t")
     # Their lines count from the sequence's first, not from the header put before it.
     return [
         query for batch in _batches(bare) for query in _queries(replace(batch, illegal_line=batch.illegal_line - 1))
