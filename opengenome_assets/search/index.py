@@ -409,7 +409,7 @@ def query_counts(queries: Sequence[Query]) -> npt.NDArray[np.int64]:
     for query, windows in zip(queries, kmers.windows, strict=True):
         if windows == 0:
             raise QueryError(
-                f"query {query.name}: no {K} letters in a row are all A, C, G or T, among {len(query.sequence):,}; "
+                f"{query.called}: no {K} letters in a row are all A, C, G or T, among {len(query.sequence):,}; "
                 f"a search compares {K}-mers, so give it a longer sequence, or one with fewer ambiguous letters"
             )
     counts = np.zeros((len(queries), KMERS), np.int64)

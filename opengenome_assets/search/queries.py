@@ -35,6 +35,11 @@ class Query:
     name: str
     sequence: bytes
 
+    @property
+    def called(self) -> str:
+        """What messages call it."""
+        return "the query" if self.name == UNNAMED else f"query {self.name}"
+
 
 def read_queries(text: str | bytes) -> list[Query]:
     """Read FASTA, or a single sequence without a header, which may span lines and have blanks in them.
@@ -70,7 +75,7 @@ def _queries(batch: FastaBatch) -> Iterator[Query]:
     names, _ = split_headers(batch)
     reasons = reject_reasons(batch)
     for index, name in enumerate(names.to_pylist()):
+        query = Query(name, batch.data[batch.offsets[index] : batch.offsets[index + 1]].tobytes())
         if index in reasons:
-            called = f"query {name}" if name else f"record {batch.record[index]} of the query"
-            raise QueryError(f"{called}: {reasons[index]}")
-        yield Query(name, batch.data[batch.offsets[index] : batch.offsets[index + 1]].tobytes())
+            raise QueryError(f"{query.called if name else f'record {batch.record[index]}'}: {reasons[index]}")
+        yield query

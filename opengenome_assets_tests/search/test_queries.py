@@ -30,11 +30,11 @@ def test_many_records_and_long_ones() -> None:
     [
         ("", "expected a sequence or FASTA, found nothing"),
         (" \n\t\n", "expected a sequence or FASTA, found nothing"),
-        ("ACGT\nACXGT", r"query query: illegal letter 'X' at base 7 \(line 2\); expected IUPAC DNA letters"),
+        ("ACGT\nACXGT", r"the query: illegal letter 'X' at base 7 \(line 2\); expected IUPAC DNA letters"),
         (">a\nACGT\nACXGT", r"query a: illegal letter 'X' at base 7 \(line 3\)"),
         ("ACGU", r"illegal letter 'U' at base 4 \(line 1\): U is RNA; convert U to T first"),
         (">a\n>b\nACGT", "query a: empty sequence"),
-        (">\nACGT", "record 1 of the query: no identifier after >"),
+        (">\nACGT", "record 1: no identifier after >"),
         (">a\rACGT\r", "line ends are CR only"),
         (b"\xff\xfeA\x00", "illegal letter"),
     ],
