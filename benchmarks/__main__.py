@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import counting, growth
+from benchmarks import counting, growth, search
 from benchmarks.counting import counting_row
 from benchmarks.extremes import extremes_row
 from benchmarks.growth import change_row, growth_row
@@ -21,6 +21,7 @@ from benchmarks.peers import MissingToolError, require_tools
 from benchmarks.picture import cost_against_size
 from benchmarks.report import Row, page, summary, tally
 from benchmarks.scans import scan_row
+from benchmarks.search import many_row, search_row
 from opengenome_assets.kernels.warm import warm
 from opengenome_assets.plots.images import to_svg
 
@@ -56,6 +57,11 @@ def measure(bases: int) -> None:
             done(change_row(bases, folder))
         with workplace() as folder:
             done(extremes_row(folder))
+    with workplace() as folder:
+        done(search_row(folder))
+    if bases >= search.NEEDS:
+        with workplace() as folder:
+            done(many_row(folder))
     results = FOLDER / ("RESULTS.md" if picture else "quick.md")
     results.write_text(page(rows, bases, picture.name if picture else None))
     print(f"written: {results.relative_to(FOLDER.parent)}")
