@@ -157,7 +157,7 @@ class SearchIndex:
         self._firsts = np.cumsum([0, *(part.planes.rows for part in self._parts)])
         self.sequences = int(self._firsts[-1])
         empty = pa.schema([(name, pa.int64() if name == "length" else pa.string()) for name in NAMES]).empty_table()
-        self._names = pa.concat_tables([empty, *(part.names for part in self._parts)])
+        self._names = pa.concat_tables([empty, *(part.names for part in self._parts)]).combine_chunks()
         sources = self._names["source"].combine_chunks().dictionary_encode()
         self._source_codes = sources.indices.to_numpy()
         self._source_names = sources.dictionary.to_pylist()
