@@ -57,9 +57,10 @@ def measure(bases: int) -> None:
             done(change_row(bases, folder))
         with workplace() as folder:
             done(extremes_row(folder))
-    with workplace() as folder:
-        done(search_row(folder))
     if bases >= search.NEEDS:
+        with workplace() as folder:
+            done(search_row(folder))
+    if bases >= search.MANY_NEED:
         with workplace() as folder:
             done(many_row(folder))
     results = FOLDER / ("RESULTS.md" if picture else "quick.md")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from Bio.SeqIO.FastaIO import SimpleFastaParser
 
+from benchmarks import search
 from benchmarks.corpus import fasta, organelle_lengths, short_lengths, write_fasta
 from benchmarks.count import count
 from benchmarks.growth import Growth
@@ -111,6 +112,16 @@ def test_the_kernels_count_what_the_peers_count(tmp_path, tool):
     assert expected.sum() > 0.9 * BASES
     must_equal("KMC's", tables[K], expected)
     must_equal("jellyfish's", tables[K], jellyfish(file, tmp_path)[1])
+
+
+def test_searches_agree_with_those_of_the_peers(tmp_path, monkeypatch):
+    monkeypatch.setattr(search, "ROUNDS", 1)
+    search.make_index(str(tmp_path), 2_500)
+    result = search.measure(str(tmp_path), peers=True)
+    assert set(result) == {"open", "reopen", "both", "many"} | {
+        f"{name}{what}" for name in ("ours", "numpy", "faiss") for what in ("", "_bytes")
+    }
+    assert result["ours_bytes"] < 0.3 * result["numpy_bytes"]
 
 
 def test_a_missing_tool_is_named_with_its_package(monkeypatch, tmp_path):
