@@ -116,6 +116,7 @@ def test_the_kernels_count_what_the_peers_count(tmp_path, tool):
 
 def test_searches_agree_with_those_of_the_peers(tmp_path, monkeypatch):
     monkeypatch.setattr(search, "ROUNDS", 1)
+    monkeypatch.setattr(search, "POOL_BASES", 20_000_000)
     search.make_index(str(tmp_path), 2_500)
     result = search.measure(str(tmp_path), peers=True)
     assert set(result) == {"open", "reopen", "both", "many"} | {
