@@ -14,7 +14,7 @@ def tool() -> Callable[[str], str]:
     They are required when CI=true or OPENGENOME_REQUIRE_TOOLS=1. The package is named where it is called
     otherwise than the program.
     """
-    packages = {"cusp": "emboss"}
+    packages = {"cusp": "emboss", "fuzznuc": "emboss"}
     required = os.environ.get("CI") == "true" or os.environ.get("OPENGENOME_REQUIRE_TOOLS") == "1"
 
     def find(name: str) -> str:

@@ -93,6 +93,21 @@ def gc_mask(typing_context: Any, data: Any, position: Any) -> Any:
 
 
 @intrinsic
+def letter_mask(typing_context: Any, data: Any, position: Any, letter: Any) -> Any:
+    """uint64 whose bit j is set when letter ``position + j`` is ``letter``, uint8, in either case; reads 64 bytes."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        letters = _load(context, builder, signature, arguments[:2], _VECTOR)
+        first = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), arguments[2], ir.Constant(ir.IntType(32), 0))
+        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), BLOCK), [0] * BLOCK)
+        wanted = builder.shuffle_vector(first, first, everywhere)
+        upper = builder.and_(letters, ir.Constant(_VECTOR, [0xDF] * BLOCK))
+        return builder.bitcast(builder.icmp_unsigned("==", upper, wanted), ir.IntType(64))
+
+    return types.uint64(data, types.int64, types.uint8), generate
+
+
+@intrinsic
 def nonzero_mask(typing_context: Any, counts: Any, position: Any) -> Any:
     """uint64 whose bit j is set when ``counts[position + j]``, of a uint32 array, is not 0; reads 64 of them."""
 

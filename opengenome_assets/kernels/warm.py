@@ -13,6 +13,7 @@ from opengenome_assets.kernels.composition import composition
 from opengenome_assets.kernels.fasta import read_records, split_headers
 from opengenome_assets.kernels.identifiers import SeenIdentifiers
 from opengenome_assets.kernels.kmers import KmerCounter, valid_windows
+from opengenome_assets.kernels.occurrences import count_occurrences, find_occurrences
 from opengenome_assets.kernels.planes import dot, norms, pack, score
 from opengenome_assets.kernels.profiles import KMERS, document_frequency, sequence_kmers
 from opengenome_assets.kernels.tfidf import tfidf
@@ -30,6 +31,8 @@ def warm() -> None:
     for k in (8, 9):  # the longest that is counted by pairs, and one that is not
         KmerCounter((k,)).add(letters, offsets)
     CodonCounter().add(letters, offsets)
+    count_occurrences(letters, offsets, b"ACGT")
+    find_occurrences(letters, b"ACGT", 1)
     kmers = sequence_kmers(letters, offsets)
     document_frequency(kmers)
     tfidf(kmers, np.ones(KMERS))
