@@ -1,0 +1,320 @@
+"""k-mer search: the sequences that hold one k-mer, how often and where.
+
+Belongs here: reading sequence_shards at one exact version and keeping the best of what is found. Does not belong here:
+finding a k-mer in text (``kernels/occurrences.py``), and similarity (``index.py``).
+
+The sequences themselves are read, a billion letters a second and core, and nothing else: tfidf_index, which could rule
+sequences out, takes longer to read than short sequences do, and rules out no long ones.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Event
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from opengenome_assets.kernels.bases import LETTERS, Letters, arrow_text
+from opengenome_assets.kernels.occurrences import count_occurrences, find_occurrences
+from opengenome_assets.resources.parts import DataFile, open_row_groups
+from opengenome_assets.resources.tables import Tables
+from opengenome_assets.settings import read_home
+
+SHARDS = "sequence_shards"
+MAX_K = 31
+COMPLEMENT = bytes.maketrans(b"ACGT", b"TGCA")
+
+
+class KmerError(ValueError):
+    """What was given is no k-mer that can be searched for; a retry cannot help."""
+
+
+class UnknownSourceError(LookupError):
+    """A source was asked for that the corpus does not have; a retry cannot help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """A place at which the k-mer stands.
+
+    Attributes
+    ----------
+    start
+        Its leftmost letter on the strand as stored, counted from 0: ``sequence[start:start + k]`` is the k-mer, or its
+        reverse complement.
+    strand
+        ``+``, or ``-`` where the reverse complement stands.
+    """
+
+    start: int
+    strand: str
+
+
+@dataclass(frozen=True, slots=True)
+class KmerHit:
+    """A sequence that holds the k-mer.
+
+    Attributes
+    ----------
+    seq_id, source, file, description, length
+        As in sequence_shards.
+    count
+        Occurrences on the strands that were searched, overlapping ones included.
+    reverse
+        How many of them are on the reverse strand.
+    occurrences
+        The first of them, by start, as many as were asked for: if fewer than ``count``, there are more.
+    """
+
+    seq_id: str
+    source: str
+    file: str
+    description: str
+    length: int
+    count: int
+    reverse: int
+    occurrences: tuple[Occurrence, ...] = ()
+
+
+@dataclass(frozen=True)
+class KmerMatches:
+    """What a search found.
+
+    Attributes
+    ----------
+    kmer
+        In upper case.
+    both_strands, min_count, source
+        As asked for.
+    version, data_version
+        Version of sequence_shards that was searched, and the digest of what determines its content.
+    sequences_searched, bases_searched
+        Sequences, and their letters, that were looked at: of the source, if one was asked for.
+    sequences
+        How many of them hold the k-mer at least ``min_count`` times, whether or not they are among the hits.
+    occurrences
+        Occurrences in all of these.
+    hits
+        Those with most occurrences, at most ``limit``; of equal counts by seq_id, source and file.
+    """
+
+    kmer: str
+    both_strands: bool
+    min_count: int
+    source: str | None
+    version: int
+    data_version: str
+    sequences_searched: int
+    bases_searched: int
+    sequences: int
+    occurrences: int
+    hits: tuple[KmerHit, ...]
+
+
+def find_kmer(
+    kmer: str,
+    *,
+    home: str | None = None,
+    version: int | None = None,
+    source: str | None = None,
+    both_strands: bool = False,
+    min_count: int = 1,
+    limit: int | None = 100,
+    positions: int = 0,
+    threads: int | None = None,
+) -> KmerMatches:
+    """Find the sequences that hold a k-mer.
+
+    Occurrences may overlap. With ``both_strands`` those of the reverse complement count too, as the k-mer's on the
+    other strand; a k-mer that is its own reverse complement stands on both at the same place, which counts once, as
+    ``+``. Letters other than A, C, G, T in a sequence match nothing.
+
+    Parameters
+    ----------
+    kmer
+        1 to 31 of the letters A, C, G, T, in either case.
+    home
+        Root of the tables; from the environment unless given.
+    version
+        Version of sequence_shards; the newest unless given.
+    source
+        Search this source only.
+    both_strands
+        Search for the reverse complement too.
+    min_count
+        Leave out sequences with fewer occurrences, at least 1.
+    limit
+        Return at most so many hits, None for all; totals are of all in any case.
+    positions
+        Say for each hit where the first so many occurrences are.
+    threads
+        Row groups searched at a time, each of which is in memory; as many as there are cores unless given.
+
+    Raises
+    ------
+    KmerError
+        If it is no such k-mer.
+    UnknownSourceError
+        If the corpus has no such source.
+    MissingTableError, MissingVersionError, DamagedTableError, DamagedFileError
+        If sequence_shards cannot be read at that version.
+    """
+    search = _Search(_strands(checked_kmer(kmer), both_strands), source, max(min_count, 1), limit, positions)
+    tables = Tables(home=home or read_home())
+    table = tables.open(SHARDS, version)
+    history = tables.history(SHARDS)
+    origin = history.origin(history.newest if version is None else version).number
+    pieces = sorted((file for _, file in tables.pieces(SHARDS, table)), key=lambda file: -file.size)
+    found = _Found(limit)
+    try:
+        with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0)), thread_name_prefix="k-mer search") as pool:
+            for part in pool.map(lambda piece: search.piece(tables.uri(SHARDS), piece), pieces):
+                found.add(part)
+    finally:
+        search.ended.set()
+    if source is not None and source not in found.sources:
+        has = ", ".join(sorted(found.sources))
+        raise UnknownSourceError(f"no source is called {source!r}; version {origin} of sequence_shards has {has}")
+    return KmerMatches(
+        kmer=search.strands["+"].decode(),
+        both_strands=both_strands,
+        min_count=search.min_count,
+        source=source,
+        version=origin,
+        data_version=tables.provenance(SHARDS, origin).data_version,
+        sequences_searched=found.sequences_searched,
+        bases_searched=found.bases_searched,
+        sequences=found.sequences,
+        occurrences=found.occurrences,
+        hits=tuple(found.hits),
+    )
+
+
+def checked_kmer(kmer: str) -> bytes:
+    """Return a k-mer in upper case.
+
+    Raises
+    ------
+    KmerError
+        If it has none or too many letters, or others than A, C, G, T.
+    """
+    upper = kmer.strip().upper()
+    for place, letter in enumerate(upper, 1):
+        if letter not in LETTERS:
+            raise KmerError(
+                f"letter {place} of the k-mer is {kmer.strip()[place - 1]!r}; expected A, C, G or T, in either case"
+            )
+    if not 1 <= len(upper) <= MAX_K:
+        raise KmerError(f"the k-mer has {len(upper)} letters; expected 1 to {MAX_K}")
+    return upper.encode()
+
+
+def _strands(kmer: bytes, both: bool) -> dict[str, bytes]:
+    """Return what has to be looked for on the strand as stored, by the strand that the k-mer is then on."""
+    reverse = kmer[::-1].translate(COMPLEMENT)
+    return {"+": kmer, "-": reverse} if both and reverse != kmer else {"+": kmer}
+
+
+@dataclass
+class _Found:
+    """What was found so far, in any part of the table."""
+
+    limit: int | None
+    sources: set[str] = field(default_factory=set)
+    sequences_searched: int = 0
+    bases_searched: int = 0
+    sequences: int = 0
+    occurrences: int = 0
+    hits: list[KmerHit] = field(default_factory=list)
+
+    def add(self, other: _Found) -> None:
+        """Add what was found elsewhere."""
+        self.sources |= other.sources
+        self.sequences_searched += other.sequences_searched
+        self.bases_searched += other.bases_searched
+        self.sequences += other.sequences
+        self.occurrences += other.occurrences
+        self.hits = _best([*self.hits, *other.hits], self.limit)
+
+
+def _best(hits: Iterable[KmerHit], limit: int | None) -> list[KmerHit]:
+    def order(hit: KmerHit) -> tuple[int, str, str, str]:
+        return -hit.count, hit.seq_id, hit.source, hit.file
+
+    return sorted(hits, key=order) if limit is None else heapq.nsmallest(limit, hits, key=order)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What to look for; its methods are called by several threads."""
+
+    strands: dict[str, bytes]
+    source: str | None
+    min_count: int
+    limit: int | None
+    positions: int
+    ended: Event = field(default_factory=Event)
+
+    def piece(self, uri: str, piece: DataFile) -> _Found:
+        """Search one of the table's files, or a range of its row groups."""
+        found = _Found(self.limit)
+        with open_row_groups(f"{uri}/{piece.path}", piece.row_groups) as (file, groups):
+            for group in groups:
+                if self.ended.is_set():  # another thread failed, or whoever asks was interrupted
+                    break
+                found.add(self._row_group(file, group))
+        return found
+
+    def _row_group(self, file: pq.ParquetFile, group: int) -> _Found:
+        def read(*columns: str) -> pa.Table:
+            return file.read_row_group(group, columns=list(columns), use_threads=False).combine_chunks()
+
+        sources = read("source")["source"]
+        found = _Found(self.limit, sources=set(pc.unique(sources).to_pylist()))
+        if self.source is not None and self.source not in found.sources:
+            return found
+        data, offsets = arrow_text(read("sequence")["sequence"].chunk(0))
+        counts = {strand: count_occurrences(data, offsets, kmer) for strand, kmer in self.strands.items()}
+        total = sum(counts.values(), np.zeros(len(offsets) - 1, np.int64))
+        searched = np.ones(len(total), bool)
+        if self.source is not None:
+            searched = pc.equal(sources, self.source).to_numpy(zero_copy_only=False)
+        rows = np.flatnonzero(searched & (total >= self.min_count))
+        found.sequences_searched = int(searched.sum())
+        found.bases_searched = int(np.diff(offsets)[searched].sum())
+        found.sequences = len(rows)
+        found.occurrences = int(total[rows].sum())
+        if self.limit is not None and len(rows) > self.limit > 0:
+            rows = rows[total[rows] >= np.partition(total[rows], -self.limit)[-self.limit]]
+        if len(rows) == 0 or self.limit == 0:
+            return found
+        names = read("seq_id", "source", "file", "description", "length").take(rows).to_pylist()
+        found.hits = _best(
+            (
+                KmerHit(
+                    **name,
+                    count=int(total[row]),
+                    reverse=int(counts["-"][row]) if "-" in counts else 0,
+                    occurrences=tuple(self._occurrences(data[offsets[row] : offsets[row + 1]])),
+                )
+                for row, name in zip(rows, names, strict=True)
+            ),
+            self.limit,
+        )
+        return found
+
+    def _occurrences(self, sequence: Letters) -> Iterator[Occurrence]:
+        places = sorted(
+            (start, strand)
+            for strand, kmer in self.strands.items()
+            for start in find_occurrences(sequence, kmer, self.positions).tolist()
+        )
+        for start, strand in places[: self.positions]:
+            yield Occurrence(start, strand)
