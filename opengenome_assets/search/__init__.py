@@ -5,6 +5,19 @@ Belongs here: reading tfidf_index and sequence_shards to answer questions. Does 
 """
 
 from opengenome_assets.search.index import Explanation, Hit, SearchIndex, SharedKmer
+from opengenome_assets.search.kmers import KmerHit, KmerMatches, Occurrence, find_kmer
 from opengenome_assets.search.queries import Query, QueryError, read_queries
 
-__all__ = ["Explanation", "Hit", "Query", "QueryError", "SearchIndex", "SharedKmer", "read_queries"]
+__all__ = [
+    "Explanation",
+    "Hit",
+    "KmerHit",
+    "KmerMatches",
+    "Occurrence",
+    "Query",
+    "QueryError",
+    "SearchIndex",
+    "SharedKmer",
+    "find_kmer",
+    "read_queries",
+]

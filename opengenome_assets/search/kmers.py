@@ -25,19 +25,13 @@ from opengenome_assets.kernels.bases import LETTERS, Letters, arrow_text
 from opengenome_assets.kernels.occurrences import count_occurrences, find_occurrences
 from opengenome_assets.resources.parts import DataFile, open_row_groups
 from opengenome_assets.resources.tables import Tables
+from opengenome_assets.search.index import UnknownSourceError
+from opengenome_assets.search.queries import QueryError
 from opengenome_assets.settings import read_home
 
 SHARDS = "sequence_shards"
 MAX_K = 31
 COMPLEMENT = bytes.maketrans(b"ACGT", b"TGCA")
-
-
-class KmerError(ValueError):
-    """What was given is no k-mer that can be searched for; a retry cannot help."""
-
-
-class UnknownSourceError(LookupError):
-    """A source was asked for that the corpus does not have; a retry cannot help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +153,7 @@ def find_kmer(
 
     Raises
     ------
-    KmerError
+    QueryError
         If it is no such k-mer.
     UnknownSourceError
         If the corpus has no such source.
@@ -202,17 +196,17 @@ def checked_kmer(kmer: str) -> bytes:
 
     Raises
     ------
-    KmerError
+    QueryError
         If it has none or too many letters, or others than A, C, G, T.
     """
     upper = kmer.strip().upper()
     for place, letter in enumerate(upper, 1):
         if letter not in LETTERS:
-            raise KmerError(
+            raise QueryError(
                 f"letter {place} of the k-mer is {kmer.strip()[place - 1]!r}; expected A, C, G or T, in either case"
             )
     if not 1 <= len(upper) <= MAX_K:
-        raise KmerError(f"the k-mer has {len(upper)} letters; expected 1 to {MAX_K}")
+        raise QueryError(f"the k-mer has {len(upper)} letters; expected 1 to {MAX_K}")
     return upper.encode()
 
 

@@ -20,7 +20,17 @@ for module in pkgutil.iter_modules(kernels.__path__):
 """
     run = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     signatures = {(module, name): int(number) for module, name, number in map(str.split, run.stdout.splitlines())}
-    kernels = {"kmers", "codons", "profiles", "composition", "fasta_scan", "identifiers", "occurrences", "planes", "tfidf"}
+    kernels = {
+        "kmers",
+        "codons",
+        "profiles",
+        "composition",
+        "fasta_scan",
+        "identifiers",
+        "occurrences",
+        "planes",
+        "tfidf",
+    }
     assert kernels == {module for module, _ in signatures}
     signatures.pop(("identifiers", "murmur3_128"))  # called by a kernel, which is cached with it inside
     assert {kernel for kernel, number in signatures.items() if number != 1} == set()

@@ -16,7 +16,9 @@ from opengenome_assets.provenance import Provenance, digest
 from opengenome_assets.resources.packs import PackSizes
 from opengenome_assets.resources.parts import DamagedFileError, Part, PartWriter
 from opengenome_assets.resources.tables import MissingTableError, MissingVersionError, Tables
-from opengenome_assets.search.kmers import KmerError, KmerMatches, Occurrence, UnknownSourceError, find_kmer
+from opengenome_assets.search.index import UnknownSourceError
+from opengenome_assets.search.kmers import KmerMatches, Occurrence, find_kmer
+from opengenome_assets.search.queries import QueryError
 from opengenome_assets.tasks.ingest import SHARDS_SCHEMA
 from opengenome_assets_tests.kernels.texts import random_bases
 
@@ -185,7 +187,7 @@ def test_occurrences_may_overlap_and_the_strands_add_up(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_kmer_is_refused_in_words(kmer: str, message: str, home: str) -> None:
-    with pytest.raises(KmerError, match=message):
+    with pytest.raises(QueryError, match=message):
         find_kmer(kmer, home=home)
 
 

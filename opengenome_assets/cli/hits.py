@@ -1,0 +1,128 @@
+"""The form of hits: a file for other programs, or lines for a terminal or a pipe.
+
+Belongs here: writing rows and what is to be said of all of them, such as the version of the table that was searched.
+Does not belong here: searching, and reading what to search for (``search.py``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+METADATA = b"opengenome"  # entry of a Parquet file's schema metadata
+WIDEST = 60  # letters of a cell of text for people
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Hits in rows, and what was searched for where.
+
+    Attributes
+    ----------
+    rows
+        One row a hit, best first.
+    facts
+        What holds for all: the table and its version, what was asked for, totals.
+    """
+
+    rows: pa.Table
+    facts: Mapping[str, Any]
+
+    def to_json(self) -> str:
+        """Return facts and rows as one JSON object."""
+        return json.dumps({**self.facts, "hits": self.rows.to_pylist()}, indent=2)
+
+    def to_tsv(self) -> str:
+        """Return the facts as comment lines, ``# name: value`` in JSON, and the rows below a header."""
+        lines = [f"# {name}: {json.dumps(value)}" for name, value in self.facts.items()]
+        lines.append("\t".join(self.rows.column_names))
+        lines += ["\t".join(_cell(value) for value in row.values()) for row in self.rows.to_pylist()]
+        return "\n".join(lines)
+
+    def write(self, path: Path) -> None:
+        """Write a file in the form that its ending names, all at once."""
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            FORMS[path.suffix.lower()](self, unfinished)
+            unfinished.replace(path)
+        except OSError as error:
+            raise click.ClickException(
+                f"{path} cannot be written: {error.strerror or error}. Name a file in a folder that you may write to"
+            ) from error
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def _write_parquet(hits: Hits, path: Path) -> None:
+    pq.write_table(hits.rows.replace_schema_metadata({METADATA: json.dumps(hits.facts)}), path)
+
+
+FORMS: Mapping[str, Callable[[Hits, Path], Any]] = {
+    ".parquet": _write_parquet,
+    ".tsv": lambda hits, path: path.write_text(hits.to_tsv() + "\n"),
+    ".json": lambda hits, path: path.write_text(hits.to_json() + "\n"),
+}
+
+
+def _cell(value: Any) -> str:
+    """Write a value in a cell of a TSV file, which holds neither tabs nor line ends."""
+    if isinstance(value, list):
+        return ",".join(f"{place['start']}{place['strand']}" for place in value)
+    return " ".join(str(value).split("\t"))
+
+
+def _check_ending(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
+    if path and path.suffix.lower() not in FORMS:
+        raise click.BadParameter(f"{path}: expected a name ending in {', '.join(FORMS)}")
+    if path and not path.parent.is_dir():
+        raise click.BadParameter(f"{path}: there is no folder {path.parent}")
+    return path
+
+
+output_option: Callable[[Any], Any] = click.option(
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    callback=_check_ending,
+    help=f"Write the hits to a file, in the form that its ending names: {', '.join(FORMS)}.",
+)
+form_option: Callable[[Any], Any] = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "tsv"]),
+    default="text",
+    show_default=True,
+    help="Form of the result on the terminal.",
+)
+
+
+def tell(hits: Hits, form: str, output: Path | None, text: Sequence[str], summary: str) -> None:
+    """Write hits to a file or, if none is named, print them.
+
+    Parameters
+    ----------
+    hits
+        The hits.
+    form
+        ``text``, ``json`` or ``tsv``, if they are printed.
+    output
+        The file, if one was named.
+    text
+        The hits as lines for people.
+    summary
+        What was found where, in one sentence.
+    """
+    if output:
+        hits.write(output)
+        click.echo(f"{summary} {hits.rows.num_rows:,} rows written to {output}.")
+    elif form == "text":
+        click.echo("\n".join([*text, summary]))
+    else:
+        click.echo(hits.to_json() if form == "json" else hits.to_tsv())
