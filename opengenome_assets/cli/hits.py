@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 METADATA = b"opengenome"  # entry of a Parquet file's schema metadata
-WIDEST = 60  # letters of a cell of text for people
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,289 @@
+"""The commands of ``search``: ``similar`` and ``kmer``.
+
+Belongs here: reading what to search for, wording and exit codes. Does not belong here: searching (``search``), and the
+form of results (``hits.py``).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from opengenome_assets.cli.forms import aligned, setting_errors
+from opengenome_assets.cli.hits import Hits, form_option, output_option, tell
+from opengenome_assets.plots.formats import plural, shorten
+from opengenome_assets.settings import read_home
+
+if TYPE_CHECKING:
+    from opengenome_assets.search import Hit, KmerHit, KmerMatches, Query
+
+# What a typed sequence consists of. Names of files have a dot or a slash in them, or are told apart by asking.
+SEQUENCE = re.compile(r"[ACGTRYSWKMBDHVNU\s]+", re.IGNORECASE)
+
+# Places that --positions lists for each sequence, unless told, and that a line for people shows.
+POSITIONS = 100
+SHOWN = 5
+
+DESCRIPTION = 40  # letters of it, in a line for people
+
+
+@click.group()
+def search() -> None:
+    """Search the corpus: the most similar sequences, or those that hold a k-mer."""
+
+
+@search.command()
+@click.option(
+    "--query",
+    "queries",
+    multiple=True,
+    required=True,
+    metavar="SEQUENCE|FILE|-",
+    help="What to search with: a sequence; a file with a sequence or FASTA records, compressed or not; or - for "
+    "standard input. Nothing but nucleotide letters is a sequence, anything else names a file; ./NAME is always a "
+    "file. May be given several times.",
+)
+@click.option("--top-n", type=click.IntRange(min=1), default=10, show_default=True, help="Hits of a query, at most.")
+@click.option("--threshold", type=click.FloatRange(0, 1), default=0, show_default=True, help="Smallest similarity.")
+@click.option("--source", help="Search this source only.")
+@click.option("--both-strands", is_flag=True, help="Compare the reverse complement too; the more similar one counts.")
+@click.option("--version", type=click.IntRange(min=0), help="Version of tfidf_index to search; default: the newest.")
+@output_option
+@form_option
+def similar(
+    queries: Sequence[str],
+    top_n: int,
+    threshold: float,
+    source: str | None,
+    both_strands: bool,
+    version: int | None,
+    output: Path | None,
+    form: str,
+) -> None:
+    """Find the sequences most similar to a query.
+
+    Similarity is the cosine of TF-IDF vectors over 6-mers, from 0 to 1; equal ones rank by name. Sequences that share
+    no 6-mer with a query are no hits, and a query without hits is no error.
+    """
+    texts = [_read_text(value) for value in queries]
+    home = _home()
+    from opengenome_assets.search import SearchIndex, read_queries  # imports Dagster and Numba
+    from opengenome_assets.search.queries import UNNAMED
+    from opengenome_assets.search.rows import similar_rows
+
+    with _search_errors():
+        asked = [query for text in texts for query in read_queries(text)]
+        if len(texts) > 1:  # those without a name are told apart by their place
+            asked = [
+                replace(each, name=f"{UNNAMED}{n}") if each.name == UNNAMED else each for n, each in enumerate(asked, 1)
+            ]
+        index = SearchIndex.open(home, version=version)
+        found = index.similar(asked, top_n=top_n, threshold=threshold, source=source, both_strands=both_strands)
+    without = [query.name for query, hits in zip(asked, found, strict=True) if not hits]
+    facts = {
+        "table": "tfidf_index",
+        "version": index.version,
+        "data_version": index.data_version,
+        "sequences_searched": index.sequences,
+        "settings": {"top_n": top_n, "threshold": threshold, "source": source, "both_strands": both_strands},
+        "queries": len(asked),
+        "queries_without_hits": without,
+    }
+    total = sum(map(len, found))
+    summary = (
+        f"{plural(total, 'hit') if total else 'No hits'} of {len(asked):,} {'query' if len(asked) == 1 else 'queries'} "
+        f"in version {index.version} of tfidf_index, which holds {plural(index.sequences, 'sequence')}."
+    )
+    lines = [line for query, hits in zip(asked, found, strict=True) for line in _similar_lines(query, hits)]
+    tell(Hits(similar_rows(asked, found), facts), form, output, lines, summary)
+
+
+@search.command("kmer")
+@click.option("--kmer", required=True, help="1 to 31 of the letters A, C, G, T, in either case.")
+@click.option("--min-count", type=click.IntRange(min=1), default=1, show_default=True, help="Fewest occurrences.")
+@click.option("--source", help="Search this source only.")
+@click.option("--both-strands", is_flag=True, help="Count the reverse complement too; a palindrome counts once.")
+@click.option(
+    "--positions",
+    type=click.IntRange(min=0),
+    is_flag=False,
+    flag_value=POSITIONS,
+    default=0,
+    metavar="[N]",
+    help="Say where the k-mer stands: the first N occurrences in each sequence, 100 unless given.",
+)
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=100, show_default=True, help="Hits, at most; 0 for all there are."
+)
+@click.option("--version", type=click.IntRange(min=0), help="Version of sequence_shards; default: the newest.")
+@output_option
+@form_option
+def kmer_command(
+    kmer: str,
+    min_count: int,
+    source: str | None,
+    both_strands: bool,
+    positions: int,
+    limit: int,
+    version: int | None,
+    output: Path | None,
+    form: str,
+) -> None:
+    """Find the sequences that hold a k-mer, those with most occurrences first.
+
+    Occurrences may overlap. A position is that of the leftmost letter on the strand as stored, from 0, with + or - for
+    the strand that the k-mer is on. Totals are of all sequences, however many hits are listed.
+    """
+    home = _home()
+    from opengenome_assets.search import find_kmer  # imports Dagster and Numba
+    from opengenome_assets.search.rows import kmer_rows
+
+    with _search_errors():
+        matches = find_kmer(
+            kmer,
+            home=home,
+            version=version,
+            source=source,
+            both_strands=both_strands,
+            min_count=min_count,
+            limit=limit or None,
+            positions=positions,
+        )
+    rows = kmer_rows(matches.hits)
+    facts = {"table": "sequence_shards", **{name: value for name, value in vars(matches).items() if name != "hits"}}
+    if positions:
+        facts["positions_each"] = positions
+    else:
+        rows = rows.drop_columns(["occurrences"])
+    tell(Hits(rows, facts), form, output, _kmer_lines(matches.hits, positions), _kmer_summary(matches))
+
+
+def _home() -> str:
+    with setting_errors():
+        return read_home()
+
+
+@contextmanager
+def _search_errors() -> Iterator[None]:
+    """Show what cannot be searched for, or in, as an error of the command."""
+    from opengenome_assets.resources.parts import DamagedFileError
+    from opengenome_assets.resources.tables import DamagedTableError, MissingTableError, MissingVersionError
+    from opengenome_assets.search.index import UnknownSourceError
+    from opengenome_assets.search.queries import QueryError
+
+    try:
+        yield
+    except (
+        DamagedFileError,
+        DamagedTableError,
+        MissingTableError,
+        MissingVersionError,
+        QueryError,
+        UnknownSourceError,
+    ) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _read_text(value: str) -> bytes:
+    """Return what stands in a sequence, a file or standard input that --query names."""
+    if value == "-":
+        return _decompressed(sys.stdin.buffer.read(), "standard input")
+    if value.startswith(">"):
+        return value.encode()
+    is_sequence, is_file = SEQUENCE.fullmatch(value), os.path.isfile(value)
+    if is_sequence and is_file:
+        raise click.UsageError(
+            f"--query {value} can be a sequence and is a file here: write ./{value} for the file, or type the sequence "
+            "in another folder"
+        )
+    if is_sequence:
+        return value.encode()
+    if not is_file:
+        odd = next((letter for letter in value if not SEQUENCE.fullmatch(letter)), "")
+        raise click.UsageError(
+            f"--query {shorten(value, 60)!r} is {'no file' if os.path.exists(value) else 'not there'}, and no sequence "
+            f"either{f': {odd!r} is no nucleotide letter' if odd else ''}. Expected a sequence, a file or -"
+        )
+    try:
+        return _decompressed(Path(value).read_bytes(), value)
+    except OSError as error:
+        raise click.ClickException(f"{value} cannot be read: {error.strerror or error}") from error
+
+
+def _decompressed(stored: bytes, name: str) -> bytes:
+    from opengenome_assets.resources.streams import DecompressedStream, StreamError
+
+    text, buffer = io.BytesIO(), memoryview(bytearray(1 << 20))
+    try:
+        with DecompressedStream(cast(io.RawIOBase, io.BytesIO(stored)), name=name) as plain:
+            while size := plain.readinto(buffer):
+                text.write(buffer[:size])
+    except StreamError as error:
+        raise click.ClickException(str(error)) from error
+    return text.getvalue()
+
+
+def _similar_lines(query: Query, hits: Sequence[Hit]) -> list[str]:
+    title = f"{shorten(query.name, 60)}, {plural(len(query.sequence), 'base')}"
+    if not hits:
+        return [f"{title}: no hits", ""]
+    heading = ("rank", "seq_id", "source", "similarity", "strand", "length", "description")
+    rows = [
+        (
+            f"{hit.rank:,}",
+            hit.seq_id,
+            shorten(hit.source),
+            f"{hit.similarity:.6f}",
+            hit.strand,
+            f"{hit.length:,}",
+            shorten(hit.description, DESCRIPTION),
+        )
+        for hit in hits
+    ]
+    return [f"{title}:", *(f"  {line}" for line in aligned([heading, *rows], right=(0, 3, 5))), ""]
+
+
+def _kmer_summary(matches: KmerMatches) -> str:
+    kmer = f"{matches.kmer} or its reverse complement" if matches.both_strands else matches.kmer
+    least = f" at least {matches.min_count:,} times" if matches.min_count > 1 else ""
+    searched = f"{plural(matches.sequences_searched, 'sequence')} in version {matches.version} of sequence_shards"
+    if not matches.sequences:
+        return f"No hits: none of {searched} holds {kmer}{least}."
+    listed = f" The first {len(matches.hits):,} are listed." if len(matches.hits) < matches.sequences else ""
+    in_all = plural(matches.occurrences, "time")
+    return f"{matches.sequences:,} of {searched} hold {kmer}{least}, {in_all} in all.{listed}"
+
+
+def _kmer_lines(hits: Sequence[KmerHit], positions: int) -> list[str]:
+    if not hits:
+        return []
+    heading = ("rank", "seq_id", "source", "count", "reverse", "length", "positions" if positions else "description")
+    rows = [
+        (
+            f"{rank:,}",
+            hit.seq_id,
+            shorten(hit.source),
+            f"{hit.count:,}",
+            f"{hit.reverse:,}",
+            f"{hit.length:,}",
+            _places(hit) if positions else shorten(hit.description, DESCRIPTION),
+        )
+        for rank, hit in enumerate(hits, 1)
+    ]
+    return [*aligned([heading, *rows], right=(0, 3, 4, 5)), ""]
+
+
+def _places(hit: KmerHit) -> str:
+    """Write the first places for people, and how many more there are."""
+    places = " ".join(f"{place.start}{place.strand}" for place in hit.occurrences[:SHOWN])
+    more = hit.count - min(SHOWN, len(hit.occurrences))
+    return f"{places} and {more:,} more" if more else places

@@ -1,0 +1,224 @@
+"""``search similar`` and ``search kmer``: what is read, the forms of results, and errors; once as a user types it."""
+
+import bz2
+import gzip
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+from opengenome_assets.cli import main
+from opengenome_assets.search import Query, SearchIndex, find_kmer
+from opengenome_assets.search.rows import similar_rows
+from opengenome_assets_tests.kernels.texts import sample
+from opengenome_assets_tests.processes import typed
+from opengenome_assets_tests.search.corpora import fasta, make_corpus
+
+GENOMES = {source: dict(list(sample(source).items())[:4]) for source in ("mitochondria", "plastids")}
+NAME, GENOME = next(iter(GENOMES["plastids"].items()))
+PIECE = GENOME[5000:8000]
+ABSENT = "ACGTACGTTTAAAAAACCGG"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two versions: first without plastids, then with them."""
+    folder = tmp_path_factory.mktemp("home")
+    files = {f"{source}/{source}.fasta": fasta(genomes) for source, genomes in GENOMES.items()}
+    make_corpus(folder, {"mitochondria/mitochondria.fasta": files["mitochondria/mitochondria.fasta"]})
+    make_corpus(folder, files)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def surroundings(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENGENOME_HOME", str(home))
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments: str, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(main, ["search", *arguments], input=stdin)
+
+
+def answer(*arguments: str, stdin: bytes | None = None) -> Any:
+    result = run(*arguments, "--format", "json", stdin=stdin)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_hits_are_those_of_the_library(home: Path) -> None:
+    index = SearchIndex.open(str(home))
+    options = ["--top-n", "5", "--threshold", "0.2", "--source", "plastids", "--both-strands"]
+    told = answer("similar", "--query", PIECE.lower(), *options)
+    found = index.similar(
+        [Query("query", PIECE.encode())], top_n=5, threshold=0.2, source="plastids", both_strands=True
+    )
+    assert told["hits"] == similar_rows([Query("query", b"")], found).to_pylist()
+    assert told["hits"][0]["seq_id"] == NAME
+    assert (told["table"], told["version"], told["data_version"]) == ("tfidf_index", 1, index.data_version)
+    assert told["sequences_searched"] == 8
+    assert told["settings"] == {"top_n": 5, "threshold": 0.2, "source": "plastids", "both_strands": True}
+
+
+def test_queries_come_from_letters_files_and_standard_input(tmp_path: Path) -> None:
+    record = f">{NAME} a piece\n{PIECE}\n".encode()
+    (tmp_path / "plain.txt").write_bytes(record + b">second\n" + PIECE[:200].encode())
+    (tmp_path / "packed.fasta.gz").write_bytes(gzip.compress(record))
+    (tmp_path / "bare").write_text(PIECE[:1500] + "\n" + PIECE[1500:])
+    (tmp_path / "data").write_bytes(record)  # letters of nucleotides, all four
+    of_one = [hit["similarity"] for hit in answer("similar", "--query", PIECE)["hits"]]
+    for given in ("packed.fasta.gz", "./bare", str(tmp_path / "data"), "./data", record.decode()):
+        told = answer("similar", "--query", given)
+        assert [hit["similarity"] for hit in told["hits"]] == of_one
+        assert told["hits"][0]["query"] == ("query" if given == "./bare" else NAME)
+    for stdin in (record, gzip.compress(record), bz2.compress(record)):
+        assert [hit["similarity"] for hit in answer("similar", "--query", "-", stdin=stdin)["hits"]] == of_one
+    told = answer("similar", "--query", "plain.txt", "--query", PIECE, "--query", PIECE[:50], "--top-n", "1")
+    assert [hit["query"] for hit in told["hits"]] == [NAME, "second", "query3", "query4"]
+    assert told["queries"] == 4
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "message"),
+    [
+        (
+            "missing.fasta",
+            2,
+            "--query 'missing.fasta' is not there, and no sequence either: 'i' is no nucleotide letter",
+        ),
+        ("ACGTACGTXACGT", 2, "is not there, and no sequence either: 'X' is no nucleotide letter"),
+        ("data", 2, "--query data can be a sequence and is a file here: write ./data for the file"),
+        (".", 2, "--query '.' is no file, and no sequence either"),
+        ("", 2, "--query '' is not there, and no sequence either. Expected a sequence, a file or -"),
+        ("ACGTA", 1, "query query: no 6 letters in a row are all A, C, G or T, among 5"),
+        ("ACGUACGU", 1, "RNA"),
+        ("cut.gz", 1, "cut.gz: the gzip stream ends early"),
+        ("empty", 1, "expected a sequence or FASTA, found nothing"),
+        (">a\nACGTACGT\n>b\n\n", 1, "query b: "),
+    ],
+)
+def test_what_cannot_be_searched_with_is_told(query: str, code: int, message: str, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text(PIECE)
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(PIECE.encode())[:200])
+    (tmp_path / "empty").touch()
+    result = run("similar", "--query", query)
+    assert result.exit_code == code
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_an_older_version_is_searched_as_it_was() -> None:
+    told = answer("similar", "--query", PIECE, "--version", "0")
+    assert (told["version"], told["sequences_searched"]) == (0, 4)
+    assert {hit["source"] for hit in told["hits"]} == {"mitochondria"}
+    told = answer("kmer", "--kmer", "acg", "--version", "0")
+    assert (told["version"], told["sequences_searched"]) == (0, 4)
+
+
+@pytest.mark.parametrize("command", [["similar", "--query", PIECE], ["kmer", "--kmer", "ACG"]])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--version", "9"], "has no version 9"),
+        (["--source", "plastid"], "no source is called"),
+        (["--output", "hits.csv"], "hits.csv: expected a name ending in .parquet, .tsv, .json"),
+        (["--output", "nowhere/hits.tsv"], "there is no folder nowhere"),
+    ],
+)
+def test_what_is_not_there_is_told(command: list[str], options: list[str], message: str) -> None:
+    result = run(*command, *options)
+    assert result.exit_code in (1, 2)
+    assert message in result.output
+
+
+@pytest.mark.parametrize(("command", "table"), [("similar", "tfidf_index"), ("kmer", "sequence_shards")])
+def test_without_tables_the_next_command_is_told(
+    command: str, table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENGENOME_HOME", str(tmp_path))
+    result = run(command, "--query" if command == "similar" else "--kmer", "ACGTACGT")
+    assert result.exit_code == 1
+    assert f"dagster asset materialize --select '*{table}'" in result.output
+
+
+def test_hits_in_files_are_those_on_the_terminal(tmp_path: Path) -> None:
+    for command in (["similar", "--query", PIECE], ["kmer", "--kmer", "ACGTA", "--both-strands", "--positions", "3"]):
+        told = answer(*command)
+        for ending in (".parquet", ".tsv", ".json"):
+            result = run(*command, "--output", f"hits{ending}")
+            assert result.exit_code == 0
+            assert result.output.endswith(f" {len(told['hits'])} rows written to hits{ending}.\n")
+        facts = {name: value for name, value in told.items() if name != "hits"}
+        table = pq.read_table("hits.parquet")
+        assert table.to_pylist() == told["hits"]
+        assert json.loads(table.schema.metadata[b"opengenome"]) == facts
+        assert json.loads(Path("hits.json").read_text()) == told
+        lines = Path("hits.tsv").read_text().splitlines()
+        assert lines == run(*command, "--format", "tsv").output.splitlines()
+        comments = [line.removeprefix("# ").split(": ", 1) for line in lines if line.startswith("#")]
+        assert {name: json.loads(value) for name, value in comments} == facts
+        header, *rows = (line.split("\t") for line in lines if not line.startswith("#"))
+        assert header == table.column_names
+        assert [row[header.index("seq_id")] for row in rows] == table["seq_id"].to_pylist()
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["hits.json", "hits.parquet", "hits.tsv"]
+    assert rows[0][header.index("occurrences")] == ",".join(
+        f"{place['start']}{place['strand']}" for place in told["hits"][0]["occurrences"]
+    )
+
+
+def test_kmer_hits_are_those_of_the_library(home: Path) -> None:
+    options = ["--min-count", "5", "--both-strands", "--source", "plastids", "--limit", "3", "--positions", "4"]
+    told = answer("kmer", "--kmer", "acgta", *options)
+    found = find_kmer("ACGTA", home=str(home), min_count=5, both_strands=True, source="plastids", limit=3, positions=4)
+    assert [(hit["rank"], hit["seq_id"], hit["count"], hit["reverse"]) for hit in told["hits"]] == [
+        (rank, hit.seq_id, hit.count, hit.reverse) for rank, hit in enumerate(found.hits, 1)
+    ]
+    assert len(told["hits"]) == 3
+    assert told["sequences"] == found.sequences == 4
+    assert told["occurrences"] == found.occurrences
+    assert told["positions_each"] == 4
+    assert [len(hit["occurrences"]) for hit in told["hits"]] == [4, 4, 4]
+    assert "occurrences" not in answer("kmer", "--kmer", "ACGTA")["hits"][0]
+    assert answer("kmer", "--kmer", "ACGTA", "--positions", "--limit", "0")["positions_each"] == 100
+
+
+def test_lines_for_people() -> None:
+    output = run("kmer", "--kmer", "ACGTA", "--limit", "1", "--positions", "--both-strands").output
+    heading, hit, _, summary = output.splitlines()
+    assert heading.split() == ["rank", "seq_id", "source", "count", "reverse", "length", "positions"]
+    assert re.search(r"(?<!\d[+-] )(\d+[+-] ){5}and \d+ more$", hit)
+    assert summary.endswith("times in all. The first 1 are listed.")
+    output = run("similar", "--query", PIECE, "--top-n", "2").output
+    title, heading, first, _, _, summary = output.splitlines()
+    assert title == "query, 3,000 bases:"
+    assert heading.split() == ["rank", "seq_id", "source", "similarity", "strand", "length", "description"]
+    assert first.split()[:3] == ["1", NAME, "plastids"]
+    assert summary == "2 hits of 1 query in version 1 of tfidf_index, which holds 8 sequences."
+
+
+def test_no_hits_are_no_error_and_said() -> None:
+    result = run("kmer", "--kmer", ABSENT, "--min-count", "2")
+    assert result.exit_code == 0
+    assert result.output == (
+        f"No hits: none of 8 sequences in version 1 of sequence_shards holds {ABSENT} at least 2 times.\n"
+    )
+    result = run("similar", "--query", PIECE, "--query", "ACGTACGT", "--threshold", "1")
+    assert result.exit_code == 0
+    assert result.output == (
+        "query1, 3,000 bases: no hits\n\nquery2, 8 bases: no hits\n\n"
+        "No hits of 2 queries in version 1 of tfidf_index, which holds 8 sequences.\n"
+    )
+    assert answer("similar", "--query", PIECE, "--threshold", "1")["queries_without_hits"] == ["query"]
+
+
+def test_as_a_user_types_it(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "query.fasta").write_text(f">piece\n{PIECE}\n")
+    line = f"cat {tmp_path}/query.fasta | opengenome search similar --query - --top-n 1 --format tsv | tail -n 1"
+    assert typed(line, home).split("\t")[:4] == ["piece", "1", NAME, "plastids"]
+    line = f"opengenome search kmer --kmer ACGTAC --both-strands --positions --output {tmp_path}/hits.json"
+    assert typed(line, home).startswith("5 of 8 sequences in version 1 of sequence_shards hold ACGTAC or its reverse")
+    assert json.loads((tmp_path / "hits.json").read_text())["version"] == 1
