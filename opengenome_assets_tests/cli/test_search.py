@@ -94,7 +94,7 @@ def test_queries_come_from_letters_files_and_standard_input(tmp_path: Path) -> N
         ("data", 2, "--query data can be a sequence and is a file here: write ./data for the file"),
         (".", 2, "--query '.' is no file, and no sequence either"),
         ("", 2, "--query '' is not there, and no sequence either. Expected a sequence, a file or -"),
-        ("ACGTA", 1, "query query: no 6 letters in a row are all A, C, G or T, among 5"),
+        ("ACGTA", 1, "the query: no 6 letters in a row are all A, C, G or T, among 5"),
         ("ACGUACGU", 1, "RNA"),
         ("cut.gz", 1, "cut.gz: the gzip stream ends early"),
         ("empty", 1, "expected a sequence or FASTA, found nothing"),
