@@ -222,14 +222,11 @@ def _read_text(value: str) -> bytes:
 def _decompressed(stored: bytes, name: str) -> bytes:
     from opengenome_assets.resources.streams import DecompressedStream, StreamError
 
-    text, buffer = io.BytesIO(), memoryview(bytearray(1 << 20))
     try:
         with DecompressedStream(cast(io.RawIOBase, io.BytesIO(stored)), name=name) as plain:
-            while size := plain.readinto(buffer):
-                text.write(buffer[:size])
+            return plain.read()
     except StreamError as error:
         raise click.ClickException(str(error)) from error
-    return text.getvalue()
 
 
 def _similar_lines(query: Query, hits: Sequence[Hit]) -> list[str]:

@@ -267,6 +267,13 @@ class DecompressedStream:
         self._current = self._current[size:]
         return size
 
+    def read(self) -> bytes:
+        """Return all plain bytes that are left; raises what `readinto` does."""
+        plain, buffer = io.BytesIO(), memoryview(bytearray(_BLOCK))
+        while size := self.readinto(buffer):
+            plain.write(buffer[:size])
+        return plain.getvalue()
+
     def close(self) -> None:
         """End the thread and close the file; closing twice is harmless."""
         self._thread.shutdown(wait=True, cancel_futures=True)

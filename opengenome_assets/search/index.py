@@ -12,7 +12,7 @@ occurrences of single k-mers, and how answers are shown or served.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -147,6 +147,7 @@ class SearchIndex:
         provenance: Provenance,
         segments: dict[str, _Segment],
         threads: int | None = None,
+        idf: npt.NDArray[np.float64] | None = None,
     ) -> None:
         self.tables = tables
         self.version = version
@@ -162,10 +163,7 @@ class SearchIndex:
         self._source_codes = sources.indices.to_numpy()
         self._source_names = sources.dictionary.to_pylist()
         self.sources = tuple(sorted(self._source_names))
-        frequency = np.zeros(KMERS, np.int64)
-        for part in self._parts:
-            frequency += part.document_frequency
-        self.idf = inverse_document_frequency(frequency, self.sequences)
+        self.idf = self._own_idf() if idf is None else idf
         self._pool = ThreadPoolExecutor(self._threads, "search")
         self._norms = np.empty(self.sequences)
         self._each_range(lambda part, first, a, b: norms(part.planes, self.idf, a, b, self._norms[first:]))
@@ -180,6 +178,8 @@ class SearchIndex:
         version: int | None = None,
         previous: SearchIndex | None = None,
         threads: int | None = None,
+        parts: Collection[str] | None = None,
+        idf: npt.NDArray[np.float64] | None = None,
     ) -> Self:
         """Read a version of tfidf_index into memory.
 
@@ -193,6 +193,11 @@ class SearchIndex:
             An index opened before: what both versions hold is shared with it, not read again.
         threads
             Threads that read and search; as many as there are cores unless given.
+        parts
+            Keys of the table's parts to read; all unless given.
+        idf
+            Weight of each 6-mer, shape (4096,): with that of the whole table, the hits in some of its parts are those
+            of the whole that lie there. From the counts that are read unless given.
 
         Raises
         ------
@@ -202,17 +207,14 @@ class SearchIndex:
         tables = Tables(home=home or read_home())
         version = tables.input(INDEX).version if version is None else version
         pieces = tables.pieces(INDEX, tables.open(INDEX, version))
-        parts = {key: [file for _, file in run] for key, run in groupby(pieces, key=lambda piece: piece[0])}
+        files = {key: [file for _, file in run] for key, run in groupby(pieces, key=lambda piece: piece[0])}
+        keys = files if parts is None else [key for key in files if key in parts]
         known = previous._segments if previous and previous.tables.home == tables.home else {}
         with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
-            new = {
-                key: pool.submit(_read_segment, tables.uri(INDEX), files)
-                for key, files in parts.items()
-                if key not in known
-            }
-            segments = {key: new[key].result() if key in new else known[key] for key in parts}
+            new = {key: pool.submit(_read_segment, tables.uri(INDEX), files[key]) for key in keys if key not in known}
+            segments = {key: new[key].result() if key in new else known[key] for key in keys}
         pa.default_memory_pool().release_unused()
-        return cls(tables, version, tables.provenance(INDEX, version), segments, threads)
+        return cls(tables, version, tables.provenance(INDEX, version), segments, threads, idf)
 
     @property
     def data_version(self) -> str:
@@ -343,6 +345,12 @@ class SearchIndex:
         """Return the 6-mer counts of a row, shape (4096,), in alphabetical order."""
         part = int(np.searchsorted(self._firsts, row, side="right")) - 1
         return unpack(self._parts[part].planes, row - int(self._firsts[part]))
+
+    def _own_idf(self) -> npt.NDArray[np.float64]:
+        frequency = np.zeros(KMERS, np.int64)
+        for part in self._parts:
+            frequency += part.document_frequency
+        return inverse_document_frequency(frequency, self.sequences)
 
     @cached_property
     def _ranges(self) -> list[tuple[_Segment, int, int, int]]:
