@@ -15,6 +15,7 @@ from opengenome_assets.corpus.codons import codon_counts, codon_rscu
 from opengenome_assets.corpus.figures import figure_asset, figure_rule, figure_specs
 from opengenome_assets.corpus.jobs import build_jobs
 from opengenome_assets.corpus.kmers import counts_asset, frequency_asset
+from opengenome_assets.corpus.query_hits import query_hits, search_queries
 from opengenome_assets.corpus.raw_fasta import raw_fasta
 from opengenome_assets.corpus.report import report_asset
 from opengenome_assets.corpus.sensors import build_sensor
@@ -56,9 +57,10 @@ def build_defs(
             tfidf_index,
             *(figure_asset(spec) for spec in figures),
             report_asset(settings.ks, figures, all_rules),
+            query_hits,
         ],
         asset_checks=build_checks(all_rules),
-        jobs=[*jobs, upkeep],
+        jobs=[*jobs, search_queries, upkeep],
         schedules=[weekly_upkeep],
         sensors=[build_sensor(jobs[-1], settings.source)],
         resources={

@@ -109,6 +109,7 @@ def _settings(settings: Settings) -> list[Setting]:
     values = {
         "home": settings.home,
         "source": settings.source,
+        "queries": settings.queries or "none",
         "spark_master": settings.spark_master,
         "ks": ",".join(map(str, settings.ks)),
         "genetic_codes": ",".join(f"{source}={table}" for source, table in settings.genetic_codes.items())

@@ -32,6 +32,8 @@ class Settings:
         Root of everything the platform writes: an absolute local path, or an object-store URI.
     source
         Where FASTA comes from: ``sample``, or files and folders separated by commas.
+    queries
+        FASTA to search the corpus with, named as ``source`` is; empty for none.
     spark_master
         ``local[*]`` (embedded), or ``spark://host:port``.
     ks
@@ -44,6 +46,7 @@ class Settings:
 
     home: str
     source: str = SAMPLE
+    queries: str = ""
     spark_master: str = "local[*]"
     ks: tuple[int, ...] = (6, 7, 8)
     genetic_codes: Mapping[str, int] = field(default_factory=dict)
@@ -62,6 +65,7 @@ class Settings:
         variables = {
             "home": "OPENGENOME_HOME",
             "source": "OPENGENOME_SOURCE",
+            "queries": "OPENGENOME_QUERIES",
             "spark_master": "SPARK_MASTER",
             "ks": "OPENGENOME_KS",
             "genetic_codes": "OPENGENOME_GENETIC_CODES",
@@ -69,12 +73,15 @@ class Settings:
         # An empty variable counts as unset: Compose and make pass those through.
         given = {name: value for name, variable in variables.items() if (value := env.get(variable, "").strip())}
         source = given.get("source", SAMPLE)
-        for place in source.split(","):
-            _refuse_long_names(variables["source"], place)
+        queries = given.get("queries", "")
+        for name, places in (("source", source), ("queries", queries)):
+            for place in places.split(","):
+                _refuse_long_names(variables[name], place)
         codes = given.get("genetic_codes")
         return cls(
             home=read_home(env),
             source=source,
+            queries=queries,
             spark_master=given.get("spark_master", "local[*]"),
             ks=parse_ks(given.get("ks", "6,7,8")),
             genetic_codes=parse_genetic_codes(codes) if codes else {},

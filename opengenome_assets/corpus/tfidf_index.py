@@ -69,9 +69,12 @@ def tfidf_index(
         yield emitted(context, name, result._replace(metadata={**facts, **(result.metadata or {})}))
 
 
-def document_frequency(tables: Tables) -> tuple[np.ndarray, int]:
-    """Return in how many sequences of the corpus each 6-mer occurs, shape (4096,), int64, and how many there are."""
-    terms = tables.read("tfidf_terms")
+def document_frequency(tables: Tables, version: int | None = None) -> tuple[np.ndarray, int]:
+    """Return in how many sequences of the corpus each 6-mer occurs, shape (4096,), int64, and how many there are.
+
+    Of the newest version of tfidf_terms unless another is named.
+    """
+    terms = tables.read("tfidf_terms", version=version)
     frequency = np.zeros(4096, np.int64)
     for row in terms["document_frequency"]:
         frequency += row.values.to_numpy()

@@ -177,7 +177,10 @@ def _find_remote(name: str, skipped: list[str]) -> Iterator[tuple[PurePath, Sour
 def _find_local(name: str, skipped: list[str]) -> Iterator[tuple[PurePath, SourceFile]]:
     root = Path(name).expanduser().absolute()
     if not root.exists():
-        raise SourceError(f"{name}: no such file or folder (looked for {root}). Check OPENGENOME_SOURCE")
+        raise SourceError(
+            f"{name}: no such file or folder (looked for {root}). Check the name: that of the corpus is set by "
+            "OPENGENOME_SOURCE, that of queries by OPENGENOME_QUERIES, or either by the run config"
+        )
     if root.is_file():
         yield _local(root, root.parent / source_name(root.name), root.name)
         return
