@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from opengenome_assets.corpus.checks import build_checks, rules
+from opengenome_assets.corpus.checks import build_checks, query_rules, rules
 from opengenome_assets.corpus.codons import codon_counts, codon_rscu
 from opengenome_assets.corpus.figures import figure_asset, figure_rule, figure_specs
 from opengenome_assets.corpus.jobs import build_jobs
@@ -59,7 +59,7 @@ def build_defs(
             report_asset(settings.ks, figures, all_rules),
             query_hits,
         ],
-        asset_checks=build_checks(all_rules),
+        asset_checks=build_checks([*all_rules, *query_rules()]),
         jobs=[*jobs, search_queries, upkeep],
         schedules=[weekly_upkeep],
         sensors=[build_sensor(jobs[-1], settings.source)],

@@ -7,12 +7,15 @@ import json
 import re
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from deltalake import Schema
 
+from opengenome_assets.corpus import query_hits
 from opengenome_assets.corpus.checks import table_schemas
 from opengenome_assets.corpus.codons import CodonRscuConfig
 from opengenome_assets.corpus.jobs import PRESETS
+from opengenome_assets.corpus.query_hits import QueryHitsConfig
 from opengenome_assets.corpus.raw_fasta import RawFastaConfig
 from opengenome_assets.corpus.sequence_shards import SequenceShardsConfig
 from opengenome_assets.corpus.upkeep import UpkeepConfig
@@ -24,6 +27,11 @@ from opengenome_assets.settings import Settings
 ROOT = Path(__file__).parents[1]
 
 
+def schemas() -> dict[str, pa.Schema]:
+    """Return the schema of every table."""
+    return {**table_schemas([6]), query_hits.NAME: query_hits.SCHEMA}
+
+
 def tables_page() -> str:
     """Return the page of tables, made from their schemas."""
     lines = [
@@ -31,7 +39,7 @@ def tables_page() -> str:
         "",
         "Delta Lake tables at `$OPENGENOME_HOME/tables/<name>`. The types are Delta Lake's.",
     ]
-    for name, schema in table_schemas([6]).items():
+    for name, schema in schemas().items():
         title = name if name != "kmer_freq_k6" else "kmer_freq_k6, kmer_freq_k7, kmer_freq_k8"
         lines += ["", f"## {title}", "", "| column | type | holds |", "|---|---|---|"]
         for stored, field in zip(Schema.from_arrow(schema).fields, schema, strict=True):
@@ -45,10 +53,10 @@ def test_the_page_of_tables_is_what_the_schemas_say():
 
 
 def test_every_column_is_described():
-    assert not [(name, f.name) for name, schema in table_schemas([6]).items() for f in schema if not comment(f)]
+    assert not [(name, f.name) for name, schema in schemas().items() for f in schema if not comment(f)]
 
 
-@pytest.mark.parametrize("config", [RawFastaConfig, SequenceShardsConfig, CodonRscuConfig])
+@pytest.mark.parametrize("config", [RawFastaConfig, SequenceShardsConfig, CodonRscuConfig, QueryHitsConfig])
 def test_every_setting_of_a_run_is_on_the_page_of_running(config):
     page = (ROOT / "docs" / "running.md").read_text()
     assert [name for name in config.model_fields if f"| {name} |" not in page] == []
@@ -62,7 +70,13 @@ def test_every_setting_of_upkeep_is_on_its_page_with_its_default():
 
 def test_every_variable_is_in_the_readme():
     readme = (ROOT / "README.md").read_text()
-    env = {"OPENGENOME_HOME": "/h", "OPENGENOME_SOURCE": "s", "SPARK_MASTER": "local", "OPENGENOME_KS": "6"}
+    env = {
+        "OPENGENOME_HOME": "/h",
+        "OPENGENOME_SOURCE": "s",
+        "OPENGENOME_QUERIES": "q",
+        "SPARK_MASTER": "local",
+        "OPENGENOME_KS": "6",
+    }
     origins = Settings.from_environment({**env, "OPENGENOME_GENETIC_CODES": "a=1"}).origins
     assert [variable for variable in origins.values() if f"`{variable}`" not in readme] == []
 

@@ -1,6 +1,6 @@
 """Checks: what must be true of a table before anything is built on it.
 
-Belongs here: every asset check of the group. A check compares a table with something worked out another way: another
+Belongs here: every asset check of tables. A check compares a table with something worked out another way: another
 column, another table, another count of the same bytes. Checks of the columns are made from the tables' schemas. All of
 tables are blocking: what follows a wrong table is not made.
 """
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import Schema
 
-from opengenome_assets.corpus import codons, kmers, raw_fasta, sequence_stats
+from opengenome_assets.corpus import codons, kmers, query_hits, raw_fasta, sequence_stats
 from opengenome_assets.corpus.tfidf_index import document_frequency
 from opengenome_assets.kernels.profiles import SequenceKmers, row_sums
 from opengenome_assets.kernels.tfidf import inverse_document_frequency, tfidf
@@ -123,6 +123,19 @@ def rules(ks: Sequence[int]) -> list[Rule]:
             f"{VECTORS} of them, evenly spread, since reading all at each run would cost as much as making them; each "
             "one's counts are added up when they are made",
             norms,
+        ),
+    ]
+
+
+def query_rules() -> list[Rule]:
+    """Return every rule of the table that describes queries, which there need not be."""
+    return [
+        schema_rule(query_hits.NAME, query_hits.SCHEMA),
+        Rule(
+            query_hits.NAME,
+            "ranks",
+            "By query ranks count from 1 without a gap; similarities are in (0, 1] and descend, equal ones by seq_id",
+            ranks,
         ),
     ]
 
@@ -291,6 +304,21 @@ def totals_and_means(tables: Tables) -> Iterator[str]:
                 yield f"{source}, frame {reading_frame}, {amino_acid}: mean RSCU {family['rscu'].mean()}"
     if missing := set(counted) - set(frame["source"]):
         yield f"no rows for {', '.join(sorted(missing))}"
+
+
+def ranks(tables: Tables) -> Iterator[str]:
+    """Compare the ranks of hits with their order and their similarities."""
+    columns = ["query_number", "rank", "similarity", "seq_id"]
+    number, rank, similarity, name = (
+        column.to_numpy(zero_copy_only=False) for column in tables.read(query_hits.NAME, columns).columns
+    )
+    same = np.diff(number) == 0
+    follows = (similarity[1:] < similarity[:-1]) | ((similarity[1:] == similarity[:-1]) & (name[1:] >= name[:-1]))
+    right = (similarity > 0) & (similarity <= 1)
+    right[:1] &= rank[:1] == 1
+    right[1:] &= np.where(same, (np.diff(rank) == 1) & follows, (np.diff(number) > 0) & (rank[1:] == 1))
+    for place in np.flatnonzero(~right)[:SHOWN]:
+        yield f"query {number[place]:,}, rank {rank[place]:,}: {name[place]} with similarity {similarity[place]}"
 
 
 def norms(tables: Tables) -> Iterator[str]:

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from opengenome_assets.corpus import query_hits
+from opengenome_assets.corpus.checks import ranks
 from opengenome_assets.kernels.bases import kmer_strings
+from opengenome_assets.provenance import Provenance
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.search import Query, SearchIndex
 from opengenome_assets_tests.corpus.conftest import Corpus, failure, write_files
@@ -108,6 +111,10 @@ def test_hits_from_many_tasks_are_those_of_the_library_to_the_last_bit(
     assert rows == expected(indexed, given, **settings)
     metadata = indexed.metadata(result, "query_hits")
     assert (metadata["queries"], metadata["dagster/row_count"]) == (len(given), len(rows))
+    assert {check.check_name: check.passed for check in result.get_asset_check_evaluations()} == {
+        "columns": True,
+        "ranks": True,
+    }
     assert metadata["queries_without_hits"] == len(given) - len({row["query_number"] for row in rows})
 
 
@@ -189,6 +196,7 @@ def test_no_queries_are_no_failure_unless_nothing_else_is_asked_for(
     monkeypatch.delenv("OPENGENOME_QUERIES", raising=False)
     result = indexed.materialize(f"{INDEX},query_hits")
     assert "query_hits" not in {event.asset_key.path[-1] for event in result.get_asset_materialization_events()}
+    assert "query_hits" not in {check.asset_key.path[-1] for check in result.get_asset_check_evaluations()}
     assert "no queries: name their FASTA files in OPENGENOME_QUERIES" in failure(
         indexed.materialize("query_hits", ok=False)
     )
@@ -228,3 +236,18 @@ def test_what_cannot_be_searched_is_told_and_changes_nothing(
     assert message in failure(result)
     after = indexed.tables.history("query_hits").newest if indexed.tables.exists("query_hits") else None
     assert after == before
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("rank", 3), ("similarity", 1.5), ("similarity", 0.0), ("query_number", 1), ("seq_id", "a")]
+)
+def test_the_check_of_ranks_finds_a_wrong_row(column: str, value: Any, tmp_path: Path) -> None:
+    tables = Tables(home=str(tmp_path))
+    row = {"query_file": "q", "query": "a", "source": "s", "length": 1, "description": "", "strand": "+", "file": "f"}
+    hits = [(1, 1, "b", 0.9), (1, 2, "c", 0.5), (2, 1, "b", 0.5), (2, 2, "c", 0.5)]
+    rows = [{**row, "query_number": n, "rank": rank, "seq_id": name, "similarity": s} for n, rank, name, s in hits]
+    for wrong in (False, True):
+        rows[3] |= {column: value} if wrong else {}
+        made = Provenance(name="query_hits", code_version=str(wrong))
+        tables.write("query_hits", pa.Table.from_pylist(rows, query_hits.SCHEMA), made)
+        assert len(list(ranks(tables))) == wrong
