@@ -17,6 +17,7 @@ from benchmarks.growth import change_row, growth_row
 from benchmarks.ingestion import ingestion_row
 from benchmarks.kernels import codon_row, kmer_row
 from benchmarks.measure import CommandError, UnequalError
+from benchmarks.occurrences import occurrences_row
 from benchmarks.peers import MissingToolError, require_tools
 from benchmarks.picture import cost_against_size
 from benchmarks.report import Row, page, summary, tally
@@ -63,6 +64,8 @@ def measure(bases: int) -> None:
     if bases >= search.MANY_NEED:
         with workplace() as folder:
             done(many_row(folder))
+    with workplace() as folder:
+        done(occurrences_row(bases, folder))
     results = FOLDER / ("RESULTS.md" if picture else "quick.md")
     results.write_text(page(rows, bases, picture.name if picture else None))
     print(f"written: {results.relative_to(FOLDER.parent)}")
