@@ -2,10 +2,10 @@
 
 Rooms, and the one direction in which they import each other::
 
-    definitions -> corpus -> tasks -> resources, plots, kernels
+    definitions -> corpus -> tasks -> search -> resources, plots, kernels
 
-``corpus`` holds the assets, ``tasks`` what they send to Spark workers, ``resources`` what they need from outside,
-``plots`` pictures, ``kernels`` the science on plain buffers.
+``corpus`` holds the assets, ``tasks`` what they send to Spark workers, ``search`` what answers questions about the
+corpus, ``resources`` what all need from outside, ``plots`` pictures, ``kernels`` the science on plain buffers.
 """
 
 __version__ = "0.1.0"

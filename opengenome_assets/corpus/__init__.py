@@ -1,9 +1,9 @@
 """The asset group ``corpus``: one module an artifact, in the order in which data flows.
 
 ``raw_fasta`` -> ``sequence_shards`` -> ``sequence_stats``, ``kmers``, ``codons``, ``tfidf_index`` -> ``figures`` ->
-``report``. Beside them ``checks``, ``jobs``, ``sensors``, ``upkeep``, and what the assets share: ``scans`` (working
-through shards) and ``materialization`` (what an asset says of itself). Nothing outside ``definitions`` imports from
-here.
+``report``. ``query_hits``, a group of its own, searches what was made with sequences of the user's. Beside them
+``checks``, ``jobs``, ``sensors``, ``upkeep``, and what the assets share: ``scans`` (working through shards) and
+``materialization`` (what an asset says of itself). Nothing outside ``definitions`` imports from here.
 """
 
 GROUP = "corpus"

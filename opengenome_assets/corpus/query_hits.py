@@ -43,7 +43,7 @@ GROUP = "search"
 CODE_VERSION = "1"
 INPUTS = ("tfidf_index", "tfidf_terms")
 
-# A task takes parts of at least so many sequences: up to 130 MB, and no more hits to merge than needed.
+# A task takes parts of at least so many sequences, some 100 MB of long ones: with fewer there is more to merge.
 TASK_SEQUENCES = 16_384
 
 SCHEMA = pa.schema(

@@ -9,9 +9,9 @@ from importlib import import_module
 from pyspark.daemon import manager
 
 from opengenome_assets.kernels.warm import warm
-from opengenome_assets.tasks import codons, ingest, kmers, profiles, stats
+from opengenome_assets.tasks import codons, ingest, kmers, profiles, queries, stats
 
-PASSES = (codons, ingest, kmers, profiles, stats)
+PASSES = (codons, ingest, kmers, profiles, queries, stats)
 
 if __name__ == "__main__":
     import_module("pandas")  # by pyarrow, at the first array that a worker makes of NumPy's

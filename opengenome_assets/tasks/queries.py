@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 NUMBER = "query_number"
 
-# Queries that are weighed at once: 64 KiB each.
-_BLOCK = 512
+# Queries that are weighed at once: 100 KiB or so each.
+_BLOCK = 256
 
 
 @dataclass(frozen=True)

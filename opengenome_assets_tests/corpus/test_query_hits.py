@@ -190,6 +190,13 @@ def test_the_same_search_is_not_done_twice_and_says_what_it_was_made_from(
     }
 
 
+def test_queries_without_any_hit_are_a_result(indexed: Corpus, asked: Callable[..., str]) -> None:
+    config = {"queries": asked({"q.fasta": fasta(queries())}), "threshold": 1.0, "source": "genomes"}
+    metadata = indexed.metadata(indexed.materialize("query_hits", query_hits=config), "query_hits")
+    assert (metadata["queries_without_hits"], metadata["dagster/row_count"]) == (len(queries()), 0)
+    assert indexed.tables.read("query_hits").schema.names == query_hits.SCHEMA.names
+
+
 def test_no_queries_are_no_failure_unless_nothing_else_is_asked_for(
     indexed: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
