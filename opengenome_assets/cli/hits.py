@@ -120,7 +120,7 @@ def tell(hits: Hits, form: str, output: Path | None, text: Sequence[str], summar
     """
     if output:
         hits.write(output)
-        click.echo(f"{summary} {hits.rows.num_rows:,} rows written to {output}.")
+        click.echo(f"{summary} Written to {output}.")
     elif form == "text":
         click.echo("\n".join([*text, summary]))
     else:

@@ -3,8 +3,9 @@
 Belongs here: reading sequence_shards at one exact version and keeping the best of what is found. Does not belong here:
 finding a k-mer in text (``kernels/occurrences.py``), and similarity (``index.py``).
 
-The sequences themselves are read, a billion letters a second and core, and nothing else: tfidf_index, which could rule
-sequences out, takes longer to read than short sequences do, and rules out no long ones.
+The sequences themselves are read, nearly a billion letters a second and core, and nothing else: tfidf_index, which
+could rule some out, takes several times as long to read where they are short, and rules hardly any out where they are
+long.
 """
 
 from __future__ import annotations
