@@ -278,15 +278,12 @@ class SearchIndex:
         if source is not None and source not in self._source_names:
             raise UnknownSourceError(f"no source is called {source}; there are {', '.join(self.sources) or 'none'}")
         chosen = None if source is None else self._source_codes == self._source_names.index(source)
-        counts = query_counts(queries)
-        strands = [counts, counts[:, reverse_complement_codes(K)]] if both_strands else [counts]
-        weights = np.stack([query_weights(each, self.idf) for each in strands], axis=1)
         hits: list[list[Hit]] = []
-        step = max(1, _VECTORS // len(strands))
+        step = _VECTORS // 2 if both_strands else _VECTORS
         for first in range(0, len(queries), step):
-            some = weights[first : first + step]
-            scores = self._scores(some.reshape(-1, KMERS)).reshape(len(some), len(strands), self.sequences)
-            for own_weights, own_scores in zip(some, scores, strict=True):
+            weights = self._weights(queries[first : first + step], both_strands)
+            scores = self._scores(weights.reshape(-1, KMERS)).reshape(*weights.shape[:2], self.sequences)
+            for own_weights, own_scores in zip(weights, scores, strict=True):
                 best = own_scores.max(axis=0)
                 if chosen is not None:
                     best[~chosen] = 0
@@ -368,6 +365,13 @@ class SearchIndex:
         else:
             for each in self._ranges:
                 work(*each)
+
+    def _weights(self, queries: Sequence[Query], both_strands: bool) -> npt.NDArray[np.float64]:
+        """Return the weights of queries and, if asked for, of their reverse complements: (queries, strands, 4096)."""
+        counts = query_counts(queries)
+        # Taken so that rows stay whole in memory: sums over them are then the same whatever stands beside a query.
+        reverse = [np.take(counts, reverse_complement_codes(K), axis=1)] if both_strands else []
+        return np.stack([query_weights(each, self.idf) for each in (counts, *reverse)], axis=1)
 
     def _scores(self, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
         """Return the similarities of every row with some vectors, shape (vectors, rows), within `_MARGIN`."""

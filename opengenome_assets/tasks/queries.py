@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 NUMBER = "query_number"
 
-# Queries that are weighed at once: 100 KiB or so each.
-_BLOCK = 256
-
 
 @dataclass(frozen=True)
 class SearchSettings:
@@ -60,14 +57,11 @@ def search_parts(
     """Search some parts of the index with the weights of the whole, so that similarities are those of the whole."""
     # It imports Dagster, for which no other pass's workers shall wait.
     from opengenome_assets.search.index import SearchIndex
-    from opengenome_assets.search.rows import SIMILAR_SCHEMA, similar_rows
+    from opengenome_assets.search.rows import similar_rows
 
     index = SearchIndex.open(task.home, version=task.version, threads=1, parts=task.parts, idf=idf)
-    tables = [SIMILAR_SCHEMA.insert(0, pa.field(NUMBER, pa.int64())).empty_table()]
-    if settings.source in (None, *index.sources):
-        for first in range(0, len(queries), _BLOCK):
-            some = queries[first : first + _BLOCK]
-            found = index.similar(some, **vars(settings))
-            numbers = np.repeat(np.arange(first + 1, first + 1 + len(some)), [len(hits) for hits in found])
-            tables.append(similar_rows(some, found).add_column(0, tables[0].field(0), pa.array(numbers)))
-    return Found(pa.concat_tables(tables), index.sources)
+    known = settings.source in (None, *index.sources)
+    found = index.similar(queries, **vars(settings)) if known else [[] for _ in queries]
+    numbers = np.repeat(np.arange(1, len(queries) + 1), [len(hits) for hits in found])
+    hits = similar_rows(queries, found).add_column(0, NUMBER, pa.array(numbers))
+    return Found(hits, index.sources)
