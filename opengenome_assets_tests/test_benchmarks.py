@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from Bio.SeqIO.FastaIO import SimpleFastaParser
 
-from benchmarks import search
+from benchmarks import occurrences, search
 from benchmarks.corpus import fasta, organelle_lengths, short_lengths, write_fasta
 from benchmarks.count import count
 from benchmarks.growth import Growth
@@ -123,6 +123,12 @@ def test_searches_agree_with_those_of_the_peers(tmp_path, monkeypatch):
         f"{name}{what}" for name in ("ours", "numpy", "faiss") for what in ("", "_bytes")
     }
     assert result["ours_bytes"] < 0.3 * result["numpy_bytes"]
+
+
+def test_searches_for_kmers_agree_with_duckdb(tmp_path):
+    row = occurrences.occurrences_row(BASES, tmp_path)
+    assert [target.name for target in row.targets] == ["kernel, any k", "search, any k", "peak memory"]
+    assert "\n| 31 | " in row.notes[1]
 
 
 def test_a_missing_tool_is_named_with_its_package(monkeypatch, tmp_path):

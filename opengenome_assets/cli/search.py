@@ -26,7 +26,7 @@ from opengenome_assets.settings import read_home
 if TYPE_CHECKING:
     from opengenome_assets.search import Hit, KmerHit, KmerMatches, Query
 
-# What a typed sequence consists of. Names of files have a dot or a slash in them, or are told apart by asking.
+# What a typed sequence consists of. Hardly any file is called so; where one is, the user is asked.
 SEQUENCE = re.compile(r"[ACGTRYSWKMBDHVNU\s]+", re.IGNORECASE)
 
 # Places that --positions lists for each sequence, unless told, and that a line for people shows.
@@ -74,18 +74,12 @@ def similar(
     Similarity is the cosine of TF-IDF vectors over 6-mers, from 0 to 1; equal ones rank by name. Sequences that share
     no 6-mer with a query are no hits, and a query without hits is no error.
     """
-    texts = [_read_text(value) for value in queries]
     home = _home()
-    from opengenome_assets.search import SearchIndex, read_queries  # imports Dagster and Numba
-    from opengenome_assets.search.queries import UNNAMED
+    from opengenome_assets.search import SearchIndex  # imports Dagster and Numba
     from opengenome_assets.search.rows import similar_rows
 
     with _search_errors():
-        asked = [query for text in texts for query in read_queries(text)]
-        if len(texts) > 1:  # those without a name are told apart by their place
-            asked = [
-                replace(each, name=f"{UNNAMED}{n}") if each.name == UNNAMED else each for n, each in enumerate(asked, 1)
-            ]
+        asked = _read_queries(queries)
         index = SearchIndex.open(home, version=version)
         found = index.similar(asked, top_n=top_n, threshold=threshold, source=source, both_strands=both_strands)
     without = [query.name for query, hits in zip(asked, found, strict=True) if not hits]
@@ -191,6 +185,24 @@ def _search_errors() -> Iterator[None]:
         UnknownSourceError,
     ) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _read_queries(values: Sequence[str]) -> list[Query]:
+    """Return the queries in what --query names; those without a name are told apart by their place, if need be."""
+    from opengenome_assets.search.queries import UNNAMED, QueryError, read_queries
+
+    queries = []
+    for value in values:
+        try:
+            queries += read_queries(_read_text(value))
+        except QueryError as error:
+            raise QueryError(f"--query {shorten(value, 60)}: {error}") from error
+    if len(values) == 1:
+        return queries
+    return [
+        replace(query, name=f"{UNNAMED}{place}") if query.name == UNNAMED else query
+        for place, query in enumerate(queries, 1)
+    ]
 
 
 def _read_text(value: str) -> bytes:

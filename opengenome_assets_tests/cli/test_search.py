@@ -97,7 +97,7 @@ def test_queries_come_from_letters_files_and_standard_input(tmp_path: Path) -> N
         ("ACGTA", 1, "the query: no 6 letters in a row are all A, C, G or T, among 5"),
         ("ACGUACGU", 1, "RNA"),
         ("cut.gz", 1, "cut.gz: the gzip stream ends early"),
-        ("empty", 1, "expected a sequence or FASTA, found nothing"),
+        ("empty", 1, "--query empty: expected a sequence or FASTA, found nothing"),
         (">a\nACGTACGT\n>b\n\n", 1, "query b: "),
     ],
 )
