@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event
 
 import numpy as np
@@ -160,27 +160,32 @@ def find_kmer(
         If the corpus has no such source.
     MissingTableError, MissingVersionError, DamagedTableError, DamagedFileError
         If sequence_shards cannot be read at that version.
+    ValueError
+        If a number is too small.
     """
-    search = _Search(_strands(checked_kmer(kmer), both_strands), source, max(min_count, 1), limit, positions)
+    for name, value, least in (("min_count", min_count, 1), ("limit", limit, 0), ("positions", positions, 0)):
+        if value is not None and value < least:
+            raise ValueError(f"expected {name} of at least {least}, found {value}")
+    search = _Search(_strands(checked_kmer(kmer), both_strands), source, min_count, limit, positions)
     tables = Tables(home=home or read_home())
-    table = tables.open(SHARDS, version)
-    history = tables.history(SHARDS)
-    origin = history.origin(history.newest if version is None else version).number
-    pieces = sorted((file for _, file in tables.pieces(SHARDS, table)), key=lambda file: -file.size)
+    version = tables.input(SHARDS).version if version is None else version
+    pieces = [file for _, file in tables.pieces(SHARDS, tables.open(SHARDS, version))]
+    origin = tables.history(SHARDS).origin(version).number
     found = _Found(limit)
-    try:
-        with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0)), thread_name_prefix="k-mer search") as pool:
-            for part in pool.map(lambda piece: search.piece(tables.uri(SHARDS), piece), pieces):
+    with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0)), "k-mer search") as pool:
+        try:
+            largest_first = sorted(pieces, key=lambda file: -file.size)
+            for part in pool.map(lambda piece: search.piece(tables.uri(SHARDS), piece), largest_first):
                 found.add(part)
-    finally:
-        search.ended.set()
+        finally:
+            search.ended.set()
     if source is not None and source not in found.sources:
         has = ", ".join(sorted(found.sources))
         raise UnknownSourceError(f"no source is called {source!r}; version {origin} of sequence_shards has {has}")
     return KmerMatches(
         kmer=search.strands["+"].decode(),
         both_strands=both_strands,
-        min_count=search.min_count,
+        min_count=min_count,
         source=source,
         version=origin,
         data_version=tables.provenance(SHARDS, origin).data_version,
@@ -188,7 +193,7 @@ def find_kmer(
         bases_searched=found.bases_searched,
         sequences=found.sequences,
         occurrences=found.occurrences,
-        hits=tuple(found.hits),
+        hits=tuple(sorted(found.hits, key=_order)),
     )
 
 
@@ -236,14 +241,13 @@ class _Found:
         self.bases_searched += other.bases_searched
         self.sequences += other.sequences
         self.occurrences += other.occurrences
-        self.hits = _best([*self.hits, *other.hits], self.limit)
+        self.hits += other.hits
+        if self.limit is not None:
+            self.hits = heapq.nsmallest(self.limit, self.hits, key=_order)
 
 
-def _best(hits: Iterable[KmerHit], limit: int | None) -> list[KmerHit]:
-    def order(hit: KmerHit) -> tuple[int, str, str, str]:
-        return -hit.count, hit.seq_id, hit.source, hit.file
-
-    return sorted(hits, key=order) if limit is None else heapq.nsmallest(limit, hits, key=order)
+def _order(hit: KmerHit) -> tuple[int, str, str, str]:
+    return -hit.count, hit.seq_id, hit.source, hit.file
 
 
 @dataclass(frozen=True)
@@ -291,18 +295,15 @@ class _Search:
         if len(rows) == 0 or self.limit == 0:
             return found
         names = read("seq_id", "source", "file", "description", "length").take(rows).to_pylist()
-        found.hits = _best(
-            (
-                KmerHit(
-                    **name,
-                    count=int(total[row]),
-                    reverse=int(counts["-"][row]) if "-" in counts else 0,
-                    occurrences=tuple(self._occurrences(data[offsets[row] : offsets[row + 1]])),
-                )
-                for row, name in zip(rows, names, strict=True)
-            ),
-            self.limit,
-        )
+        reverse = counts.get("-", np.zeros_like(total))
+        hits = [
+            KmerHit(**name, count=int(total[row]), reverse=int(reverse[row]))
+            for row, name in zip(rows, names, strict=True)
+        ]
+        order = sorted(range(len(rows)), key=lambda place: _order(hits[place]))[: self.limit]
+        for row, hit in ((rows[place], hits[place]) for place in order):
+            letters = data[offsets[row] : offsets[row + 1]]
+            found.hits.append(replace(hit, occurrences=tuple(self._occurrences(letters))))
         return found
 
     def _occurrences(self, sequence: Letters) -> Iterator[Occurrence]:

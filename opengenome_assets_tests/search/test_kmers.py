@@ -191,6 +191,12 @@ def test_what_is_no_kmer_is_refused_in_words(kmer: str, message: str, home: str)
         find_kmer(kmer, home=home)
 
 
+@pytest.mark.parametrize(("name", "value"), [("min_count", 0), ("limit", -1), ("positions", -1)])
+def test_numbers_that_are_too_small_are_refused(name: str, value: int, home: str) -> None:
+    with pytest.raises(ValueError, match=f"expected {name} of at least {value + 1}, found {value}"):
+        find_kmer("ACG", home=home, **{name: value})
+
+
 def test_an_unknown_source_is_not_a_search_without_hits(home: str) -> None:
     with pytest.raises(UnknownSourceError, match="no source is called 'gene'; version 0 of sequence_shards has"):
         find_kmer("ACG", home=home, source="gene")
