@@ -1,6 +1,7 @@
 """query_hits: the hits of SearchIndex and of scikit-learn, from many small tasks on Spark; and what is refused."""
 
 import gzip
+import hashlib
 import io
 import random
 import tarfile
@@ -22,6 +23,7 @@ from opengenome_assets.resources.tables import Tables
 from opengenome_assets.search import Query, SearchIndex
 from opengenome_assets_tests.corpus.conftest import Corpus, failure, write_files
 from opengenome_assets_tests.kernels.texts import sample
+from opengenome_assets_tests.resources.hub_server import REPO, TOKEN, serving
 from opengenome_assets_tests.search.corpora import fasta
 
 INDEX = "raw_fasta,sequence_shards,tfidf_index,tfidf_terms"
@@ -188,6 +190,19 @@ def test_the_same_search_is_not_done_twice_and_says_what_it_was_made_from(
     assert {row["query"] for row in indexed.tables.read("query_hits", None, first["table_version"]).to_pylist()} == {
         "piece"
     }
+
+
+def test_queries_come_from_the_hub(indexed: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = gzip.compress(fasta(queries()).encode(), mtime=0)
+    with serving() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.hub)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        hub.commit({"reads/q.fasta.gz": packed, "reads/README.md": b"# Reads"})
+        indexed.materialize("query_hits", query_hits={"queries": f"hf://datasets/{REPO}/reads/*", "top_n": 3})
+    rows = indexed.tables.read("query_hits").drop_columns(["query_file"]).to_pylist()
+    assert rows == expected(indexed, queries(), top_n=3)
+    (sha256,) = indexed.tables.provenance("query_hits").settings["queries"].values()
+    assert sha256 == hashlib.sha256(packed).hexdigest()
 
 
 def test_queries_without_any_hit_are_a_result(indexed: Corpus, asked: Callable[..., str]) -> None:
