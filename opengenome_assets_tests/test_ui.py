@@ -131,10 +131,10 @@ def picture(page: Page, home: Path, name: str, height: int) -> None:
     page.screenshot(path=home.with_name(f"{name}.png"), animations="disabled")
 
 
-def test_the_graph_shows_every_asset_as_made(page: Page, address: str, home: Path) -> None:
+def test_the_graph_shows_every_asset_of_the_corpus_as_made(page: Page, address: str, home: Path) -> None:
     page.set_viewport_size({"width": WIDTH, "height": 1900})  # so that all nodes are in view, and drawn
     page.goto(f"{address}/{GROUP}")
-    assets = defs.resolve_asset_graph().get_all_asset_keys()
+    assets = dg.AssetSelection.groups("corpus").resolve(defs.resolve_asset_graph())
     expect(page.locator("foreignObject [style*='accent-green']")).to_have_count(len(assets))
     picture(page, home, "ui-asset-graph", 1900)
 
