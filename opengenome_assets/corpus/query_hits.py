@@ -7,9 +7,11 @@ It is no part of the group ``corpus``, since it describes queries. Without any i
 long as other assets are asked for too, so that "Materialize all" needs no queries.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from heapq import heapreplace
 from itertools import groupby, islice
 from typing import Any
 
@@ -43,8 +45,11 @@ GROUP = "search"
 CODE_VERSION = "1"
 INPUTS = ("tfidf_index", "tfidf_terms")
 
-# A task takes parts of at least so many sequences, some 100 MB of long ones: with fewer there is more to merge.
-TASK_SEQUENCES = 16_384
+# A task takes about so many sequences, 70 MB or less: with fewer there is more to merge.
+TASK_SEQUENCES = 8_192
+
+# Hits that are merged at once, some hundred bytes each: with more, the queries are dealt with one lot after another.
+MERGED = 2_000_000
 
 SCHEMA = pa.schema(
     [
@@ -212,41 +217,42 @@ def search(
         If the index does not hold the source that was asked for.
     """
     idf = inverse_document_frequency(*document_frequency(tables, versions["tfidf_terms"]))
-    tasks, weights = deal_parts(tables, versions["tfidf_index"])
-    found: list[Found] = spark.map(
-        partial(search_parts, queries=queries, idf=idf, settings=settings),
-        tasks,
-        weights=weights,
-        label=f"searching with {len(queries):,} queries",
-        unit="sequences",
-        log=context.log,
-    )
-    sources = sorted({source for part in found for source in part.sources})
-    if settings.source not in (None, *sources):
-        raise dg.Failure(
-            f"no source is called {settings.source}; tfidf_index has {', '.join(sources) or 'none'}. Set another in "
-            "the run config of query_hits",
-            allow_retries=False,
+    tasks = deal_parts(tables, versions["tfidf_index"])
+    at_once = max(1, MERGED // max(1, sum(min(settings.top_n, task.sequences) for task in tasks)))
+    merged = [SCHEMA.remove(0).empty_table()]
+    for first in range(0, len(queries), at_once):
+        some = queries[first : first + at_once]
+        found: list[Found] = spark.map(
+            partial(search_parts, queries=some, before=first, idf=idf, settings=settings),
+            tasks,
+            weights=[task.sequences for task in tasks],
+            label=f"searching with queries {first + 1:,} to {first + len(some):,} of {len(queries):,}",
+            unit="sequences",
+            log=context.log,
         )
-    return merge([part.hits for part in found], settings.top_n)
+        sources = sorted({source for part in found for source in part.sources})
+        if settings.source not in (None, *sources):
+            raise dg.Failure(
+                f"no source is called {settings.source}; tfidf_index has {', '.join(sources) or 'none'}. Set another "
+                "in the run config of query_hits",
+                allow_retries=False,
+            )
+        merged.append(merge([part.hits for part in found], settings.top_n))
+    return pa.concat_tables(merged)
 
 
-def deal_parts(tables: Tables, version: int) -> tuple[list[SearchTask], list[int]]:
-    """Return tasks that together search the index, and how many sequences each has."""
-    tasks: list[SearchTask] = []
-    weights: list[int] = []
-    keys: list[str] = []
-    rows = 0
-    pieces = tables.pieces("tfidf_index", tables.open("tfidf_index", version))
-    for place, (key, file) in enumerate(pieces):
-        keys.append(key)
-        rows += file.rows
-        last = place + 1 == len(pieces)
-        if last or (rows >= TASK_SEQUENCES and pieces[place + 1][0] != key):
-            tasks.append(SearchTask(tables.home, version, tuple(dict.fromkeys(keys))))
-            weights.append(rows)
-            keys, rows = [], 0
-    return tasks, weights
+def deal_parts(tables: Tables, version: int) -> list[SearchTask]:
+    """Return tasks that together search the index, with about as many sequences each as its parts allow."""
+    sizes: Counter[str] = Counter()
+    for key, file in tables.pieces("tfidf_index", tables.open("tfidf_index", version)):
+        sizes[key] += file.rows
+    hands: list[tuple[int, int, tuple[str, ...]]] = [
+        (0, number, ()) for number in range(min(len(sizes), -(-sizes.total() // TASK_SEQUENCES)))
+    ]
+    for key, rows in sizes.most_common():
+        least, number, keys = hands[0]
+        heapreplace(hands, (least + rows, number, (*keys, key)))
+    return [SearchTask(tables.home, version, keys, rows) for rows, _, keys in hands]
 
 
 def merge(found: Sequence[pa.Table], top_n: int) -> pa.Table:
@@ -261,8 +267,7 @@ def merge(found: Sequence[pa.Table], top_n: int) -> pa.Table:
     """
     order = [(NUMBER, "ascending"), ("similarity", "descending")]
     order += [(name, "ascending") for name in ("seq_id", "source", "file")]
-    hits = pa.concat_tables([SCHEMA.remove(0).empty_table(), *(each.cast(SCHEMA.remove(0)) for each in found)])
-    hits = hits.sort_by(order)
+    hits = pa.concat_tables([each.cast(SCHEMA.remove(0)) for each in found]).sort_by(order)
     numbers = hits[NUMBER].to_numpy()
     ranks = np.arange(len(numbers)) - np.searchsorted(numbers, numbers) + 1
     place = hits.column_names.index("rank")

@@ -28,11 +28,12 @@ class SearchSettings:
 
 @dataclass(frozen=True)
 class SearchTask:
-    """Parts of a version of tfidf_index, by key."""
+    """Parts of a version of tfidf_index, by key, and how many sequences they hold."""
 
     home: str
     version: int
     parts: tuple[str, ...]
+    sequences: int
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,26 @@ class Found:
 
 
 def search_parts(
-    task: SearchTask, *, queries: Sequence[Query], idf: npt.NDArray[np.float64], settings: SearchSettings
+    task: SearchTask,
+    *,
+    queries: Sequence[Query],
+    before: int,
+    idf: npt.NDArray[np.float64],
+    settings: SearchSettings,
 ) -> Found:
-    """Search some parts of the index with the weights of the whole, so that similarities are those of the whole."""
+    """Search some parts of the index.
+
+    Parameters
+    ----------
+    task
+        The parts.
+    queries, before
+        Some of the queries, and how many there are before these.
+    idf
+        The weights of the whole index, shape (4096,), with which similarities are those of the whole.
+    settings
+        Which hits are asked for.
+    """
     # It imports Dagster, for which no other pass's workers shall wait.
     from opengenome_assets.search.index import SearchIndex
     from opengenome_assets.search.rows import similar_rows
@@ -62,6 +80,6 @@ def search_parts(
     index = SearchIndex.open(task.home, version=task.version, threads=1, parts=task.parts, idf=idf)
     known = settings.source in (None, *index.sources)
     found = index.similar(queries, **vars(settings)) if known else [[] for _ in queries]
-    numbers = np.repeat(np.arange(1, len(queries) + 1), [len(hits) for hits in found])
+    numbers = np.repeat(np.arange(before + 1, before + 1 + len(queries)), [len(hits) for hits in found])
     hits = similar_rows(queries, found).add_column(0, NUMBER, pa.array(numbers))
     return Found(hits, index.sources)

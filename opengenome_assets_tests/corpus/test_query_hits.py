@@ -105,7 +105,8 @@ def test_hits_from_many_tasks_are_those_of_the_library_to_the_last_bit(
     settings: dict[str, Any], indexed: Corpus, asked: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(query_hits, "TASK_SEQUENCES", 1)
-    assert len(query_hits.deal_parts(indexed.tables, 0)[0]) == 5
+    monkeypatch.setattr(query_hits, "MERGED", 300)
+    assert sorted(task.sequences for task in query_hits.deal_parts(indexed.tables, 0)) == [2, 3, 3, 5, 30]
     given = queries()
     result = indexed.materialize("query_hits", query_hits={"queries": asked({"q.fasta": fasta(given)}), **settings})
     rows = indexed.tables.read("query_hits").to_pylist()
@@ -273,3 +274,13 @@ def test_the_check_of_ranks_finds_a_wrong_row(column: str, value: Any, tmp_path:
         made = Provenance(name="query_hits", code_version=str(wrong))
         tables.write("query_hits", pa.Table.from_pylist(rows, query_hits.SCHEMA), made)
         assert len(list(ranks(tables))) == wrong
+
+
+@pytest.mark.parametrize(("sequences", "dealt"), [(43, [43]), (22, [13, 30]), (15, [6, 7, 30]), (1, [2, 3, 3, 5, 30])])
+def test_parts_are_dealt_evenly(
+    sequences: int, dealt: list[int], indexed: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query_hits, "TASK_SEQUENCES", sequences)
+    tasks = query_hits.deal_parts(indexed.tables, 0)
+    assert sorted(task.sequences for task in tasks) == dealt
+    assert len({key for task in tasks for key in task.parts}) == 5
