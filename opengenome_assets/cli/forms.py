@@ -47,6 +47,11 @@ def section(title: str, lines: Sequence[str]) -> None:
     click.echo()
 
 
+def folded(text: str) -> str:
+    """Fold a sentence so that it fits a window of 100."""
+    return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
+
+
 def indented(text: str) -> str:
     """Fold a text that stands beside two columns of 21 letters, so that it fits a window of 100."""
     lines = textwrap.wrap(text, 79, break_long_words=False, break_on_hyphens=False)

@@ -17,6 +17,8 @@ import click
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from opengenome_assets.cli.forms import folded
+
 METADATA = b"opengenome"  # entry of a Parquet file's schema metadata
 
 
@@ -120,8 +122,8 @@ def tell(hits: Hits, form: str, output: Path | None, text: Sequence[str], summar
     """
     if output:
         hits.write(output)
-        click.echo(f"{summary} Written to {output}.")
+        click.echo(folded(f"{summary} Written to {output}."))
     elif form == "text":
-        click.echo("\n".join([*text, summary]))
+        click.echo("\n".join([*text, folded(summary)]))
     else:
         click.echo(hits.to_json() if form == "json" else hits.to_tsv())

@@ -267,7 +267,8 @@ def _kmer_summary(matches: KmerMatches) -> str:
     searched = f"{plural(matches.sequences_searched, 'sequence')} in version {matches.version} of sequence_shards"
     if not matches.sequences:
         return f"No hits: none of {searched} holds {kmer}{least}."
-    listed = f" The first {len(matches.hits):,} are listed." if len(matches.hits) < matches.sequences else ""
+    first = len(matches.hits)
+    listed = f" The first {f'{first:,} are' if first > 1 else 'is'} listed." if first < matches.sequences else ""
     in_all = plural(matches.occurrences, "time")
     return f"{matches.sequences:,} of {searched} hold {kmer}{least}, {in_all} in all.{listed}"
 
