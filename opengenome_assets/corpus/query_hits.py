@@ -53,7 +53,11 @@ MERGED = 2_000_000
 
 SCHEMA = pa.schema(
     [
-        column("query_file", pa.string(), "Path of the query's FASTA file below what was named"),
+        column(
+            "query_file",
+            pa.string(),
+            "Path of the query's FASTA file below what was named; in an archive, the member's below it",
+        ),
         column(NUMBER, pa.int64(), "The query's place among all, from 1: by file, and by record in each"),
         *SIMILAR_SCHEMA,
     ]
@@ -103,7 +107,7 @@ def query_hits(
     settings = SearchSettings(config.top_n, config.threshold, config.source, config.both_strands)
     try:
         files = query_files(named, tables.home, context.log.info)
-        queries = [(path, query) for path, parts in units_of(files) for query in read_unit(path, parts)]
+        queries = [query for path, parts in units_of(files) for query in read_unit(path, parts)]
         refuse_short(queries)
     except (ContainerError, QueryError, SourceError, StreamError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
@@ -141,7 +145,7 @@ def query_hits(
 search_queries = dg.define_asset_job(
     "search_queries",
     selection=dg.AssetSelection.assets(NAME),
-    description="Search the corpus with the sequences of FASTA files, which the run config names.",
+    description="Search the corpus with sequences of FASTA files, which the run config or OPENGENOME_QUERIES names.",
 )
 
 
@@ -168,8 +172,8 @@ def units_of(files: Iterable[tuple[str, StoredFile]]) -> Iterator[tuple[str, tup
             yield path, tuple(by_path[part] for part in parts)
 
 
-def read_unit(path: str, files: Sequence[StoredFile]) -> Iterator[Query]:
-    """Yield the queries of a file, or of each FASTA file in an archive.
+def read_unit(path: str, files: Sequence[StoredFile]) -> Iterator[tuple[str, Query]]:
+    """Yield the queries of a file, or of each FASTA file in an archive, with its path.
 
     Raises
     ------
@@ -179,9 +183,10 @@ def read_unit(path: str, files: Sequence[StoredFile]) -> Iterator[Query]:
     with Unit(path, files) as unit:
         for member, stream in unit:
             try:
-                yield from read_queries(stream.read())
+                queries = read_queries(stream.read())
             except QueryError as error:
                 raise QueryError(f"{member}: {error}") from error
+            yield from ((member, query) for query in queries)
 
 
 def refuse_short(queries: Sequence[tuple[str, Query]], block: int = 512) -> None:

@@ -167,7 +167,7 @@ def test_queries_come_from_files_of_every_kind(indexed: Corpus, asked: Callable[
     files = [row.pop("query_file") for row in rows]
     assert rows == expected(indexed, dict(given), top_n=2)
     by_number = dict(zip((row["query_number"] for row in rows), files, strict=True))
-    assert by_number == {1: "a.fasta", 2: "b.fasta.gz", 3: "b.fasta.gz", 4: "c.fna", 5: "d.tar"}
+    assert by_number == {1: "a.fasta", 2: "b.fasta.gz", 3: "b.fasta.gz", 4: "c.fna", 5: "d.tar/inner.fa"}
 
 
 def test_the_same_search_is_not_done_twice_and_says_what_it_was_made_from(
