@@ -21,7 +21,7 @@ from opengenome_assets.provenance import Provenance
 from opengenome_assets.resources.parts import PartWriter
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.search import Query, SearchIndex
-from opengenome_assets.search.index import query_counts, query_weights
+from opengenome_assets.search.ranking import query_counts, query_weights
 from opengenome_assets.tasks.profiles import INDEX_SCHEMA
 
 SEQUENCES = 30_000

@@ -34,8 +34,8 @@ from opengenome_assets.resources.spark import Spark
 from opengenome_assets.resources.streams import StoredFile, StreamError
 from opengenome_assets.resources.tables import Tables, describe
 from opengenome_assets.resources.transfer import RemoteError
-from opengenome_assets.search.index import query_counts
 from opengenome_assets.search.queries import Query, QueryError, read_queries
+from opengenome_assets.search.ranking import query_counts
 from opengenome_assets.search.rows import SIMILAR_SCHEMA
 from opengenome_assets.settings import Settings, local_home
 from opengenome_assets.tasks.queries import NUMBER, Found, SearchSettings, SearchTask, search_parts

@@ -5,8 +5,9 @@ a version of it shares all that did not change with the one before, and no weigh
 from the counts when it is opened. Every row is scored in 32-bit floats, whose error has a bound; rows that may be among
 those asked for, by that bound, are scored again in 64 bits.
 
-Belongs here: opening a version of tfidf_index, and ranking. Does not belong here: the sums (``kernels/planes.py``),
-occurrences of single k-mers, and how answers are shown or served.
+Belongs here: opening a version of tfidf_index, and scoring its rows. Does not belong here: the sums
+(``kernels/planes.py``), what weights and ranks are (``ranking.py``), occurrences of single k-mers, and how answers are
+shown or served.
 """
 
 from __future__ import annotations
@@ -25,27 +26,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from opengenome_assets.kernels.bases import kmer_strings, reverse_complement_codes
-from opengenome_assets.kernels.planes import RELATIVE_ERROR, Planes, concatenate, dot, norms, pack, score, unpack
+from opengenome_assets.kernels.planes import Planes, concatenate, dot, norms, pack, score, unpack
 from opengenome_assets.kernels.profiles import KMERS, K, SequenceKmers, document_frequency, sequence_kmers
 from opengenome_assets.kernels.tfidf import inverse_document_frequency
 from opengenome_assets.provenance import Provenance
 from opengenome_assets.resources.parts import DataFile, open_row_groups
 from opengenome_assets.resources.tables import Tables
-from opengenome_assets.search.queries import Query, QueryError
+from opengenome_assets.search.queries import Query
+from opengenome_assets.search.ranking import DECIMALS, NAMES, Hit, candidates, query_counts, query_weights, rank, unit
 from opengenome_assets.settings import read_home
 
 INDEX = "tfidf_index"
-NAMES = ("seq_id", "source", "file", "length", "description")
-
-# Similarities are told to so many decimals; equal ones rank by the sequences' names.
-DECIMALS = 12
 
 # Rows that one thread scores at once, and vectors that are scored in one pass over memory.
 _ROWS = 1024
 _VECTORS = 16
-
-# A score's error, with the roundings of the row's length and of the division by it.
-_MARGIN = RELATIVE_ERROR + 4 * 2.0**-24
 
 
 class UnknownSourceError(LookupError):
@@ -54,36 +49,6 @@ class UnknownSourceError(LookupError):
 
 class UnknownSequenceError(LookupError):
     """A sequence was asked for that the index does not hold."""
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A sequence similar to a query.
-
-    Attributes
-    ----------
-    rank
-        From 1.
-    seq_id, source, file
-        Which sequence it is.
-    similarity
-        Cosine of the two TF-IDF vectors, in (0, 1], to 12 decimals.
-    length
-        Its letters.
-    description
-        The rest of its header.
-    strand
-        ``+``, or ``-`` if the query's reverse complement is more similar than the query as given.
-    """
-
-    rank: int
-    seq_id: str
-    source: str
-    file: str
-    similarity: float
-    length: int
-    description: str
-    strand: str
 
 
 @dataclass(frozen=True)
@@ -287,7 +252,7 @@ class SearchIndex:
                 best = own_scores.max(axis=0)
                 if chosen is not None:
                     best[~chosen] = 0
-                hits.append(self._ranked(own_weights, _candidates(best, top_n, threshold), top_n, threshold))
+                hits.append(self._ranked(own_weights, candidates(best, top_n, threshold), top_n, threshold))
         return hits
 
     def explain(self, query: Query, hit: Hit, most: int = 20) -> Explanation:
@@ -303,7 +268,7 @@ class SearchIndex:
             counts = counts[reverse_complement_codes(K)]
         row = self.row(hit.seq_id, hit.source, hit.file)
         hit_counts = self.counts(row)
-        query_profile, hit_profile = (_unit(each * self.idf) for each in (counts, hit_counts))
+        query_profile, hit_profile = (unit(each * self.idf) for each in (counts, hit_counts))
         products = query_profile * hit_profile
         heaviest = np.lexsort((np.arange(KMERS), -products))[:most]
         kmers = kmer_strings(K)
@@ -374,7 +339,7 @@ class SearchIndex:
         return np.stack([query_weights(each, self.idf) for each in (counts, *reverse)], axis=1)
 
     def _scores(self, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-        """Return the similarities of every row with some vectors, shape (vectors, rows), within `_MARGIN`."""
+        """Return the similarities of every row with some vectors, shape (vectors, rows), within `ranking.MARGIN`."""
         scores = np.empty((len(weights), self.sequences), np.float32)
         narrow = weights.astype(np.float32)
 
@@ -406,74 +371,6 @@ class SearchIndex:
         similarities = np.minimum(np.round(similarities / self._norms[rows], DECIMALS), 1)
         strand = similarities.argmax(axis=0)
         return rank(similarities.max(axis=0), strand, self.names(rows), top_n, threshold)
-
-
-def query_counts(queries: Sequence[Query]) -> npt.NDArray[np.int64]:
-    """Return the 6-mer counts of queries, shape (queries, 4096).
-
-    Raises
-    ------
-    QueryError
-        If one of them has no 6 letters in a row that are all A, C, G or T.
-    """
-    offsets = np.cumsum([0, *(len(query.sequence) for query in queries)])
-    kmers = sequence_kmers(np.frombuffer(b"".join(query.sequence for query in queries), np.uint8), offsets)
-    for query, windows in zip(queries, kmers.windows, strict=True):
-        if windows == 0:
-            raise QueryError(
-                f"{query.called}: no {K} letters in a row are all A, C, G or T, among {len(query.sequence):,}; "
-                f"a search compares {K}-mers, so give it a longer sequence, or one with fewer ambiguous letters"
-            )
-    counts = np.zeros((len(queries), KMERS), np.int64)
-    counts[np.repeat(np.arange(len(queries)), np.diff(kmers.row_offsets)), kmers.codes] = kmers.counts
-    return counts
-
-
-def query_weights(counts: npt.NDArray[np.int64], idf: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return what counts of the corpus are multiplied with, in the shape of the query's.
-
-    The dot product, divided by the Euclidean length of the corpus's weighted row, is the cosine.
-    """
-    return _unit(counts * idf) * idf
-
-
-def rank(
-    similarity: npt.NDArray[np.float64], strand: npt.NDArray[np.int64], names: pa.Table, top_n: int, threshold: float
-) -> list[Hit]:
-    """Return the best of some sequences as hits, in their order.
-
-    Parameters
-    ----------
-    similarity : float64 array of shape (m,)
-        Rounded to `DECIMALS`.
-    strand : int64 array of shape (m,)
-        0 for the query as given, 1 for its reverse complement.
-    names : pyarrow.Table of m rows
-        Their seq_id, source, file, length and description.
-    """
-    found = np.flatnonzero((similarity > 0) & (similarity >= threshold))
-    order = names.take(pa.array(found)).append_column("similarity", pa.array(similarity[found]))
-    keys = [("similarity", "descending"), *((name, "ascending") for name in NAMES[:3])]
-    places = pc.sort_indices(order, sort_keys=keys)[:top_n]
-    strands = np.array(["+", "-"])[strand[found[places.to_numpy()]]]
-    rows = zip(order.take(places).to_pylist(), strands.tolist(), strict=True)
-    return [Hit(rank=place, strand=sign, **row) for place, (row, sign) in enumerate(rows, 1)]
-
-
-def _candidates(scores: npt.NDArray[np.float32], top_n: int, threshold: float) -> npt.NDArray[np.int64]:
-    """Return the rows, ascending, that may be among the best by scores that are within `_MARGIN`."""
-    least = threshold * (1 - _MARGIN)
-    if top_n < len(scores):
-        worst = float(np.partition(scores, len(scores) - top_n)[len(scores) - top_n])
-        least = max(least, worst * (1 - _MARGIN) / (1 + _MARGIN))
-    # Rounding to so many decimals lets similarities pass that are below the threshold by less than that.
-    least -= 10.0**-DECIMALS
-    return np.flatnonzero((scores > 0) & (scores >= least))
-
-
-def _unit(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    scaled: npt.NDArray[np.float64] = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return scaled
 
 
 def _read_segment(uri: str, files: Iterable[DataFile]) -> _Segment:

@@ -1,0 +1,126 @@
+"""Ranking: from queries to weights, and from similarities to hits.
+
+Belongs here: what queries weigh, which rows can be among the best, and how hits rank. Does not belong here: the rows of
+the index, and scoring them (``index.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from opengenome_assets.kernels.planes import RELATIVE_ERROR
+from opengenome_assets.kernels.profiles import KMERS, K, sequence_kmers
+from opengenome_assets.search.queries import Query, QueryError
+
+NAMES = ("seq_id", "source", "file", "length", "description")
+
+# Similarities are told to so many decimals; equal ones rank by the sequences' names.
+DECIMALS = 12
+
+# A score's error, with the roundings of the row's length and of the division by it.
+MARGIN = RELATIVE_ERROR + 4 * 2.0**-24
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A sequence similar to a query.
+
+    Attributes
+    ----------
+    rank
+        From 1.
+    seq_id, source, file
+        Which sequence it is.
+    similarity
+        Cosine of the two TF-IDF vectors, in (0, 1], to 12 decimals.
+    length
+        Its letters.
+    description
+        The rest of its header.
+    strand
+        ``+``, or ``-`` if the query's reverse complement is more similar than the query as given.
+    """
+
+    rank: int
+    seq_id: str
+    source: str
+    file: str
+    similarity: float
+    length: int
+    description: str
+    strand: str
+
+
+def query_counts(queries: Sequence[Query]) -> npt.NDArray[np.int64]:
+    """Return the 6-mer counts of queries, shape (queries, 4096).
+
+    Raises
+    ------
+    QueryError
+        If one of them has no 6 letters in a row that are all A, C, G or T.
+    """
+    offsets = np.cumsum([0, *(len(query.sequence) for query in queries)])
+    kmers = sequence_kmers(np.frombuffer(b"".join(query.sequence for query in queries), np.uint8), offsets)
+    for query, windows in zip(queries, kmers.windows, strict=True):
+        if windows == 0:
+            raise QueryError(
+                f"{query.called}: no {K} letters in a row are all A, C, G or T, among {len(query.sequence):,}; "
+                f"a search compares {K}-mers, so give it a longer sequence, or one with fewer ambiguous letters"
+            )
+    counts = np.zeros((len(queries), KMERS), np.int64)
+    counts[np.repeat(np.arange(len(queries)), np.diff(kmers.row_offsets)), kmers.codes] = kmers.counts
+    return counts
+
+
+def query_weights(counts: npt.NDArray[np.int64], idf: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return what counts of the corpus are multiplied with, in the shape of the query's.
+
+    The dot product, divided by the Euclidean length of the corpus's weighted row, is the cosine.
+    """
+    return unit(counts * idf) * idf
+
+
+def rank(
+    similarity: npt.NDArray[np.float64], strand: npt.NDArray[np.int64], names: pa.Table, top_n: int, threshold: float
+) -> list[Hit]:
+    """Return the best of some sequences as hits, in their order.
+
+    Parameters
+    ----------
+    similarity : float64 array of shape (m,)
+        Rounded to `DECIMALS`.
+    strand : int64 array of shape (m,)
+        0 for the query as given, 1 for its reverse complement.
+    names : pyarrow.Table of m rows
+        Their seq_id, source, file, length and description.
+    """
+    found = np.flatnonzero((similarity > 0) & (similarity >= threshold))
+    order = names.take(pa.array(found)).append_column("similarity", pa.array(similarity[found]))
+    keys = [("similarity", "descending"), *((name, "ascending") for name in NAMES[:3])]
+    places = pc.sort_indices(order, sort_keys=keys)[:top_n]
+    strands = np.array(["+", "-"])[strand[found[places.to_numpy()]]]
+    rows = zip(order.take(places).to_pylist(), strands.tolist(), strict=True)
+    return [Hit(rank=place, strand=sign, **row) for place, (row, sign) in enumerate(rows, 1)]
+
+
+def candidates(scores: npt.NDArray[np.float32], top_n: int, threshold: float) -> npt.NDArray[np.int64]:
+    """Return the rows, ascending, that may be among the best by scores that are within `MARGIN`."""
+    least = threshold * (1 - MARGIN)
+    if top_n < len(scores):
+        worst = float(np.partition(scores, len(scores) - top_n)[len(scores) - top_n])
+        least = max(least, worst * (1 - MARGIN) / (1 + MARGIN))
+    # Rounding to so many decimals lets similarities pass that are below the threshold by less than that.
+    least -= 10.0**-DECIMALS
+    return np.flatnonzero((scores > 0) & (scores >= least))
+
+
+def unit(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return vectors, the rows of an array, scaled to the length 1."""
+    scaled: npt.NDArray[np.float64] = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return scaled
