@@ -93,16 +93,22 @@ class Inventory:
 def take_inventory(settings: Settings) -> Inventory:
     """Look at the settings, the libraries and the home."""
     files = _files(settings.home)
-    tables = Tables(home=settings.home)
-    judge = _Judge(tables, settings.ks)
+    judge = _Judge(Tables(home=settings.home), settings.ks)
     return Inventory(
         settings=_settings(settings),
         versions=_versions(),
         storage=_usage(files),
-        tables=[_table(tables, name, judge) for name in tables.names()],
+        tables=table_states(settings),
         figures=_figures(settings.home, files, judge),
         reports=[f"{settings.home}/{path}" for path in files if path.startswith("reports/") and path.endswith(".html")],
     )
+
+
+def table_states(settings: Settings) -> list[TableState]:
+    """Look at the tables alone."""
+    tables = Tables(home=settings.home)
+    judge = _Judge(tables, settings.ks)
+    return [_table(tables, name, judge) for name in tables.names()]
 
 
 def _settings(settings: Settings) -> list[Setting]:

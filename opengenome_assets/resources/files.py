@@ -27,6 +27,12 @@ def read_bytes(uri: str) -> bytes | None:
         return None
 
 
+def exists(uri: str) -> bool:
+    """Tell whether there is such a file."""
+    fs, path = filesystem(uri)
+    return bool(fs.get_file_info(path).type == pafs.FileType.File)
+
+
 def write_bytes(uri: str, content: bytes) -> None:
     """Write a file; readers see the old content or the new, also if this process is killed."""
     fs, path = filesystem(uri)

@@ -1,0 +1,100 @@
+"""Commands that stay: ``serve``, the search server, and ``ui``, that server beside Dagster's user interface.
+
+Does not belong here: what the server does (``search/server``).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from opengenome_assets.cli.forms import setting_errors, settings_in_use
+
+HOST = "127.0.0.1"
+
+host_option = click.option("--host", default=HOST, show_default=True, help="Address to listen at.")
+
+
+@click.command()
+@host_option
+@click.option("--port", type=click.IntRange(1, 65535), default=3001, show_default=True, help="Port to listen at.")
+def serve(host: str, port: int) -> None:
+    """Serve the search page and the HTTP API.
+
+    Searches the newest version of the index, also when it is made later. Limits, a token and the link to Dagster are
+    set by environment variables, OPENGENOME_SEARCH_... (docs/search.md).
+    """
+    settings = settings_in_use()
+    import uvicorn
+
+    from opengenome_assets.search.server.app import LOGGING, create_app
+    from opengenome_assets.search.server.settings import ServerSettings
+
+    with setting_errors():
+        app = create_app(settings, ServerSettings.from_environment())
+    config = uvicorn.Config(app, host=host, port=port, log_config=LOGGING, access_log=False, server_header=False)
+    click.echo(f"Search page: http://{host}:{port}")
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):  # after it has ended in order
+        server.run()
+    if not server.started:
+        raise SystemExit(1)
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Dagster's port.")
+@click.option("--search-port", type=click.IntRange(1, 65535), default=3001, show_default=True, help="The search's.")
+def ui(port: int, search_port: int) -> None:
+    """Serve Dagster's user interface and the search page, both until Ctrl-C."""
+    settings_in_use()
+    dagster, search = f"http://{HOST}:{port}", f"http://{HOST}:{search_port}"
+    click.echo(f"Dagster:     {dagster}\nSearch page: {search}")
+    programs = Path(sys.executable).parent
+    with_link = {**os.environ, "OPENGENOME_SEARCH_DAGSTER_URL": dagster}
+    raise SystemExit(
+        _together(
+            subprocess.Popen(
+                [programs / "dagster", "dev", "--host", HOST, "--port", str(port)], start_new_session=True
+            ),
+            subprocess.Popen(
+                [programs / "opengenome", "serve", "--host", HOST, "--port", str(search_port)],
+                env=with_link,
+                start_new_session=True,
+            ),
+        )
+    )
+
+
+def _together(*processes: subprocess.Popen[bytes]) -> int:
+    """Wait for processes, each in a session of its own, none of which shall stay when another ends.
+
+    A Ctrl-C, and what else would end this process, is passed on to each of them once. Returns the exit status.
+    """
+    asked = False
+
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        _interrupt(processes)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+    os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)  # the first of them, which is left to be waited for
+    if not asked:
+        _interrupt(processes)
+    statuses = [process.wait() for process in processes]
+    return 0 if asked else max(map(abs, statuses))
+
+
+def _interrupt(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)

@@ -1,0 +1,81 @@
+"""Records: one sequence of the corpus by its identifier, and its letters.
+
+Belongs here: looking a record up in sequence_shards at one exact version. Does not belong here: searching for anything
+but an identifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from opengenome_assets.resources.parts import DataFile, open_row_groups
+from opengenome_assets.resources.tables import Tables
+
+SHARDS = "sequence_shards"
+
+_FACTS = ("seq_id", "source", "file", "description", "length", "gc_content")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record of sequence_shards without its letters.
+
+    Attributes
+    ----------
+    seq_id, source, file, description, length, gc_content
+        As in the table.
+    place
+        Parquet file, row group and row that hold it, in the version it was found in.
+    """
+
+    seq_id: str
+    source: str
+    file: str
+    description: str
+    length: int
+    gc_content: float | None
+    place: tuple[DataFile, int, int]
+
+
+def find_records(tables: Tables, version: int, seq_id: str) -> list[Record]:
+    """Return the records with an identifier, which is unique within a file only, in the order of the table.
+
+    Raises
+    ------
+    MissingTableError, MissingVersionError, DamagedTableError, DamagedFileError
+        If sequence_shards cannot be read at that version.
+    """
+    return list(_find(tables, version, seq_id))
+
+
+def _find(tables: Tables, version: int, seq_id: str) -> Iterator[Record]:
+    for _, file in tables.pieces(SHARDS, tables.open(SHARDS, version)):
+        with open_row_groups(f"{tables.uri(SHARDS)}/{file.path}", file.row_groups) as (opened, groups):
+            for group in groups:
+                identifiers = opened.read_row_group(group, columns=["seq_id"])["seq_id"]
+                rows = pc.indices_nonzero(pc.equal(identifiers, pa.scalar(seq_id, identifiers.type)))
+                if len(rows):
+                    facts = opened.read_row_group(group, columns=list(_FACTS)).take(rows)
+                    for row, values in zip(rows.to_pylist(), facts.to_pylist(), strict=True):
+                        yield Record(**values, place=(file, group, row))
+
+
+def read_letters(tables: Tables, record: Record, start: int = 0, end: int | None = None) -> str:
+    """Return the letters of a record from ``start`` up to ``end``, counted from 0, ``end`` not included.
+
+    The whole record is in memory while this works.
+
+    Raises
+    ------
+    DamagedFileError
+        If its file is not there or not as it was written.
+    """
+    file, group, row = record.place
+    with open_row_groups(f"{tables.uri(SHARDS)}/{file.path}", file.row_groups) as (opened, _):
+        letters = opened.read_row_group(group, columns=["sequence"])["sequence"][row]
+        buffer = letters.as_buffer()
+        return bytes(memoryview(buffer)[start:end]).decode("ascii")

@@ -1,0 +1,205 @@
+"""What the API takes and gives: the models that its OpenAPI description is made of.
+
+Belongs here: the form. Limits that are settings are checked where they are known, in ``routes``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Text = Annotated[str, Field(max_length=1000)]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Searched(_Answer):
+    """The exact tables that an answer was made from."""
+
+    tfidf_index: int = Field(description="Version of the table tfidf_index")
+    tfidf_terms: int = Field(description="Version of the table tfidf_terms")
+    sequence_shards: int = Field(description="Version of the table sequence_shards that both were made from")
+    data_version: str = Field(description="Digest of all that determines the index")
+    corpus: str = Field(description="Digest of all that determines the corpus")
+
+
+class SimilarRequest(BaseModel):
+    """Sequences to search for."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"queries": ">mine\nACGTTGCAAGCTTACGGA", "top_n": 5, "both_strands": True}]},
+    )
+
+    queries: str = Field(description="FASTA with one or several records, or the letters of one sequence")
+    top_n: int = Field(10, ge=1, description="Hits of each query; the server sets how many at most")
+    threshold: float = Field(0.0, ge=0, le=1, description="Least similarity of a hit")
+    source: Text | None = Field(None, description="Search this source only")
+    both_strands: bool = Field(False, description="Search the reverse complement too, and give the better of both")
+
+
+class Hit(_Answer):
+    """A sequence of the corpus that is similar to a query."""
+
+    rank: int = Field(description="From 1; equal similarities in the order of seq_id")
+    seq_id: str
+    source: str
+    file: str = Field(description="Path of its FASTA file below the source that was named")
+    description: str
+    length: int = Field(description="Letters")
+    similarity: float = Field(description="Cosine of the two TF-IDF vectors of 6-mers, in [0, 1]")
+    strand: str = Field(description="- if the query's reverse complement is more similar than the query, else +")
+
+
+class QueryHits(_Answer):
+    """The hits of one query; none means that nothing is similar enough."""
+
+    query: str = Field(description="Its identifier, or query")
+    length: int = Field(description="Letters")
+    hits: list[Hit]
+
+
+class SimilarAnswer(_Answer):
+    """Hits of each query, in the order of the queries."""
+
+    searched: Searched
+    seconds: float = Field(description="Time that the search took")
+    results: list[QueryHits]
+
+
+class ExplainRequest(BaseModel):
+    """A query and one of its hits."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query: str = Field(description="FASTA with one record, or the letters of one sequence")
+    seq_id: Text
+    source: Text
+    file: Text
+    strand: str = Field("+", pattern="^[+-]$", description="As in the hit")
+
+
+class Term(_Answer):
+    """A 6-mer that query and hit share."""
+
+    kmer: str
+    query_count: int = Field(description="Occurrences in the query, on the strand of the hit")
+    hit_count: int = Field(description="Occurrences in the hit")
+    contribution: float = Field(description="Its share of the similarity, in [0, 1]")
+
+
+class ExplainAnswer(_Answer):
+    """Why a hit is similar."""
+
+    searched: Searched
+    terms: list[Term] = Field(description="The shared 6-mers that contribute most, the first the most")
+    query_profile: list[float] = Field(description="TF-IDF weights of the 4,096 6-mers in alphabetical order")
+    hit_profile: list[float] = Field(description="The same of the hit")
+
+
+class Occurrence(_Answer):
+    """A place at which a k-mer stands."""
+
+    start: int = Field(description="Its leftmost letter on the strand as stored, counted from 0")
+    strand: str = Field(description="- where its reverse complement stands, else +")
+
+
+class KmerHit(_Answer):
+    """A sequence that holds a k-mer."""
+
+    seq_id: str
+    source: str
+    file: str
+    description: str
+    length: int
+    count: int = Field(description="Occurrences on the strands that were searched, overlapping ones included")
+    reverse: int = Field(description="How many of them are on the reverse strand")
+    occurrences: list[Occurrence] = Field(description="The first of them; fewer than count if there are more")
+
+
+class KmerAnswer(_Answer):
+    """The sequences that hold a k-mer."""
+
+    kmer: str
+    both_strands: bool
+    version: int = Field(description="Version of the table sequence_shards that was searched")
+    data_version: str = Field(description="Digest of all that determines its content")
+    seconds: float = Field(description="Time that the search took")
+    sequences_searched: int
+    bases_searched: int
+    sequences: int = Field(description="Sequences that hold it, whether or not they are among the hits")
+    occurrences: int = Field(description="Occurrences in all of these")
+    hits: list[KmerHit] = Field(description="Those with most occurrences first")
+
+
+class Record(_Answer):
+    """A sequence of the corpus without its letters."""
+
+    seq_id: str
+    source: str
+    file: str
+    description: str
+    length: int
+    gc_content: float | None = Field(description="G and C divided by A, C, G and T; null without any of them")
+
+
+class RecordsAnswer(_Answer):
+    """The records with an identifier, which is unique within a file only."""
+
+    sequence_shards: int = Field(description="Version of the table sequence_shards that was read")
+    records: list[Record]
+
+
+class Table(_Answer):
+    """A table as it is now; of one that cannot be read only its name and state."""
+
+    name: str
+    state: str = Field(description="current, or what is to be known before it is used")
+    version: int | None
+    rows: int | None
+    files: int | None
+    bytes: int | None
+    made: str | None = Field(description="When, in ISO 8601 and UTC")
+
+
+class Example(_Answer):
+    """A sequence of the corpus to try a search with."""
+
+    seq_id: str
+    source: str
+    file: str
+    description: str
+    length: int
+
+
+class Limits(_Answer):
+    """What one request may ask for."""
+
+    max_body_bytes: int
+    max_queries: int
+    max_bases: int
+    max_hits: int
+
+
+class IndexAnswer(_Answer):
+    """What is searched, and what may be asked."""
+
+    searched: Searched
+    sequences: int
+    sources: list[str]
+    examples: list[Example]
+    limits: Limits
+    problem: str | None = Field(description="Why a newer version could not be opened; null if this is the newest")
+    report: bool = Field(description="Whether the report of the corpus is at /report")
+    dagster_url: str = Field(description="Where Dagster's user interface is; empty if it is not known")
+
+
+class Health(_Answer):
+    """Whether the server can search."""
+
+    ready: bool
+    tfidf_index: int | None = Field(description="Version that is searched; null if there is none")
+    problem: str | None = Field(description="Why there is none, or why it is not the newest")

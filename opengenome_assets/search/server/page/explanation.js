@@ -1,0 +1,96 @@
+// Why a hit is similar: the shared 6-mers that weigh most, and both profiles against each other.
+import { fasta, post } from "./api.js";
+import { bar, count, element, svg } from "./elements.js";
+
+const [WIDTH, HALF, TOP, BINS] = [640, 105, 22, 512];
+
+/** Fill a hit's panel. */
+export async function explanation(panel, record, name, hit, searchWith) {
+  panel.replaceChildren(element("p", { className: "muted", role: "status" }, "Asking why…"));
+  const { seq_id, source, file, strand } = hit;
+  try {
+    const answer = await post("api/explain", { query: record, seq_id, source, file, strand });
+    panel.replaceChildren(
+      element("div", { className: "why-columns" }, terms(answer), profiles(answer, name, hit)),
+      actions(hit, searchWith),
+    );
+  } catch (error) {
+    panel.replaceChildren(element("p", { className: "notice", role: "alert" }, error.message));
+  }
+}
+
+function terms({ terms: shared }) {
+  const whole = shared.reduce((sum, term) => sum + term.contribution, 0);
+  const most = Math.max(...shared.map((term) => term.contribution));
+  const head = ["6-mer", "in query", "in hit", "share"].map((words) => element("th", { scope: "col" }, words));
+  const rows = shared.map((term) =>
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, term.kmer),
+      element("td", {}, count(term.query_count)),
+      element("td", {}, count(term.hit_count)),
+      element("td", {}, percent(term.contribution)),
+      element("td", {}, bar(term.contribution / most)),
+    ),
+  );
+  return element(
+    "table",
+    { className: "terms" },
+    element("caption", {}, `The ${shared.length} shared 6-mers that weigh most make up ${percent(whole)} of the similarity.`),
+    element("thead", {}, element("tr", {}, ...head, element("td", { "aria-hidden": "true" }))),
+    element("tbody", {}, ...rows),
+  );
+}
+
+const percent = (share) => `${(share * 100).toFixed(share < 0.0995 ? 2 : 1)} %`;
+
+/** The query's profile upwards and the hit's downwards, as mass spectra are compared. */
+function profiles({ query_profile: above, hit_profile: below }, name, hit) {
+  const [up, down] = [above, below].map(highest);
+  const most = Math.max(...up, ...down);
+  const middle = TOP + HALF;
+  const needles = (values, sign) =>
+    values.map((value, bin) => (value ? `M${((bin + 0.5) * WIDTH) / BINS} ${middle}v${((-sign * value * HALF) / most).toFixed(2)}` : "")).join("");
+  const letters = ["A", "C", "G", "T"].flatMap((letter, place) => [
+    svg("path", { class: "grid", d: `M${(place * WIDTH) / 4} ${TOP}V${middle + HALF}` }),
+    svg("text", { x: ((place + 0.5) * WIDTH) / 4, y: middle + HALF + 40, "text-anchor": "middle" }, `${letter}…`),
+  ]);
+  const said = `Weights of the 4,096 6-mers in ${name}, upwards, and in ${hit.seq_id}, downwards`;
+  const picture = svg(
+    "svg",
+    { class: "profiles", viewBox: `0 0 ${WIDTH} ${2 * (TOP + HALF) + 20}`, role: "img", "aria-label": said },
+    ...letters,
+    svg("path", { class: "query", d: needles(up, 1) }),
+    svg("path", { class: "subject", d: needles(down, -1) }),
+    svg("path", { class: "axis", d: `M0 ${middle}H${WIDTH}` }),
+    svg("text", { class: "label", x: 4, y: 14 }, shortened(name)),
+    svg("text", { class: "label", x: 4, y: middle + HALF + 16 }, shortened(hit.seq_id)),
+  );
+  const strand = hit.strand === "-" ? " The query's is that of its reverse complement, which is more similar." : "";
+  return element("figure", {}, element("figcaption", {}, `TF-IDF weights of all 6-mers in alphabetical order, query above and hit below.${strand}`), picture);
+}
+
+const shortened = (name) => (name.length > 40 ? `${name.slice(0, 39)}…` : name);
+
+/** The highest of each few neighbours: a screen has fewer columns than there are 6-mers. */
+function highest(profile) {
+  const each = profile.length / BINS;
+  return Array.from({ length: BINS }, (_, bin) => Math.max(...profile.slice(bin * each, (bin + 1) * each)));
+}
+
+function actions(hit, searchWith) {
+  const { seq_id, source, file } = hit;
+  const said = element("span", { className: "muted", role: "status" });
+  const button = (words, onclick) => element("button", { type: "button", className: "plain", onclick }, words);
+  const save = async () => {
+    try {
+      const address = URL.createObjectURL(new Blob([await fasta({ seq_id, source, file })], { type: "text/x-fasta" }));
+      element("a", { href: address, download: `${seq_id}.fasta` }).click();
+      URL.revokeObjectURL(address);
+    } catch (error) {
+      said.textContent = error.message;
+    }
+  };
+  return element("p", { className: "tools" }, button("Search with this sequence", () => searchWith({ seq_id, source, file })), button("Save as FASTA", save), said);
+}

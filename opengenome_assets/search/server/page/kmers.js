@@ -1,0 +1,90 @@
+// The search for k-mers: the form, and the sequences that hold one.
+import { get } from "./api.js";
+import { bar, bases, byId, count, counted, duration, element, sourceName } from "./elements.js";
+import { remember, savers, Search, separated } from "./results.js";
+
+const COLUMNS = ["seq_id", "source", "count", "reverse", "length", "description", "file"];
+const POSITIONS = 50;
+
+const search = new Search("kmers");
+
+export function prepare(index) {
+  byId("kmer-limit").max = index.limits.max_hits;
+}
+
+function submit() {
+  const kmer = byId("kmer").value.trim();
+  const asked = {
+    min_count: Number(byId("min-count").value),
+    limit: Number(byId("kmer-limit").value),
+    source: byId("kmer-source").value,
+    both_strands: byId("kmer-both-strands").checked,
+    positions: byId("positions").checked ? POSITIONS : 0,
+  };
+  remember({ search: "kmers", kmer, ...asked });
+  if (!kmer) return search.refuse(new Error("Expected 1 to 31 of the letters A, C, G, T; the field is empty."));
+  return search.run(() => get(`api/kmers/${encodeURIComponent(kmer)}`, asked), (answer) => show(asked, answer));
+}
+
+/** Fill the form from the address, and search. */
+export async function restore(fields) {
+  byId("kmer").value = fields.get("kmer") ?? "";
+  byId("min-count").value = fields.get("min_count") ?? 1;
+  byId("kmer-limit").value = fields.get("limit") ?? 50;
+  byId("kmer-source").value = fields.get("source") ?? "";
+  byId("kmer-both-strands").checked = fields.get("both_strands") === "true";
+  byId("positions").checked = Number(fields.get("positions") ?? 0) > 0;
+  await submit();
+}
+
+function show(asked, answer) {
+  const searched = `sequence_shards version ${answer.version}`;
+  const where = `${counted(answer.sequences_searched, "sequence")}, ${bases(answer.bases_searched)}`;
+  if (answer.sequences === 0) {
+    search.say(`No hits in ${where}, ${searched}.`);
+    const often = asked.min_count > 1 ? ` at least ${asked.min_count} times` : "";
+    search.results.replaceChildren(element("p", { className: "empty" }, `No sequence holds ${answer.kmer}${often}.`));
+    return;
+  }
+  const left = answer.sequences - answer.hits.length;
+  const shown = left ? `; the ${count(answer.hits.length)} with most are shown` : "";
+  search.say(
+    `${counted(answer.occurrences, "occurrence")} in ${count(answer.sequences)} of ${where}${shown}. ` +
+      `${duration(answer.seconds)}, ${searched}.`,
+  );
+  const rows = () => answer.hits.map((hit) => COLUMNS.map((column) => hit[column]));
+  const table = () => separated(`${searched}, k-mer ${answer.kmer}`, COLUMNS, rows());
+  const identifiers = () => answer.hits.map((hit) => hit.seq_id);
+  const most = answer.hits[0].count;
+  search.results.replaceChildren(
+    savers(`kmer-${answer.kmer}`, table, answer, identifiers, (words) => search.say(words)),
+    element("ol", { className: "hits" }, ...answer.hits.map((hit, place) => hitOf(answer, hit, place + 1, most))),
+  );
+}
+
+function hitOf(answer, hit, rank, most) {
+  const value = element("span", { className: "value" }, count(hit.count));
+  if (answer.both_strands) value.append(element("small", {}, `${count(hit.reverse)} reverse`));
+  const row = element(
+    "div",
+    { className: "hit" },
+    element("span", { className: "rank" }, String(rank)),
+    element("span", { className: "name" }, element("b", {}, hit.seq_id), element("span", {}, hit.description)),
+    sourceName(hit.source),
+    element("span", { className: "length" }, bases(hit.length)),
+    bar(hit.count / most),
+    value,
+  );
+  return element("li", {}, row, hit.occurrences.length ? positions(hit) : null);
+}
+
+function positions(hit) {
+  const places = hit.occurrences.map(({ start, strand }) => `${count(start)}${strand === "-" ? " (reverse)" : ""}`).join(", ");
+  const left = hit.count - hit.occurrences.length;
+  return element("p", { className: "positions" }, `At ${places}${left ? `, and ${counted(left, "more place")}` : ""}; counted from 0.`);
+}
+
+byId("kmers").addEventListener("submit", (event) => {
+  event.preventDefault();
+  submit();
+});

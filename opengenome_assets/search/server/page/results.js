@@ -1,0 +1,88 @@
+// What both searches do with their results: say how a search goes, copy and save.
+import { byId, element } from "./elements.js";
+import { Problem } from "./api.js";
+
+/** One search form with its status line and its results. */
+export class Search {
+  constructor(name) {
+    this.panel = byId(`panel-${name}`);
+    this.status = byId(`${name}-status`);
+    this.results = byId(`${name}-results`);
+    this.number = 0;
+  }
+
+  say(words) {
+    this.status.textContent = words;
+  }
+
+  /** Run a search; what an earlier one still finds is not shown any more. */
+  async run(search, show) {
+    const number = ++this.number;
+    this.panel.classList.add("busy");
+    this.panel.setAttribute("aria-busy", "true");
+    this.say("Searching…");
+    try {
+      const answer = await search();
+      if (number === this.number) show(answer);
+    } catch (error) {
+      if (number === this.number) this.refuse(error);
+    }
+    if (number === this.number) {
+      this.panel.classList.remove("busy");
+      this.panel.removeAttribute("aria-busy");
+    }
+  }
+
+  refuse(error) {
+    if (!(error instanceof Problem)) console.error(error);
+    const said = error instanceof Problem ? error.message : `The page failed: ${error.message}`;
+    this.say("");
+    this.results.replaceChildren(element("p", { className: "notice", role: "alert" }, said));
+  }
+}
+
+/** Buttons that copy and save a table of results. */
+export function savers(name, table, answer, identifiers, say) {
+  const copy = (text, what) => async () => {
+    try {
+      await navigator.clipboard.writeText(text());
+      say(`Copied ${what}.`);
+    } catch {
+      say(`The browser does not let this page copy ${what}. Save the table instead.`);
+    }
+  };
+  const save = (ending, type, text) => () => {
+    const address = URL.createObjectURL(new Blob([text()], { type }));
+    element("a", { href: address, download: `${name}.${ending}` }).click();
+    URL.revokeObjectURL(address);
+  };
+  const button = (words, onclick, label) => element("button", { type: "button", className: "plain", onclick, "aria-label": label }, words);
+  return element(
+    "div",
+    { className: "tools", role: "group", "aria-label": "Results" },
+    button("Copy table", copy(table, "the table"), "Copy table"),
+    button("TSV", save("tsv", "text/tab-separated-values", table), "Save as TSV"),
+    button("JSON", save("json", "application/json", () => JSON.stringify(answer, null, 2)), "Save as JSON"),
+    button("Identifiers", save("txt", "text/plain", () => `${[...new Set(identifiers())].join("\n")}\n`), "Save the identifiers"),
+    button("Copy link", linkable() ? copy(() => location.href, "a link to this search") : () => say(TOO_LONG), "Copy a link to this search"),
+  );
+}
+
+/** A table as tab-separated text, below a line that says what was searched. */
+export function separated(searched, columns, rows) {
+  const cell = (value) => String(value ?? "").replace(/[\t\r\n]/g, " ");
+  return [`# ${searched}`, columns.join("\t"), ...rows.map((row) => row.map(cell).join("\t")), ""].join("\n");
+}
+
+// Longer addresses are cut by some mail programs and chats.
+const LONGEST_LINK = 6000;
+const TOO_LONG = "This query is too long for a link. A part of it, or a sequence of the corpus, can be linked.";
+
+/** Put a search into the address, if it is short enough. */
+export function remember(fields) {
+  const link = `#${new URLSearchParams(Object.entries(fields).filter(([, value]) => value !== "" && value !== false))}`;
+  const target = link.length <= LONGEST_LINK ? link : location.pathname + location.search;
+  if (target !== location.hash) history.pushState(null, "", target);
+}
+
+const linkable = () => location.hash.length > 1;

@@ -1,0 +1,204 @@
+// The search for similar sequences: the form, ranked hits, and a hit that opens.
+import { fasta, post, Problem } from "./api.js";
+import { bar, bases, byId, count, counted, duration, element, similarity, sourceName } from "./elements.js";
+import { explanation } from "./explanation.js";
+import { remember, savers, Search, separated } from "./results.js";
+
+const EXAMPLE_LETTERS = 1200;
+const COLUMNS = ["query", "rank", "seq_id", "source", "similarity", "length", "description", "strand", "file"];
+
+const search = new Search("similar");
+const query = byId("query");
+
+// Which part of the corpus stands in the query's field; null once it was changed.
+let origin = null;
+let limits = null;
+
+export function prepare(index) {
+  limits = index.limits;
+  byId("top-n").max = limits.max_hits;
+  byId("examples").hidden = index.examples.length === 0;
+  byId("examples").append(
+    ...index.examples.map((example) =>
+      element("button", { type: "button", className: "link", title: example.description, onclick: () => tryExample(example) }, example.seq_id),
+    ),
+  );
+}
+
+/** A part from the middle, so that its place in the sequence is not what is alike. */
+function tryExample({ seq_id, source, file, length }) {
+  const start = Math.max(0, Math.floor((length - EXAMPLE_LETTERS) / 2));
+  return searchWith({ seq_id, source, file, start, end: Math.min(length, start + EXAMPLE_LETTERS) });
+}
+
+/** Search with a sequence of the corpus. */
+async function searchWith(part) {
+  query.scrollIntoView({ block: "center" });
+  try {
+    fill(await fasta(part), part);
+  } catch (error) {
+    search.refuse(error);
+    return;
+  }
+  await submit();
+}
+
+function fill(text, from = null) {
+  query.value = text;
+  origin = from;
+  measure();
+}
+
+/** Say how long the query is, as far as that can be seen without reading it properly. */
+function measure() {
+  const lines = query.value.split("\n");
+  const letters = lines.filter((line) => !line.startsWith(">")).reduce((sum, line) => sum + line.replace(/\s/g, "").length, 0);
+  const records = lines.filter((line) => line.startsWith(">")).length;
+  byId("query-size").textContent = letters ? `${counted(Math.max(1, records), "sequence")}, ${counted(letters, "letter")}` : "";
+}
+
+async function readFile(file) {
+  try {
+    const stream = file.name.endsWith(".gz") ? file.stream().pipeThrough(new DecompressionStream("gzip")) : file.stream();
+    const text = await limited(stream, limits?.max_body_bytes ?? Infinity);
+    fill(text);
+    search.say(`Read ${file.name}. Press Search.`);
+    query.focus();
+  } catch (error) {
+    search.refuse(error instanceof Problem ? error : new Problem(`${file.name} could not be read: ${error.message}`));
+  }
+}
+
+/** Read a stream as text, but not more than the server takes. */
+async function limited(stream, most) {
+  const decoder = new TextDecoder();
+  let text = "";
+  for (const reader = stream.getReader(); ;) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    text += decoder.decode(value, { stream: true });
+    if (text.length > most) {
+      await reader.cancel();
+      throw new Problem(`The file holds more than the ${count(most)} bytes that the server takes. Use the command line for it.`);
+    }
+  }
+}
+
+function submit() {
+  const asked = {
+    queries: query.value,
+    top_n: Number(byId("top-n").value),
+    threshold: Number(byId("threshold").value),
+    source: byId("source").value || null,
+    both_strands: byId("both-strands").checked,
+  };
+  const { queries, ...options } = asked;
+  const named = origin && Object.fromEntries(Object.entries(origin).map(([name, value]) => [`query_${name}`, value ?? ""]));
+  remember({ search: "similar", ...(named ?? { query: queries }), ...options, source: options.source ?? "" });
+  return search.run(() => post("api/similar", asked), (answer) => show(asked, answer));
+}
+
+/** Fill the form from the address, and search. */
+export async function restore(fields) {
+  byId("top-n").value = fields.get("top_n") ?? 10;
+  byId("threshold").value = fields.get("threshold") ?? 0;
+  byId("source").value = fields.get("source") ?? "";
+  byId("both-strands").checked = fields.get("both_strands") === "true";
+  if (fields.has("query")) {
+    fill(fields.get("query"));
+    await submit();
+  } else if (fields.has("query_seq_id")) {
+    const given = (name) => fields.get(`query_${name}`) ?? undefined;
+    await searchWith({ seq_id: given("seq_id"), source: given("source"), file: given("file"), start: given("start"), end: given("end") });
+  }
+}
+
+function show(asked, answer) {
+  const found = answer.results.reduce((sum, result) => sum + result.hits.length, 0);
+  const searched = `tfidf_index version ${answer.searched.tfidf_index}`;
+  const queries = answer.results.length === 1 ? "" : ` for ${counted(answer.results.length, "query").replace(/ys$/, "ies")}`;
+  search.say(`${found ? counted(found, "hit") : "No hits"}${queries} in ${duration(answer.seconds)}, ${searched}.`);
+  const rows = () =>
+    answer.results.flatMap(({ query: name, hits }) => hits.map((hit) => COLUMNS.map((column) => (column === "query" ? name : hit[column]))));
+  const identifiers = () => answer.results.flatMap(({ hits }) => hits.map((hit) => hit.seq_id));
+  search.results.replaceChildren(
+    found ? savers("similar", () => separated(searched, COLUMNS, rows()), answer, identifiers, (words) => search.say(words)) : "",
+    ...answer.results.map((result, place) => resultOf(asked, result, place)),
+  );
+}
+
+function resultOf(asked, result, place) {
+  const heading = element("h2", { id: `result-${place}` }, result.query, element("small", {}, counted(result.length, "letter")));
+  if (result.hits.length === 0) {
+    const least = asked.threshold > 0 ? ` at least ${asked.threshold} similar to it` : " similar to it: none shares a 6-mer";
+    const where = asked.source ? `No sequence of ${asked.source} is` : "No sequence of the corpus is";
+    return element("section", { className: "result" }, heading, element("p", { className: "empty" }, `${where}${least}.`));
+  }
+  const hits = result.hits.map((hit) => hitOf(asked, result, hit, `${place}-${hit.rank}`));
+  return element("section", { className: "result", "aria-labelledby": heading.id }, heading, element("ol", { className: "hits" }, ...hits));
+}
+
+function hitOf(asked, result, hit, name) {
+  const why = element("div", { id: `why-${name}`, className: "why", role: "region", "aria-label": `Why ${hit.seq_id} is similar`, hidden: true });
+  const value = element("span", { className: "value" }, element("span", { className: "visually-hidden" }, "similarity "), similarity(hit.similarity));
+  if (asked.both_strands) value.append(element("small", {}, hit.strand === "-" ? "reverse" : "as given"));
+  const button = element(
+    "button",
+    { type: "button", className: "hit", "aria-expanded": "false", "aria-controls": why.id },
+    element("span", { className: "rank" }, String(hit.rank)),
+    element("span", { className: "name" }, element("b", {}, hit.seq_id), element("span", {}, hit.description)),
+    sourceName(hit.source),
+    element("span", { className: "length" }, bases(hit.length)),
+    bar(hit.similarity),
+    value,
+  );
+  button.addEventListener("click", () => {
+    const opens = why.hidden;
+    why.hidden = !opens;
+    button.setAttribute("aria-expanded", String(opens));
+    if (opens && !why.hasChildNodes()) explanation(why, recordOf(asked.queries, result), result.query, hit, searchWith);
+  });
+  return element("li", {}, button, why);
+
+  /** The query's own record: with several, the one at this place of the text. */
+  function recordOf(text) {
+    const place = Number(name.split("-")[0]);
+    const records = text.trim().startsWith(">") ? text.trim().split(/\n(?=>)/) : [text];
+    return records[place];
+  }
+}
+
+byId("similar").addEventListener("submit", (event) => {
+  event.preventDefault();
+  submit();
+});
+query.addEventListener("input", () => {
+  origin = null;
+  measure();
+});
+query.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) byId("similar").requestSubmit();
+});
+byId("clear").addEventListener("click", () => {
+  fill("");
+  query.focus();
+});
+byId("choose").addEventListener("click", () => byId("file").click());
+byId("file").addEventListener("change", async ({ target }) => {
+  if (target.files.length) await readFile(target.files[0]);
+  target.value = "";
+});
+for (const kind of ["dragenter", "dragover"]) {
+  query.addEventListener(kind, (event) => {
+    if (!event.dataTransfer.types.includes("Files")) return;
+    event.preventDefault();
+    query.classList.add("over");
+  });
+}
+query.addEventListener("dragleave", () => query.classList.remove("over"));
+query.addEventListener("drop", (event) => {
+  query.classList.remove("over");
+  if (!event.dataTransfer.files.length) return;
+  event.preventDefault();
+  readFile(event.dataTransfer.files[0]);
+});
