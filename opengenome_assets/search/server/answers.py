@@ -20,8 +20,7 @@ class Searched(_Answer):
     """The exact tables that an answer was made from."""
 
     tfidf_index: int = Field(description="Version of the table tfidf_index")
-    tfidf_terms: int = Field(description="Version of the table tfidf_terms")
-    sequence_shards: int = Field(description="Version of the table sequence_shards that both were made from")
+    sequence_shards: int = Field(description="Version of the table sequence_shards that it was made from")
     data_version: str = Field(description="Digest of all that determines the index")
     corpus: str = Field(description="Digest of all that determines the corpus")
 
@@ -82,20 +81,21 @@ class ExplainRequest(BaseModel):
     strand: str = Field("+", pattern="^[+-]$", description="As in the hit")
 
 
-class Term(_Answer):
+class SharedKmer(_Answer):
     """A 6-mer that query and hit share."""
 
     kmer: str
     query_count: int = Field(description="Occurrences in the query, on the strand of the hit")
     hit_count: int = Field(description="Occurrences in the hit")
-    contribution: float = Field(description="Its share of the similarity, in [0, 1]")
+    share: float = Field(description="Its share of the similarity, in (0, 1]")
 
 
 class ExplainAnswer(_Answer):
     """Why a hit is similar."""
 
     searched: Searched
-    terms: list[Term] = Field(description="The shared 6-mers that contribute most, the first the most")
+    terms: list[SharedKmer] = Field(description="The shared 6-mers that weigh most, the heaviest first")
+    shared: int = Field(description="How many 6-mers are shared in all")
     query_profile: list[float] = Field(description="TF-IDF weights of the 4,096 6-mers in alphabetical order")
     hit_profile: list[float] = Field(description="The same of the hit")
 

@@ -10,7 +10,6 @@ from http import HTTPStatus
 from pathlib import Path
 
 import anyio
-import anyio.to_thread
 from fastapi import APIRouter, FastAPI, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
@@ -60,7 +59,6 @@ def create_app(settings: Settings, limits: ServerSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         turns = Turns(os.cpu_count() or 1, metrics)
         app.state.service = Service(settings, limits, followed, turns, metrics)
-        await anyio.to_thread.run_sync(followed.refresh)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(followed.follow)
             yield

@@ -13,9 +13,10 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+import numpy as np
 
-from opengenome_assets.resources.tables import MissingTableError, Tables
-from opengenome_assets.search import SearchIndex
+from opengenome_assets.resources.tables import MissingTableError
+from opengenome_assets.search import Query, SearchIndex
 from opengenome_assets.search.records import SHARDS
 from opengenome_assets.search.server.metrics import Metrics
 
@@ -26,6 +27,7 @@ SECONDS = 3.0
 
 EXAMPLES = 4
 
+OPENING = "The index is being opened. Come again in a moment"
 NOT_MADE = "There is nothing to search yet: the table tfidf_index has not been made. Make it with: make run"
 
 
@@ -68,8 +70,8 @@ class FollowedIndex:
 
     def __init__(self, home: str, metrics: Metrics) -> None:
         self.opened: Opened | None = None
-        self.problem: str | None = NOT_MADE
-        self._tables = Tables(home=home)
+        self.problem: str | None = OPENING
+        self._home = home
         self._metrics = metrics
 
     def refresh(self) -> None:
@@ -97,13 +99,15 @@ class FollowedIndex:
             await anyio.sleep(SECONDS)
 
     def _open(self, previous: SearchIndex | None) -> Opened:
-        index = SearchIndex.open(self._tables.home, previous=previous)
-        made_from = self._tables.provenance("tfidf_index", index.version).inputs[SHARDS]
-        examples = self._tables.spread(SHARDS, ["seq_id", "source", "file", "description", "length"], EXAMPLES)
+        index = SearchIndex.open(self._home, previous=previous)
+        if previous is None:  # so that the first to search does not wait for machine code to be loaded
+            for both_strands in (False, True):
+                index.similar([Query("first", b"ACGTACGT")], both_strands=both_strands)
         self._metrics.index_version.set(index.version)
         self._metrics.index_sequences.set(index.sequences)
         self._metrics.index_bytes.set(index.nbytes)
-        return Opened(index, made_from.version, examples.to_pylist())
+        places = np.linspace(0, index.sequences - 1, min(EXAMPLES, index.sequences)).astype(np.int64)
+        return Opened(index, index.provenance.inputs[SHARDS].version, index.names(places).to_pylist())
 
     def _named(self) -> str:
         return f"version {self.opened.index.version} of tfidf_index" if self.opened else "nothing"

@@ -18,12 +18,13 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from opengenome_assets.inventory import table_states
 from opengenome_assets.resources.files import exists
 from opengenome_assets.resources.tables import Tables
-from opengenome_assets.search import Hit, QueryError, UnknownSourceError, read_queries
+from opengenome_assets.search import Hit, QueryError, find_kmer, read_queries
 from opengenome_assets.search import Query as Searchable
-from opengenome_assets.search.kmers import MAX_K, KmerError, find_kmer
+from opengenome_assets.search.index import UnknownSequenceError, UnknownSourceError
+from opengenome_assets.search.kmers import MAX_K
 from opengenome_assets.search.records import Record, find_records, read_letters
 from opengenome_assets.search.server import answers
-from opengenome_assets.search.server.following import NOT_MADE, FollowedIndex, Opened
+from opengenome_assets.search.server.following import OPENING, FollowedIndex, Opened
 from opengenome_assets.search.server.guards import Turns
 from opengenome_assets.search.server.metrics import Metrics
 from opengenome_assets.search.server.problems import ProblemError, described
@@ -64,16 +65,17 @@ class Service:
             If there is none.
         """
         if (opened := self.followed.opened) is None:
-            words = self.followed.problem or NOT_MADE
-            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, words, retry_after=10)
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, self.followed.problem or OPENING, retry_after=3)
         return opened
 
     async def run(self, work: Callable[[], _Found]) -> _Found:
         """Run something that takes time, in its turn; what is wrong with the request is a problem of the client's."""
         try:
             return await self.turns.run(work)
-        except (QueryError, KmerError, UnknownSourceError) as error:
+        except (QueryError, UnknownSourceError) as error:
             raise unprocessable(str(error)) from error
+        except UnknownSequenceError as error:
+            raise ProblemError(HTTPStatus.NOT_FOUND, str(error)) from error
 
     def read_queries(self, text: str, most: int) -> list[Searchable]:
         """Return the queries in a text, if they are not more than allowed."""
@@ -120,7 +122,6 @@ def searched(opened: Opened) -> answers.Searched:
     index = opened.index
     return answers.Searched(
         tfidf_index=index.version,
-        tfidf_terms=index.terms_version,
         sequence_shards=opened.shards_version,
         data_version=index.data_version,
         corpus=index.corpus,
@@ -186,9 +187,8 @@ async def explain_hit(asked: answers.ExplainRequest, here: Here) -> answers.Expl
         explanation = opened.index.explain(query, hit)
         return answers.ExplainAnswer(
             searched=searched(opened),
-            terms=[
-                answers.Term(**dict(zip(answers.Term.model_fields, term, strict=True))) for term in explanation.terms
-            ],
+            terms=[answers.SharedKmer.model_validate(term) for term in explanation.terms],
+            shared=explanation.shared,
             query_profile=explanation.query_profile.round(6).tolist(),
             hit_profile=explanation.hit_profile.round(6).tolist(),
         )

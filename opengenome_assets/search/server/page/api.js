@@ -3,7 +3,12 @@ import { byId } from "./elements.js";
 
 const KEPT = "opengenome-token";
 
-export class Problem extends Error {}
+export class Problem extends Error {
+  constructor(words, status = 0) {
+    super(words);
+    this.status = status;
+  }
+}
 
 /** Whether the server asked for a token, and got it. */
 export const hasToken = () => sessionStorage.getItem(KEPT) !== null;
@@ -38,7 +43,7 @@ async function ask(path, options = {}) {
       throw new Problem("The server does not answer. Is it still running?");
     }
     if (answer.ok) return answer;
-    if (answer.status !== 401) throw new Problem(await words(answer));
+    if (answer.status !== 401) throw new Problem(await words(answer), answer.status);
     await askForToken(token !== null);
   }
 }

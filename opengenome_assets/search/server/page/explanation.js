@@ -2,7 +2,7 @@
 import { fasta, post } from "./api.js";
 import { bar, count, element, svg } from "./elements.js";
 
-const [WIDTH, HALF, TOP, BINS] = [640, 105, 22, 512];
+const [WIDTH, HALF, TOP, BINS] = [640, 175, 26, 512];
 
 /** Fill a hit's panel. */
 export async function explanation(panel, record, name, hit, searchWith) {
@@ -11,17 +11,16 @@ export async function explanation(panel, record, name, hit, searchWith) {
   try {
     const answer = await post("api/explain", { query: record, seq_id, source, file, strand });
     panel.replaceChildren(
-      element("div", { className: "why-columns" }, terms(answer), profiles(answer, name, hit)),
-      actions(hit, searchWith),
+      element("div", { className: "why-columns" }, terms(answer), element("div", {}, profiles(answer, name, hit), actions(hit, searchWith))),
     );
   } catch (error) {
     panel.replaceChildren(element("p", { className: "notice", role: "alert" }, error.message));
   }
 }
 
-function terms({ terms: shared }) {
-  const whole = shared.reduce((sum, term) => sum + term.contribution, 0);
-  const most = Math.max(...shared.map((term) => term.contribution));
+function terms({ terms: shared, shared: all }) {
+  const whole = shared.reduce((sum, term) => sum + term.share, 0);
+  const most = Math.max(...shared.map((term) => term.share));
   const head = ["6-mer", "in query", "in hit", "share"].map((words) => element("th", { scope: "col" }, words));
   const rows = shared.map((term) =>
     element(
@@ -30,14 +29,14 @@ function terms({ terms: shared }) {
       element("th", { scope: "row" }, term.kmer),
       element("td", {}, count(term.query_count)),
       element("td", {}, count(term.hit_count)),
-      element("td", {}, percent(term.contribution)),
-      element("td", {}, bar(term.contribution / most)),
+      element("td", {}, percent(term.share)),
+      element("td", {}, bar(term.share / most)),
     ),
   );
   return element(
     "table",
     { className: "terms" },
-    element("caption", {}, `The ${shared.length} shared 6-mers that weigh most make up ${percent(whole)} of the similarity.`),
+    element("caption", {}, `${count(shared.length)} of ${count(all)} shared 6-mers, those that weigh most: ${percent(whole)} of the similarity.`),
     element("thead", {}, element("tr", {}, ...head, element("td", { "aria-hidden": "true" }))),
     element("tbody", {}, ...rows),
   );
@@ -54,18 +53,18 @@ function profiles({ query_profile: above, hit_profile: below }, name, hit) {
     values.map((value, bin) => (value ? `M${((bin + 0.5) * WIDTH) / BINS} ${middle}v${((-sign * value * HALF) / most).toFixed(2)}` : "")).join("");
   const letters = ["A", "C", "G", "T"].flatMap((letter, place) => [
     svg("path", { class: "grid", d: `M${(place * WIDTH) / 4} ${TOP}V${middle + HALF}` }),
-    svg("text", { x: ((place + 0.5) * WIDTH) / 4, y: middle + HALF + 40, "text-anchor": "middle" }, `${letter}…`),
+    svg("text", { x: ((place + 0.5) * WIDTH) / 4, y: middle + HALF + 22, "text-anchor": "middle" }, `${letter}…`),
   ]);
   const said = `Weights of the 4,096 6-mers in ${name}, upwards, and in ${hit.seq_id}, downwards`;
   const picture = svg(
     "svg",
-    { class: "profiles", viewBox: `0 0 ${WIDTH} ${2 * (TOP + HALF) + 20}`, role: "img", "aria-label": said },
+    { class: "profiles", viewBox: `0 0 ${WIDTH} ${2 * (TOP + HALF) + 30}`, role: "img", "aria-label": said },
     ...letters,
     svg("path", { class: "query", d: needles(up, 1) }),
     svg("path", { class: "subject", d: needles(down, -1) }),
     svg("path", { class: "axis", d: `M0 ${middle}H${WIDTH}` }),
-    svg("text", { class: "label", x: 4, y: 14 }, shortened(name)),
-    svg("text", { class: "label", x: 4, y: middle + HALF + 16 }, shortened(hit.seq_id)),
+    svg("text", { class: "label", x: 4, y: TOP - 8 }, shortened(name)),
+    svg("text", { class: "label", x: 4, y: middle + HALF + 48 }, shortened(hit.seq_id)),
   );
   const strand = hit.strand === "-" ? " The query's is that of its reverse complement, which is more similar." : "";
   return element("figure", {}, element("figcaption", {}, `TF-IDF weights of all 6-mers in alphabetical order, query above and hit below.${strand}`), picture);

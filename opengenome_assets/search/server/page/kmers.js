@@ -5,6 +5,7 @@ import { remember, savers, Search, separated } from "./results.js";
 
 const COLUMNS = ["seq_id", "source", "count", "reverse", "length", "description", "file"];
 const POSITIONS = 50;
+const PLACES = "Places of the first letter on the strand as stored, counted from 0; − where the reverse complement stands.";
 
 const search = new Search("kmers");
 
@@ -43,7 +44,7 @@ function show(asked, answer) {
   if (answer.sequences === 0) {
     search.say(`No hits in ${where}, ${searched}.`);
     const often = asked.min_count > 1 ? ` at least ${asked.min_count} times` : "";
-    search.results.replaceChildren(element("p", { className: "empty" }, `No sequence holds ${answer.kmer}${often}.`));
+    search.show(element("p", { className: "empty" }, `No sequence holds ${answer.kmer}${often}.`));
     return;
   }
   const left = answer.sequences - answer.hits.length;
@@ -56,8 +57,9 @@ function show(asked, answer) {
   const table = () => separated(`${searched}, k-mer ${answer.kmer}`, COLUMNS, rows());
   const identifiers = () => answer.hits.map((hit) => hit.seq_id);
   const most = answer.hits[0].count;
-  search.results.replaceChildren(
+  search.show(
     savers(`kmer-${answer.kmer}`, table, answer, identifiers, (words) => search.say(words)),
+    asked.positions ? element("p", { className: "hint" }, PLACES) : null,
     element("ol", { className: "hits" }, ...answer.hits.map((hit, place) => hitOf(answer, hit, place + 1, most))),
   );
 }
@@ -79,9 +81,10 @@ function hitOf(answer, hit, rank, most) {
 }
 
 function positions(hit) {
-  const places = hit.occurrences.map(({ start, strand }) => `${count(start)}${strand === "-" ? " (reverse)" : ""}`).join(", ");
   const left = hit.count - hit.occurrences.length;
-  return element("p", { className: "positions" }, `At ${places}${left ? `, and ${counted(left, "more place")}` : ""}; counted from 0.`);
+  const places = hit.occurrences.map(({ start, strand }) => element("li", {}, `${count(start)}${strand === "-" ? " −" : ""}`));
+  if (left) places.push(element("li", {}, `and ${count(left)} more`));
+  return element("ul", { className: "positions", "aria-label": "Places" }, ...places);
 }
 
 byId("kmers").addEventListener("submit", (event) => {

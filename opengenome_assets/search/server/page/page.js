@@ -43,9 +43,11 @@ async function describe() {
   for (const part of Object.values(PARTS)) part.prepare(index);
 }
 
-function warn(words) {
-  byId("problem").textContent = words;
-  byId("problem").hidden = false;
+function warn(words, passing = false) {
+  const notice = byId("problem");
+  if (notice.textContent !== words) notice.textContent = words;
+  notice.dataset.passing = String(passing);
+  notice.hidden = false;
 }
 
 /** Do what the address says, if it says anything. */
@@ -57,11 +59,25 @@ async function restore() {
   await PARTS[name].restore(fields);
 }
 
-window.addEventListener("popstate", restore);
-try {
-  await describe();
+/** Wait until there is something to search: the server says what is missing, and finds it once it is made. */
+async function begin() {
+  for (;;) {
+    try {
+      await describe();
+      byId("problem").hidden ||= byId("problem").dataset.passing === "true";
+      break;
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status !== 503) throw error;
+      byId("corpus").textContent = "Nothing can be searched yet.";
+      warn(error.message, true);
+      await new Promise((resolve) => setTimeout(resolve, 3000));
+    }
+  }
   await restore();
-} catch (error) {
+}
+
+window.addEventListener("popstate", restore);
+begin().catch((error) => {
   byId("corpus").textContent = "Nothing can be searched.";
   warn(error instanceof Problem ? error.message : `The page failed: ${error.message}`);
-}
+});

@@ -33,11 +33,15 @@ export class Search {
     }
   }
 
+  show(...children) {
+    this.results.replaceChildren(...children.filter((child) => child !== null));
+  }
+
   refuse(error) {
     if (!(error instanceof Problem)) console.error(error);
     const said = error instanceof Problem ? error.message : `The page failed: ${error.message}`;
     this.say("");
-    this.results.replaceChildren(element("p", { className: "notice", role: "alert" }, said));
+    this.show(element("p", { className: "notice", role: "alert" }, said));
   }
 }
 

@@ -20,10 +20,13 @@ export function prepare(index) {
   byId("examples").hidden = index.examples.length === 0;
   byId("examples").append(
     ...index.examples.map((example) =>
-      element("button", { type: "button", className: "link", title: example.description, onclick: () => tryExample(example) }, example.seq_id),
+      element("button", { type: "button", className: "link", title: example.seq_id, onclick: () => tryExample(example) }, called(example)),
     ),
   );
 }
+
+/** What a sequence is of, if its header says so, as databases write it: up to the first comma. */
+const called = ({ seq_id, description }) => description.split(",")[0].slice(0, 48) || seq_id;
 
 /** A part from the middle, so that its place in the sequence is not what is alike. */
 function tryExample({ seq_id, source, file, length }) {
@@ -121,8 +124,8 @@ function show(asked, answer) {
   const rows = () =>
     answer.results.flatMap(({ query: name, hits }) => hits.map((hit) => COLUMNS.map((column) => (column === "query" ? name : hit[column]))));
   const identifiers = () => answer.results.flatMap(({ hits }) => hits.map((hit) => hit.seq_id));
-  search.results.replaceChildren(
-    found ? savers("similar", () => separated(searched, COLUMNS, rows()), answer, identifiers, (words) => search.say(words)) : "",
+  search.show(
+    found ? savers("similar", () => separated(searched, COLUMNS, rows()), answer, identifiers, (words) => search.say(words)) : null,
     ...answer.results.map((result, place) => resultOf(asked, result, place)),
   );
 }
