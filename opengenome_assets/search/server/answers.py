@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-Text = Annotated[str, Field(max_length=1000)]
+
+def _encodable(text: str) -> str:
+    text.encode()  # JSON can write halves of characters, which no file holds
+    return text
+
+
+Text = Annotated[str, AfterValidator(_encodable)]
+Name = Annotated[Text, Field(max_length=1000)]
 
 
 class _Answer(BaseModel):
@@ -33,10 +40,10 @@ class SimilarRequest(BaseModel):
         json_schema_extra={"examples": [{"queries": ">mine\nACGTTGCAAGCTTACGGA", "top_n": 5, "both_strands": True}]},
     )
 
-    queries: str = Field(description="FASTA with one or several records, or the letters of one sequence")
+    queries: Text = Field(description="FASTA with one or several records, or the letters of one sequence")
     top_n: int = Field(10, ge=1, description="Hits of each query; the server sets how many at most")
     threshold: float = Field(0.0, ge=0, le=1, description="Least similarity of a hit")
-    source: Text | None = Field(None, description="Search this source only")
+    source: Name | None = Field(None, description="Search this source only")
     both_strands: bool = Field(False, description="Search the reverse complement too, and give the better of both")
 
 
@@ -74,10 +81,10 @@ class ExplainRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    query: str = Field(description="FASTA with one record, or the letters of one sequence")
-    seq_id: Text
-    source: Text
-    file: Text
+    query: Text = Field(description="FASTA with one record, or the letters of one sequence")
+    seq_id: Name
+    source: Name
+    file: Name
     strand: str = Field("+", pattern="^[+-]$", description="As in the hit")
 
 

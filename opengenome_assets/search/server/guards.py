@@ -30,20 +30,6 @@ PATIENCE_SECONDS = 30.0
 # Clients whose pace is remembered; of more, the one not heard of for longest begins anew.
 CLIENTS = 10_000
 
-# Everything is the server's own, and nothing of another site may show it in a frame.
-SECURITY_HEADERS = (
-    (
-        b"content-security-policy",
-        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-)
-
 
 class Pace:
     """Requests per minute of each client: a bucket that holds a minute's worth and fills evenly.
@@ -76,7 +62,7 @@ class Pace:
 
 
 class Guard:
-    """The layer that refuses, and that puts the security headers on every answer."""
+    """The layer that refuses."""
 
     def __init__(self, app: ASGIApp, settings: ServerSettings, metrics: Metrics) -> None:
         self.app = app
@@ -91,15 +77,6 @@ class Guard:
             await self.app(scope, receive, send)
             return
 
-        async def secured(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                own = {name for name, _ in message["headers"]}
-                message["headers"] = [
-                    *message["headers"],
-                    *(header for header in SECURITY_HEADERS if header[0] not in own),
-                ]
-            await send(message)
-
         is_api = scope["path"].startswith("/api/")
         headers = Headers(scope=scope)
         try:
@@ -110,11 +87,11 @@ class Guard:
                 self._keep_room()
             self._refuse_size(int(headers.get("content-length", "0")))
         except ProblemError as problem:
-            await problem_response(problem)(scope, receive, secured)
+            await problem_response(problem)(scope, receive, send)
             return
         self.under_way += is_api
         try:
-            await self.app(scope, self._measured(receive), secured)
+            await self.app(scope, self._measured(receive), send)
         finally:
             self.under_way -= is_api
 

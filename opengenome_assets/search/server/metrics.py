@@ -1,4 +1,4 @@
-"""What the server counts, for Prometheus; and the outermost layer around every request, which counts it.
+"""What the server counts, for Prometheus; and the layer around every request that counts it.
 
 That layer also keeps a failure's stack trace from leaving the server: the answer has an id, and the log the rest.
 """
@@ -57,7 +57,7 @@ class Metrics:
 
 
 class Observer:
-    """The outermost layer: counts a request, and answers if it fails."""
+    """The layer that counts a request, and answers if it fails."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app

@@ -1,0 +1,65 @@
+"""A small corpus with an index, and the server over it, within the test's process."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from opengenome_assets.resources.tables import Tables
+from opengenome_assets.search.server.app import create_app
+from opengenome_assets.search.server.settings import ServerSettings
+from opengenome_assets.settings import Settings
+from opengenome_assets_tests.processes import wait_for
+from opengenome_assets_tests.search.corpora import fasta, make_corpus
+
+
+def letters(count: int, seed: int) -> str:
+    """Random bases."""
+    return "".join(random.Random(seed).choices("ACGT", k=count))
+
+
+FILES = {
+    "plants/plants.fasta": {f"plant{number} a plant, of file 1": letters(700 + number, number) for number in range(30)},
+    "animals/animals.fasta": {
+        "odd/../name a difficult identifier": letters(900, 99),
+        "<b>bold</b> of markup": letters(800, 98),
+        "twin in animals": letters(500, 97),
+    },
+    "more/more.fasta": {"twin in more": letters(500, 96)},
+}
+QUERY = FILES["plants/plants.fasta"]["plant7 a plant, of file 1"][100:400]
+
+
+def make(home: Path, **changes: dict[str, str]) -> Tables:
+    """Make the corpus, or its next version with other files."""
+    files = {**FILES, **{f"{source}/{source}.fasta": records for source, records in changes.items()}}
+    return make_corpus(home, {path: fasta(records) for path, records in files.items() if records})
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The corpus, to be read and not changed."""
+    folder = tmp_path_factory.mktemp("search")
+    make(folder)
+    return folder
+
+
+@contextmanager
+def serving(home: Path, *, ready: bool = True, **limits: Any) -> Iterator[TestClient]:
+    """Run the application over a home, and wait until it has an index."""
+    app = create_app(Settings(home=str(home)), ServerSettings(**{"requests_per_minute": 0, **limits}))
+    with TestClient(app) as client:
+        if ready:
+            wait_for(lambda: client.get("/health/ready").status_code == 200, "index")
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client(home: Path) -> Iterator[TestClient]:
+    """The server over the corpus, without a limit on its pace."""
+    with serving(home) as client:
+        yield client
