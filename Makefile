@@ -5,6 +5,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 PORT ?= 3000
+SEARCH_PORT ?= 3001
 BASES ?= 2800000000
 SECRETS ?= secrets
 SELECT ?= not drill
@@ -37,8 +38,8 @@ run: install  ## Materialise every asset and sum up the result
 	  { echo; $(BIN)/opengenome failures --since $$started; exit 1; } >&2
 	@$(BIN)/opengenome info
 
-ui: install  ## Open Dagster's user interface at http://127.0.0.1:3000 (PORT=... for another port)
-	@$(BIN)/dagster dev --host 127.0.0.1 --port $(PORT)
+ui: install  ## Serve Dagster at http://127.0.0.1:3000 and the search at :3001 (PORT=..., SEARCH_PORT=... for others)
+	@$(BIN)/opengenome ui --port $(PORT) --search-port $(SEARCH_PORT)
 
 test: $(VENV)/installed-dev java  ## Lint, check types, and run the tests
 	$(BIN)/ruff check

@@ -2,9 +2,20 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +37,12 @@ def tool() -> Callable[[str], str]:
         pytest.skip(remedy)
 
     return find
+
+
+# No longer than a module: while it is there, no other event loop can run.
+@pytest.fixture(scope="module")
+def chromium(tool: Callable[[str], str]) -> Iterator[Browser]:
+    """Headless Chromium."""
+    path = tool("chromium")
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=path, args=FLAGS) as launched:
+        yield launched

@@ -8,12 +8,12 @@ import re
 import signal
 import socket
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from opengenome_assets.corpus.kmers import FREQUENCY_SCHEMA
 from opengenome_assets.definitions import defs
@@ -25,29 +25,17 @@ GROUP = "locations/opengenome_assets.definitions/asset-groups/corpus/lineage"
 WIDTH = 1400
 PAGE_MILLISECONDS = 60_000
 RUN_MILLISECONDS = 300_000
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
 # The run is waited for, however long it takes on a machine that is busy with other things.
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def browser(tool: Callable[[str], str]) -> Iterator[Page]:
+def browser(chromium: Browser) -> Page:
     """A page of headless Chromium."""
-    chromium = tool("chromium")
     expect.set_options(timeout=PAGE_MILLISECONDS)
-    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=chromium, args=FLAGS) as launched:
-        page = launched.new_page(viewport={"width": WIDTH, "height": 1000})
-        page.set_default_timeout(PAGE_MILLISECONDS)
-        yield page
+    page = chromium.new_page(viewport={"width": WIDTH, "height": 1000})
+    page.set_default_timeout(PAGE_MILLISECONDS)
+    return page
 
 
 @pytest.fixture(scope="module")

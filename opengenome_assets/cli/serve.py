@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -40,13 +41,17 @@ def serve(host: str, port: int) -> None:
 
     with setting_errors():
         app = create_app(settings, ServerSettings.from_environment())
-    config = uvicorn.Config(app, host=host, port=port, log_config=LOGGING, access_log=False, server_header=False)
+    try:
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        remedy = "End what listens there, or choose another port with --port"
+        raise click.ClickException(
+            f"{host}:{port} cannot be listened at ({os.strerror(error.errno)}). {remedy}"
+        ) from error
     click.echo(f"Search page: http://{host}:{port}")
-    server = uvicorn.Server(config)
-    with suppress(KeyboardInterrupt):  # after it has ended in order
-        server.run()
-    if not server.started:
-        raise SystemExit(1)
+    config = uvicorn.Config(app, log_config=LOGGING, access_log=False, server_header=False)
+    with listener, suppress(KeyboardInterrupt):  # which comes after it has ended in order
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 @click.command()

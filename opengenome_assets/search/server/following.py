@@ -78,7 +78,7 @@ class FollowedIndex:
         """Open the newest version if it is not open yet. Takes as long as that takes: call it in a thread."""
         try:
             if self.opened is None or not self.opened.index.is_current():
-                self.opened = self._open(self.opened and self.opened.index)
+                self.opened = self._open(self.opened.index if self.opened else None)
             problem = None
         except MissingTableError as error:
             problem = str(error) if self.opened else NOT_MADE

@@ -1,8 +1,11 @@
-"""A small corpus with an index, and the server over it, within the test's process."""
+"""A small corpus with an index, and the server over it: within the test's process, or in one of its own."""
 
+import json
 import random
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from opengenome_assets.resources.tables import Tables
 from opengenome_assets.search.server.app import create_app
 from opengenome_assets.search.server.settings import ServerSettings
 from opengenome_assets.settings import Settings
-from opengenome_assets_tests.processes import wait_for
+from opengenome_assets_tests.processes import free_port, started, wait_for
 from opengenome_assets_tests.search.corpora import fasta, make_corpus
 
 
@@ -63,3 +66,51 @@ def client(home: Path) -> Iterator[TestClient]:
     """The server over the corpus, without a limit on its pace."""
     with serving(home) as client:
         yield client
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server in a process of its own."""
+
+    url: str
+    pid: int
+
+    def ask(self, path: str, body: Any = None) -> Any:
+        """Ask, and return the answer; a refusal is an error."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}{path}", data, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.load(response)
+
+    def is_live(self) -> bool:
+        """Tell whether it answers."""
+        try:
+            return bool(self.ask("/health/live")["live"])
+        except OSError:
+            return False
+
+    def is_ready(self) -> bool:
+        """Tell whether it can search."""
+        try:
+            return bool(self.ask("/health/ready")["ready"])
+        except OSError:
+            return False
+
+    def searches(self, version: int) -> bool:
+        """Tell whether a version of the index is what it searches."""
+        return bool(self.ask("/health/ready")["tfidf_index"] == version)
+
+    def peak(self) -> int:
+        """The most memory that it ever had, in bytes."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+@contextmanager
+def running(home: Path, *, ready: bool = True, **variables: str) -> Iterator[Server]:
+    """Run the server in a process of its own, as a user starts it, and wait until it answers or has an index."""
+    port = free_port()
+    with started(["opengenome", "serve", "--port", str(port)], home, **variables) as process:
+        server = Server(f"http://127.0.0.1:{port}", process.pid)
+        wait_for(server.is_ready if ready else server.is_live, "answer of the server")
+        yield server
