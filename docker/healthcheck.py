@@ -69,6 +69,12 @@ def check_webserver() -> None:
         raise UnhealthyError(f"the code server's definitions are not loaded: {answer}")
 
 
+def check_search() -> None:
+    """The search server answers; whether there is something to search is not its fault."""
+    if read_json("http://127.0.0.1:3001/health/live") != {"live": True}:
+        raise UnhealthyError("the search server answers something else than that it lives")
+
+
 def check_daemon() -> None:
     """Each of the daemon's loops has reported lately."""
     os.execvp("dagster-daemon", ["dagster-daemon", "liveness-check"])
@@ -80,6 +86,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "code": check_code,
     "webserver": check_webserver,
     "daemon": check_daemon,
+    "search": check_search,
 }
 
 if __name__ == "__main__":

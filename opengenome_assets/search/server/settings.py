@@ -93,6 +93,6 @@ def _token(env: Mapping[str, str]) -> str | None:
 
 def _link(env: Mapping[str, str]) -> str:
     variable, link = f"{PREFIX}DAGSTER_URL", env.get(f"{PREFIX}DAGSTER_URL", "").strip()
-    if link and not re.match("https?://|/", link):
-        raise SettingsError(f"{variable} is {link!r}: expected an address that begins with http://, https:// or /")
+    if link and not re.match(r"https?://|\.{0,2}/", link):
+        raise SettingsError(f"{variable} is {link!r}: expected an address that begins with http://, https://, / or ../")
     return link

@@ -195,7 +195,8 @@ def test_kmers_are_found_with_their_places(page: Page, served_home: Path) -> Non
         f"{matches.occurrences} occurrences in {matches.sequences} of 34 sequences"
     )
     expect(hits.first.locator("b")).to_have_text(matches.hits[0].seq_id)
-    places = [f"{each.start}{' \N{MINUS SIGN}' if each.strand == '-' else ''}" for each in matches.hits[0].occurrences]
+    sign = {"+": "", "-": " \N{MINUS SIGN}"}
+    places = [f"{each.start}{sign[each.strand]}" for each in matches.hits[0].occurrences]
     assert page.locator(".positions").first.locator("li").all_inner_texts() == places
     picture(page, served_home, "kmers")
     page.get_by_label("k-mer", exact=True).fill("ACGNA")

@@ -16,6 +16,7 @@ def test_every_number_has_a_variable(tmp_path: Path) -> None:
     names = ["max_body_bytes", "max_queries", "max_bases", "max_hits", "requests_per_minute", "requests_at_once"]
     env = {f"OPENGENOME_SEARCH_{name.upper()}": str(number) for number, name in enumerate(names, 1)}
     settings = ServerSettings.from_environment({**env, "OPENGENOME_SEARCH_DAGSTER_URL": "https://host/dagster"})
+    assert ServerSettings.from_environment({"OPENGENOME_SEARCH_DAGSTER_URL": "../"}).dagster_url == "../"
     assert settings == ServerSettings(1, 2, 3, 4, 5, 6, None, "https://host/dagster")
     assert ServerSettings.from_environment({"OPENGENOME_SEARCH_REQUESTS_PER_MINUTE": "0"}).requests_per_minute == 0
 
