@@ -246,7 +246,7 @@ def test_what_is_too_long_for_a_link_is_searched_all_the_same(page: Page) -> Non
     search(page, letters(10_000, 4))
     assert found(page)
     assert "#" not in page.url
-    page.get_by_role("button", name="Copy a link to this search").click()
+    page.get_by_role("button", name="Copy link to this search").click()
     expect(page.locator("#similar-status")).to_contain_text("too long for a link")
 
 

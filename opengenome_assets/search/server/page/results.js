@@ -68,7 +68,7 @@ export function savers(name, table, answer, identifiers, say) {
     button("TSV", save("tsv", "text/tab-separated-values", table), "Save as TSV"),
     button("JSON", save("json", "application/json", () => JSON.stringify(answer, null, 2)), "Save as JSON"),
     button("Identifiers", save("txt", "text/plain", () => `${[...new Set(identifiers())].join("\n")}\n`), "Save the identifiers"),
-    button("Copy link", linkable() ? copy(() => location.href, "a link to this search") : () => say(TOO_LONG), "Copy a link to this search"),
+    button("Copy link", linkable() ? copy(() => location.href, "a link to this search") : () => say(TOO_LONG), "Copy link to this search"),
   );
 }
 
