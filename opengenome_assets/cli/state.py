@@ -89,7 +89,7 @@ def info(output: str) -> None:
     ]
     section(f"Figures at {settings.home}/figures", aligned(figures) or ["none yet"])
     section("Report", inventory.reports or ["none yet"])
-    section("User interface", ["make ui, then open http://127.0.0.1:3000"])
+    section("User interface", ["make ui, then open http://127.0.0.1:3000", "and, to search, http://127.0.0.1:3001"])
 
 
 @click.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -24,7 +23,7 @@ from opengenome_assets.resources.files import read_bytes
 from opengenome_assets.search.server import answers
 from opengenome_assets.search.server.following import FollowedIndex
 from opengenome_assets.search.server.guards import Guard, Turns
-from opengenome_assets.search.server.headers import SecurityHeaders
+from opengenome_assets.search.server.headers import StandardHeaders
 from opengenome_assets.search.server.metrics import Metrics, Observer
 from opengenome_assets.search.server.problems import ProblemError, described, on_invalid_request, on_problem
 from opengenome_assets.search.server.routes import REPORT, Here, Service, api
@@ -58,8 +57,7 @@ def create_app(settings: Settings, limits: ServerSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        turns = Turns(os.cpu_count() or 1, metrics)
-        app.state.service = Service(settings, limits, followed, turns, metrics)
+        app.state.service = Service(settings, limits, followed, Turns(metrics), metrics)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(followed.follow)
             yield
@@ -76,7 +74,7 @@ def create_app(settings: Settings, limits: ServerSettings) -> FastAPI:
         # Beside the description itself, also behind a proxy that gives the server a folder of its own.
         servers=[{"url": "."}],
         middleware=[
-            Middleware(SecurityHeaders),
+            Middleware(StandardHeaders),
             Middleware(Observer, metrics=metrics),
             Middleware(Guard, settings=limits, metrics=metrics),
         ],
@@ -133,7 +131,7 @@ async def show_report(here: Here) -> Response:
 @state.get("/", include_in_schema=False)
 async def show_page() -> Response:
     """Show the search page."""
-    return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+    return FileResponse(PAGE / "index.html")
 
 
 LOGGING = {

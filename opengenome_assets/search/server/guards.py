@@ -27,6 +27,9 @@ _Found = TypeVar("_Found")
 # A body has to be here by then, and a request waits for its turn as long.
 PATIENCE_SECONDS = 30.0
 
+# Searches under way, each of which uses all cores by itself; so many bound the memory that they take.
+AT_A_TIME = 4
+
 # Clients whose pace is remembered; of more, the one not heard of for longest begins anew.
 CLIENTS = 10_000
 
@@ -164,10 +167,10 @@ class Guard:
 
 
 class Turns:
-    """So many searches at a time, each in a thread; the others wait for their turn, but not for ever."""
+    """A few searches at a time, each in a thread; the others wait for their turn, but not for ever."""
 
-    def __init__(self, at_a_time: int, metrics: Metrics) -> None:
-        self._limiter = anyio.CapacityLimiter(at_a_time)
+    def __init__(self, metrics: Metrics) -> None:
+        self._limiter = anyio.CapacityLimiter(AT_A_TIME)
         self._metrics = metrics
 
     async def run(self, work: Callable[[], _Found]) -> _Found:

@@ -1,11 +1,15 @@
-"""The layer that puts security headers on every answer: a browser takes and runs what is this server's own, alone."""
+"""The layer that puts the same headers on every answer.
+
+By them a browser takes and runs what is this server's own, alone, and uses nothing of it again without asking whether
+it is still current.
+"""
 
 from __future__ import annotations
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-SECURITY_HEADERS = {
+STANDARD_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -13,10 +17,11 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
 }
 
 
-class SecurityHeaders:
+class StandardHeaders:
     """Adds the headers that an answer does not set itself."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -25,11 +30,11 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
 
-        async def secured(message: Message) -> None:
+        async def completed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
+                for name, value in STANDARD_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        await self.app(scope, receive, secured)
+        await self.app(scope, receive, completed)

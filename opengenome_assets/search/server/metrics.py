@@ -25,9 +25,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.requests = Counter(
-            "opengenome_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
-        )
+        self.requests = Counter("opengenome_requests", "Requests answered", ["route", "status"], registry=self.registry)
         self.seconds = Histogram(
             "opengenome_request_seconds", "Time until a request was answered", ["route"], registry=self.registry
         )
@@ -89,5 +87,5 @@ class Observer:
                     await problem_response(error, identity=identity)(scope, receive, seen)
         # The route's pattern, not the path: the number of time series must not depend on what is asked for.
         route = getattr(scope.get("route"), "path", "none")
-        self.metrics.requests.labels(scope["method"], route, status).inc()
+        self.metrics.requests.labels(route, status).inc()
         self.metrics.seconds.labels(route).observe(time.perf_counter() - started)

@@ -247,6 +247,7 @@ def test_the_page_and_its_parts_come_from_here_alone(client: TestClient) -> None
         answer = client.get(f"/page/{part}")
         assert answer.status_code == 200
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-cache"
         assert "://" not in answer.text.replace("http://www.w3.org/", "")
     assert "://" not in page.text
     problem(client.get("/page/../app.py"), 404)

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from opengenome_assets.search import SearchIndex, read_queries
-from opengenome_assets_tests.processes import processes_of, typed, wait_for
+from opengenome_assets_tests.processes import free_port, processes_of, started, typed, wait_for
 from opengenome_assets_tests.search.server.conftest import Server, letters, make, running
 
 CLIENTS = 50
@@ -101,6 +101,15 @@ def test_a_port_that_is_taken_is_an_error(server: Server, own_home: Path) -> Non
 def test_a_setting_that_cannot_be_used_is_an_error(own_home: Path) -> None:
     said = typed("opengenome serve || echo status $?", own_home, OPENGENOME_SEARCH_MAX_HITS="x")
     assert said == "Error: OPENGENOME_SEARCH_MAX_HITS is 'x': expected a whole number from 1\nstatus 1\n"
+
+
+def test_neither_of_the_two_user_interfaces_stays_without_the_other(server: Server, own_home: Path) -> None:
+    taken = server.url.rpartition(":")[2]
+    home = own_home.with_name("beside")
+    with started(["opengenome", "ui", "--port", str(free_port()), "--search-port", taken], home) as process:
+        assert process.wait(120) != 0
+        assert processes_of(home) == []
+    assert f"127.0.0.1:{taken} cannot be listened at" in Path(f"{home}.log").read_text()
 
 
 @pytest.mark.parametrize(

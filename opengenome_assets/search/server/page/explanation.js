@@ -63,8 +63,8 @@ function profiles({ query_profile: above, hit_profile: below }, name, hit) {
     svg("path", { class: "query", d: needles(up, 1) }),
     svg("path", { class: "subject", d: needles(down, -1) }),
     svg("path", { class: "axis", d: `M0 ${middle}H${WIDTH}` }),
-    svg("text", { class: "label", x: 4, y: TOP - 8 }, shortened(name)),
-    svg("text", { class: "label", x: 4, y: middle + HALF + 48 }, shortened(hit.seq_id)),
+    svg("text", { class: "label", x: 4, y: TOP - 8 }, `query ${shortened(name)}`),
+    svg("text", { class: "label", x: 4, y: middle + HALF + 48 }, `hit ${shortened(hit.seq_id)}`),
   );
   const strand = hit.strand === "-" ? " The query's is that of its reverse complement, which is more similar." : "";
   return element("figure", {}, element("figcaption", {}, `TF-IDF weights of all 6-mers in alphabetical order, query above and hit below.${strand}`), picture);
