@@ -199,6 +199,11 @@ def test_kmers_are_found_with_their_places(page: Page, served_home: Path) -> Non
     places = [f"{each.start}{sign[each.strand]}" for each in matches.hits[0].occurrences]
     assert page.locator(".positions").first.locator("li").all_inner_texts() == places
     picture(page, served_home, "kmers")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Save as TSV").click()
+    rows = [line.split("\t") for line in content(waiting.value).splitlines() if not line.startswith("#")]
+    assert rows[0] == ["rank", "seq_id", "source", "count", "reverse", "length", "description", "occurrences", "file"]
+    assert rows[1][7] == ",".join(f"{each.start}{each.strand}" for each in matches.hits[0].occurrences)
     page.get_by_label("k-mer", exact=True).fill("ACGNA")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert").filter(visible=True)).to_contain_text("letter 4 of the k-mer is 'N'")
@@ -274,8 +279,9 @@ def test_results_are_saved(page: Page, served_home: Path) -> None:
 
     table = save("Save as TSV")
     assert table.suggested_filename == "similar.tsv"
-    comment, heading, *rows = content(table).splitlines()
-    assert comment == "# tfidf_index version 0"
+    *comments, heading = content(table).splitlines()[:6]
+    assert comments[:2] == ['# table: "tfidf_index"', "# version: 0"]
+    rows = content(table).splitlines()[6:]
     assert heading.split("\t")[:5] == ["query", "rank", "seq_id", "source", "similarity"]
     assert [row.split("\t")[:5] for row in rows] == [
         ["mine", str(hit.rank), hit.seq_id, hit.source, str(hit.similarity)] for hit in hits

@@ -3,7 +3,7 @@ import { get } from "./api.js";
 import { bar, bases, byId, count, counted, duration, element, sourceName } from "./elements.js";
 import { remember, savers, Search, separated } from "./results.js";
 
-const COLUMNS = ["seq_id", "source", "count", "reverse", "length", "description", "file"];
+const COLUMNS = ["rank", "seq_id", "source", "count", "reverse", "length", "description", "occurrences", "file"];
 const POSITIONS = 50;
 const PLACES = "Places of the first letter on the strand as stored, counted from 0; − where the reverse complement stands.";
 
@@ -53,8 +53,11 @@ function show(asked, answer) {
     `${counted(answer.occurrences, "occurrence")} in ${count(answer.sequences)} of ${where}${shown}. ` +
       `${duration(answer.seconds)}, ${searched}.`,
   );
-  const rows = () => answer.hits.map((hit) => COLUMNS.map((column) => hit[column]));
-  const table = () => separated(`${searched}, k-mer ${answer.kmer}`, COLUMNS, rows());
+  const columns = COLUMNS.filter((column) => asked.positions || column !== "occurrences");
+  const cells = (hit, place) => ({ ...hit, rank: place + 1, occurrences: hit.occurrences.map(({ start, strand }) => start + strand).join() });
+  const rows = () => answer.hits.map(cells).map((hit) => columns.map((column) => hit[column]));
+  const { hits, seconds, ...facts } = answer;
+  const table = () => separated({ table: "sequence_shards", ...facts, source: asked.source || null, min_count: asked.min_count }, columns, rows());
   const identifiers = () => answer.hits.map((hit) => hit.seq_id);
   const most = answer.hits[0].count;
   search.show(

@@ -72,10 +72,11 @@ export function savers(name, table, answer, identifiers, say) {
   );
 }
 
-/** A table as tab-separated text, below a line that says what was searched. */
-export function separated(searched, columns, rows) {
+/** A table as tab-separated text, in the form of the command line: comments say what was searched. */
+export function separated(facts, columns, rows) {
   const cell = (value) => String(value ?? "").replace(/[\t\r\n]/g, " ");
-  return [`# ${searched}`, columns.join("\t"), ...rows.map((row) => row.map(cell).join("\t")), ""].join("\n");
+  const comments = Object.entries(facts).map(([name, value]) => `# ${name}: ${JSON.stringify(value)}`);
+  return [...comments, columns.join("\t"), ...rows.map((row) => row.map(cell).join("\t")), ""].join("\n");
 }
 
 // Longer addresses are cut by some mail programs and chats.

@@ -123,9 +123,12 @@ function show(asked, answer) {
   search.say(`${found ? counted(found, "hit") : "No hits"}${queries} in ${duration(answer.seconds)}, ${searched}.`);
   const rows = () =>
     answer.results.flatMap(({ query: name, hits }) => hits.map((hit) => COLUMNS.map((column) => (column === "query" ? name : hit[column]))));
+  const { queries: text, ...settings } = asked;
+  const { tfidf_index: version, data_version } = answer.searched;
+  const facts = { table: "tfidf_index", version, data_version, settings, queries: answer.results.length };
   const identifiers = () => answer.results.flatMap(({ hits }) => hits.map((hit) => hit.seq_id));
   search.show(
-    found ? savers("similar", () => separated(searched, COLUMNS, rows()), answer, identifiers, (words) => search.say(words)) : null,
+    found ? savers("similar", () => separated(facts, COLUMNS, rows()), answer, identifiers, (words) => search.say(words)) : null,
     ...answer.results.map((result, place) => resultOf(asked, result, place)),
   );
 }
