@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from playwright.sync_api import Browser, Page, expect
 
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.search.server.app import create_app
@@ -18,6 +19,7 @@ from opengenome_assets.search.server.settings import ServerSettings
 from opengenome_assets.settings import Settings
 from opengenome_assets_tests.processes import free_port, started, wait_for
 from opengenome_assets_tests.search.corpora import fasta, make_corpus
+from opengenome_assets_tests.search.server.pages import opened
 
 
 def letters(count: int, seed: int) -> str:
@@ -114,3 +116,31 @@ def running(home: Path, *, ready: bool = True, **variables: str) -> Iterator[Ser
         server = Server(f"http://127.0.0.1:{port}", process.pid)
         wait_for(server.is_ready if ready else server.is_live, "answer of the server")
         yield server
+
+
+@pytest.fixture(scope="session")
+def page_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The corpus that the page searches; pictures of the page lie beside it."""
+    folder = tmp_path_factory.mktemp("page") / "home"
+    make(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def page_server(page_home: Path) -> Iterator[Server]:
+    """The server of the page."""
+    variables = {
+        "OPENGENOME_SEARCH_REQUESTS_PER_MINUTE": "0",
+        "OPENGENOME_SEARCH_DAGSTER_URL": "http://127.0.0.1:3000",
+        "OPENGENOME_SEARCH_MAX_BODY_BYTES": "50000",
+    }
+    with running(page_home, **variables) as server:
+        yield server
+
+
+@pytest.fixture
+def page(chromium: Browser, page_server: Server) -> Iterator[Page]:
+    """The page on a desktop, ready to search."""
+    with opened(chromium, f"{page_server.url}/") as page:
+        expect(page.locator("#corpus")).to_have_text("34 sequences of 3 sources, tfidf_index version 0")
+        yield page
