@@ -5,6 +5,7 @@ Does not belong here: what the server does (``search/server``).
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -21,11 +22,20 @@ from opengenome_assets.cli.forms import setting_errors, settings_in_use
 
 HOST = "127.0.0.1"
 
-host_option = click.option("--host", default=HOST, show_default=True, help="Address to listen at.")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {
+        name: {"handlers": ["stderr"], "level": logging.INFO, "propagate": False}
+        for name in ("opengenome.search", "uvicorn")
+    },
+}
 
 
 @click.command()
-@host_option
+@click.option("--host", default=HOST, show_default=True, help="Address to listen at.")
 @click.option("--port", type=click.IntRange(1, 65535), default=3001, show_default=True, help="Port to listen at.")
 def serve(host: str, port: int) -> None:
     """Serve the search page and the HTTP API.
@@ -36,7 +46,7 @@ def serve(host: str, port: int) -> None:
     settings = settings_in_use()
     import uvicorn
 
-    from opengenome_assets.search.server.app import LOGGING, create_app
+    from opengenome_assets.search.server.app import create_app
     from opengenome_assets.search.server.settings import ServerSettings
 
     with setting_errors():
@@ -45,9 +55,7 @@ def serve(host: str, port: int) -> None:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         remedy = "End what listens there, or choose another port with --port"
-        raise click.ClickException(
-            f"{host}:{port} cannot be listened at ({os.strerror(error.errno)}). {remedy}"
-        ) from error
+        raise click.ClickException(f"{host}:{port} cannot be listened at: {error}. {remedy}") from error
     click.echo(f"Search page: http://{host}:{port}")
     config = uvicorn.Config(app, log_config=LOGGING, access_log=False, server_header=False)
     with listener, suppress(KeyboardInterrupt):  # which comes after it has ended in order

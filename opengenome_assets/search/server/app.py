@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -132,15 +131,3 @@ async def show_report(here: Here) -> Response:
 async def show_page() -> Response:
     """Show the search page."""
     return FileResponse(PAGE / "index.html")
-
-
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {
-        name: {"handlers": ["stderr"], "level": logging.INFO, "propagate": False}
-        for name in ("opengenome.search", "uvicorn")
-    },
-}

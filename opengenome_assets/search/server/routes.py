@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import BaseModel
 
 from opengenome_assets.inventory import table_states
 from opengenome_assets.resources.files import exists
@@ -76,6 +77,11 @@ class Service:
             raise unprocessable(str(error)) from error
         except UnknownSequenceError as error:
             raise ProblemError(HTTPStatus.NOT_FOUND, str(error)) from error
+
+    async def answer(self, work: Callable[[], BaseModel]) -> Response:
+        """Run something, in its turn, and write what it answers there too: a long answer takes as long as a search."""
+        content = await self.run(lambda: work().model_dump_json())
+        return Response(content, media_type="application/json")
 
     def read_queries(self, text: str, most: int) -> list[Searchable]:
         """Return the queries in a text, if they are not more than allowed."""
@@ -145,39 +151,41 @@ async def describe_index(here: Here) -> answers.IndexAnswer:
     )
 
 
-@api.post("/similar", responses=described(400, 413))
-async def search_similar(asked: answers.SimilarRequest, here: Here) -> answers.SimilarAnswer:
+@api.post("/similar", response_model=answers.SimilarAnswer, responses=described(400, 413))
+async def search_similar(asked: answers.SimilarRequest, here: Here) -> Response:
     """Rank the sequences of the corpus by similarity to each query: the cosine of TF-IDF vectors of 6-mers, exactly."""
     here.refuse_many_hits(asked.top_n)
     opened = here.opened
 
-    def search() -> tuple[list[Searchable], list[list[Hit]]]:
+    def search() -> answers.SimilarAnswer:
+        started = time.perf_counter()
         queries = here.read_queries(asked.queries, here.limits.max_queries)
-        return queries, opened.index.similar(
+        here.metrics.searches.labels("similar").inc(len(queries))
+        found = opened.index.similar(
             queries,
             top_n=asked.top_n,
             threshold=asked.threshold,
             source=asked.source,
             both_strands=asked.both_strands,
         )
-
-    started = time.perf_counter()
-    queries, found = await here.run(search)
-    seconds = time.perf_counter() - started
-    here.metrics.searches.labels("similar").inc(len(queries))
-    results = [
-        answers.QueryHits(
-            query=query.name,
-            length=len(query.sequence),
-            hits=[answers.Hit.model_validate(hit) for hit in hits],
+        return answers.SimilarAnswer(
+            searched=searched(opened),
+            seconds=time.perf_counter() - started,
+            results=[
+                answers.QueryHits(
+                    query=query.name,
+                    length=len(query.sequence),
+                    hits=[answers.Hit.model_validate(hit) for hit in hits],
+                )
+                for query, hits in zip(queries, found, strict=True)
+            ],
         )
-        for query, hits in zip(queries, found, strict=True)
-    ]
-    return answers.SimilarAnswer(searched=searched(opened), seconds=round(seconds, 6), results=results)
+
+    return await here.answer(search)
 
 
-@api.post("/explain", responses=described(400, 404, 413))
-async def explain_hit(asked: answers.ExplainRequest, here: Here) -> answers.ExplainAnswer:
+@api.post("/explain", response_model=answers.ExplainAnswer, responses=described(400, 404, 413))
+async def explain_hit(asked: answers.ExplainRequest, here: Here) -> Response:
     """Say why a hit is similar to a query: the shared 6-mers that weigh most, and both profiles."""
     opened = here.opened
 
@@ -193,10 +201,10 @@ async def explain_hit(asked: answers.ExplainRequest, here: Here) -> answers.Expl
             hit_profile=explanation.hit_profile.round(6).tolist(),
         )
 
-    return await here.run(explain)
+    return await here.answer(explain)
 
 
-@api.get("/kmers/{kmer}")
+@api.get("/kmers/{kmer}", response_model=answers.KmerAnswer)
 async def search_kmer(
     kmer: Annotated[str, Path(description=f"1 to {MAX_K} of the letters A, C, G, T", max_length=100)],
     here: Here,
@@ -205,25 +213,27 @@ async def search_kmer(
     source: Source = None,
     limit: Annotated[int, Query(description="List so many sequences; the server sets how many at most", ge=0)] = 100,
     positions: Annotated[int, Query(description="Say where the first so many occurrences are", ge=0, le=100)] = 0,
-) -> answers.KmerAnswer:
+) -> Response:
     """Find the sequences that hold a k-mer, in the version of the corpus that the index was made from."""
     here.refuse_many_hits(limit)
-    search = partial(
-        find_kmer,
-        kmer,
-        home=here.settings.home,
-        version=here.opened.shards_version,
-        source=source,
-        both_strands=both_strands,
-        min_count=min_count,
-        limit=limit,
-        positions=positions,
-    )
-    started = time.perf_counter()
-    matches = await here.run(search)
-    here.metrics.searches.labels("kmer").inc()
-    seconds = round(time.perf_counter() - started, 6)
-    return answers.KmerAnswer.model_validate({**vars(matches), "seconds": seconds})
+    version = here.opened.shards_version
+
+    def search() -> answers.KmerAnswer:
+        started = time.perf_counter()
+        here.metrics.searches.labels("kmer").inc()
+        matches = find_kmer(
+            kmer,
+            home=here.settings.home,
+            version=version,
+            source=source,
+            both_strands=both_strands,
+            min_count=min_count,
+            limit=limit,
+            positions=positions,
+        )
+        return answers.KmerAnswer.model_validate({**vars(matches), "seconds": time.perf_counter() - started})
+
+    return await here.answer(search)
 
 
 @api.get("/sequences", responses=described(404))

@@ -26,7 +26,7 @@ function assign(made, properties) {
 
 export const byId = (id) => document.getElementById(id);
 export const count = (number) => number.toLocaleString("en");
-export const counted = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
+export const counted = (number, word, many = `${word}s`) => `${count(number)} ${number === 1 ? word : many}`;
 export const similarity = (value) => value.toFixed(4);
 
 export function bases(length) {

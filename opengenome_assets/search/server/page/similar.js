@@ -119,32 +119,35 @@ export async function restore(fields) {
 function show(asked, answer) {
   const found = answer.results.reduce((sum, result) => sum + result.hits.length, 0);
   const searched = `tfidf_index version ${answer.searched.tfidf_index}`;
-  const queries = answer.results.length === 1 ? "" : ` for ${counted(answer.results.length, "query").replace(/ys$/, "ies")}`;
-  search.say(`${found ? counted(found, "hit") : "No hits"}${queries} in ${duration(answer.seconds)}, ${searched}.`);
+  const of = answer.results.length === 1 ? "" : ` for ${counted(answer.results.length, "query", "queries")}`;
+  search.say(`${found ? counted(found, "hit") : "No hits"}${of} in ${duration(answer.seconds)}, ${searched}.`);
   const rows = () =>
     answer.results.flatMap(({ query: name, hits }) => hits.map((hit) => COLUMNS.map((column) => (column === "query" ? name : hit[column]))));
-  const { queries: text, ...settings } = asked;
+  const { queries, ...settings } = asked;
   const { tfidf_index: version, data_version } = answer.searched;
   const facts = { table: "tfidf_index", version, data_version, settings, queries: answer.results.length };
   const identifiers = () => answer.results.flatMap(({ hits }) => hits.map((hit) => hit.seq_id));
   search.show(
     found ? savers("similar", () => separated(facts, COLUMNS, rows()), answer, identifiers, (words) => search.say(words)) : null,
-    ...answer.results.map((result, place) => resultOf(asked, result, place)),
+    ...answer.results.map((result, place) => resultOf(asked, recordsOf(queries)[place], result, place)),
   );
 }
 
-function resultOf(asked, result, place) {
+/** The records of a text that the server has read, to ask about one of them. */
+const recordsOf = (text) => (text.trim().startsWith(">") ? text.trim().split(/\n(?=>)/) : [text]);
+
+function resultOf(asked, record, result, place) {
   const heading = element("h2", { id: `result-${place}` }, result.query, element("small", {}, counted(result.length, "letter")));
   if (result.hits.length === 0) {
     const least = asked.threshold > 0 ? ` at least ${asked.threshold} similar to it` : " similar to it: none shares a 6-mer";
     const where = asked.source ? `No sequence of ${asked.source} is` : "No sequence of the corpus is";
     return element("section", { className: "result" }, heading, element("p", { className: "empty" }, `${where}${least}.`));
   }
-  const hits = result.hits.map((hit) => hitOf(asked, result, hit, `${place}-${hit.rank}`));
+  const hits = result.hits.map((hit) => hitOf(asked, record, result.query, hit, `${place}-${hit.rank}`));
   return element("section", { className: "result", "aria-labelledby": heading.id }, heading, element("ol", { className: "hits" }, ...hits));
 }
 
-function hitOf(asked, result, hit, name) {
+function hitOf(asked, record, called, hit, name) {
   const why = element("div", { id: `why-${name}`, className: "why", role: "region", "aria-label": `Why ${hit.seq_id} is similar`, hidden: true });
   const value = element("span", { className: "value" }, element("span", { className: "visually-hidden" }, "similarity "), similarity(hit.similarity));
   if (asked.both_strands) value.append(element("small", {}, hit.strand === "-" ? "reverse" : "as given"));
@@ -162,16 +165,9 @@ function hitOf(asked, result, hit, name) {
     const opens = why.hidden;
     why.hidden = !opens;
     button.setAttribute("aria-expanded", String(opens));
-    if (opens && !why.hasChildNodes()) explanation(why, recordOf(asked.queries, result), result.query, hit, searchWith);
+    if (opens && !why.hasChildNodes()) explanation(why, record, called, hit, searchWith);
   });
   return element("li", {}, button, why);
-
-  /** The query's own record: with several, the one at this place of the text. */
-  function recordOf(text) {
-    const place = Number(name.split("-")[0]);
-    const records = text.trim().startsWith(">") ? text.trim().split(/\n(?=>)/) : [text];
-    return records[place];
-  }
 }
 
 byId("similar").addEventListener("submit", (event) => {
