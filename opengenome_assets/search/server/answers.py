@@ -32,6 +32,16 @@ class Searched(_Answer):
     corpus: str = Field(description="Digest of all that determines the corpus")
 
 
+class Sequence(_Answer):
+    """A sequence of the corpus without its letters."""
+
+    seq_id: str
+    source: str
+    file: str = Field(description="Path of its FASTA file below the source that was named")
+    description: str
+    length: int = Field(description="Letters")
+
+
 class SimilarRequest(BaseModel):
     """Sequences to search for."""
 
@@ -47,15 +57,10 @@ class SimilarRequest(BaseModel):
     both_strands: bool = Field(False, description="Search the reverse complement too, and give the better of both")
 
 
-class Hit(_Answer):
-    """A sequence of the corpus that is similar to a query."""
+class Hit(Sequence):
+    """A sequence that is similar to a query."""
 
     rank: int = Field(description="From 1; equal similarities in the order of seq_id")
-    seq_id: str
-    source: str
-    file: str = Field(description="Path of its FASTA file below the source that was named")
-    description: str
-    length: int = Field(description="Letters")
     similarity: float = Field(description="Cosine of the two TF-IDF vectors of 6-mers, in [0, 1]")
     strand: str = Field(description="- if the query's reverse complement is more similar than the query, else +")
 
@@ -114,14 +119,9 @@ class Occurrence(_Answer):
     strand: str = Field(description="- where its reverse complement stands, else +")
 
 
-class KmerHit(_Answer):
+class KmerHit(Sequence):
     """A sequence that holds a k-mer."""
 
-    seq_id: str
-    source: str
-    file: str
-    description: str
-    length: int
     count: int = Field(description="Occurrences on the strands that were searched, overlapping ones included")
     reverse: int = Field(description="How many of them are on the reverse strand")
     occurrences: list[Occurrence] = Field(description="The first of them; fewer than count if there are more")
@@ -142,14 +142,9 @@ class KmerAnswer(_Answer):
     hits: list[KmerHit] = Field(description="Those with most occurrences first")
 
 
-class Record(_Answer):
-    """A sequence of the corpus without its letters."""
+class Record(Sequence):
+    """A sequence as the corpus has it."""
 
-    seq_id: str
-    source: str
-    file: str
-    description: str
-    length: int
     gc_content: float | None = Field(description="G and C divided by A, C, G and T; null without any of them")
 
 
@@ -172,16 +167,6 @@ class Table(_Answer):
     made: str | None = Field(description="When, in ISO 8601 and UTC")
 
 
-class Example(_Answer):
-    """A sequence of the corpus to try a search with."""
-
-    seq_id: str
-    source: str
-    file: str
-    description: str
-    length: int
-
-
 class Limits(_Answer):
     """What one request may ask for."""
 
@@ -197,7 +182,7 @@ class IndexAnswer(_Answer):
     searched: Searched
     sequences: int
     sources: list[str]
-    examples: list[Example]
+    examples: list[Sequence] = Field(description="Some of them, to try a search with")
     limits: Limits
     problem: str | None = Field(description="Why a newer version could not be opened; null if this is the newest")
     report: bool = Field(description="Whether the report of the corpus is at /report")

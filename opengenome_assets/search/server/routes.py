@@ -143,7 +143,7 @@ async def describe_index(here: Here) -> answers.IndexAnswer:
         searched=searched(opened),
         sequences=opened.index.sequences,
         sources=list(opened.index.sources),
-        examples=[answers.Example(**example) for example in opened.examples],
+        examples=[answers.Sequence(**example) for example in opened.examples],
         limits=answers.Limits.model_validate(here.limits),
         problem=here.followed.problem,
         report=report,
@@ -170,7 +170,7 @@ async def search_similar(asked: answers.SimilarRequest, here: Here) -> Response:
         )
         return answers.SimilarAnswer(
             searched=searched(opened),
-            seconds=time.perf_counter() - started,
+            seconds=round(time.perf_counter() - started, 6),
             results=[
                 answers.QueryHits(
                     query=query.name,
@@ -231,7 +231,7 @@ async def search_kmer(
             limit=limit,
             positions=positions,
         )
-        return answers.KmerAnswer.model_validate({**vars(matches), "seconds": time.perf_counter() - started})
+        return answers.KmerAnswer.model_validate({**vars(matches), "seconds": round(time.perf_counter() - started, 6)})
 
     return await here.answer(search)
 
