@@ -21,6 +21,7 @@ export async function explanation(panel, record, name, hit, searchWith) {
 function terms({ terms: shared, shared: all }) {
   const whole = shared.reduce((sum, term) => sum + term.share, 0);
   const most = Math.max(...shared.map((term) => term.share));
+  const heaviest = `${count(shared.length)} of ${count(all)} shared 6-mers, those that weigh most: ${percent(whole)} of the similarity.`;
   const head = ["6-mer", "in query", "in hit", "share"].map((words) => element("th", { scope: "col" }, words));
   const rows = shared.map((term) =>
     element(
@@ -36,7 +37,7 @@ function terms({ terms: shared, shared: all }) {
   return element(
     "table",
     { className: "terms" },
-    element("caption", {}, `${count(shared.length)} of ${count(all)} shared 6-mers, those that weigh most: ${percent(whole)} of the similarity.`),
+    element("caption", {}, shared.length === all ? `All ${count(all)} shared 6-mers.` : heaviest),
     element("thead", {}, element("tr", {}, ...head, element("td", { "aria-hidden": "true" }))),
     element("tbody", {}, ...rows),
   );
