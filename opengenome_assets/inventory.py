@@ -7,23 +7,20 @@ shown is the command line's business (``cli``).
 from __future__ import annotations
 
 import json
-import platform
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata
 
 import pyarrow.fs as pafs
 
+from opengenome_assets.environment import libraries
 from opengenome_assets.plots import formats
 from opengenome_assets.provenance import Provenance
 from opengenome_assets.resources.files import filesystem, read_bytes
 from opengenome_assets.resources.java import JavaNotFoundError, find_java
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.settings import Settings
-
-LIBRARIES = ("opengenome-assets", "pyspark", "dagster", "deltalake", "pyarrow", "numba", "numpy", "pandas")
 
 
 @dataclass(frozen=True)
@@ -130,8 +127,7 @@ def _versions() -> dict[str, str]:
         runtime = f"{java.version} ({java.origin})"
     except JavaNotFoundError:
         runtime = "none"
-    libraries = {name: metadata.version(name) for name in LIBRARIES}
-    return {"python": platform.python_version(), "java": runtime, **libraries}
+    return {"java": runtime, **libraries()}
 
 
 def _files(home: str) -> dict[str, int]:

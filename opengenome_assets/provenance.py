@@ -1,8 +1,9 @@
-"""What made a table: code, inputs, settings.
+"""What made a table: code, inputs, settings, and the circumstances.
 
 One typed record, written into the table's commit and into the materialisation. Whoever reads a table later knows from
-it what determined its content (:attr:`Provenance.data_version`) and which corpus it describes, and a step that puts
-several tables together refuses those that do not belong together. How tables are stored is not said here.
+it what determined its content (:attr:`Provenance.data_version`), which corpus it describes and how it came to be, and a
+step that puts several tables together refuses those that do not belong together. How tables are stored is not said
+here, nor how the facts about the running program are found out (``environment.py``).
 """
 
 from __future__ import annotations
@@ -10,11 +11,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from opengenome_assets import __version__
+
+FORMAT = 2
+"""Raised when a record can no longer be read rightly by the code before; 1 had no ``format``."""
+
+
+class NewerRecordError(RuntimeError):
+    """A record is of a newer form than this package knows; an upgrade helps, a retry does not."""
 
 
 def digest(value: Any) -> str:
@@ -35,8 +44,13 @@ class Input(BaseModel):
 class Provenance(BaseModel):
     """What made a table or a file.
 
+    What determines the content is its name, code version, settings and inputs. The rest says how it came to be; records
+    made before a field existed have its default.
+
     Attributes
     ----------
+    format
+        Form of the record.
     name
         The asset.
     code_version
@@ -51,10 +65,18 @@ class Provenance(BaseModel):
         The Dagster run that made it.
     package_version
         Version of this package at that time.
+    commit, modules, libraries
+        The git commit, the code that computed it and the libraries under it, as ``environment`` returns them.
+    started
+        When the making began, by the clock of the machine that did it.
+    seconds, cpu_seconds
+        What it took until then, on the clock, and of processor time in the process that led it; work in Spark's
+        workers counts in the first alone.
     """
 
     model_config = ConfigDict(frozen=True)
 
+    format: int = FORMAT
     name: str
     code_version: str
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -62,6 +84,24 @@ class Provenance(BaseModel):
     corpus: str = ""
     run_id: str = ""
     package_version: str = __version__
+    commit: str = ""
+    modules: dict[str, str] = Field(default_factory=dict)
+    libraries: dict[str, str] = Field(default_factory=dict)
+    started: datetime | None = None
+    seconds: float | None = None
+    cpu_seconds: float | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_newer(cls, record: Any) -> Any:
+        form = record.get("format", 1) if isinstance(record, dict) else 1
+        if isinstance(form, int) and form > FORMAT:
+            raise NewerRecordError(
+                f"{record.get('name')} was made by opengenome-assets {record.get('package_version')}, whose records "
+                f"have the form {form}; this is {__version__}, which knows forms up to {FORMAT}. Upgrade "
+                "opengenome-assets to read it"
+            )
+        return record
 
     @property
     def data_version(self) -> str:

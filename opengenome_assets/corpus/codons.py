@@ -13,7 +13,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from opengenome_assets.corpus import GROUP
-from opengenome_assets.corpus.materialization import Stopwatch, table_result
+from opengenome_assets.corpus.materialization import Making, table_result
 from opengenome_assets.corpus.scans import SHARDS, Scan, scan_shards
 from opengenome_assets.kernels.bases import kmer_strings
 from opengenome_assets.kernels.codons import codon_families, rscu
@@ -87,7 +87,7 @@ def codon_counts(context: dg.AssetExecutionContext, tables: Tables, spark: Spark
 )
 def codon_rscu(context: dg.AssetExecutionContext, config: CodonRscuConfig, tables: Tables) -> dg.MaterializeResult[Any]:
     """Sum the counts by source and relate them to their synonymous codons."""
-    stopwatch = Stopwatch()
+    making = Making(context, __name__)
     upstream = tables.input("codon_counts")
     counts = counts_by_source(tables, upstream.version)
     configured = config.genetic_codes
@@ -96,24 +96,25 @@ def codon_rscu(context: dg.AssetExecutionContext, config: CodonRscuConfig, table
     codes = {source: known.get(source, STANDARD_CODE) for source in counts}
     for unknown in sorted(set(known) - set(counts)):
         context.log.warning(f"a genetic code is set for {unknown!r}, which is no source of this corpus")
-    provenance = Provenance(
-        name="codon_rscu",
-        code_version=RSCU_VERSION,
-        settings={"genetic_codes": codes},
-        inputs={"codon_counts": upstream},
-        corpus=tables.provenance("codon_counts", upstream.version).corpus,
-        run_id=context.run_id,
-    )
     try:
         pieces = [usage(source, counts[source], codes[source]) for source in counts]
     except ValueError as error:  # an unknown genetic code
         raise dg.Failure(str(error), allow_retries=False) from error
     rows = pa.concat_tables([RSCU_SCHEMA.empty_table(), *pieces])
+    provenance = making.recorded(
+        Provenance(
+            name="codon_rscu",
+            code_version=RSCU_VERSION,
+            settings={"genetic_codes": codes},
+            inputs={"codon_counts": upstream},
+            corpus=tables.provenance("codon_counts", upstream.version).corpus,
+        )
+    )
     commit = tables.write("codon_rscu", rows, provenance)
     return table_result(
         commit,
         provenance,
-        stopwatch,
+        making,
         genetic_codes=codes,
         codons={source: int(by_frame[0].sum()) for source, by_frame in counts.items()},
     )

@@ -17,7 +17,7 @@ import pandas as pd
 
 from opengenome_assets.corpus import GROUP
 from opengenome_assets.corpus.checks import Rule
-from opengenome_assets.corpus.materialization import Stopwatch, lineage
+from opengenome_assets.corpus.materialization import Making, lineage
 from opengenome_assets.plots import codons, kmers, sequences
 from opengenome_assets.plots.images import ink, thumbnail, to_png, to_svg
 from opengenome_assets.plots.profiles import kmer_pca, kmer_profiles
@@ -58,7 +58,7 @@ class SavedFigure:
     def record(self) -> str:
         """Return what is kept beside the pictures, as JSON."""
         words = {word: getattr(self, word) for word in (*WORDS, "png_sha256", "svg_sha256")}
-        return json.dumps({**words, "provenance": self.provenance.model_dump()}, indent=1)
+        return json.dumps({**words, "provenance": self.provenance.model_dump(mode="json")}, indent=1)
 
 
 def figure_specs(ks: Sequence[int]) -> list[FigureSpec]:
@@ -126,18 +126,17 @@ def figure_asset(spec: FigureSpec) -> dg.AssetsDefinition:
         description=f"{spec.description} To see it here, click [Show Markdown] beside 'picture' below.",
     )
     def figure(context: dg.AssetExecutionContext, tables: Tables) -> dg.MaterializeResult[Any]:
-        stopwatch = Stopwatch()
+        making = Making(context, __name__)
         provenance = Provenance(
             name=spec.name,
             code_version=CODE_VERSION,
             inputs={table: tables.input(table) for table in spec.tables},
             corpus=common_corpus({table: tables.provenance(table) for table in spec.tables}),
-            run_id=context.run_id,
         )
         saved = load_figure(tables, spec.name)
         reused = saved is not None and saved.provenance.data_version == provenance.data_version
         if saved is None or not reused:
-            saved = save_figure(tables, spec.name, spec.draw(tables), provenance)
+            saved = save_figure(tables, spec.name, spec.draw(tables), making.recorded(provenance))
         png = read_bytes(saved.png) or b""
         return dg.MaterializeResult(
             metadata={
@@ -148,7 +147,7 @@ def figure_asset(spec: FigureSpec) -> dg.AssetsDefinition:
                 "png": dg.MetadataValue.path(saved.png),
                 "svg": dg.MetadataValue.path(saved.svg),
                 "reused": reused,
-                **stopwatch.metadata(),
+                **making.metadata(),
                 **lineage(saved.provenance),
             },
             data_version=dg.DataVersion(provenance.data_version),

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from opengenome_assets.corpus import GROUP
-from opengenome_assets.corpus.materialization import Stopwatch, table_result
+from opengenome_assets.corpus.materialization import Making, table_result
 from opengenome_assets.corpus.scans import SHARDS, Scan, scan_shards
 from opengenome_assets.kernels.bases import kmer_strings, reverse_complement_codes
 from opengenome_assets.provenance import Provenance
@@ -82,25 +82,34 @@ def frequency_asset(k: int) -> dg.AssetsDefinition:
         "other letters than A, C, G, T are not counted. The strand is as given; the canonical columns merge both.",
     )
     def kmer_freq(context: dg.AssetExecutionContext, tables: Tables) -> dg.MaterializeResult[Any]:
-        stopwatch = Stopwatch()
+        making = Making(context, __name__)
         upstream = tables.input("kmer_")
-        provenance = Provenance(
-            name=name,
-            code_version=FREQUENCIES_VERSION,
-            settings={"k": k},
-            inputs={"kmer_": upstream},
-            corpus=tables.provenance("kmer_", upstream.version).corpus,
-            run_id=context.run_id,
-        )
+        counted = tables.provenance("kmer_", upstream.version)
+        if k not in counted.settings["ks"]:
+            raise dg.Failure(
+                f"kmer_ was made with other settings: expected counts for k = {k}, found them for k = "
+                f"{', '.join(map(str, counted.settings['ks']))} (version {upstream.version}). Refresh: dagster asset "
+                "materialize --select 'kmer_*'",
+                allow_retries=False,
+            )
         counts = counts_by_source(tables, k, upstream.version)
         rows = pa.concat_tables(
             [FREQUENCY_SCHEMA.empty_table(), *(frequencies(source, c, k) for source, c in counts.items())]
+        )
+        provenance = making.recorded(
+            Provenance(
+                name=name,
+                code_version=FREQUENCIES_VERSION,
+                settings={"k": k},
+                inputs={"kmer_": upstream},
+                corpus=counted.corpus,
+            )
         )
         commit = tables.write(name, rows, provenance)
         return table_result(
             commit,
             provenance,
-            stopwatch,
+            making,
             k=k,
             windows=int(counts[ALL].sum()) if ALL in counts else 0,
             distinct_kmers=int(np.count_nonzero(counts[ALL])) if ALL in counts else 0,

@@ -18,7 +18,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from opengenome_assets.corpus import GROUP
-from opengenome_assets.corpus.materialization import Stopwatch, table_result
+from opengenome_assets.corpus.materialization import Making, table_result
 from opengenome_assets.provenance import Provenance, digest
 from opengenome_assets.resources.download import RemoteFile
 from opengenome_assets.resources.files import read_bytes, write_bytes
@@ -105,7 +105,7 @@ def _stamp(file: Path) -> list[int]:
 )
 def raw_fasta(context: dg.AssetExecutionContext, config: RawFastaConfig, tables: Tables) -> dg.MaterializeResult[Any]:
     """List and hash the files of the source."""
-    stopwatch = Stopwatch()
+    making = Making(context, __name__)
     source = config.source or Settings.from_environment().source
     try:
         listing = list_source(source)
@@ -128,9 +128,7 @@ def raw_fasta(context: dg.AssetExecutionContext, config: RawFastaConfig, tables:
 
     rows = catalogue(listing.files, sha256, addresses)
     content = digest(rows.select(["source", "path", "sha256"]).to_pylist())
-    provenance = Provenance(
-        name="raw_fasta", code_version=CODE_VERSION, settings={"files": content}, run_id=context.run_id
-    )
+    provenance = making.recorded(Provenance(name="raw_fasta", code_version=CODE_VERSION, settings={"files": content}))
     # A moved folder or a new revision of the same files changes no result, but the catalogue has to say it.
     commit = tables.write("raw_fasta", rows, provenance, key=digest(rows.to_pylist()))
     new = len(hashed) + sum(file.fetched > 0 for file in stored)
@@ -146,14 +144,14 @@ def raw_fasta(context: dg.AssetExecutionContext, config: RawFastaConfig, tables:
     return table_result(
         commit,
         provenance,
-        stopwatch,
+        making,
         source=source,
         sources=sorted({file.source for file in listing.files}),
         files=len(listing.files),
         files_reused=len(listing.files) - new,
         bytes=sum(file.size for file in listing.files),
         **oddities,
-        **transferred(stored, {file.revision for file in listing.files if file.remote}, stopwatch),
+        **transferred(stored, {file.revision for file in listing.files if file.remote}, making),
         catalogue=dg.MetadataValue.md(_markdown(listing.files, sha256)),
     )
 
@@ -196,12 +194,12 @@ def same_content(files: Sequence[SourceFile], sha256: Mapping[str, str]) -> list
     return [names for names in groups.values() if len(names) > 1]
 
 
-def transferred(stored: Sequence[Stored], commits: Collection[str], stopwatch: Stopwatch) -> dict[str, Any]:
+def transferred(stored: Sequence[Stored], commits: Collection[str], making: Making) -> dict[str, Any]:
     """Return what the UI shows of a transfer; nothing if there was none to make."""
     if not stored:
         return {}
     received = sum(file.fetched for file in stored)
-    seconds = max(stopwatch.metadata()["seconds"], 0.01)  # rounded to hundredths
+    seconds = max(making.seconds, 0.01)  # rounded to hundredths
     return {
         "commits": sorted(commits),
         "bytes_fetched": received,

@@ -17,7 +17,7 @@ from opengenome_assets import __version__
 from opengenome_assets.corpus import GROUP
 from opengenome_assets.corpus.checks import Rule, table_schemas
 from opengenome_assets.corpus.figures import FigureSpec, SavedFigure, load_figure
-from opengenome_assets.corpus.materialization import Stopwatch, lineage
+from opengenome_assets.corpus.materialization import Making, lineage
 from opengenome_assets.corpus.scans import SHARDS
 from opengenome_assets.plots import report_sections
 from opengenome_assets.plots.report_page import Illustration, Notice, Origin, Report, Section, render
@@ -46,7 +46,7 @@ def report_asset(ks: Sequence[int], figures: Sequence[FigureSpec], rules: Iterab
         "the summary as JSON and CSV. What was made from another corpus is left out and named.",
     )
     def corpus_report(context: dg.AssetExecutionContext, tables: Tables) -> dg.MaterializeResult[Any]:
-        stopwatch = Stopwatch()
+        making = Making(context, __name__)
         gathered = Gathered(tables, names, figure_names)
         provenance = Provenance(
             name=NAME,
@@ -54,7 +54,6 @@ def report_asset(ks: Sequence[int], figures: Sequence[FigureSpec], rules: Iterab
             inputs={name: tables.input(name) for name in gathered.origins}
             | {name: Input(version=0, data_version=f.provenance.data_version) for name, f in gathered.figures.items()},
             corpus=gathered.corpus,
-            run_id=context.run_id,
         )
         page = build_report(gathered, ks, passed_checks(context.instance, checks))
         folder = f"{tables.home.rstrip('/')}/reports"
@@ -72,7 +71,7 @@ def report_asset(ks: Sequence[int], figures: Sequence[FigureSpec], rules: Iterab
                 "summary_json": dg.MetadataValue.path(f"{folder}/summary.json"),
                 "summary_csv": dg.MetadataValue.path(f"{folder}/summary.csv"),
                 **({"left_out": [notice.text for notice in page.notices]} if page.notices else {}),
-                **stopwatch.metadata(),
+                **making.metadata(),
                 **lineage(provenance),
             },
             data_version=dg.DataVersion(provenance.data_version),
@@ -241,7 +240,7 @@ def summary(gathered: Gathered, stats: pd.DataFrame, provenance: Provenance) -> 
     """Return the report's numbers for programs."""
     return {
         "corpus": gathered.corpus,
-        "provenance": provenance.model_dump(),
+        "provenance": provenance.model_dump(mode="json"),
         "statistics": json.loads(stats.to_json(orient="records")),
         "tables": {
             name: {

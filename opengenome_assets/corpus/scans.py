@@ -6,12 +6,13 @@ Does not belong here: what a pass computes (``tasks``).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
-from opengenome_assets.corpus.materialization import Stopwatch, table_result
+from opengenome_assets.corpus.materialization import Making, table_result
 from opengenome_assets.provenance import Provenance, digest
 from opengenome_assets.resources.packs import PartIndex
 from opengenome_assets.resources.parts import Part
@@ -41,10 +42,15 @@ class Scan:
     """
 
     label: str
-    compute: Pass
+    compute: partial[None] | Pass
     outputs: Mapping[str, pa.Schema]
     code_version: str
     settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def module(self) -> str:
+        """The module of the pass."""
+        return (self.compute.func if isinstance(self.compute, partial) else self.compute).__module__
 
     def key(self, shard: Shard) -> str:
         """Return the key of the parts that this pass makes of a shard."""
@@ -92,7 +98,7 @@ def scan_shards(
     MissingTableError
         If sequence_shards has not been made.
     """
-    stopwatch = Stopwatch()
+    making = Making(context, scan.module)
     upstream = tables.input(SHARDS)
     shards = list_shards(tables, upstream.version)
     outputs = tuple(Output(tables.uri(name), schema) for name, schema in scan.outputs.items())
@@ -117,16 +123,17 @@ def scan_shards(
     }
     results: dict[str, dg.MaterializeResult[Any]] = {}
     for position, (name, schema) in enumerate(scan.outputs.items()):
-        provenance = Provenance(
-            name=name,
-            code_version=scan.code_version,
-            settings=scan.settings,
-            inputs={SHARDS: upstream},
-            corpus=upstream.data_version,
-            run_id=context.run_id,
+        provenance = making.recorded(
+            Provenance(
+                name=name,
+                code_version=scan.code_version,
+                settings=scan.settings,
+                inputs={SHARDS: upstream},
+                corpus=upstream.data_version,
+            )
         )
         commit = tables.commit(name, schema, [part[position] for part in parts.values()], provenance)
-        results[name] = table_result(commit, provenance, stopwatch, asset_key=name, **facts)
+        results[name] = table_result(commit, provenance, making, asset_key=name, **facts)
     context.log.info(f"{scan.label}: {len(new):,} shards scanned, {len(shards) - len(new):,} reused")
     return results
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from opengenome_assets.corpus import GROUP
-from opengenome_assets.corpus.materialization import Stopwatch, emitted, table_result
+from opengenome_assets.corpus.materialization import Making, emitted, table_result
 from opengenome_assets.provenance import Provenance, digest
 from opengenome_assets.resources.containers import ContainerError, units
 from opengenome_assets.resources.packs import PartIndex
@@ -93,7 +93,7 @@ def sequence_shards(
     context: dg.AssetExecutionContext, config: SequenceShardsConfig, tables: Tables, spark: Spark
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
     """Parse the files not parsed before with these settings, and publish all if all is well."""
-    stopwatch = Stopwatch()
+    making = Making(context, __name__)
     settings = config.parse_settings()
     upstream = tables.input("raw_fasta")
     catalogue = tables.read("raw_fasta", version=upstream.version).to_pylist()
@@ -122,7 +122,6 @@ def sequence_shards(
         code_version=CODE_VERSION,
         settings=asdict(settings),
         inputs={"raw_fasta": upstream},
-        run_id=context.run_id,
     )
     provenance = provenance.model_copy(update={"corpus": provenance.data_version})
     extra: dict[str, Any] = {
@@ -144,9 +143,9 @@ def sequence_shards(
         context.log.warning(f"{len(barren):,} files give no sequence, see rejected_records: {', '.join(barren[:10])}")
 
     def publish(name: str, pieces: list[Part]) -> dg.MaterializeResult[Any]:
-        made = provenance.model_copy(update={"name": name})
+        made = making.recorded(provenance.model_copy(update={"name": name}))
         commit = tables.commit(name, SCHEMAS[name], pieces, made)
-        return table_result(commit, made, stopwatch, asset_key=name, **extra)
+        return table_result(commit, made, making, asset_key=name, **extra)
 
     # What was refused is published in any case, so that it can be looked at.
     refused = publish("rejected_records", [part for _, part in parts])

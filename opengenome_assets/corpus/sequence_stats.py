@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from opengenome_assets.corpus import GROUP
-from opengenome_assets.corpus.materialization import Stopwatch, table_result
+from opengenome_assets.corpus.materialization import Making, table_result
 from opengenome_assets.corpus.scans import SHARDS, Scan, scan_shards
 from opengenome_assets.provenance import Provenance
 from opengenome_assets.resources.schemas import SOURCE_OR_ALL, column
@@ -74,23 +74,24 @@ def shard_stats(context: dg.AssetExecutionContext, tables: Tables, spark: Spark)
 )
 def sequence_stats(context: dg.AssetExecutionContext, tables: Tables) -> dg.MaterializeResult[Any]:
     """Add the shards' sums up by source."""
-    stopwatch = Stopwatch()
+    making = Making(context, __name__)
     upstream = tables.input("shard_stats")
     shards = tables.read("shard_stats", version=upstream.version)
-    provenance = Provenance(
-        name="sequence_stats",
-        code_version=STATS_VERSION,
-        inputs={"shard_stats": upstream},
-        corpus=tables.provenance("shard_stats", upstream.version).corpus,
-        run_id=context.run_id,
-    )
     names = shards["source"].to_numpy(zero_copy_only=False)
     rows = [statistics(source, shards.filter(names == source)) for source in sorted(set(names))]
     if rows:
         rows.append(statistics(ALL, shards))
+    provenance = making.recorded(
+        Provenance(
+            name="sequence_stats",
+            code_version=STATS_VERSION,
+            inputs={"shard_stats": upstream},
+            corpus=tables.provenance("shard_stats", upstream.version).corpus,
+        )
+    )
     commit = tables.write("sequence_stats", pa.Table.from_pylist(rows, STATS_SCHEMA), provenance)
     overall = {key: rows[-1][key] for key in ("sequences", "bases", "gc_content", "n50")} if rows else {}
-    return table_result(commit, provenance, stopwatch, **overall, sources=sorted(set(names)))
+    return table_result(commit, provenance, making, **overall, sources=sorted(set(names)))
 
 
 def statistics(source: str, shards: pa.Table) -> dict[str, Any]:

@@ -326,10 +326,11 @@ class Tables(dg.ConfigurableResource["Tables"]):
         uri, metadata = self.uri(name), {RECORD_KEY: provenance.model_dump_json()}
         table = DeltaTable(uri) if DeltaTable.is_deltatable(uri) else None
         present = self.files(table) if table else []
+        recorded = History(table).provenance(table.version()) if table else None
         added, removed = _without(wanted, present), _without(present, wanted)
         if table is None or Schema.from_arrow(schema) != table.schema():
             transactions.create(uri, schema, wanted, metadata)
-        elif added or removed or self.provenance(name).data_version != provenance.data_version:
+        elif added or removed or recorded is None or recorded.data_version != provenance.data_version:
             transactions.replace(table, removed, added, metadata)
         return Commit(
             name=name,
