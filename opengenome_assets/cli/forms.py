@@ -33,6 +33,17 @@ def setting_errors() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
 
 
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Show what was asked for and is not there, or cannot be read, as an error of the command."""
+    from opengenome_assets.provenance import NewerRecordError  # imports pydantic
+
+    try:
+        yield
+    except (LookupError, NewerRecordError, OSError) as error:
+        raise click.ClickException(str(error.args[0] if error.args else error)) from error
+
+
 def settings_in_use() -> Settings:
     """Read the settings from the environment; what is wrong with them is an error of the command."""
     with setting_errors():

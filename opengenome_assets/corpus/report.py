@@ -19,6 +19,8 @@ from opengenome_assets.corpus.checks import Rule, table_schemas
 from opengenome_assets.corpus.figures import FigureSpec, SavedFigure, load_figure
 from opengenome_assets.corpus.materialization import Making, lineage
 from opengenome_assets.corpus.scans import SHARDS
+from opengenome_assets.lineage.records import Record
+from opengenome_assets.lineage.tree import draw, trace
 from opengenome_assets.plots import report_sections
 from opengenome_assets.plots.report_page import Illustration, Notice, Origin, Report, Section, render
 from opengenome_assets.provenance import Input, Provenance
@@ -48,19 +50,26 @@ def report_asset(ks: Sequence[int], figures: Sequence[FigureSpec], rules: Iterab
     def corpus_report(context: dg.AssetExecutionContext, tables: Tables) -> dg.MaterializeResult[Any]:
         making = Making(context, __name__)
         gathered = Gathered(tables, names, figure_names)
-        provenance = Provenance(
-            name=NAME,
-            code_version=CODE_VERSION,
-            inputs={name: tables.input(name) for name in gathered.origins}
-            | {name: Input(version=0, data_version=f.provenance.data_version) for name, f in gathered.figures.items()},
-            corpus=gathered.corpus,
+        provenance = making.recorded(
+            Provenance(
+                name=NAME,
+                code_version=CODE_VERSION,
+                inputs={name: tables.input(name) for name in gathered.origins}
+                | {
+                    name: Input(version=0, data_version=f.provenance.data_version)
+                    for name, f in gathered.figures.items()
+                },
+                corpus=gathered.corpus,
+            )
         )
-        page = build_report(gathered, ks, passed_checks(context.instance, checks))
+        tree = trace(tables, Record(NAME, "report", None, making.started, provenance))
+        page = build_report(gathered, ks, passed_checks(context.instance, checks), draw(tree, files=10, brief=True))
         folder = f"{tables.home.rstrip('/')}/reports"
         stats = tables.read("sequence_stats").to_pandas() if gathered.has("sequence_stats") else pd.DataFrame()
         flat = stats.drop(columns=["gc_histogram", "length_edges", "length_histogram"], errors="ignore")
         write_bytes(f"{folder}/{NAME}.html", render(page).encode())
         write_bytes(f"{folder}/summary.csv", flat.to_csv(index=False).encode())
+        provenance = making.recorded(provenance)  # with all the time that it took
         write_bytes(f"{folder}/summary.json", json.dumps(summary(gathered, flat, provenance), indent=2).encode())
         for notice in page.notices:
             context.log.warning(notice.text)
@@ -146,7 +155,7 @@ class Gathered:
         ]
 
 
-def build_report(gathered: Gathered, ks: Sequence[int], checks: dict[str, str]) -> Report:
+def build_report(gathered: Gathered, ks: Sequence[int], checks: dict[str, str], tree: Sequence[str] = ()) -> Report:
     """Return the page's content."""
     sections: list[Section] = []
 
@@ -189,6 +198,7 @@ def build_report(gathered: Gathered, ks: Sequence[int], checks: dict[str, str]) 
         sections=sections,
         provenance=[origin(gathered, name, checks.get(name, "")) for name in gathered.origins],
         notices=gathered.notices,
+        tree=tree,
     )
 
 

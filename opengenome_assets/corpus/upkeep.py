@@ -10,11 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
-import pyarrow.fs as pafs
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field
 
+from opengenome_assets.lineage.records import beside_tables
 from opengenome_assets.provenance import Provenance
-from opengenome_assets.resources.files import filesystem, read_bytes
 from opengenome_assets.resources.packs import PackSizes
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.resources.vacuum import kept_versions, vacuum
@@ -42,12 +41,6 @@ class UpkeepConfig(dg.Config):
         description="A pack takes at most so many MiB; it is written anew if anything in it changes.",
     )
     pack_parts: int = Field(default=64, ge=2, description="A pack holds at most so many parts, for the same reason.")
-
-
-class _Recorded(BaseModel):
-    """A file beside the tables that says what it was made from."""
-
-    provenance: Provenance
 
 
 @dg.op(
@@ -86,16 +79,8 @@ def keep_up(context: dg.OpExecutionContext, config: UpkeepConfig, tables: Tables
 
 
 def recorded(home: str) -> Iterator[Provenance]:
-    """Yield the records of the figures and the report: the versions that they were made from are kept."""
-    for folder in ("figures", "reports"):
-        fs, root = filesystem(f"{home.rstrip('/')}/{folder}")
-        for info in fs.get_file_info(pafs.FileSelector(root, allow_not_found=True)):
-            if info.path.endswith(".json"):
-                content = read_bytes(f"{home.rstrip('/')}/{folder}/{info.base_name}")
-                try:
-                    yield _Recorded.model_validate_json(content or b"").provenance
-                except ValidationError:  # damaged, and so made again by the next run, from what is newest
-                    continue
+    """Return the records of the figures and the report: the versions that they were made from are kept."""
+    return (record.provenance for record in beside_tables(home))
 
 
 @dg.job(name=NAME, description=keep_up.description)

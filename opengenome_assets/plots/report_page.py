@@ -156,7 +156,8 @@ class Notice:
 class Report:
     """Everything on the page, in its order.
 
-    `notices` names the tables that are missing or were made from another corpus; none means that all agree.
+    `notices` names the tables that are missing or were made from another corpus; none means that all agree. `tree` is
+    what the page was made from, down to files, as lines of text.
     """
 
     title: str
@@ -165,6 +166,7 @@ class Report:
     sections: Sequence[Section]
     provenance: Sequence[Origin]
     notices: Sequence[Notice] = ()
+    tree: Sequence[str] = ()
 
 
 def render(report: Report) -> str:

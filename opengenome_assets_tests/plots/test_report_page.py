@@ -155,7 +155,8 @@ def test_hostile_text_stays_text(html: str) -> None:
 def _page_of(title: str) -> str:
     """A page whose every free text is `title`."""
     figure = Illustration(title, title, title, b"<svg/>", "image/svg+xml")
-    empty = Report(title, title, [], [report_sections.rejected(pd.DataFrame())], [], [Notice(title, title)])
+    rejected = report_sections.rejected(pd.DataFrame())
+    empty = Report(title, title, [], [rejected], [], [Notice(title, title)], [title])
     section = replace(empty.sections[0], title=title, text=title, figures=[figure])
     return render(replace(empty, sections=[section]))
 

@@ -1,0 +1,114 @@
+"""Records: where the record of what made a table, figure or report is found.
+
+Belongs here: from a name to its record. Does not belong here: what follows from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import pyarrow.fs as pafs
+from pydantic import BaseModel, ValidationError
+
+from opengenome_assets.provenance import Provenance
+from opengenome_assets.resources.files import filesystem, read_bytes
+from opengenome_assets.resources.tables import MissingTableError, MissingVersionError, Tables
+
+Kind = Literal["table", "figure", "report"]
+FOLDERS: dict[str, Kind] = {"figures": "figure", "reports": "report"}
+
+
+class UnknownNameError(LookupError):
+    """There is no table, figure or report of that name; the message names those that there are."""
+
+
+class _Recorded(BaseModel):
+    """A file beside the tables that says what it was made from."""
+
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Record:
+    """What made something.
+
+    Attributes
+    ----------
+    name, kind
+        What it is.
+    version
+        The table's version that first held these rows; None for a figure and the report, which keep their last state.
+    made
+        When it was committed; for a figure or the report when its making began, if its record says so.
+    provenance
+        The record itself.
+    """
+
+    name: str
+    kind: Kind
+    version: int | None
+    made: datetime | None
+    provenance: Provenance
+
+
+def find(tables: Tables, name: str, version: int | None = None) -> Record:
+    """Return the record of a table, at its newest version unless told, or of a figure or the report.
+
+    Raises
+    ------
+    UnknownNameError
+        If nothing has that name.
+    MissingVersionError
+        If the table has no such version, or it was no table.
+    MissingTableError
+        If it is a Delta table that nothing in its history says what made.
+    """
+    if tables.exists(name):
+        history = tables.history(name)
+        number = history.newest if version is None else version
+        if number not in history.versions:
+            raise MissingVersionError(
+                f"{name} has no version {number}; it has {min(history.versions)} to {history.newest}"
+            )
+        origin = history.origin(number)
+        provenance = history.provenance(number)
+        if provenance is None:
+            raise MissingTableError(
+                f"{tables.uri(name)} is a Delta table, but nothing in its history says what made it"
+            )
+        return Record(name, "table", origin.number, origin.made, provenance)
+    beside = {record.name: record for record in beside_tables(tables.home)}
+    if name not in beside:
+        raise UnknownNameError(
+            f"nothing at {tables.home} is called {name!r}. There are: "
+            f"{', '.join([*tables.names(), *sorted(beside)]) or 'no tables yet; make run'}"
+        )
+    if version is not None:
+        raise MissingVersionError(
+            f"{name} is a {beside[name].kind}, of which only the last is kept: leave --version out. The tables that it "
+            "was made from have versions"
+        )
+    return beside[name]
+
+
+def beside_tables(home: str) -> Iterator[Record]:
+    """Yield the records of the figures and the report; a damaged one is passed over, as it is made again.
+
+    Raises
+    ------
+    NewerRecordError
+        If one is of a form that this package does not know.
+    """
+    for folder, kind in FOLDERS.items():
+        place = f"{home.rstrip('/')}/{folder}"
+        fs, root = filesystem(place)
+        for info in sorted(fs.get_file_info(pafs.FileSelector(root, allow_not_found=True)), key=lambda info: info.path):
+            if info.path.endswith(".json"):
+                try:
+                    made = _Recorded.model_validate_json(read_bytes(f"{place}/{info.base_name}") or b"").provenance
+                except ValidationError:
+                    continue
+                yield Record(made.name, kind, None, made.started, made)
