@@ -2,6 +2,6 @@
 
 ``records`` finds the records, ``tree`` follows them down to files, ``changes`` and ``diff`` compare two versions,
 ``runs`` compares runs, ``reindex`` tells Dagster what the tables remember. All of it is read from the tables' commits
-and the records beside figures and report; only ``runs`` and ``reindex`` know Dagster's instance. What a table holds is not
-known here, except that ``raw_fasta`` lists files.
+and the records beside figures and report; only ``runs`` and ``reindex`` know Dagster's instance. It is not known here
+what a table holds, except that ``raw_fasta`` lists files.
 """
