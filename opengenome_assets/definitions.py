@@ -62,7 +62,7 @@ def build_defs(
         asset_checks=build_checks([*all_rules, *query_rules()]),
         jobs=[*jobs, search_queries, upkeep],
         schedules=[weekly_upkeep],
-        sensors=[build_sensor(jobs[-1], settings.source)],
+        sensors=[build_sensor(jobs[-1], settings.source, settings.home)],
         resources={
             "tables": Tables(home=settings.home),
             "spark": Spark(master=settings.spark_master),

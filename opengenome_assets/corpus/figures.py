@@ -137,23 +137,26 @@ def figure_asset(spec: FigureSpec) -> dg.AssetsDefinition:
         reused = saved is not None and saved.provenance.data_version == provenance.data_version
         if saved is None or not reused:
             saved = save_figure(tables, spec.name, spec.draw(tables), making.recorded(provenance))
-        png = read_bytes(saved.png) or b""
         return dg.MaterializeResult(
-            metadata={
-                "picture": dg.MetadataValue.md(
-                    f"![{saved.title}](data:image/png;base64,{b64encode(thumbnail(png, width=800)).decode()})"
-                ),
-                "caption": dg.MetadataValue.md(saved.caption),
-                "png": dg.MetadataValue.path(saved.png),
-                "svg": dg.MetadataValue.path(saved.svg),
-                "reused": reused,
-                **making.metadata(),
-                **lineage(saved.provenance),
-            },
+            metadata={"reused": reused, **making.metadata(), **figure_metadata(saved)},
             data_version=dg.DataVersion(provenance.data_version),
         )
 
     return figure
+
+
+def figure_metadata(saved: SavedFigure) -> dict[str, Any]:
+    """Return what the UI shows of a figure."""
+    png = read_bytes(saved.png) or b""
+    return {
+        "picture": dg.MetadataValue.md(
+            f"![{saved.title}](data:image/png;base64,{b64encode(thumbnail(png, width=800)).decode()})"
+        ),
+        "caption": dg.MetadataValue.md(saved.caption),
+        "png": dg.MetadataValue.path(saved.png),
+        "svg": dg.MetadataValue.path(saved.svg),
+        **lineage(saved.provenance),
+    }
 
 
 def figure_rule(spec: FigureSpec) -> Rule:

@@ -6,16 +6,24 @@ asset has; it adds them itself.
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_IS_USER_PROVIDED_TAG,
+    DATA_VERSION_TAG,
+    NULL_EVENT_POINTER,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
 
 from opengenome_assets import environment
+from opengenome_assets.corpus.columns import column_lineage
 from opengenome_assets.provenance import Provenance
-from opengenome_assets.resources.tables import Commit
+from opengenome_assets.resources.tables import Commit, Tables
 
 DIGEST = re.compile("[0-9a-f]{64}")
 
@@ -82,12 +90,7 @@ def table_metadata(commit: Commit, provenance: Provenance, making: Making, extra
     """Return what the UI shows of a table's materialisation; columns stand in the asset's definition."""
     return {
         **extra,
-        "dagster/row_count": commit.rows,
-        "dagster/uri": commit.uri,
-        "table_version": commit.version,
-        "path": dg.MetadataValue.path(commit.uri),
-        "megabytes": round(commit.size / 1e6, 3),
-        "parquet_files": commit.files,
+        **version_metadata(commit.name, commit.uri, commit.version, commit.rows, commit.size, commit.files),
         "parquet_files_added": commit.files_added,
         "parquet_files_removed": commit.files_removed,
         **making.metadata(),
@@ -95,8 +98,43 @@ def table_metadata(commit: Commit, provenance: Provenance, making: Making, extra
     }
 
 
+def version_metadata(name: str, uri: str, version: int, rows: int, size: int, files: int) -> dict[str, Any]:
+    """Return what can be said of a version of a table at any time; ``size`` is in bytes."""
+    return {
+        "dagster/row_count": rows,
+        "dagster/uri": uri,
+        "dagster/column_lineage": column_lineage(name),
+        "table_version": version,
+        "path": dg.MetadataValue.path(uri),
+        "megabytes": round(size / 1e6, 3),
+        "parquet_files": files,
+    }
+
+
+def version_tags(provenance: Provenance, inputs: Iterable[str]) -> dict[str, str]:
+    """Return the tags by which Dagster knows what a materialisation was made from, and so whether it is stale.
+
+    Dagster adds them to results by itself; whoever reports an event has to.
+
+    Parameters
+    ----------
+    provenance
+        What made it.
+    inputs
+        Those of its inputs that Dagster knows as its dependencies.
+    """
+    given = {name: provenance.inputs[name].data_version for name in inputs if name in provenance.inputs}
+    return {
+        DATA_VERSION_TAG: provenance.data_version,
+        DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
+        CODE_VERSION_TAG: provenance.code_version,
+        **{get_input_data_version_tag(dg.AssetKey(name)): version for name, version in given.items()},
+        **{get_input_event_pointer_tag(dg.AssetKey(name)): NULL_EVENT_POINTER for name in given},
+    }
+
+
 def emitted(
-    context: dg.AssetExecutionContext, name: str, result: dg.MaterializeResult[Any]
+    context: dg.AssetExecutionContext, tables: Tables, name: str, result: dg.MaterializeResult[Any]
 ) -> dg.MaterializeResult[Any] | dg.AssetMaterialization:
     """Return what to yield for one of several tables that are made together.
 
@@ -105,8 +143,9 @@ def emitted(
     """
     if dg.AssetKey(name) in context.selected_asset_keys:
         return result
-    version = result.data_version.value if result.data_version else ""
-    return dg.AssetMaterialization(name, metadata=result.metadata or {}, tags={DATA_VERSION_TAG: version})
+    made = tables.provenance(name)
+    tags = version_tags(made, made.inputs)
+    return dg.AssetMaterialization(name, metadata=result.metadata or {}, tags=tags)
 
 
 def table_result(

@@ -76,17 +76,25 @@ def report_asset(ks: Sequence[int], figures: Sequence[FigureSpec], rules: Iterab
         return dg.MaterializeResult(
             metadata={
                 "by_source": dg.MetadataValue.md(by_source(flat)),
-                "report": dg.MetadataValue.path(f"{folder}/{NAME}.html"),
-                "summary_json": dg.MetadataValue.path(f"{folder}/summary.json"),
-                "summary_csv": dg.MetadataValue.path(f"{folder}/summary.csv"),
                 **({"left_out": [notice.text for notice in page.notices]} if page.notices else {}),
                 **making.metadata(),
-                **lineage(provenance),
+                **report_metadata(tables.home, provenance),
             },
             data_version=dg.DataVersion(provenance.data_version),
         )
 
     return corpus_report
+
+
+def report_metadata(home: str, provenance: Provenance) -> dict[str, Any]:
+    """Return what the UI shows of a report that has been written."""
+    folder = f"{home.rstrip('/')}/reports"
+    return {
+        "report": dg.MetadataValue.path(f"{folder}/{NAME}.html"),
+        "summary_json": dg.MetadataValue.path(f"{folder}/summary.json"),
+        "summary_csv": dg.MetadataValue.path(f"{folder}/summary.csv"),
+        **lineage(provenance),
+    }
 
 
 class Gathered:

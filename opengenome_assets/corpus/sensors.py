@@ -12,13 +12,18 @@ that it is for.
 import time
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from pydantic import BaseModel, ValidationError
 
 from opengenome_assets.provenance import digest
+from opengenome_assets.resources.download import RemoteFile
 from opengenome_assets.resources.sources import HUB_PREFIX, list_remote, remote_places, split
+from opengenome_assets.resources.store import Store
+from opengenome_assets.resources.tables import Tables
+from opengenome_assets.settings import local_home
 
 NAME = "hf_revision_sensor"
 INTERVAL_SECONDS = 120
@@ -40,7 +45,8 @@ class Seen(BaseModel):
     files
         Digest of the selected (place, path, content id) triples; empty before the first listing.
     change
-        Made up when ``files`` changed last; a tag of the runs that this calls for.
+        Made up when ``files`` changed last; a tag of the runs that this calls for. Empty if the catalogue had these
+        files when they were seen first.
     """
 
     source: str = ""
@@ -59,8 +65,18 @@ class Seen(BaseModel):
         )
 
 
-def build_sensor(job: UnresolvedAssetJobDefinition, source: str) -> dg.SensorDefinition:
-    """Return the sensor that follows the datasets named in a source specification and starts a job."""
+def build_sensor(job: UnresolvedAssetJobDefinition, source: str, home: str) -> dg.SensorDefinition:
+    """Return the sensor that follows the datasets named in a source specification and starts a job.
+
+    Parameters
+    ----------
+    job
+        The job.
+    source
+        As OPENGENOME_SOURCE has it.
+    home
+        Root of everything the platform writes: the tables there tell what a sensor without memory missed.
+    """
 
     @dg.sensor(
         name=NAME,
@@ -87,10 +103,10 @@ def build_sensor(job: UnresolvedAssetJobDefinition, source: str) -> dg.SensorDef
                 "when it has. If it is dead, terminate it"
             )
         try:
-            now, news = look(seen)
+            now, news = look(seen, home)
         except HubError as error:
             return dg.SkipReason(str(error))
-        if now.change != seen.change:
+        if now.change and now.change != seen.change:
             return request(now, attempt=1)
         return follow_up(now, runs, news)
 
@@ -111,8 +127,10 @@ def runs_for(instance: dg.DagsterInstance, seen: Seen) -> Sequence[dg.DagsterRun
     return instance.get_runs(dg.RunsFilter(tags={CHANGE_TAG: seen.change})) if seen.change else []
 
 
-def look(seen: Seen) -> tuple[Seen, str]:
+def look(seen: Seen, home: str) -> tuple[Seen, str]:
     """Ask the Hub what is there now; return it, and what became of the files in use, in words.
+
+    At the first look there is nothing to compare with but the catalogue: what that lists is no change.
 
     Raises
     ------
@@ -140,8 +158,21 @@ def look(seen: Seen) -> tuple[Seen, str]:
     now.files = digest(sorted(files))
     if now.files == seen.files:
         return now, f"commit {short(commits)} changed none of the {len(files):,} files in use"
+    if not seen.files and catalogued(home, [file for its in found for file in its]):
+        return now, f"commit {short(commits)} has the {len(files):,} files that raw_fasta lists"
     now.change = uuid.uuid4().hex[:12]
     return now, f"commit {short(commits)} changed files in use"
+
+
+def catalogued(home: str, files: Sequence[RemoteFile]) -> bool:
+    """Tell whether the catalogue lists these files of the Hub and no others of it."""
+    tables, store = Tables(home=home), Store(local_home(home) / "raw")
+    if not tables.exists("raw_fasta"):
+        return False
+    rows = tables.read("raw_fasta", ["path", "sha256", "uri"]).to_pylist()
+    listed = sorted((row["path"], row["sha256"]) for row in rows if Path(row["uri"]).is_relative_to(store.root))
+    stored = [(file.path, found.sha256) for file in files if (found := store.find(file))]
+    return len(stored) == len(files) and sorted(stored) == listed
 
 
 def request(now: Seen, attempt: int) -> dg.SensorResult:
@@ -160,6 +191,8 @@ def request(now: Seen, attempt: int) -> dg.SensorResult:
 
 def follow_up(now: Seen, runs: Sequence[dg.DagsterRun], news: str) -> dg.SensorResult:
     """Start the last change's run once more if it failed or never came to be; else say why nothing is due."""
+    if not now.change:
+        return dg.SensorResult(skip_reason=dg.SkipReason(news), cursor=now.model_dump_json())
     failed = sum(run.status == dg.DagsterRunStatus.FAILURE for run in runs)
     last = runs[0].status if runs else dg.DagsterRunStatus.NOT_STARTED
     # Dagster launches a run that was created but never started when its key is requested again.

@@ -149,7 +149,7 @@ def sequence_shards(
 
     # What was refused is published in any case, so that it can be looked at.
     refused = publish("rejected_records", [part for _, part in parts])
-    yield emitted(context, "rejected_records", refused)
+    yield emitted(context, tables, "rejected_records", refused)
     if extra["rejected_share"] > config.max_rejected_share:
         raise dg.Failure(
             f"{tally['rejected']:,} of {tally['records']:,} records were refused ({extra['rejected_share']:.1%}), more "
@@ -167,7 +167,7 @@ def sequence_shards(
             allow_retries=False,
         )
     corpus = publish("sequence_shards", [part for part, _ in parts])
-    yield emitted(context, "sequence_shards", corpus)
+    yield emitted(context, tables, "sequence_shards", corpus)
 
 
 def parse_tasks(tables: Tables, catalogue: Sequence[Mapping[str, Any]], settings: ParseSettings) -> list[ParseTask]:

@@ -66,7 +66,7 @@ def tfidf_index(
         "idf_range": f"{idf.min():.4f} to {idf.max():.4f}",
     }
     for name, result in results.items():
-        yield emitted(context, name, result._replace(metadata={**facts, **(result.metadata or {})}))
+        yield emitted(context, tables, name, result._replace(metadata={**facts, **(result.metadata or {})}))
 
 
 def document_frequency(tables: Tables, version: int | None = None) -> tuple[np.ndarray, int]:

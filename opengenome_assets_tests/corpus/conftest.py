@@ -7,6 +7,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
 from pyspark.sql import SparkSession
 
 from opengenome_assets.definitions import build_defs
@@ -58,6 +61,18 @@ class Corpus:
         )
         assert result.success is ok
         return result
+
+    def graph(self) -> BaseAssetGraph[Any]:
+        """Return what Dagster knows of the assets."""
+        settings = Settings(home=self.tables.home, source=self.source, ks=self.ks)
+        return build_defs(settings).resolve_asset_graph()
+
+    def stale(self, instance: dg.DagsterInstance) -> dict[str, list[str]]:
+        """Return the assets that Dagster says are missing or stale, and why; as its UI works it out."""
+        graph = self.graph()
+        resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+        keys = [key for key in graph.get_all_asset_keys() if resolver.get_status(key) != StaleStatus.FRESH]
+        return {key.to_user_string(): [cause.reason for cause in resolver.get_stale_causes(key)] for key in keys}
 
     def metadata(self, result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
         """Return what a run said of an asset."""
