@@ -9,7 +9,8 @@ from __future__ import annotations
 import click
 
 from opengenome_assets import __version__
-from opengenome_assets.cli.lineage import lineage, reindex
+from opengenome_assets.cli.lineage import diff, lineage, reindex
+from opengenome_assets.cli.runs import runs
 from opengenome_assets.cli.search import search
 from opengenome_assets.cli.serve import serve, ui
 from opengenome_assets.cli.state import failures, info, source, validate
@@ -22,5 +23,5 @@ def main() -> None:
     """Genomic corpora as Dagster assets: set-up checks, what has been made and how, and upkeep."""
 
 
-for command in (validate, info, source, failures, lineage, reindex, search, serve, ui, upkeep):
+for command in (validate, info, source, failures, lineage, diff, runs, reindex, search, serve, ui, upkeep):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""The commands ``lineage`` and ``reindex``: what made something, as people and as Dagster are told.
+"""The commands ``lineage``, ``diff`` and ``reindex``: what made something and what has changed since.
 
 Does not belong here: how it is found (``lineage``) and which events are missing (``corpus/reindex.py``).
 """
@@ -6,12 +6,29 @@ Does not belong here: how it is found (``lineage``) and which events are missing
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from opengenome_assets.cli.forms import format_option, ranges, refusals, setting_errors, settings_in_use
+from opengenome_assets.cli.forms import (
+    aligned,
+    clock,
+    format_option,
+    known,
+    ranges,
+    refusals,
+    section,
+    setting_errors,
+    settings_in_use,
+)
+
+if TYPE_CHECKING:
+    from opengenome_assets.lineage.changes import Change
+    from opengenome_assets.lineage.diff import Content
+
+FREQUENCY = ("before", "after", "change")
 
 
 @click.command()
@@ -40,6 +57,82 @@ def lineage(name: str, version: int | None, files: int, output: str) -> None:
 def _plain(node: Any) -> dict[str, Any]:
     record = node.record and node.record.model_dump(mode="json")
     return {**{key: value for key, value in asdict(node).items() if key != "record"}, "record": record}
+
+
+@click.command()
+@click.argument("table")
+@click.argument("before", type=click.IntRange(min=0))
+@click.argument("after", type=click.IntRange(min=0))
+@click.option("--most", default=10, show_default=True, type=click.IntRange(min=0), help="Name at most so many rows.")
+@format_option
+def diff(table: str, before: int, after: int, most: int, output: str) -> None:
+    """Show how two versions of TABLE differ: in what made them, up to the source files, and in their rows."""
+    settings = settings_in_use()
+    from opengenome_assets.corpus.columns import columns_of  # imports Dagster
+    from opengenome_assets.lineage import diff as comparing
+    from opengenome_assets.resources.tables import Tables
+
+    with refusals():
+        found = comparing.diff(Tables(home=settings.home), table, before, after, columns_of(table).key, most)
+    if output == "json":
+        click.echo(json.dumps(asdict(found), indent=2))
+        return
+    sides = [
+        (f"version {side.version}", f"made {clock(side.made)}", f"{side.rows:,} rows", side.data_version[:16])
+        for side in (found.before, found.after)
+    ]
+    section(table, aligned(sides))
+    made = found.made
+    files = [
+        (word, name) for word in ("added", "removed", "changed", "moved") for name in getattr(made.files, word)[:most]
+    ]
+    section("Source files", aligned(files) or ["the same"])
+    section("Code and settings", _changes(made.determining) or ["the same"])
+    section("Circumstances", _changes(made.circumstances) or ["the same"])
+    if made.notes:
+        section("Not compared", made.notes)
+    section("Content", list(_content(found.content)))
+
+
+def _changes(changes: Sequence[Change]) -> list[str]:
+    """Write what differs; once where it differs alike in many tables."""
+    where: dict[tuple[str, str], list[str]] = {}
+    for each in changes:
+        values = f"{_cut(known(str, each.before))} -> {_cut(known(str, each.after))}"
+        where.setdefault((each.what, values), []).append(each.where)
+    return aligned([(", ".join(names), what, values) for (what, values), names in where.items()])
+
+
+def _cut(value: str) -> str:
+    """Cut a git commit to what people compare."""
+    commit, plus, changes = value.partition("+")
+    return f"{commit[:12]}{plus}{changes}" if len(commit) == 40 else value
+
+
+def _content(content: Content) -> Iterator[str]:
+    if content.identical:
+        read = f"row by row, in {content.parts_read:,} parts" if content.parts_read else "both have the same parts"
+        yield f"identical: {read}"
+        return
+    yield f"{content.added:,} rows added, {content.removed:,} removed, {content.changed:,} changed"
+    for word, names in (("new", content.columns_added), ("lost", content.columns_removed)):
+        if names:
+            yield f"{word} columns: {', '.join(names)}"
+    if content.columns:
+        yield "changed in " + ", ".join(f"{name} {count:,}" for name, count in content.columns.items())
+    if content.largest:
+        yield "largest changes in frequency:"
+        heading = (*(name for name in content.largest[0] if name not in FREQUENCY), *FREQUENCY)
+        rows = [[_number(row[name]) for name in heading] for row in content.largest]
+        yield from (f"  {line}" for line in aligned([heading, *rows]))
+        return
+    for word in ("added", "removed", "changed"):
+        for row in getattr(content, f"first_{word}"):
+            yield f"  {word}  {', '.join(map(str, row.values()))}"
+
+
+def _number(value: object) -> str:
+    return f"{value:.3e}" if isinstance(value, float) else str(value)
 
 
 @click.command()

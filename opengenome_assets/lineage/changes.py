@@ -1,0 +1,154 @@
+"""Changes: how two records differ in what made them, from their code up to the source files.
+
+Belongs here: comparing records, and those of their inputs where these differ. Does not belong here: comparing rows
+(``diff.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from opengenome_assets.lineage.records import Record, find
+from opengenome_assets.lineage.tree import CATALOGUE
+from opengenome_assets.resources.tables import Tables
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that differs.
+
+    Attributes
+    ----------
+    where
+        The table whose record says so.
+    what
+        Which of its facts, such as ``code version``, ``setting k`` or ``library numpy``.
+    before, after
+        Its values; None where there was or is none.
+    """
+
+    where: str
+    what: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class FileChanges:
+    """Source files that differ, as ``source: path``, sorted.
+
+    Attributes
+    ----------
+    added, removed
+        Only the later or the earlier has the file, and under no other name.
+    changed
+        Same path, other bytes.
+    moved
+        Same bytes, other path; before and after, with an arrow between.
+    """
+
+    added: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How two records differ.
+
+    Attributes
+    ----------
+    determining
+        What decides the content: code versions and settings, of the table and of what it was made from.
+    circumstances
+        What should not: commits, code under the same code version, packages and libraries.
+    files
+        The source files.
+    notes
+        What could not be compared.
+    """
+
+    determining: list[Change]
+    circumstances: list[Change]
+    files: FileChanges
+    notes: list[str]
+
+
+def compare(tables: Tables, before: Record, after: Record) -> Changes:
+    """Compare two records of a table and, where their inputs differ, those of the inputs."""
+    found = Changes([], [], FileChanges(), [])
+    seen: set[tuple[str, int | None, int | None]] = set()
+    waiting = [(before, after)]
+    while waiting:
+        old, new = waiting.pop(0)
+        if (old.name, old.version, new.version) in seen:
+            continue
+        seen.add((old.name, old.version, new.version))
+        found.determining.extend(_determining(old, new))
+        found.circumstances.extend(_circumstances(old, new))
+        if old.name == CATALOGUE:
+            _compare_files(tables, old, new, found)
+        inputs, others = old.provenance.inputs, new.provenance.inputs
+        for name in inputs.keys() & others.keys():
+            if inputs[name].data_version != others[name].data_version:
+                try:
+                    waiting.append((find(tables, name, inputs[name].version), find(tables, name, others[name].version)))
+                except LookupError as error:
+                    found.notes.append(str(error))
+    return found
+
+
+def _determining(old: Record, new: Record) -> Iterator[Change]:
+    before, after = old.provenance, new.provenance
+    if before.code_version != after.code_version:
+        yield Change(new.name, "code version", before.code_version, after.code_version)
+    # The catalogue's setting is the digest of its files, which are compared themselves.
+    if new.name != CATALOGUE:
+        yield from _mapping(new.name, "setting", before.settings, after.settings)
+    versions = ({name: given.version for name, given in made.inputs.items()} for made in (before, after))
+    yield from _mapping(new.name, "version of", *versions)
+
+
+def _circumstances(old: Record, new: Record) -> Iterator[Change]:
+    before, after = old.provenance, new.provenance
+    if before.package_version != after.package_version:
+        yield Change(new.name, "opengenome-assets", before.package_version, after.package_version)
+    if before.commit != after.commit:
+        yield Change(new.name, "commit", before.commit or None, after.commit or None)
+    if before.modules and after.modules:  # else one is older than the field
+        yield from _mapping(new.name, "code of", before.modules, after.modules)
+    if before.libraries and after.libraries:
+        yield from _mapping(new.name, "library", before.libraries, after.libraries)
+
+
+def _mapping(where: str, what: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
+    for name in sorted({*before, *after}):
+        if before.get(name) != after.get(name):
+            yield Change(where, f"{what} {name}", before.get(name), after.get(name))
+
+
+def _compare_files(tables: Tables, old: Record, new: Record, found: Changes) -> None:
+    columns = ["source", "path", "sha256"]
+    try:
+        before, after = (
+            {
+                f"{row['source']}: {row['path']}": row["sha256"]
+                for row in tables.read(CATALOGUE, columns, record.version).to_pylist()
+            }
+            for record in (old, new)
+        )
+    except LookupError as error:
+        found.notes.append(str(error))
+        return
+    gone = {sha256: name for name, sha256 in sorted(before.items()) if name not in after}
+    for name in sorted(after.keys() - before.keys()):
+        if was := gone.pop(after[name], None):
+            found.files.moved.append(f"{was} -> {name}")
+        else:
+            found.files.added.append(name)
+    stayed = {move.split(" -> ")[0] for move in found.files.moved}
+    found.files.removed.extend(sorted(before.keys() - after.keys() - stayed))
+    found.files.changed.extend(sorted(name for name in before.keys() & after.keys() if before[name] != after[name]))

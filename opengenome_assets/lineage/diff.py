@@ -1,0 +1,239 @@
+"""Diff: how two versions of a table differ, in what made them and in their rows.
+
+Parts are known by what determines their content, so only parts that are not in both versions are read, row group by row
+group. Of their rows memory holds the key and the other values, where lists and long texts are stood for by a digest.
+
+Belongs here: comparing rows. Does not belong here: comparing records (``changes.py``), and which columns identify a
+row, which whoever calls knows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from opengenome_assets.lineage.changes import Changes, compare
+from opengenome_assets.lineage.records import find
+from opengenome_assets.resources.parts import DataFile, open_row_groups
+from opengenome_assets.resources.tables import Tables
+
+MEASURE = "frequency"
+LONG_TEXT = 64
+DIGEST_BYTES = 16
+
+
+class AmbiguousRowsError(ValueError):
+    """Rows cannot be told apart by the columns that should identify them; a retry does not help."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two versions: its number, when it was committed (ISO 8601), its data version and number of rows."""
+
+    version: int
+    made: str
+    data_version: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Content:
+    """How the rows differ.
+
+    Attributes
+    ----------
+    identical
+        Whether they do not.
+    parts_read
+        Parts that had to be read to know, of both versions; none if both consist of the same.
+    added, removed, changed
+        Rows with a key that only the later or the earlier has, and rows of both with other values.
+    columns
+        In how many of the changed rows each column differs, of the columns that both have.
+    columns_added, columns_removed
+        Columns that only one version has.
+    first_added, first_removed, first_changed
+        Keys of some of these rows, in their order.
+    largest
+        The rows whose frequency changed most, with it before and after; a row that is not there has 0. Of tables
+        without frequencies none.
+    """
+
+    identical: bool
+    parts_read: int = 0
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+    columns: dict[str, int] = field(default_factory=dict)
+    columns_added: list[str] = field(default_factory=list)
+    columns_removed: list[str] = field(default_factory=list)
+    first_added: list[dict[str, Any]] = field(default_factory=list)
+    first_removed: list[dict[str, Any]] = field(default_factory=list)
+    first_changed: list[dict[str, Any]] = field(default_factory=list)
+    largest: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How two versions of a table differ."""
+
+    table: str
+    before: Side
+    after: Side
+    made: Changes
+    content: Content
+
+
+def diff(tables: Tables, name: str, before: int, after: int, key: Sequence[str], most: int = 10) -> Difference:
+    """Compare two versions of a table.
+
+    Parameters
+    ----------
+    tables
+        Where the table is.
+    name
+        The table.
+    before, after
+        The versions.
+    key
+        Columns that identify a row.
+    most
+        How many rows of each kind are named at most.
+
+    Raises
+    ------
+    UnknownNameError, MissingVersionError, MissingTableError
+        If there is no such table or version, or its files have been removed.
+    AmbiguousRowsError
+        If two rows of a version have the same key.
+    """
+    records = find(tables, name, before), find(tables, name, after)
+    opened = [tables.open(name, version) for version in (before, after)]
+    pieces = [tables.pieces(name, table) for table in opened]
+    sides = [
+        Side(
+            version,
+            record.made.isoformat(timespec="seconds") if record.made else "",
+            record.provenance.data_version,
+            sum(file.rows for _, file in piece),
+        )
+        for version, record, piece in zip((before, after), records, pieces, strict=True)
+    ]
+    schemas = [pa.schema(table.schema()) for table in opened]
+    content = _compare(tables.uri(name), schemas, pieces, key, most)
+    return Difference(name, sides[0], sides[1], compare(tables, *records), content)
+
+
+def _compare(
+    uri: str,
+    schemas: Sequence[pa.Schema],
+    pieces: Sequence[Sequence[tuple[str, DataFile]]],
+    key: Sequence[str],
+    most: int,
+) -> Content:
+    keys = [{part for part, _ in side} for side in pieces]
+    different = [[file for part, file in side if part in keys[i] ^ keys[1 - i]] for i, side in enumerate(pieces)]
+    added, removed = ([field.name for field in b if field.name not in a.names] for a, b in (schemas, schemas[::-1]))
+    parts = len(keys[0] ^ keys[1])
+    shared = [field.name for field in schemas[0] if field.name in schemas[1].names]
+    if not parts:
+        return Content(not (added or removed), columns_added=added, columns_removed=removed)
+    rows = [_read(uri, files, schemas[i].field, shared, key) for i, files in enumerate(different)]
+    old, new = (table.append_column("present", pa.repeat(True, table.num_rows)) for table in rows)
+    joined = old.join(new, list(key), join_type="full outer", right_suffix=" after").sort_by(
+        [(column, "ascending") for column in key]
+    )
+    there, then = (pc.is_valid(joined[column]).to_numpy() for column in ("present", "present after"))
+    differs = {
+        column: there & then & _differ(joined[column], joined[f"{column} after"])
+        for column in shared
+        if column not in key
+    }
+    changed = np.logical_or.reduce([*differs.values(), np.zeros(joined.num_rows, bool)])
+    named = [joined.select(list(key)).filter(pa.array(mask)) for mask in (then & ~there, there & ~then, changed)]
+    return Content(
+        identical=not (any(rows.num_rows for rows in named) or added or removed),
+        parts_read=parts,
+        added=named[0].num_rows,
+        removed=named[1].num_rows,
+        changed=named[2].num_rows,
+        columns={column: int(mask.sum()) for column, mask in differs.items() if mask.any()},
+        columns_added=added,
+        columns_removed=removed,
+        first_added=named[0].slice(0, most).to_pylist(),
+        first_removed=named[1].slice(0, most).to_pylist(),
+        first_changed=named[2].slice(0, most).to_pylist(),
+        largest=_largest(joined, key, most) if MEASURE in shared else [],
+    )
+
+
+def _read(uri: str, files: Sequence[DataFile], field: Any, columns: Sequence[str], key: Sequence[str]) -> pa.Table:
+    """Read rows with lists and long texts replaced by digests, so that all of them fit in memory."""
+    pieces = []
+    for file in files:
+        with open_row_groups(f"{uri}/{file.path}", file.row_groups) as (opened, groups):
+            for group in groups:
+                rows = opened.read_row_group(group, columns=list(columns))
+                pieces.append(pa.table({name: _digested(rows[name].combine_chunks()) for name in columns}))
+    empty = {name: _digested(pa.array([], field(name).type)) for name in columns}
+    found = pa.concat_tables([pa.table(empty), *pieces], promote_options="permissive")
+    distinct = found.group_by(list(key)).aggregate([]).num_rows
+    if distinct != found.num_rows:
+        raise AmbiguousRowsError(
+            f"{uri}: expected one row for each {', '.join(key)}, found {found.num_rows:,} rows with {distinct:,}. The "
+            "table's module has to name columns that identify a row"
+        )
+    return found
+
+
+def _digested(column: pa.Array) -> pa.Array:
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        return pa.array([None if row is None else _digest(row.tobytes()) for row in _lists(column)], pa.string())
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        longest = pc.max(pc.binary_length(column)).as_py() or 0
+        if longest > LONG_TEXT:
+            return pa.array([_short(text) for text in column], pa.string())
+        return column.cast(pa.string())
+    return column
+
+
+def _short(text: pa.Scalar) -> str | None:
+    content = text.as_buffer()
+    return text.as_py() if content is None or content.size <= LONG_TEXT else _digest(content)
+
+
+def _lists(column: pa.Array) -> Sequence[np.ndarray | None]:
+    values = column.values.to_numpy(zero_copy_only=False)
+    offsets = column.offsets.to_numpy()
+    valid = column.is_valid().to_numpy(zero_copy_only=False)
+    return [values[offsets[i] : offsets[i + 1]] if valid[i] else None for i in range(len(column))]
+
+
+def _digest(content: bytes | pa.Buffer) -> str:
+    return f"digest {hashlib.blake2b(content, digest_size=DIGEST_BYTES).hexdigest()}"
+
+
+def _differ(before: pa.ChunkedArray, after: pa.ChunkedArray) -> np.ndarray:
+    """Tell where values differ; two that are empty do not."""
+    equal = pc.fill_null(pc.equal(before, after), False)
+    empty = pc.and_(pc.is_null(before), pc.is_null(after))
+    different: np.ndarray = pc.invert(pc.or_(equal, empty)).to_numpy()
+    return different
+
+
+def _largest(joined: pa.Table, key: Sequence[str], most: int) -> list[dict[str, Any]]:
+    before, after = (pc.fill_null(joined[name], 0.0).to_numpy() for name in (MEASURE, f"{MEASURE} after"))
+    change = after - before
+    order = np.argsort(-np.abs(change), kind="stable")[:most]
+    order = order[change[order] != 0]
+    values = zip(before[order], after[order], change[order], strict=True)
+    return [
+        {**row, "before": float(old), "after": float(new), "change": float(delta)}
+        for row, (old, new, delta) in zip(joined.select(list(key)).take(order).to_pylist(), values, strict=True)
+    ]

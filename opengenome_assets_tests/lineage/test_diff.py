@@ -1,0 +1,143 @@
+"""Two versions compared: what made them, and their rows, against the rows themselves."""
+
+import json
+import shutil
+
+import pyarrow as pa
+import pytest
+
+from opengenome_assets.corpus.columns import columns_of
+from opengenome_assets.lineage.diff import AmbiguousRowsError, diff
+from opengenome_assets.provenance import Provenance
+from opengenome_assets.resources.packs import PackSizes
+from opengenome_assets.resources.schemas import column
+from opengenome_assets.resources.tables import MissingVersionError, Tables
+
+
+def compared(story, name, before=0, after=1, most=10, tables=None):
+    return diff(tables or story.tables, name, before, after, columns_of(name).key, most)
+
+
+@pytest.mark.parametrize(
+    "name", ["raw_fasta", "sequence_shards", "kmer_", "kmer_freq_k2", "tfidf_index", "tfidf_terms"]
+)
+def test_rows_are_counted_as_a_plain_comparison_counts_them(story, name):
+    key = columns_of(name).key
+    before, after = (
+        {tuple(row[part] for part in key): row for row in story.tables.read(name, version=version).to_pylist()}
+        for version in (0, 1)
+    )
+    content = compared(story, name).content
+    assert content.added == len(after.keys() - before.keys()) > 0 or name == "kmer_freq_k2"
+    assert content.removed == len(before.keys() - after.keys())
+    both = before.keys() & after.keys()
+    assert content.changed == sum(before[row] != after[row] for row in both)
+    assert content.columns == {
+        column: count
+        for column in next(iter(after.values()))
+        if (count := sum(before[row][column] != after[row][column] for row in both))
+    }
+    assert not content.identical
+
+
+def test_the_largest_changes_in_frequency_are_those(story):
+    before, after = (
+        {(row["source"], row["kmer"]): row["frequency"] for row in rows.to_pylist()}
+        for rows in (story.tables.read("kmer_freq_k2", version=version) for version in (0, 1))
+    )
+    changes = sorted((abs(after.get(row, 0) - before.get(row, 0)) for row in {*before, *after}), reverse=True)
+    found = compared(story, "kmer_freq_k2", most=5).content.largest
+    assert [abs(row["change"]) for row in found] == pytest.approx(changes[:5])
+    top = found[0]
+    assert (top["before"], top["after"]) == (
+        before.get((top["source"], top["kmer"]), 0),
+        after.get((top["source"], top["kmer"]), 0),
+    )
+
+
+def test_new_and_lost_sequences_are_named(story):
+    content = compared(story, "sequence_shards").content
+    assert {(row["file"], row["seq_id"]) for row in content.first_added} == {
+        ("fern/c.fa", "c1"),
+        ("moss/a.fa", "a3"),
+        ("moss/moved.fa", "b1"),
+    }
+    assert [row["seq_id"] for row in content.first_removed] == ["b1"]
+
+
+def test_what_made_the_difference_is_found_upstream(story):
+    made = compared(story, "kmer_freq_k2").made
+    assert made.files.added == ["fern: fern/c.fa"]
+    assert made.files.changed == ["moss: moss/a.fa"]
+    assert made.files.moved == ["moss: moss/b.fa -> moss: moss/moved.fa"]
+    assert made.files.removed == []
+    assert ("sequence_shards", "setting min_length", 0, 5) in {
+        (each.where, each.what, each.before, each.after) for each in made.determining
+    }
+    assert made.circumstances == []
+
+
+def test_versions_of_the_same_parts_are_identical_without_reading_any(story):
+    found = compared(story, "kmer_freq_k2", 0, 2)
+    assert found.content.identical
+    assert found.content.parts_read == 0
+    assert (found.made.files.added, found.made.files.changed) == ([], [])
+
+
+def test_other_parts_with_the_same_rows_are_identical_row_by_row(tmp_path):
+    tables = Tables(home=str(tmp_path))
+    schema = pa.schema([column("source", pa.string(), ""), column("values", pa.list_(pa.int64()), "")])
+    rows = [{"source": name, "values": [place, 2]} for place, name in enumerate("abc")]
+    for code, order in (("1", rows), ("2", rows[::-1])):
+        tables.write("codon", pa.Table.from_pylist(order, schema), Provenance(name="codon", code_version=code))
+    found = diff(tables, "codon", 0, 1, ["source"])
+    assert found.content.identical
+    assert found.content.parts_read == 2
+    assert [(each.what, each.before, each.after) for each in found.made.determining] == [("code version", "1", "2")]
+
+
+def test_empty_values_nested_values_and_columns_are_compared(tmp_path):
+    tables = Tables(home=str(tmp_path))
+    text = "A" * 1000
+    columns = [column("id", pa.string(), ""), column("x", pa.float64(), ""), column("text", pa.large_string(), "")]
+    before = [("same", None, text), ("filled", None, text), ("emptied", 1.0, text), ("letter", 1.0, text)]
+    after = [("same", None, text), ("filled", 2.0, text), ("emptied", None, text), ("letter", 1.0, f"{text}C")]
+    for code, rows, schema in (
+        ("1", before, pa.schema(columns)),
+        ("2", after, pa.schema([*columns, column("new", pa.int64(), "")])),
+    ):
+        table = pa.Table.from_pylist([dict(zip(("id", "x", "text"), row, strict=True)) for row in rows], schema)
+        tables.write("t", table, Provenance(name="t", code_version=code))
+    content = diff(tables, "t", 0, 1, ["id"]).content
+    assert [row["id"] for row in content.first_changed] == ["emptied", "filled", "letter"]
+    assert content.columns == {"x": 2, "text": 1}
+    assert content.columns_added == ["new"]
+
+
+def test_only_parts_that_differ_are_read_also_out_of_packs(story, tmp_path):
+    shutil.copytree(story.home, tmp_path / "home")
+    tables = Tables(home=str(tmp_path / "home"))
+    tables.compact("sequence_shards", PackSizes(small=2**20, size=2**20, parts=64))
+    assert compared(story, "sequence_shards", 1, 2, tables=tables) == compared(story, "sequence_shards", 1, 2)
+    # b moved and a changed; every shard belongs to one file.
+    assert compared(story, "sequence_shards", tables=tables).content.parts_read == 5
+
+
+def test_code_that_changed_without_a_new_code_version_is_named(tmp_path):
+    tables = Tables(home=str(tmp_path))
+    for settings, digest in (({}, "0" * 16), ({"k": 1}, "1" * 16)):
+        made = Provenance(name="t", code_version="1", settings=settings, modules={"kernels.kmers": digest})
+        tables.write("t", pa.table({"id": ["a"]}), made)
+    (change,) = diff(tables, "t", 0, 1, ["id"]).made.circumstances
+    assert (change.what, change.before, change.after) == ("code of kernels.kmers", "0" * 16, "1" * 16)
+
+
+def test_a_key_that_does_not_identify_rows_is_refused(story):
+    with pytest.raises(AmbiguousRowsError, match="expected one row for each source, found"):
+        diff(story.tables, "sequence_shards", 0, 1, ["source"])
+
+
+def test_a_version_that_is_not_there_is_refused(story):
+    with pytest.raises(MissingVersionError, match="kmer_ has no version 7"):
+        compared(story, "kmer_", 0, 7)
+    assert json.dumps(compared(story, "kmer_").content.first_added)

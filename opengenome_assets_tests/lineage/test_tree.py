@@ -1,0 +1,111 @@
+"""The tree of what made something: complete, down to the files, and honest about what is gone."""
+
+import json
+import shutil
+from hashlib import sha256
+
+import pyarrow as pa
+import pytest
+
+from opengenome_assets.lineage.records import UnknownNameError
+from opengenome_assets.lineage.tree import draw, lineage
+from opengenome_assets.provenance import Provenance
+from opengenome_assets.resources.tables import MissingVersionError, Tables
+from opengenome_assets_tests.lineage.conftest import A, B, C
+
+ROWS = pa.table({"id": ["a"]})
+
+
+def test_a_table_is_followed_down_to_the_files_of_its_own_version(story):
+    tree = lineage(story.tables, "kmer_freq_k2", 1)
+    assert list(tree.nodes) == [
+        f"{name} version 1" for name in ("kmer_freq_k2", "kmer_", "sequence_shards", "raw_fasta")
+    ]
+    (catalogue,) = [node for node in tree.nodes.values() if node.files]
+    found = {f"{file.source}/{file.path}": (file.bytes, file.sha256) for file in catalogue.files}
+    texts = {"fern/fern/c.fa": C, "moss/moss/a.fa": f"{A}>a3\nAAAAAAAAAA\n", "moss/moss/moved.fa": B}
+    assert found == {name: (len(text), sha256(text.encode()).hexdigest()) for name, text in texts.items()}
+
+
+def test_each_node_carries_the_run_the_code_and_the_cost(story):
+    node = lineage(story.tables, "kmer_", 1).nodes["kmer_ version 1"]
+    assert node.record.run_id == story.runs[1]
+    assert node.record.settings == {"ks": [2]}
+    assert set(node.record.modules) >= {"tasks.kmers", "kernels.kmers"}
+    assert node.record.libraries["numpy"]
+    assert node.record.seconds > 0
+    assert node.record.started.isoformat(timespec="seconds") <= node.made
+    assert node.notes == []
+
+
+def test_the_report_stands_on_figures_and_tables_and_each_is_written_out_once(story):
+    tree = lineage(story.tables, "corpus_report")
+    assert {"figure_spectrum", "codon_rscu version 0", "rejected_records version 0"} <= set(tree.nodes)
+    text = "\n".join(draw(tree))
+    assert text.splitlines()[0].startswith("corpus_report, data version")
+    for label in tree.nodes:
+        written = [line for line in text.splitlines() if f"─ {label}," in f"─ {line}" and "see above" not in line]
+        assert len(written) == 1, label
+
+
+def test_text_names_so_many_files_and_how_many_more(story):
+    text = "\n".join(draw(lineage(story.tables, "raw_fasta", 1), files=1))
+    assert sha256(C.encode()).hexdigest() in text
+    assert sha256(B.encode()).hexdigest() not in text
+    assert "2 more files" in text
+    assert "all: opengenome-assets" in text
+
+
+def test_an_input_whose_table_is_gone_is_named_with_what_was_read(story, tmp_path):
+    shutil.copytree(story.home / "tables" / "kmer_", tmp_path / "tables" / "kmer_")
+    tree = lineage(Tables(home=str(tmp_path)), "kmer_", 0)
+    lost = tree.nodes["sequence_shards"]
+    assert lost.data_version == story.tables.provenance("sequence_shards", 0).data_version
+    assert "called 'sequence_shards'" in lost.notes[0]
+
+
+def test_a_table_that_was_made_anew_under_the_same_version_is_not_taken_for_the_one_read(story, tmp_path):
+    shutil.copytree(story.home / "tables" / "kmer_", tmp_path / "tables" / "kmer_")
+    tables = Tables(home=str(tmp_path))
+    tables.write("sequence_shards", ROWS, Provenance(name="sequence_shards", code_version="1"))
+    tree = lineage(tables, "kmer_", 0)
+    assert tree.nodes["sequence_shards version 0"].notes == ["has been made again since"]
+    assert tree.nodes["sequence_shards version 0"].record is None
+
+
+def test_code_that_changed_since_or_without_a_new_code_version_is_named(tmp_path):
+    tables = Tables(home=str(tmp_path))
+    for settings, digest in (({}, "0" * 16), ({"k": 1}, "1" * 16)):
+        made = Provenance(name="t", code_version="1", settings=settings, modules={"kernels.kmers": digest})
+        tables.write("t", ROWS, made)
+    (first,) = lineage(tables, "t", 0).nodes.values()
+    since = "since then the code has changed in kernels.kmers; code version then: 1"
+    assert first.notes == [since]
+    (second,) = lineage(tables, "t", 1).nodes.values()
+    assert second.notes == [
+        since,
+        "version 0, of which parts may have been used again, was made with the same code version by other code",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "error", "said"),
+    [
+        ("kmers", None, UnknownNameError, "nothing at .* is called 'kmers'. There are: codon_counts, .*figure_rscu"),
+        ("kmer_", 9, MissingVersionError, "kmer_ has no version 9; it has 0 to 2"),
+        ("figure_rscu", 0, MissingVersionError, "figure_rscu is a figure, of which only the last is kept"),
+    ],
+)
+def test_what_is_not_there_is_refused_with_what_there_is(story, name, version, error, said):
+    with pytest.raises(error, match=said):
+        lineage(story.tables, name, version)
+
+
+def test_a_record_of_a_newer_package_is_refused(story, tmp_path):
+    shutil.copytree(story.home / "figures", tmp_path / "figures")
+    file = tmp_path / "figures" / "figure_rscu.json"
+    record = json.loads(file.read_text())
+    record["provenance"] |= {"format": 99, "package_version": "9.0"}
+    file.write_text(json.dumps(record))
+    with pytest.raises(RuntimeError, match=r"figure_rscu was made by opengenome-assets 9\.0.*Upgrade"):
+        lineage(Tables(home=str(tmp_path)), "figure_rscu")

@@ -1,0 +1,100 @@
+"""The commands on lineage: what they print, and that they do it in a process of their own."""
+
+import csv
+import io
+import json
+import shutil
+
+import pytest
+from click.testing import CliRunner
+
+from opengenome_assets.cli import main
+from opengenome_assets_tests.lineage.conftest import story as story
+from opengenome_assets_tests.processes import REPOSITORY, typed
+
+
+@pytest.fixture
+def home(story, tmp_path, monkeypatch):
+    """A copy of the corpus with a history, and the environment of a user of it."""
+    shutil.copytree(story.home, tmp_path / "home")
+    monkeypatch.setenv("OPENGENOME_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("OPENGENOME_KS", "2")
+    monkeypatch.setenv("DAGSTER_HOME", str(REPOSITORY))
+    return tmp_path / "home"
+
+
+def run(*arguments, code=0):
+    answer = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert answer.exit_code == code, answer.output
+    return answer.output
+
+
+def test_lineage_as_text_and_as_json(home):
+    text = run("lineage", "kmer_freq_k2", "--version", 1, "--files", 2)
+    assert text.startswith("kmer_freq_k2 version 1, data version ")
+    assert "1 more files" in text
+    found = json.loads(run("lineage", "kmer_freq_k2", "--version", 1, "--format", "json"))
+    assert len(found["nodes"]["raw_fasta version 1"]["files"]) == 3
+    assert found["nodes"][found["root"]]["record"]["libraries"]["numpy"]
+
+
+def test_lineage_refuses_what_is_not_there(home):
+    assert "called 'nothing'. There are: codon_counts" in run("lineage", "nothing", code=1)
+
+
+def test_diff_as_text_and_as_json(home):
+    text = run("diff", "kmer_freq_k2", 0, 1, "--most", 3)
+    for words in ("changed  moss: moss/a.fa", "setting min_length", "0 -> 5", "largest changes in frequency:"):
+        assert words in text
+    assert "identical: both have the same parts" in run("diff", "kmer_freq_k2", 0, 2)
+    assert "added  fern, fern/c.fa, c1" in run("diff", "sequence_shards", 0, 1)
+    found = json.loads(run("diff", "sequence_shards", 0, 1, "--format", "json"))
+    assert (found["content"]["added"], found["content"]["removed"]) == (3, 1)
+
+
+def test_diff_refuses_a_version_and_a_table_that_are_not_there(home):
+    assert "kmer_ has no version 9" in run("diff", "kmer_", 0, 9, code=1)
+    assert "figure_rscu is no table" in run("diff", "figure_rscu", 0, 1, code=1)
+
+
+def test_runs_are_listed_tagged_noted_compared_and_exported(home, story):
+    first, second, _ = story.runs
+    run("runs", "tag", first[:8], "for=paper", "figure=2")
+    run("runs", "note", first[:8], "before the move")
+    text = run("runs")
+    assert [line.split()[0] for line in text.splitlines()[2:5]] == [run_id[:8] for run_id in story.runs[::-1]]
+    assert "figure=2 for=paper before the move" in text.replace("for=paper figure=2", "figure=2 for=paper")
+    rows = {row["run_id"]: row for row in csv.DictReader(io.StringIO(run("runs", "--format", "csv")))}
+    assert rows[first]["tags.for"] == "paper"
+    assert rows[second]["params.sequence_shards.min_length"] == "5"
+    compared = run("runs", "--compare", first[:8], second[:8])
+    assert any(line.split() == ["params.sequence_shards.min_length", "0", "5"] for line in compared.splitlines())
+    assert "params.kmer_.ks" in compared.split("The same")[1]
+
+
+def test_runs_without_dagster_are_those_of_the_tables_and_nothing_is_made(home, story, tmp_path, monkeypatch):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(empty))
+    found = json.loads(run("runs", "--format", "json"))
+    assert {each["run_id"] for each in found} == set(story.runs)
+    assert {each["status"] for each in found} == {"not known to Dagster"}
+    assert "no dagster.yaml" in run("runs", "tag", story.runs[0], "a=b", code=1)
+    assert list(empty.iterdir()) == []
+
+
+def test_a_tag_without_a_value_is_refused(home, story):
+    assert "expected KEY=VALUE, found a" in run("runs", "tag", story.runs[0], "a", code=2)
+
+
+@pytest.mark.timeout(300)
+def test_in_processes_of_their_own_a_wiped_instance_is_told_everything_once(home, story):
+    shutil.rmtree(home / "dagster")
+    ks = {"OPENGENOME_KS": "2"}
+    told = typed("opengenome reindex", home, **ks)
+    assert "kmer_freq_k2: versions 0-2" in told
+    assert "corpus_report: its last state" in told
+    assert json.loads(typed("opengenome reindex --format json", home, **ks)) == []
+    assert story.runs[1][:8] in typed("opengenome lineage kmer_freq_k2 --version 1", home)
+    assert "both have the same parts" in typed("opengenome diff kmer_freq_k2 0 2", home)
+    assert story.runs[0][:8] in typed("opengenome runs", home)
