@@ -9,7 +9,6 @@ import pytest
 from click.testing import CliRunner
 
 from opengenome_assets.cli import main
-from opengenome_assets_tests.lineage.conftest import story as story
 from opengenome_assets_tests.processes import REPOSITORY, typed
 
 
