@@ -11,6 +11,7 @@ import pytest
 from dagster._core.scheduler.instigation import SensorInstigatorData
 from dagster._core.test_utils import create_run_for_test
 
+from opengenome_assets.corpus.raw_fasta import raw_fasta
 from opengenome_assets.corpus.sensors import CHANGE_TAG, COMMIT_TAG, MAX_ATTEMPTS, NAME
 from opengenome_assets.definitions import build_defs
 from opengenome_assets.resources import hub as hub_module
@@ -39,20 +40,20 @@ def hub(monkeypatch):
 
 
 @cache
-def definitions(source):
-    defs = build_defs(Settings(home="/nowhere", source=source, ks=(6,)))
+def definitions(source, home):
+    defs = build_defs(Settings(home=home, source=source, ks=(6,)))
     return defs.get_repository_def()
 
 
 class Ticks:
     """Ticks one after the other, as the daemon has them: it keeps the cursor and makes the runs."""
 
-    def __init__(self, instance, source=SOURCE):
-        self.instance, self.source, self.cursor = instance, source, None
+    def __init__(self, instance, source=SOURCE, home="/nowhere"):
+        self.instance, self.source, self.home, self.cursor = instance, source, home, None
 
     def tick(self):
         """Evaluate the sensor; return what it asks for."""
-        repository = definitions(self.source)
+        repository = definitions(self.source, self.home)
         context = dg.build_sensor_context(self.instance, self.cursor, repository_def=repository)
         result = repository.get_sensor_def(NAME).evaluate_tick(context)
         self.cursor = result.cursor
@@ -93,6 +94,27 @@ def test_the_first_tick_requests_one_run_pinned_to_the_commit_and_tagged_with_it
     assert run.run_config == {"ops": {"raw_fasta": {"config": {"source": pinned}}}}
     assert run.tags[COMMIT_TAG] == commit
     assert run.tags["dagster/run_key"] == f"{run.tags[CHANGE_TAG]}-1"
+
+
+def test_a_sensor_without_memory_asks_the_catalogue_what_is_there_already(hub, tmp_path):
+    (commit,) = hub.commits
+    config = {"ops": {"raw_fasta": {"config": {"source": SOURCE}}}}
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert dg.materialize([raw_fasta], resources={"tables": Tables(home=str(tmp_path))}, run_config=config).success
+        ticks = Ticks(instance, home=str(tmp_path))
+        assert ticks.skip() == f"commit {commit[:12]} has the 2 files that raw_fasta lists"
+        assert ticks.skip() == f"no new commit since {commit[:12]}"
+        hub.commit({**FILES, "fasta/moss/b.fa": b"changed"})
+        ticks.run()
+
+
+@pytest.mark.parametrize("change", [{"fasta/moss/b.fa": b"other"}, {"fasta/moss/d.fa": b"d"}])
+def test_a_sensor_without_memory_starts_a_run_if_the_catalogue_lists_other_files(hub, tmp_path, change):
+    config = {"ops": {"raw_fasta": {"config": {"source": SOURCE}}}}
+    assert dg.materialize([raw_fasta], resources={"tables": Tables(home=str(tmp_path))}, run_config=config).success
+    commit = hub.commit({**FILES, **change})
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert Ticks(instance, home=str(tmp_path)).run().tags[COMMIT_TAG] == commit
 
 
 def test_without_a_new_commit_a_tick_is_one_request_to_the_hub(hub, ticks):
