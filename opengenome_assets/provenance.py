@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from opengenome_assets import __version__
 
+DIGEST = re.compile("[0-9a-f]{64}")
 FORMAT = 2
 """Raised when a record can no longer be read rightly by the code before; 1 had no ``format``."""
 
@@ -30,6 +32,13 @@ def digest(value: Any) -> str:
     """Return the SHA-256 of a value's canonical JSON, as 64 hexadecimal digits."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def abbreviated(value: Any) -> Any:
+    """Return a value with its digests, also those within mappings, cut to what people compare."""
+    if isinstance(value, dict):
+        return {name: abbreviated(inner) for name, inner in value.items()}
+    return value[:16] if isinstance(value, str) and DIGEST.fullmatch(value) else value
 
 
 class Input(BaseModel):

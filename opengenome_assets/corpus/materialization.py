@@ -4,7 +4,6 @@ Belongs here: turning commits, files and provenance into Dagster's metadata. Doe
 asset has; it adds them itself.
 """
 
-import re
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -22,10 +21,8 @@ from dagster._core.definitions.data_version import (
 
 from opengenome_assets import environment
 from opengenome_assets.corpus.columns import column_lineage
-from opengenome_assets.provenance import Provenance
+from opengenome_assets.provenance import Provenance, abbreviated
 from opengenome_assets.resources.tables import Commit, Tables
-
-DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class Making:
@@ -77,13 +74,7 @@ def lineage(provenance: Provenance) -> dict[str, Any]:
     """Return the record of what made something, as metadata; digests are cut to what a person compares."""
     # The times stand beside it, as numbers that can be plotted.
     record = provenance.model_dump(mode="json", exclude={"seconds", "cpu_seconds"})
-    return {"provenance": dg.MetadataValue.json(_cut(record))}
-
-
-def _cut(value: Any, digits: int = 16) -> Any:
-    if isinstance(value, dict):
-        return {name: _cut(inner) for name, inner in value.items()}
-    return value[:digits] if isinstance(value, str) and DIGEST.fullmatch(value) else value
+    return {"provenance": dg.MetadataValue.json(abbreviated(record))}
 
 
 def table_metadata(commit: Commit, provenance: Provenance, making: Making, extra: Mapping[str, Any]) -> dict[str, Any]:

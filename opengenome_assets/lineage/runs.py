@@ -17,7 +17,7 @@ import dagster as dg
 from dagster import DagsterEventType
 
 from opengenome_assets.lineage.records import beside_tables
-from opengenome_assets.provenance import Provenance
+from opengenome_assets.provenance import Provenance, abbreviated
 from opengenome_assets.resources.tables import MissingTableError, Tables
 
 NOTE_TAG = "opengenome/note"
@@ -130,7 +130,7 @@ class Row:
 
 
 def compare_runs(before: Run, after: Run) -> list[Row]:
-    """Return what is known of two runs, side by side: first what differs, parameters before numbers."""
+    """Return what is known of two runs, side by side: first what differs, parameters before numbers before times."""
     rows = [
         Row("job", before.job, after.job),
         Row("status", before.status, after.status),
@@ -141,7 +141,8 @@ def compare_runs(before: Run, after: Run) -> list[Row]:
         *_rows("params.", before.parameters, after.parameters),
         *_rows("metrics.", before.metrics, after.metrics),
     ]
-    return sorted(rows, key=lambda row: not row.differs)
+    # No two runs take the same time, so times tell least.
+    return sorted(rows, key=lambda row: (not row.differs, row.name.endswith("seconds")))
 
 
 def flat(run: Run) -> dict[str, Any]:
@@ -198,7 +199,9 @@ def _from_records(run_id: str, made: Sequence[Provenance]) -> Run:
         run_id,
         started=min(starts).isoformat(timespec="seconds") if starts else None,
         seconds=round(max(ends) - min(starts).timestamp(), 2) if starts else None,
-        parameters={f"{each.name}.{name}": value for each in made for name, value in each.settings.items()},
+        parameters={
+            f"{each.name}.{name}": value for each in made for name, value in abbreviated(each.settings).items()
+        },
         metrics={
             f"{each.name}.{name}": value
             for each in made

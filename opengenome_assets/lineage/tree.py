@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from opengenome_assets import environment
 from opengenome_assets.lineage.records import Kind, Record, find
-from opengenome_assets.provenance import Provenance
+from opengenome_assets.provenance import Provenance, abbreviated
 from opengenome_assets.resources.tables import MissingVersionError, Tables
 from opengenome_assets.resources.versions import History
 
@@ -195,17 +195,12 @@ def _branch(tree: Tree, label: str, first: str, rest: str, seen: set[str], files
 
 def _how(record: Provenance) -> str:
     words = [f"code version {record.code_version}"]
-    words += [f"{name} = {_short(value)}" for name, value in record.settings.items()]
+    words += [f"{name} = {value}" for name, value in abbreviated(record.settings).items()]
     if record.seconds is not None:
         words.append(f"{record.seconds:,.2f} s ({record.cpu_seconds:,.2f} CPU s in the driver)")
     if record.run_id:
         words.append(f"run {record.run_id[:8]}")
     return ", ".join(words)
-
-
-def _short(value: object) -> str:
-    """Write a setting; of digests the first 16 digits."""
-    return f"{value[:16]}…" if isinstance(value, str) and len(value) == 64 else str(value)
 
 
 def _file(file: File, brief: bool) -> str:
