@@ -40,7 +40,7 @@ def refusals() -> Iterator[None]:
 
     try:
         yield
-    except (LookupError, NewerRecordError, OSError) as error:
+    except (LookupError, ValueError, NewerRecordError, OSError) as error:
         raise click.ClickException(str(error.args[0] if error.args else error)) from error
 
 

@@ -34,19 +34,26 @@ FREQUENCY = ("before", "after", "change")
 @click.command()
 @click.argument("name")
 @click.option("--version", type=click.IntRange(min=0), help="A version of the table; else the newest.")
+@click.option("--column", help="Show instead which columns this column of a table goes back to.")
 @click.option("--files", default=20, show_default=True, type=click.IntRange(min=0), help="Name at most so many files.")
 @format_option
-def lineage(name: str, version: int | None, files: int, output: str) -> None:
+def lineage(name: str, version: int | None, column: str | None, files: int, output: str) -> None:
     """Show the tree of what made NAME, a table, figure or report, down to files.
 
     Each node with its version, the code, settings, run, time and cost that it took. Needs no Dagster instance. As JSON
     all files are named.
     """
     settings = settings_in_use()
-    from opengenome_assets.lineage import tree  # imports Dagster
+    from opengenome_assets.corpus.columns import trace_column  # imports Dagster
+    from opengenome_assets.lineage import tree
     from opengenome_assets.resources.tables import Tables
 
     with refusals():
+        if column:
+            origins = trace_column(name, column)
+            text = (f"{of} <- {', '.join(given) or 'the files, a setting or a list'}" for of, given in origins.items())
+            click.echo(json.dumps(origins) if output == "json" else "\n".join(text))
+            return
         found = tree.lineage(Tables(home=settings.home), name, version)
     if output == "json":
         click.echo(json.dumps({"root": found.root, "nodes": {label: _plain(n) for label, n in found.nodes.items()}}))

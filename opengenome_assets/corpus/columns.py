@@ -145,6 +145,38 @@ def columns_of(table: str) -> Columns:
     return TABLES[table]
 
 
+def trace_column(table: str, column: str) -> dict[str, list[str]]:
+    """Return the columns that a column goes back to, each with those that it is worked out from itself.
+
+    Parameters
+    ----------
+    table, column
+        The column.
+
+    Returns
+    -------
+    dict
+        By ``table.column``, the column itself first; no origins where it is given by the files or a setting.
+
+    Raises
+    ------
+    LookupError
+        If there is no such table or column.
+    """
+    found: dict[str, list[str]] = {}
+    waiting = [f"{table}.{column}"]
+    while waiting:
+        name = waiting.pop(0)
+        if name not in found:
+            owner, _, part = name.partition(".")
+            origins = columns_of(owner).origins
+            if part not in origins:
+                raise LookupError(f"{owner} has no column {part!r}: expected {', '.join(origins)}")
+            found[name] = origins[part].split()
+            waiting += found[name]
+    return found
+
+
 def column_lineage(table: str) -> dg.TableColumnLineage:
     """Return what the columns of a table are worked out from, in Dagster's form."""
     return dg.TableColumnLineage(

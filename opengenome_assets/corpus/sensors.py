@@ -18,6 +18,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from pydantic import BaseModel, ValidationError
 
+from opengenome_assets.lineage.records import find
 from opengenome_assets.provenance import digest
 from opengenome_assets.resources.download import RemoteFile
 from opengenome_assets.resources.sources import HUB_PREFIX, list_remote, remote_places, split
@@ -45,8 +46,8 @@ class Seen(BaseModel):
     files
         Digest of the selected (place, path, content id) triples; empty before the first listing.
     change
-        Made up when ``files`` changed last; a tag of the runs that this calls for. Empty if the catalogue had these
-        files when they were seen first.
+        Made up when ``files`` changed last; a tag of the runs that this calls for. Empty if all
+        had been made from these files when they were seen first.
     """
 
     source: str = ""
@@ -130,7 +131,7 @@ def runs_for(instance: dg.DagsterInstance, seen: Seen) -> Sequence[dg.DagsterRun
 def look(seen: Seen, home: str) -> tuple[Seen, str]:
     """Ask the Hub what is there now; return it, and what became of the files in use, in words.
 
-    At the first look there is nothing to compare with but the catalogue: what that lists is no change.
+    At the first look there is nothing to compare with but what was made: that is no change.
 
     Raises
     ------
@@ -158,17 +159,25 @@ def look(seen: Seen, home: str) -> tuple[Seen, str]:
     now.files = digest(sorted(files))
     if now.files == seen.files:
         return now, f"commit {short(commits)} changed none of the {len(files):,} files in use"
-    if not seen.files and catalogued(home, [file for its in found for file in its]):
-        return now, f"commit {short(commits)} has the {len(files):,} files that raw_fasta lists"
+    if not seen.files and is_made(Tables(home=home), [file for its in found for file in its]):
+        return (
+            now,
+            f"commit {short(commits)} has the {len(files):,} files that raw_fasta lists and the report is made of",
+        )
     now.change = uuid.uuid4().hex[:12]
     return now, f"commit {short(commits)} changed files in use"
 
 
-def catalogued(home: str, files: Sequence[RemoteFile]) -> bool:
-    """Tell whether the catalogue lists these files of the Hub and no others of it."""
-    tables, store = Tables(home=home), Store(local_home(home) / "raw")
-    if not tables.exists("raw_fasta"):
+def is_made(tables: Tables, files: Sequence[RemoteFile]) -> bool:
+    """Tell whether the catalogue lists these files of the Hub and no others of it, and all was made that follows."""
+    try:
+        report, catalogue = (find(tables, name).provenance for name in ("corpus_report", "raw_fasta"))
+    except LookupError:
         return False
+    read = report.inputs.get("raw_fasta")
+    if read is None or read.data_version != catalogue.data_version:
+        return False
+    store = Store(local_home(tables.home) / "raw")
     rows = tables.read("raw_fasta", ["path", "sha256", "uri"]).to_pylist()
     listed = sorted((row["path"], row["sha256"]) for row in rows if Path(row["uri"]).is_relative_to(store.root))
     stored = [(file.path, found.sha256) for file in files if (found := store.find(file))]

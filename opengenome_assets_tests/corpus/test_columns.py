@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from opengenome_assets.corpus.checks import table_schemas
-from opengenome_assets.corpus.columns import GIVEN, column_lineage, columns_of
+from opengenome_assets.corpus.columns import GIVEN, column_lineage, columns_of, trace_column
 from opengenome_assets.definitions import build_defs
 from opengenome_assets.resources.schemas import comment
 from opengenome_assets.settings import Settings
@@ -41,6 +41,17 @@ def test_dagster_is_told_the_lineage_of_the_columns(sample):
     told = sample.corpus.metadata(sample.result, "kmer_freq_k6")["dagster/column_lineage"]
     assert told == column_lineage("kmer_freq_k6")
     assert {dep.column_name for dep in told.deps_by_column["kmer"]} == {"k", "counts"}
+
+
+def test_a_column_is_followed_up_to_the_bytes_of_the_files():
+    assert trace_column("kmer_freq_k6", "frequency") == {
+        "kmer_freq_k6.frequency": ["kmer_.counts"],
+        "kmer_.counts": ["sequence_shards.sequence"],
+        "sequence_shards.sequence": ["raw_fasta.sha256"],
+        "raw_fasta.sha256": [],
+    }
+    with pytest.raises(LookupError, match=r"kmer_ has no column 'kmer': expected shard, source, k, windows, counts"):
+        trace_column("kmer_", "kmer")
 
 
 def test_a_table_of_another_group_is_refused_by_name():

@@ -14,7 +14,9 @@ from dagster._core.test_utils import create_run_for_test
 from opengenome_assets.corpus.raw_fasta import raw_fasta
 from opengenome_assets.corpus.sensors import CHANGE_TAG, COMMIT_TAG, MAX_ATTEMPTS, NAME
 from opengenome_assets.definitions import build_defs
+from opengenome_assets.provenance import Provenance
 from opengenome_assets.resources import hub as hub_module
+from opengenome_assets.resources.files import write_bytes
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.settings import Settings
 from opengenome_assets_tests.processes import started, typed, wait_for
@@ -96,25 +98,45 @@ def test_the_first_tick_requests_one_run_pinned_to_the_commit_and_tagged_with_it
     assert run.tags["dagster/run_key"] == f"{run.tags[CHANGE_TAG]}-1"
 
 
-def test_a_sensor_without_memory_asks_the_catalogue_what_is_there_already(hub, tmp_path):
-    (commit,) = hub.commits
+@pytest.fixture
+def catalogue(hub, tmp_path):
+    """A home whose catalogue lists the files of the Hub's first commit."""
+    tables = Tables(home=str(tmp_path))
     config = {"ops": {"raw_fasta": {"config": {"source": SOURCE}}}}
+    assert dg.materialize([raw_fasta], resources={"tables": tables}, run_config=config).success
+    return tables
+
+
+def report(tables):
+    """Leave the record of a report that was made from the catalogue."""
+    made = Provenance(name="corpus_report", code_version="1", inputs={"raw_fasta": tables.input("raw_fasta")})
+    write_bytes(
+        f"{tables.home}/reports/summary.json", json.dumps({"provenance": made.model_dump(mode="json")}).encode()
+    )
+
+
+def test_a_sensor_without_memory_starts_no_run_for_what_has_been_made(hub, catalogue):
+    (commit,) = hub.commits
+    report(catalogue)
     with dg.DagsterInstance.ephemeral() as instance:
-        assert dg.materialize([raw_fasta], resources={"tables": Tables(home=str(tmp_path))}, run_config=config).success
-        ticks = Ticks(instance, home=str(tmp_path))
-        assert ticks.skip() == f"commit {commit[:12]} has the 2 files that raw_fasta lists"
+        ticks = Ticks(instance, home=catalogue.home)
+        assert ticks.skip() == f"commit {commit[:12]} has the 2 files that raw_fasta lists and the report is made of"
         assert ticks.skip() == f"no new commit since {commit[:12]}"
         hub.commit({**FILES, "fasta/moss/b.fa": b"changed"})
         ticks.run()
 
 
 @pytest.mark.parametrize("change", [{"fasta/moss/b.fa": b"other"}, {"fasta/moss/d.fa": b"d"}])
-def test_a_sensor_without_memory_starts_a_run_if_the_catalogue_lists_other_files(hub, tmp_path, change):
-    config = {"ops": {"raw_fasta": {"config": {"source": SOURCE}}}}
-    assert dg.materialize([raw_fasta], resources={"tables": Tables(home=str(tmp_path))}, run_config=config).success
+def test_a_sensor_without_memory_starts_a_run_if_the_catalogue_lists_other_files(hub, catalogue, change):
+    report(catalogue)
     commit = hub.commit({**FILES, **change})
     with dg.DagsterInstance.ephemeral() as instance:
-        assert Ticks(instance, home=str(tmp_path)).run().tags[COMMIT_TAG] == commit
+        assert Ticks(instance, home=catalogue.home).run().tags[COMMIT_TAG] == commit
+
+
+def test_a_sensor_without_memory_starts_a_run_if_nothing_was_made_from_the_catalogue(catalogue):
+    with dg.DagsterInstance.ephemeral() as instance:
+        Ticks(instance, home=catalogue.home).run()
 
 
 def test_without_a_new_commit_a_tick_is_one_request_to_the_hub(hub, ticks):
