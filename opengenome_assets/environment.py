@@ -33,7 +33,7 @@ LIBRARIES = (
     "matplotlib",
 )
 # What computes results; the rest of the package stores, sends and shows them, and is covered by the commit.
-COMPUTING = ("kernels", "tasks", "plots")
+COMPUTING = ("kernels", "tasks", "search", "plots")
 DIGITS = 16
 
 
@@ -75,7 +75,7 @@ def modules(name: str) -> dict[str, str]:
     Returns
     -------
     dict
-        That module and what it imports, directly or not, of the kernels, passes and plots: the first 16 hexadecimal
+        That module and what it imports, directly or not, of kernels, passes, search and plots: the first 16 hexadecimal
         digits of the SHA-256 of each one's code, by the module's name within the package. Comments do not count.
     """
     found: dict[str, str] = {}

@@ -34,6 +34,8 @@ LETTERS = "sequence_shards.sequence"
 SHARD = "sequence_shards.source sequence_shards.file"
 LENGTHS = "shard_stats.lengths shard_stats.length_counts"
 
+WEIGHTS = "tfidf_index.codes tfidf_index.counts tfidf_terms.document_frequency tfidf_terms.sequences"
+
 KMER_FREQUENCIES = Columns(
     ("source", "kmer"),
     {
@@ -125,22 +127,30 @@ TABLES: Mapping[str, Columns] = {
             **dict.fromkeys(("kmers", "codes", "counts"), LETTERS),
         },
     ),
+    "query_hits": Columns(
+        ("query_number", "rank"),
+        {
+            **dict.fromkeys(("query_file", "query_number", "query"), GIVEN),
+            **dict.fromkeys(("rank", "similarity", "strand"), WEIGHTS),
+            **{name: f"tfidf_index.{name}" for name in ("seq_id", "source", "length", "description", "file")},
+        },
+    ),
 }
 
 
 def columns_of(table: str) -> Columns:
-    """Return the columns of a table of the group.
+    """Return the columns of a table.
 
     Raises
     ------
     LookupError
-        If it is none of the group.
+        If it is none that an asset makes.
     """
     if table.startswith("kmer_freq_k"):
         return KMER_FREQUENCIES
     if table not in TABLES:
         raise LookupError(
-            f"{table} is no table of the corpus: expected {', '.join(TABLES)}, or kmer_freq_k and a number"
+            f"{table} is no table that is made here: expected {', '.join(TABLES)}, or kmer_freq_k and a number"
         )
     return TABLES[table]
 

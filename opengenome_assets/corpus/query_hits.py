@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from opengenome_assets.corpus.materialization import Stopwatch, table_result
+from opengenome_assets.corpus.materialization import Making, table_result
 from opengenome_assets.corpus.raw_fasta import fetch, take_checksums
 from opengenome_assets.corpus.tfidf_index import document_frequency
 from opengenome_assets.kernels.tfidf import inverse_document_frequency
@@ -96,7 +96,7 @@ def query_hits(
     context: dg.AssetExecutionContext, config: QueryHitsConfig, tables: Tables, spark: Spark
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Search with every query, unless the same was done before."""
-    stopwatch = Stopwatch()
+    making = Making(context, __name__)
     named = config.queries or Settings.from_environment().queries
     if not named:
         remedy = "no queries: name their FASTA files in OPENGENOME_QUERIES, or as `queries` in the run config"
@@ -120,7 +120,6 @@ def query_hits(
         settings={**asdict(settings), "queries": {f"{source}: {file.path}": file.sha256 for source, file in files}},
         inputs=inputs,
         corpus=common_corpus({name: tables.provenance(name, given.version) for name, given in inputs.items()}),
-        run_id=context.run_id,
     )
     part = PartIndex(tables.uri(NAME)).find(provenance.data_version)
     if part is None:
@@ -130,11 +129,12 @@ def query_hits(
         rows = rows.add_column(0, SCHEMA.field(0), pa.array([path for path, _ in queries], pa.string()).take(numbers))
         without = len(queries) - len(np.unique(numbers))
         part = write_part(tables.uri(NAME), provenance.data_version, rows.cast(SCHEMA), without=without)
+    provenance = making.recorded(provenance)
     commit = tables.commit(NAME, SCHEMA, [part], provenance)
     yield table_result(
         commit,
         provenance,
-        stopwatch,
+        making,
         queries=len(queries),
         queries_without_hits=part.facts["without"],
         query_files={f"{source}: {file.path}": file.sha256 for source, file in files},

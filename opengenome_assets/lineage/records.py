@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 import pyarrow.fs as pafs
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from opengenome_assets.provenance import Provenance
 from opengenome_assets.resources.files import filesystem, read_bytes
 from opengenome_assets.resources.tables import MissingTableError, MissingVersionError, Tables
+from opengenome_assets.resources.versions import History
 
 Kind = Literal["table", "figure", "report"]
 FOLDERS: dict[str, Kind] = {"figures": "figure", "reports": "report"}
@@ -54,20 +56,45 @@ class Record:
     provenance: Provenance
 
 
-def find(tables: Tables, name: str, version: int | None = None) -> Record:
-    """Return the record of a table, at its newest version unless told, or of a figure or the report.
+class Records:
+    """The records of one home; what was read once is not read again.
 
-    Raises
-    ------
-    UnknownNameError
-        If nothing has that name.
-    MissingVersionError
-        If the table has no such version, or it was no table.
-    MissingTableError
-        If it is a Delta table that nothing in its history says what made.
+    Parameters
+    ----------
+    tables
+        The tables, with figures and report beside them.
     """
-    if tables.exists(name):
-        history = tables.history(name)
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self._histories: dict[str, History | None] = {}
+
+    @cached_property
+    def beside(self) -> dict[str, Record]:
+        """Those of the figures and the report, by name."""
+        return {record.name: record for record in beside_tables(self.tables.home)}
+
+    def history(self, name: str) -> History | None:
+        """Return the history of a table, or None if there is no such table."""
+        if name not in self._histories:
+            self._histories[name] = self.tables.history(name) if self.tables.exists(name) else None
+        return self._histories[name]
+
+    def find(self, name: str, version: int | None = None) -> Record:
+        """Return the record of a table, at its newest version unless told, or of a figure or the report.
+
+        Raises
+        ------
+        UnknownNameError
+            If nothing has that name.
+        MissingVersionError
+            If the table has no such version, or it was no table.
+        MissingTableError
+            If it is a Delta table that nothing in its history says what made.
+        """
+        history = self.history(name)
+        if history is None:
+            return self._find_beside(name, version)
         number = history.newest if version is None else version
         if number not in history.versions:
             raise MissingVersionError(
@@ -77,21 +104,28 @@ def find(tables: Tables, name: str, version: int | None = None) -> Record:
         provenance = history.provenance(number)
         if provenance is None:
             raise MissingTableError(
-                f"{tables.uri(name)} is a Delta table, but nothing in its history says what made it"
+                f"{self.tables.uri(name)} is a Delta table, but nothing in its history says what made it"
             )
         return Record(name, "table", origin.number, origin.made, provenance)
-    beside = {record.name: record for record in beside_tables(tables.home)}
-    if name not in beside:
-        raise UnknownNameError(
-            f"nothing at {tables.home} is called {name!r}. There are: "
-            f"{', '.join([*tables.names(), *sorted(beside)]) or 'no tables yet; make run'}"
-        )
-    if version is not None:
-        raise MissingVersionError(
-            f"{name} is a {beside[name].kind}, of which only the last is kept: leave --version out. The tables that it "
-            "was made from have versions"
-        )
-    return beside[name]
+
+    def _find_beside(self, name: str, version: int | None) -> Record:
+        if name not in self.beside:
+            raise UnknownNameError(
+                f"nothing at {self.tables.home} is called {name!r}. There are: "
+                f"{', '.join([*self.tables.names(), *sorted(self.beside)]) or 'no tables yet; make run'}"
+            )
+        found = self.beside[name]
+        if version is not None:
+            raise MissingVersionError(
+                f"{name} is a {found.kind}, of which only the last is kept: leave --version out. The tables that it "
+                "was made from have versions"
+            )
+        return found
+
+
+def find(tables: Tables, name: str, version: int | None = None) -> Record:
+    """Return one record: as :meth:`Records.find`."""
+    return Records(tables).find(name, version)
 
 
 def beside_tables(home: str) -> Iterator[Record]:

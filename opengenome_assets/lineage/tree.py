@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from opengenome_assets import environment
-from opengenome_assets.lineage.records import Kind, Record, find
+from opengenome_assets.lineage.records import Kind, Record, Records, find
 from opengenome_assets.provenance import Provenance, abbreviated
 from opengenome_assets.resources.tables import MissingVersionError, Tables
 from opengenome_assets.resources.versions import History
@@ -77,6 +77,7 @@ def trace(tables: Tables, record: Record) -> Tree:
 
     An input whose record cannot be found any more, or is not of what was read, is a node that says so.
     """
+    records = Records(tables)
     nodes: dict[str, Node] = {}
     root = _label(record.name, record.version)
     waiting = [(root, record)]
@@ -86,10 +87,11 @@ def trace(tables: Tables, record: Record) -> Tree:
             continue
         inputs: list[str] = []
         for name, given in current.provenance.inputs.items():
-            upstream = _label(name, given.version if tables.exists(name) else None)
+            version = given.version if records.history(name) else None
+            upstream = _label(name, version)
             inputs.append(upstream)
             try:
-                found = find(tables, name, given.version if tables.exists(name) else None)
+                found = records.find(name, version)
             except LookupError as error:
                 nodes[upstream] = Node(name, "table", given.version, None, given.data_version, notes=[str(error)])
                 continue
@@ -99,7 +101,7 @@ def trace(tables: Tables, record: Record) -> Tree:
                 nodes[upstream] = Node(
                     name, found.kind, found.version, None, given.data_version, notes=["has been made again since"]
                 )
-        nodes[label] = _node(tables, current, inputs)
+        nodes[label] = _node(records, current, inputs)
     return Tree(root, {root: nodes.pop(root), **nodes})
 
 
@@ -107,18 +109,19 @@ def _label(name: str, version: int | None) -> str:
     return name if version is None else f"{name} version {version}"
 
 
-def _node(tables: Tables, record: Record, inputs: list[str]) -> Node:
+def _node(records: Records, record: Record, inputs: list[str]) -> Node:
     made, notes, files = record.provenance, [], []
     if changed := environment.changed_modules(made.modules):
         notes.append(f"since then the code has changed in {', '.join(changed)}; code version then: {made.code_version}")
-    if record.version is not None and (others := _other_code(tables.history(record.name), record)):
+    history = records.history(record.name)
+    if history and (others := _other_code(history, record)):
         notes.append(
             f"version {', '.join(map(str, others))}, of which parts may have been used again, was made with the same "
             "code version by other code"
         )
     if record.name == CATALOGUE:
         try:
-            rows = tables.read(CATALOGUE, version=record.version).to_pylist()
+            rows = records.tables.read(CATALOGUE, version=record.version).to_pylist()
             files = [File(**{name: row[name] for name in File.__dataclass_fields__}) for row in rows]
         except MissingVersionError as error:
             notes.append(str(error))

@@ -12,6 +12,7 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 from pyspark.sql import SparkSession
 
+from opengenome_assets.corpus import GROUP
 from opengenome_assets.definitions import build_defs
 from opengenome_assets.resources.spark import Spark
 from opengenome_assets.resources.tables import Tables
@@ -68,10 +69,11 @@ class Corpus:
         return build_defs(settings).resolve_asset_graph()
 
     def stale(self, instance: dg.DagsterInstance) -> dict[str, list[str]]:
-        """Return the assets that Dagster says are missing or stale, and why; as its UI works it out."""
+        """Return the assets of the corpus that Dagster says are missing or stale, and why; as its UI works it out."""
         graph = self.graph()
         resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
-        keys = [key for key in graph.get_all_asset_keys() if resolver.get_status(key) != StaleStatus.FRESH]
+        assets = [key for key in graph.get_all_asset_keys() if graph.get(key).group_name == GROUP]
+        keys = [key for key in assets if resolver.get_status(key) != StaleStatus.FRESH]
         return {key.to_user_string(): [cause.reason for cause in resolver.get_stale_causes(key)] for key in keys}
 
     def metadata(self, result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 import dagster as dg
 import pytest
 
+from opengenome_assets.corpus import query_hits
 from opengenome_assets.corpus.checks import table_schemas
 from opengenome_assets.corpus.columns import GIVEN, column_lineage, columns_of, trace_column
 from opengenome_assets.definitions import build_defs
 from opengenome_assets.resources.schemas import comment
 from opengenome_assets.settings import Settings
 
-SCHEMAS = table_schemas((6, 7))
+SCHEMAS = {**table_schemas((6, 7)), query_hits.NAME: query_hits.SCHEMA}
 
 
 @pytest.mark.parametrize("table", SCHEMAS)
@@ -54,8 +55,8 @@ def test_a_column_is_followed_up_to_the_bytes_of_the_files():
         trace_column("kmer_", "kmer")
 
 
-def test_a_table_of_another_group_is_refused_by_name():
-    with pytest.raises(LookupError, match="genes is no table of the corpus"):
+def test_a_table_that_no_asset_makes_is_refused_by_name():
+    with pytest.raises(LookupError, match="genes is no table that is made here"):
         columns_of("genes")
 
 
