@@ -47,7 +47,7 @@ test: $(VENV)/installed-dev java  ## Lint, check types, and run the tests
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=term-missing:skip-covered
 
-bench: install  ## Measure speed and memory (BASES=200000000 for the quick form); needs kmc and jellyfish
+bench: $(VENV)/installed-dev java  ## Measure speed and memory (BASES=200000000 for the quick form); needs kmc and jellyfish
 	@$(BIN)/python -m benchmarks $(BASES)
 
 lock: $(BIN)/uv  ## Write requirements.lock anew from pyproject.toml, keeping the versions that still fit
