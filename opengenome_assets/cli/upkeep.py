@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import click
 
@@ -13,7 +12,6 @@ from opengenome_assets.cli.forms import (
     in_bytes,
     ranges,
     section,
-    setting_errors,
     settings_in_use,
 )
 
@@ -35,23 +33,9 @@ def upkeep(dry_run: bool, retention_days: float, output: str) -> None:
     `upkeep`, which waits until no other run uses the tables. Exits with status 1 if it fails.
     """
     settings = settings_in_use()
-    from opengenome_assets.definitions import build_defs  # imports Dagster
-    from opengenome_assets.failures import newest_run, open_instance
+    from opengenome_assets.cli.jobs import run_job  # imports Dagster
 
-    config = {
-        "ops": {"keep_up": {"config": {"dry_run": dry_run, "retention_days": retention_days}}},
-        "loggers": {"console": {"config": {"log_level": "WARNING"}}},
-    }
-    with setting_errors(), open_instance() as instance:
-        job = build_defs(settings).resolve_job_def("upkeep")
-        result = job.execute_in_process(run_config=config, instance=instance, raise_on_error=False)
-        if not result.success:
-            run = newest_run(instance)
-            raise click.ClickException("\n".join(failure.reason for failure in run.failures) if run else "no run")
-    done = [event.asset_observation_data.asset_observation for event in result.get_asset_observation_events()]
-    tables: dict[str, dict[str, Any]] = {
-        each.asset_key.to_user_string(): {name: value.value for name, value in each.metadata.items()} for each in done
-    }
+    tables = run_job(settings, "upkeep", "keep_up", {"dry_run": dry_run, "retention_days": retention_days})
     if output == "json":
         click.echo(json.dumps(tables, indent=2))
         return

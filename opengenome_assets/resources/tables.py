@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
@@ -42,7 +42,7 @@ from opengenome_assets.resources.parts import (
 )
 from opengenome_assets.resources.schemas import comment
 from opengenome_assets.resources.seals import DamagedTableError, refuse_changed_files, sealed
-from opengenome_assets.resources.versions import REARRANGED_KEY, RECORD_KEY, RESTORED_KEY, History
+from opengenome_assets.resources.versions import REARRANGED_KEY, RECORD_KEY, RESTORED_KEY, History, Restoration
 
 
 class MissingTableError(LookupError):
@@ -319,7 +319,7 @@ class Tables(dg.ConfigurableResource["Tables"]):
         origin = self.history(name).origin(version)
         if origin.record is None:
             raise MissingVersionError(f"{name}: nothing says what made version {version}, so it cannot be restored")
-        said = {RECORD_KEY: origin.record, RESTORED_KEY: json.dumps({"version": origin.number, "run_id": run_id})}
+        said = {RECORD_KEY: origin.record, RESTORED_KEY: json.dumps(asdict(Restoration(origin.number, run_id)))}
         return transactions.until_committed(lambda: self._commit_once(name, schema, wanted, said))
 
     def compact(self, name: str, sizes: PackSizes, *, dry_run: bool = False) -> Compaction:

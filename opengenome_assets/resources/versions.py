@@ -27,6 +27,14 @@ RESTORED_KEY = "opengenome_restored"
 
 
 @dataclass(frozen=True)
+class Restoration:
+    """Where restored rows were taken back from: the version that first held them, and the run that did it."""
+
+    version: int
+    run_id: str
+
+
+@dataclass(frozen=True)
 class Version:
     """A commit: a version of a table.
 
@@ -39,14 +47,14 @@ class Version:
     rearranged
         Whether it only rearranged files.
     restored
-        The version that its rows were taken back from, if they were.
+        Where its rows were taken back from, if they were; the record is of what first made them.
     """
 
     number: int
     made: datetime
     record: str | None
     rearranged: bool
-    restored: int | None = None
+    restored: Restoration | None = None
 
 
 class History:
@@ -73,7 +81,7 @@ class History:
                 made=datetime.fromtimestamp(commit["timestamp"] / 1000, UTC),
                 record=commit.get(RECORD_KEY),
                 rearranged=REARRANGED_KEY in commit,
-                restored=json.loads(commit[RESTORED_KEY])["version"] if RESTORED_KEY in commit else None,
+                restored=Restoration(**json.loads(commit[RESTORED_KEY])) if RESTORED_KEY in commit else None,
             )
         self.newest = table.version()
 
@@ -110,3 +118,19 @@ class History:
         numbers = list(self.versions)
         superseded = zip(numbers, latest[1:], strict=False)
         return {number for number, made in superseded if made >= moment} | {self.newest}
+
+    def newest_at(self, moment: datetime) -> int | None:
+        """Return the version that was the newest at that moment, or None if there was none."""
+        latest = accumulate((version.made for version in self.versions.values()), max)
+        numbers = [number for number, made in zip(self.versions, latest, strict=True) if made <= moment]
+        return numbers[-1] if numbers else None
+
+    def made_by(self) -> dict[int, str]:
+        """Return the run that committed each version, as far as it says so, oldest first."""
+        runs: dict[int, str] = {}
+        for number, version in self.versions.items():
+            if version.restored is not None:
+                runs[number] = version.restored.run_id
+            elif version.record:
+                runs[number] = json.loads(version.record)["run_id"]
+        return runs
