@@ -1,4 +1,4 @@
-"""Commands that act on versions of tables: ``restore`` and ``checkout``.
+"""Commands that act on versions of tables: ``restore``, ``checkout`` and ``reproduce``.
 
 Does not belong here: what they do, which is the job in ``corpus/restore.py`` and the modules of ``versioning``.
 """
@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from opengenome_assets.cli.forms import aligned, clock, format_option, section, settings_in_use
 from opengenome_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from opengenome_assets.versioning.reproduce import Reproduction
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
 
@@ -58,6 +63,70 @@ def checkout(run: str, dry_run: bool, output: str) -> None:
         "tables_made_later": state.later,
     }
     _restore(settings, state.versions, about, dry_run, output)
+
+
+@click.command()
+@click.argument("tables", nargs=-1)
+@click.option("--version", type=click.IntRange(min=0), help="The version; the newest unless given. Of one table.")
+@format_option
+def reproduce(tables: tuple[str, ...], version: int | None, output: str) -> None:
+    """Make TABLES, or all, again from what their records say, and compare.
+
+    Each is made in a scratch folder, from the recorded versions of its inputs and with its recorded settings, by
+    today's code, on the engine that SPARK_MASTER names; the home is only read. The scratch folder lies where TMPDIR
+    says; the workers of a cluster have to see it. Exits with status 0 if all are identical, 1 if any differs, and 2 if
+    one cannot be made again.
+    """
+    settings = settings_in_use()
+    if version is not None and len(tables) != 1:
+        raise click.UsageError("--version is of one table")
+    from opengenome_assets.resources.spark import Spark  # imports Dagster and Spark
+    from opengenome_assets.resources.tables import Tables
+    from opengenome_assets.versioning import reproduce as reproducing
+
+    home = Tables(home=settings.home)
+    results: list[Reproduction] = []
+    failed: dict[str, str] = {}
+    for name in tables or home.names():
+        try:
+            with TemporaryDirectory(prefix="opengenome-reproduce-") as scratch:
+                result = reproducing.reproduce(home, name, version, scratch, Spark(master=settings.spark_master))
+        except (LookupError, OSError, RuntimeError) as error:
+            failed[name] = str(error)
+            if output == "text":
+                click.echo(f"{name}: cannot be made again: {error}\n")
+        else:
+            results.append(result)
+            if output == "text":
+                _tell(result)
+    if output == "json":
+        found = [{**asdict(each), "identical": each.comparison.identical} for each in results]
+        click.echo(json.dumps({"tables": found, "failed": failed}, indent=2))
+    if failed:
+        raise SystemExit(2)
+    if not all(each.comparison.identical for each in results):
+        raise SystemExit(1)
+
+
+FILES = {
+    "identical": "in files of the same bytes",
+    "different": "in files of other bytes",
+    "packed": "in other files, since upkeep has packed them",
+}
+
+
+def _tell(result: Reproduction) -> None:
+    comparison, changes = result.comparison, result.changes
+    verdict = f"the same {comparison.rows:,} rows, {FILES[comparison.files]}" if comparison.identical else "DIFFERS"
+    click.echo(f"{result.name} version {result.version}: {verdict} ({result.seconds:.1f} s)")
+    for difference in comparison.differences:
+        click.echo(f"  {difference}")
+    if not comparison.identical:
+        click.echo("  Likely causes:" if changes else "  No cause is recorded: the same code, inputs and settings")
+        for change in changes:
+            click.echo(f"    {change.what}: {change.before} -> {change.after}")
+    elif changes:
+        click.echo(f"  Though made otherwise: {', '.join(change.what for change in changes)}")
 
 
 def _restore(

@@ -208,12 +208,12 @@ class Store:
                         passing=False,
                     ) from None
             self._publish(file, path, sha256, partial)
-        address = self._object(sha256)
+        address = self.address(sha256)
         return Stored(file, address, sha256, download.fetched, download.reused, time.monotonic() - began)
 
     def _publish(self, file: RemoteFile, path: Path, sha256: str, partial: io.FileIO) -> None:
         os.fsync(partial.fileno())
-        address = self._object(sha256)
+        address = self.address(sha256)
         address.parent.mkdir(parents=True, exist_ok=True)
         path.replace(address)
         os.fchmod(partial.fileno(), 0o444)
@@ -229,7 +229,8 @@ class Store:
             raise FetchError(f"{file.path}: was removed from {self.root} meanwhile; run again", passing=True)
         return stored
 
-    def _object(self, sha256: str) -> Path:
+    def address(self, sha256: str) -> Path:
+        """Return where the bytes with that digest lie, or would."""
         return self.root / "objects" / "sha256" / sha256[:2] / sha256
 
     def _address(self, file: RemoteFile) -> Path:
