@@ -1,4 +1,4 @@
-"""Commands that act on versions of tables: ``restore``, ``checkout`` and ``reproduce``.
+"""Commands that act on versions of tables: ``restore``, ``checkout``, ``reproduce``, ``push`` and ``pull``.
 
 Does not belong here: what they do, which is the job in ``corpus/restore.py`` and the modules of ``versioning``.
 """
@@ -6,15 +6,16 @@ Does not belong here: what they do, which is the job in ``corpus/restore.py`` an
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from opengenome_assets.cli.forms import aligned, clock, format_option, section, settings_in_use
-from opengenome_assets.settings import Settings
+from opengenome_assets.cli.forms import aligned, clock, format_option, in_bytes, ranges, section, settings_in_use
+from opengenome_assets.settings import Settings, absolute, local_home
 
 if TYPE_CHECKING:
     from opengenome_assets.versioning.reproduce import Reproduction
@@ -127,6 +128,95 @@ def _tell(result: Reproduction) -> None:
             click.echo(f"    {change.what}: {change.before} -> {change.after}")
     elif changes:
         click.echo(f"  Though made otherwise: {', '.join(change.what for change in changes)}")
+
+
+raw_option = click.option(
+    "--with-raw", is_flag=True, help="Also the FASTA files that raw_fasta names, by their digests, to reproduce from."
+)
+
+
+@click.command()
+@click.argument("uri")
+@click.argument("tables", nargs=-1)
+@raw_option
+@dry_run_option
+@format_option
+def push(uri: str, tables: tuple[str, ...], with_raw: bool, dry_run: bool, output: str) -> None:
+    """Carry TABLES, or all, with their history to URI: a folder, or an object store as s3://BUCKET/PATH.
+
+    Only what is missing there travels, and it is verified when it arrives. What lies there then is laid out like a
+    home. Refuses if there is a version there that is not here.
+    """
+    settings = settings_in_use()
+    here, there = (settings.home, f"{local_home(settings.home)}/raw"), (absolute(uri), f"{absolute(uri)}/raw")
+    _carry(here, there, tables, with_raw, dry_run, output)
+
+
+@click.command()
+@click.argument("uri")
+@click.argument("tables", nargs=-1)
+@raw_option
+@dry_run_option
+@format_option
+def pull(uri: str, tables: tuple[str, ...], with_raw: bool, dry_run: bool, output: str) -> None:
+    """Carry TABLES, or all, with their history from URI into the home.
+
+    The other way round of `push`, with the same care. Waits until no run uses the home.
+    """
+    settings = settings_in_use()
+    here, there = (settings.home, f"{local_home(settings.home)}/raw"), (absolute(uri), f"{absolute(uri)}/raw")
+    _carry(there, here, tables, with_raw, dry_run, output)
+
+
+def _carry(
+    origin: tuple[str, str],
+    goal: tuple[str, str],
+    names: Sequence[str],
+    with_raw: bool,
+    dry_run: bool,
+    output: str,
+) -> None:
+    """Carry tables, and raw files, from one home and its store to another."""
+    from opengenome_assets.resources.lock import only_writer
+    from opengenome_assets.resources.tables import Tables
+    from opengenome_assets.versioning.transport import DivergedError, carry, carry_raw, missing
+
+    source, target = (Tables(home=home) for home, _ in (origin, goal))
+    raw = (0, 0)
+    try:
+        chosen = names or source.names()
+        if not chosen:
+            raise click.ClickException(f"there are no tables at {source.home}/tables")
+        with ExitStack() as stack:
+            if not dry_run:
+                stack.enter_context(
+                    only_writer(target.home, f"the command that carries from {source.home}", click.echo)
+                )
+            freights = [missing(source, target, name) for name in chosen]
+            if not dry_run:
+                for freight in freights:
+                    carry(source, target, freight)
+                if with_raw:
+                    raw = carry_raw(source, origin[1], goal[1])
+    except (DivergedError, LookupError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    if output == "json":
+        told = {"dry_run": dry_run, "tables": [asdict(each) for each in freights]}
+        click.echo(json.dumps({**told, "raw_files": raw[0], "raw_bytes": raw[1]}, indent=2))
+        return
+    rows = [
+        (
+            each.name,
+            ranges(each.versions) or ("none" if not each.ahead else f"none, {each.ahead} more there"),
+            f"{len(each.files):,}",
+            in_bytes(each.size),
+        )
+        for each in freights
+    ]
+    title = f"{'What would travel' if dry_run else 'Carried'} from {source.home} to {target.home}"
+    section(title, aligned([("table", "versions", "files", "size"), *rows], right=(2, 3)))
+    if with_raw and not dry_run:
+        section("FASTA files", [f"{raw[0]:,}, {in_bytes(raw[1])}"])
 
 
 def _restore(
