@@ -18,7 +18,7 @@ from opengenome_assets.cli.forms import aligned, clock, format_option, in_bytes,
 from opengenome_assets.settings import Settings, absolute, local_home
 
 if TYPE_CHECKING:
-    from opengenome_assets.versioning.reproduce import Reproduction
+    from opengenome_assets.reproduce import Reproduction
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
 
@@ -81,9 +81,9 @@ def reproduce(tables: tuple[str, ...], version: int | None, output: str) -> None
     settings = settings_in_use()
     if version is not None and len(tables) != 1:
         raise click.UsageError("--version is of one table")
+    from opengenome_assets import reproduce as reproducing
     from opengenome_assets.resources.spark import Spark  # imports Dagster and Spark
     from opengenome_assets.resources.tables import Tables
-    from opengenome_assets.versioning import reproduce as reproducing
 
     home = Tables(home=settings.home)
     results: list[Reproduction] = []

@@ -17,6 +17,7 @@ from opengenome_assets.provenance import Provenance
 from opengenome_assets.resources.packs import PackSizes
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.resources.vacuum import kept_versions, vacuum
+from opengenome_assets.versioning.pins import pinned
 
 NAME = "upkeep"
 MEGABYTE = 2**20
@@ -30,6 +31,9 @@ class UpkeepConfig(dg.Config):
         ge=0,
         description="A version that was the newest within so many days is kept, and so is every version that the "
         "lineage of something kept names. Files that are younger are kept in any case.",
+    )
+    keep_versions: int = Field(
+        default=1, ge=1, description="The newest so many versions of each table are kept, however old."
     )
     dry_run: bool = Field(default=False, description="Only tell what would be done.")
     small_megabytes: float = Field(
@@ -55,7 +59,8 @@ def keep_up(context: dg.OpExecutionContext, config: UpkeepConfig, tables: Tables
         parts=config.pack_parts,
     )
     since = datetime.now(UTC) - timedelta(days=config.retention_days)
-    kept = kept_versions(tables, since, recorded(tables.home))
+    named = [*recorded(tables.home), *pinned(tables, context.instance)]
+    kept = kept_versions(tables, since, named, config.keep_versions)
     freed = 0
     for name, versions in kept.items():
         # What is packed now was the newest until now: its old files go when the retention has passed.

@@ -1,6 +1,6 @@
-"""Versioning: acting on the versions of tables, where a user of MLflow or DVC would expect to be able to.
+"""Versioning: what the versions of tables are good for, beyond reading them.
 
-Belongs here: what a run left behind, making a version again to compare it, and carrying tables with their history to
-another place. Does not belong here: making tables (``corpus``), storing them (``resources``) and how results are shown
-(``cli``). Which versions of what a table has is told by its own log (``resources/versions.py``).
+Belongs here: what a run left behind, runs that are pinned, comparing two tables, and carrying tables with their history
+to another place. Does not belong here: storing tables and removing what no kept version needs (``resources``), and the
+assets that make them (``corpus``), which this room does not know.
 """

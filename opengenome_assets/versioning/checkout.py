@@ -6,7 +6,6 @@ not. It is worked out from the tables' own logs, and from what Dagster remembers
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -59,8 +58,8 @@ def state_after(tables: Tables, instance: dg.DagsterInstance, run: str) -> Check
     UnknownRunError
         If there is no such run, several ids begin like that, or the run goes on or ended before it did anything.
     """
+    run_id = find_run(tables, instance, run)
     histories = {name: tables.history(name) for name in tables.names()}
-    run_id = find_run(histories, instance, run)
     own = {name: numbers[-1] for name, history in histories.items() if (numbers := _made_by(history, run_id))}
     record = instance.get_run_record_by_id(run_id)
     if record and not record.dagster_run.is_finished:
@@ -82,7 +81,7 @@ def state_after(tables: Tables, instance: dg.DagsterInstance, run: str) -> Check
     )
 
 
-def find_run(histories: Mapping[str, History], instance: dg.DagsterInstance, run: str) -> str:
+def find_run(tables: Tables, instance: dg.DagsterInstance, run: str) -> str:
     """Return the id of the run that begins so, known to Dagster or to a table.
 
     Raises
@@ -91,7 +90,7 @@ def find_run(histories: Mapping[str, History], instance: dg.DagsterInstance, run
         If there is none, or more than one.
     """
     known = {record.dagster_run.run_id for record in instance.get_run_records()}
-    known |= {run_id for history in histories.values() for run_id in history.made_by().values()}
+    known |= {run_id for name in tables.names() for run_id in tables.history(name).made_by().values()}
     found = sorted(run_id for run_id in known if run_id.startswith(run)) if run else []
     if len(found) != 1:
         which = f"{len(found)} runs begin with it: {', '.join(found[:5])}" if found else "no run begins with it"

@@ -13,12 +13,12 @@ from click.testing import CliRunner
 
 from opengenome_assets.cli import main
 from opengenome_assets.corpus import kmers
+from opengenome_assets.reproduce import NotReproducibleError, Reproduction, reproduce
 from opengenome_assets.resources.packs import PackSizes
 from opengenome_assets.resources.parts import DamagedFileError
 from opengenome_assets.resources.tables import MissingVersionError, Tables
 from opengenome_assets.resources.vacuum import vacuum
 from opengenome_assets.versioning.comparison import Change
-from opengenome_assets.versioning.reproduce import NotReproducibleError, Reproduction, reproduce
 from opengenome_assets_tests.corpus.conftest import KeptSpark
 from opengenome_assets_tests.processes import typed
 from opengenome_assets_tests.versioning.conftest import Twice, use

@@ -15,12 +15,12 @@ from click.testing import CliRunner
 from deltalake import DeltaTable
 
 from opengenome_assets.cli import main
+from opengenome_assets.reproduce import reproduce
 from opengenome_assets.resources.parts import DamagedFileError
 from opengenome_assets.resources.seals import DamagedTableError
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.resources.vacuum import vacuum
 from opengenome_assets.versioning import transport
-from opengenome_assets.versioning.reproduce import reproduce
 from opengenome_assets.versioning.transport import DivergedError, TransportError, carry, missing
 from opengenome_assets_tests.corpus.conftest import Corpus, KeptSpark
 from opengenome_assets_tests.object_store import object_store

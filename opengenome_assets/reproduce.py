@@ -4,7 +4,8 @@ It is made in a scratch home, from the recorded versions of its inputs and with 
 makes it. Inputs are linked, or copied from an object store; the home itself is only read. A catalogue of files is made
 again by hashing the files it names.
 
-Belongs here: setting the scratch home up and making the table. Does not belong here: comparing (``comparison.py``).
+Belongs here: setting the scratch home up and making the table. Does not belong here: comparing
+(``versioning/comparison.py``).
 """
 
 from __future__ import annotations
