@@ -55,13 +55,12 @@ def test_what_would_go_is_shown_and_goes_only_when_that_is_said(twice: Twice) ->
     assert "Remove" not in run("prune", "--keep", "1").output  # nothing is left to go
 
 
-@pytest.mark.parametrize(
-    ("keep", "kept"), [(["1"], [2]), (["2"], [1, 2]), (["9"], [0, 1, 2]), (["1d"], [0, 1, 2]), (["1", "1d"], [0, 1, 2])]
-)
-def test_versions_are_kept_by_number_and_by_age(twice: Twice, keep: list[str], kept: list[int]) -> None:
+def test_versions_are_kept_by_number_and_by_age(twice: Twice) -> None:
     twice.corpus.materialize(sequence_shards={"min_length": 30})
-    told("prune", "--yes", *(word for each in keep for word in ("--keep", each)))
-    assert readable(twice, "kmer_") == readable(twice, "kmer_freq_k2") == kept
+    steps = {"1d": [0, 1, 2], "9": [0, 1, 2], "1 1d": [0, 1, 2], "2": [1, 2], "2 0d": [1, 2], "0d": [2]}
+    for keep, kept in steps.items():
+        told("prune", "--yes", *(word for each in keep.split() for word in ("--keep", each)))
+        assert readable(twice, "kmer_") == readable(twice, "kmer_freq_k2") == kept
 
 
 def test_what_a_kept_version_was_made_from_stays_however_old(twice: Twice) -> None:
@@ -69,11 +68,6 @@ def test_what_a_kept_version_was_made_from_stays_however_old(twice: Twice) -> No
     told("prune", "--keep", "1", "--yes")
     # The tables made from version 1 of the counts were not made again.
     assert readable(twice, "kmer_") == [1, 2]
-
-
-def test_days_count_from_when_a_version_was_superseded(twice: Twice) -> None:
-    assert not told("prune", "--keep", "30d", "--yes")["kmer_"]["versions_removed"]
-    assert told("prune", "--keep", "0d", "--yes")["kmer_"]["versions_removed"] == [0]
 
 
 def test_nothing_is_packed_by_the_way(twice: Twice) -> None:
