@@ -78,9 +78,10 @@ class Keep(click.ParamType[Keeping]):
     help="The newest so many versions of each table (5), or all that were the newest within so many days (30d); "
     "given twice, what either says.",
 )
+@click.option("--raw", is_flag=True, help="Also files fetched from the Hub that are in no kept version of raw_fasta.")
 @click.option("--yes", is_flag=True, help="Do it without asking.")
 @format_option
-def prune(keeping: tuple[Keeping, ...], yes: bool, output: str) -> None:
+def prune(keeping: tuple[Keeping, ...], raw: bool, yes: bool, output: str) -> None:
     """Free what no kept version of the tables needs: shown first, and done when you say so.
 
     Never goes what a kept version, a figure, the report or a pinned run was made from. Runs the job `upkeep` without
@@ -89,11 +90,11 @@ def prune(keeping: tuple[Keeping, ...], yes: bool, output: str) -> None:
     settings = settings_in_use()
     from opengenome_assets.cli.jobs import run_job  # imports Dagster
 
-    config = {"retention_days": 0, "small_megabytes": 0, **dict(keeping)}
+    config = {"retention_days": 0, "small_megabytes": 0, "raw_files": raw, **dict(keeping)}
     if not yes:
         planned = run_job(settings, *JOB, {**config, "dry_run": True})
         _show(settings, planned, True, output)
-        nothing = not any(each["files_removed"] for each in planned.values())
+        nothing = not any(each["files_removed"] + each.get("raw_files_removed", 0) for each in planned.values())
         if output == "json" or nothing or not click.confirm("Remove these files?"):
             return
     _show(settings, run_job(settings, *JOB, config), False, output)
@@ -126,16 +127,15 @@ def unpin(run: str) -> None:
 
 @contextmanager
 def _home() -> Iterator[tuple[Tables, DagsterInstance]]:
-    """Open the tables and Dagster's records; a run that is not known is an error of the command."""
+    """Open the tables and Dagster's records; a run or version that is not there is an error of the command."""
     settings = settings_in_use()
     from opengenome_assets.failures import open_instance
     from opengenome_assets.resources.tables import Tables
-    from opengenome_assets.versioning.checkout import UnknownRunError
 
     try:
         with setting_errors(), open_instance() as instance:
             yield Tables(home=settings.home), instance
-    except UnknownRunError as error:
+    except LookupError as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -158,3 +158,8 @@ def _show(settings: Settings, tables: Mapping[str, Mapping[str, Any]], dry_run: 
     ]
     title = f"What would be done to the tables at {settings.home}" if dry_run else f"Tables at {settings.home}"
     section(title, aligned([heading, *rows], right=(1, 2, 6)) if rows else ["none yet: make run"])
+    for each in tables.values():
+        if "raw_files_removed" in each:
+            section(
+                "Files fetched from the Hub", [f"{each['raw_files_removed']:,}, {in_bytes(each['raw_bytes_freed'])}"]
+            )

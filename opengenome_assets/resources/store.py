@@ -15,9 +15,10 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from opengenome_assets.resources.download import Download, RemoteFile, StoppedError, Work, locked
@@ -165,6 +166,25 @@ class Store:
             raise _together(failed)
         new = {future.result().file: future.result() for future in futures}
         return [new.get(file) or self._found(file) for file in files]
+
+    def remove_all_but(self, needed: Collection[str], before: datetime, *, dry_run: bool = False) -> tuple[int, int]:
+        """Remove the files whose SHA-256 is none of those needed and that came before a moment.
+
+        Returns
+        -------
+        tuple
+            Number of files, and their bytes. A dry run removes none.
+        """
+        gone = {
+            path: path.stat().st_size
+            for path in (self.root / "objects" / "sha256").glob("*/*")
+            if path.name not in needed and path.stat().st_mtime < before.timestamp()
+        }
+        if not dry_run:
+            # A link that leads nowhere is no file of the store.
+            for path in gone:
+                path.unlink(missing_ok=True)
+        return len(gone), sum(gone.values())
 
     def _fetch(self, file: RemoteFile, work: Work) -> Stored:
         try:

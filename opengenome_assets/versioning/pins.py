@@ -15,7 +15,7 @@ import pyarrow.fs as pafs
 from opengenome_assets.provenance import Input, Provenance
 from opengenome_assets.resources.files import filesystem, read_bytes, write_bytes
 from opengenome_assets.resources.tables import Tables
-from opengenome_assets.versioning.checkout import Checkout, UnknownRunError, find_run, state_after
+from opengenome_assets.versioning.checkout import Checkout, find_run, state_after
 
 TAG = "opengenome/pinned"
 FOLDER = "pins"
@@ -28,8 +28,12 @@ def pin(tables: Tables, instance: dg.DagsterInstance, run: str) -> Checkout:
     ------
     UnknownRunError
         As :func:`state_after`.
+    MissingVersionError
+        If a version that it left has been removed.
     """
     state = state_after(tables, instance, run)
+    for name, version in state.versions.items():
+        tables.open(name, version)
     inputs = {
         name: Input(version=version, data_version=tables.provenance(name, version).data_version)
         for name, version in state.versions.items()
@@ -62,7 +66,7 @@ def pinned(tables: Tables, instance: dg.DagsterInstance) -> list[Provenance]:
     known = {record.run_id for record in _read(tables)}
     for run in instance.get_runs(filters=dg.RunsFilter(tags={TAG: "true"})):
         if run.run_id not in known:
-            with contextlib.suppress(UnknownRunError):  # it goes on, or ended before it did anything
+            with contextlib.suppress(LookupError):  # it goes on, did nothing, or what it left is gone
                 pin(tables, instance, run.run_id)
     return list(_read(tables))
 

@@ -70,6 +70,22 @@ def test_what_a_kept_version_was_made_from_stays_however_old(twice: Twice) -> No
     assert readable(twice, "kmer_") == [1, 2]
 
 
+def test_fetched_files_go_when_that_is_said_and_no_kept_catalogue_names_them(twice: Twice) -> None:
+    (named, *_) = twice.tables.read("raw_fasta")["sha256"].to_pylist()
+    objects = Path(twice.tables.home, "raw", "objects", "sha256")
+    for digest in (named, "0" * 64):
+        (objects / digest[:2]).mkdir(parents=True)
+        (objects / digest[:2] / digest).write_bytes(b"1234")
+        os.utime(objects / digest[:2] / digest, (1, 1))
+    assert "raw_files_removed" not in told("prune", "--keep", "1", "--yes")["raw_fasta"]
+    planned = told("prune", "--keep", "1", "--raw")["raw_fasta"]
+    assert (planned["raw_files_removed"], planned["raw_bytes_freed"]) == (1, 4)
+    assert len(list(objects.glob("*/*"))) == 2
+    shown = run("prune", "--keep", "1", "--raw", answer="y\n")
+    assert "Files fetched from the Hub\n  1, 4 B\n" in shown.output
+    assert [path.name for path in objects.glob("*/*")] == [named]
+
+
 def test_nothing_is_packed_by_the_way(twice: Twice) -> None:
     files = len(twice.tables.files(twice.tables.open("sequence_shards")))
     assert files == 2
@@ -112,6 +128,15 @@ def test_a_run_that_was_tagged_in_dagster_is_pinned_too_and_upkeep_heeds_it(
     told("upkeep", "--retention-days", "0")
     assert 0 in readable(twice, "kmer_")
     assert unfinished.run_id not in {path.stem for path in Path(twice.tables.home, "pins").iterdir()}
+
+
+def test_what_is_gone_cannot_be_pinned(twice: Twice, instance: dg.DagsterInstance) -> None:
+    told("prune", "--keep", "1", "--yes")
+    result = run("pin", twice.runs[0])
+    assert result.exit_code == 1
+    assert "version 0 cannot be read any more" in result.output
+    instance.add_run_tags(twice.runs[0], {TAG: "true"})
+    assert pinned(twice.tables, instance) == []
 
 
 def test_a_run_that_nobody_knows_is_not_pinned(twice: Twice) -> None:
