@@ -160,9 +160,9 @@ class Tables(dg.ConfigurableResource["Tables"]):
         if number != newest and not self._is_whole(name, table):
             raise MissingVersionError(
                 f"{name}: version {version} cannot be read any more. Upkeep removes the files of a version that has "
-                "not been the newest for longer than its retention_days (30 unless set otherwise), if nothing that is "
-                f"kept was made from it. Read a newer version of {self.uri(name)}, or make this one again from its "
-                "inputs"
+                "not been the newest for longer than its retention_days (30 unless set otherwise), and prune those it "
+                "is told to, if nothing that is kept was made from it. Read a newer version of "
+                f"{self.uri(name)}, or make this one again from its inputs"
             )
         return table
 
