@@ -208,7 +208,8 @@ def hash_again(tables: Tables, version: int, again: Tables) -> None:
     for name, values in hashed.items():
         place = rows.schema.get_field_index(name)
         rows = rows.set_column(place, rows.schema.field(place), pa.array(values, rows.schema.field(place).type))
-    again.write(CATALOGUE, rows, catalogue_record(rows))
+    recorded = tables.provenance(CATALOGUE, version)
+    again.write(CATALOGUE, rows, recorded.model_copy(update={"settings": catalogue_record(rows).settings}))
 
 
 def located(rows: pa.Table, home: str) -> list[str]:

@@ -13,6 +13,8 @@ from opengenome_assets.definitions import build_defs
 from opengenome_assets.failures import newest_run, open_instance
 from opengenome_assets.settings import Settings
 
+PLAIN = (bool, int, float, str, list, dict)  # what JSON can hold
+
 
 def run_job(
     settings: Settings, job: str, op: str, config: Mapping[str, Any], tags: Mapping[str, str] | None = None
@@ -45,5 +47,6 @@ def run_job(
         elif event.is_asset_observation:
             about = event.asset_observation_data.asset_observation
         if about is not None:
-            said[about.asset_key.to_user_string()] = {name: each.value for name, each in about.metadata.items()}
+            plain = {name: each.value for name, each in about.metadata.items() if isinstance(each.value, PLAIN)}
+            said[about.asset_key.to_user_string()] = plain
     return said

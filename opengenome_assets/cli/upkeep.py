@@ -18,6 +18,7 @@ from opengenome_assets.cli.forms import (
     format_option,
     in_bytes,
     ranges,
+    refusals,
     section,
     setting_errors,
     settings_in_use,
@@ -132,11 +133,8 @@ def _home() -> Iterator[tuple[Tables, DagsterInstance]]:
     from opengenome_assets.failures import open_instance
     from opengenome_assets.resources.tables import Tables
 
-    try:
-        with setting_errors(), open_instance() as instance:
-            yield Tables(home=settings.home), instance
-    except LookupError as error:
-        raise click.ClickException(str(error)) from error
+    with setting_errors(), refusals(), open_instance() as instance:
+        yield Tables(home=settings.home), instance
 
 
 def _show(settings: Settings, tables: Mapping[str, Mapping[str, Any]], dry_run: bool, output: str) -> None:

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opengenome_assets.cli.forms import aligned, clock, format_option, in_bytes, ranges, section, settings_in_use
+from opengenome_assets.cli.forms import (
+    aligned,
+    clock,
+    format_option,
+    in_bytes,
+    ranges,
+    refusals,
+    section,
+    setting_errors,
+    settings_in_use,
+)
 from opengenome_assets.settings import Settings, absolute, local_home
 
 if TYPE_CHECKING:
@@ -51,13 +61,10 @@ def checkout(run: str, dry_run: bool, output: str) -> None:
     settings = settings_in_use()
     from opengenome_assets.failures import open_instance  # imports Dagster
     from opengenome_assets.resources.tables import Tables
-    from opengenome_assets.versioning.checkout import UnknownRunError, state_after
+    from opengenome_assets.versioning.checkout import state_after
 
-    try:
-        with open_instance() as instance:
-            state = state_after(Tables(home=settings.home), instance, run)
-    except UnknownRunError as error:
-        raise click.ClickException(str(error)) from error
+    with setting_errors(), refusals(), open_instance() as instance:
+        state = state_after(Tables(home=settings.home), instance, run)
     about = {
         "run": state.run_id,
         "ended": state.ended.isoformat(timespec="seconds"),
@@ -179,27 +186,22 @@ def _carry(
     """Carry tables, and raw files, from one home and its store to another."""
     from opengenome_assets.resources.lock import only_writer
     from opengenome_assets.resources.tables import Tables
-    from opengenome_assets.versioning.transport import DivergedError, carry, carry_raw, missing
+    from opengenome_assets.versioning.transport import carry, carry_raw, missing
 
     source, target = (Tables(home=home) for home, _ in (origin, goal))
     raw = (0, 0)
-    try:
+    with refusals(), ExitStack() as stack:
         chosen = names or source.names()
         if not chosen:
-            raise click.ClickException(f"there are no tables at {source.home}/tables")
-        with ExitStack() as stack:
-            if not dry_run:
-                stack.enter_context(
-                    only_writer(target.home, f"the command that carries from {source.home}", click.echo)
-                )
-            freights = [missing(source, target, name) for name in chosen]
-            if not dry_run:
-                for freight in freights:
-                    carry(source, target, freight)
-                if with_raw:
-                    raw = carry_raw(source, origin[1], goal[1])
-    except (DivergedError, LookupError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+            raise LookupError(f"there are no tables at {source.home}/tables")
+        if not dry_run:
+            stack.enter_context(only_writer(target.home, f"a transport from {source.home}", click.echo))
+        freights = [missing(source, target, name) for name in chosen]
+        if not dry_run:
+            for freight in freights:
+                carry(source, target, freight)
+            if with_raw:
+                raw = carry_raw(source, origin[1], goal[1])
     if output == "json":
         told = {"dry_run": dry_run, "tables": [asdict(each) for each in freights]}
         click.echo(json.dumps({**told, "raw_files": raw[0], "raw_bytes": raw[1]}, indent=2))

@@ -10,19 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import (
-    CODE_VERSION_TAG,
-    DATA_VERSION_IS_USER_PROVIDED_TAG,
-    DATA_VERSION_TAG,
-    NULL_EVENT_POINTER,
-    get_input_data_version_tag,
-    get_input_event_pointer_tag,
-)
 from pydantic import Field
 
-from opengenome_assets.corpus.materialization import lineage
+from opengenome_assets.corpus.materialization import lineage, version_metadata, version_tags
 from opengenome_assets.corpus.upkeep import recorded
-from opengenome_assets.provenance import Provenance
 from opengenome_assets.resources.tables import MissingTableError, MissingVersionError, Tables
 
 NAME = "restore"
@@ -56,14 +47,10 @@ def restore_versions(context: dg.OpExecutionContext, config: RestoreConfig, tabl
                 name,
                 metadata={
                     **metadata,
-                    "dagster/row_count": commit.rows,
-                    "dagster/uri": commit.uri,
-                    "path": dg.MetadataValue.path(commit.uri),
-                    "table_version": commit.version,
-                    "parquet_files": commit.files,
+                    **version_metadata(name, commit.uri, commit.version, commit.rows, commit.size, commit.files),
                     **lineage(provenance),
                 },
-                tags=version_tags(provenance),
+                tags=version_tags(provenance, provenance.inputs),
             )
         )
 
@@ -94,24 +81,6 @@ def describe(tables: Tables, name: str, version: int) -> dict[str, Any]:
         "rows": sum(file.rows for file in then),
         "made": wanted.made.isoformat(timespec="seconds"),
         "made_by": tables.provenance(name, version).run_id,
-    }
-
-
-def version_tags(provenance: Provenance) -> dict[str, str]:
-    """Return what Dagster judges by whether an asset is stale, as a step that made it would have said it."""
-    return {
-        DATA_VERSION_TAG: provenance.data_version,
-        DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
-        CODE_VERSION_TAG: provenance.code_version,
-        **{
-            tag: value
-            for name, given in provenance.inputs.items()
-            for tag, value in (
-                (get_input_data_version_tag(dg.AssetKey(name)), given.data_version),
-                # Dagster takes no notice of a version of an input that it has no event of.
-                (get_input_event_pointer_tag(dg.AssetKey(name)), NULL_EVENT_POINTER),
-            )
-        },
     }
 
 

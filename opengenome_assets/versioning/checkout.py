@@ -11,12 +11,9 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from opengenome_assets.lineage.runs import UnknownRunError, only
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.resources.versions import History
-
-
-class UnknownRunError(LookupError):
-    """A run was asked for that neither Dagster nor any table knows, or by an id that fits several."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +88,7 @@ def find_run(tables: Tables, instance: dg.DagsterInstance, run: str) -> str:
     """
     known = {record.dagster_run.run_id for record in instance.get_run_records()}
     known |= {run_id for name in tables.names() for run_id in tables.history(name).made_by().values()}
-    found = sorted(run_id for run_id in known if run_id.startswith(run)) if run else []
-    if len(found) != 1:
-        which = f"{len(found)} runs begin with it: {', '.join(found[:5])}" if found else "no run begins with it"
-        raise UnknownRunError(f"{run!r}: {which}. `opengenome runs` lists them")
-    return found[0]
+    return only(known, run)
 
 
 def _made_by(history: History, run_id: str) -> list[int]:

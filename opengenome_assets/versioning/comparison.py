@@ -19,7 +19,9 @@ from opengenome_assets.resources.files import filesystem
 from opengenome_assets.resources.tables import Tables
 
 # What is no cause of a difference: who made it, when and how long it took, and which versions inputs had in a home.
-CIRCUMSTANCES = {"run_id", "started", "seconds", "cpu_seconds", "inputs"}
+CIRCUMSTANCES = {"format", "run_id", "started", "seconds", "cpu_seconds", "inputs"}
+# What older records do not say.
+LATER = {"commit", "modules", "libraries"}
 SHOWN = 80
 
 
@@ -149,13 +151,15 @@ def changes(before: Provenance, after: Provenance) -> list[Change]:
     first, second = (record.model_dump(mode="json", exclude=CIRCUMSTANCES) for record in (before, after))
     found = []
     for field, value in first.items():
-        pairs = [(field, value, second[field])]
+        other = second[field]
+        if field in LATER and not (value and other):
+            continue
+        pairs = [(field, value, other)]
         if isinstance(value, dict):
-            names = sorted({*value, *second[field]})
-            pairs = [(f"{field}: {name}", value.get(name), second[field].get(name)) for name in names]
+            pairs = [(f"{field}: {name}", value.get(name), other.get(name)) for name in sorted({*value, *other})]
         found += [Change(what, str(old), str(new)) for what, old, new in pairs if old != new]
     for name, given in before.inputs.items():
-        other = after.inputs.get(name)
-        if other is None or other.data_version != given.data_version:
-            found.append(Change(f"inputs: {name}", given.data_version, other.data_version if other else "none"))
+        again = after.inputs.get(name)
+        if again is None or again.data_version != given.data_version:
+            found.append(Change(f"inputs: {name}", given.data_version, again.data_version if again else "none"))
     return found

@@ -39,7 +39,7 @@ Work = TypeVar("Work")
 Done = TypeVar("Done")
 
 
-class DivergedError(RuntimeError):
+class DivergedError(ValueError):
     """Both sides have a version that the other has not; a retry does not help, a decision does."""
 
 

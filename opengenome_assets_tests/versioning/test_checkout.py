@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from opengenome_assets.cli import main
-from opengenome_assets.versioning.checkout import UnknownRunError, state_after
+from opengenome_assets.lineage.runs import UnknownRunError
+from opengenome_assets.versioning.checkout import state_after
 from opengenome_assets_tests.processes import typed
 from opengenome_assets_tests.versioning.conftest import Twice
 
@@ -52,13 +53,12 @@ def test_tables_made_later_are_named_and_stay(twice: Twice, instance: dg.Dagster
 
 
 def test_a_run_that_nobody_knows_or_several_is_refused(twice: Twice, instance: dg.DagsterInstance) -> None:
-    for run in ("", "no-such-run"):
-        with pytest.raises(UnknownRunError, match=r"no run begins with it\. `opengenome runs` lists them"):
-            state_after(twice.tables, instance, run)
+    with pytest.raises(UnknownRunError, match=r"begins with 'no-such-run'; none does\. See: opengenome runs"):
+        state_after(twice.tables, instance, "no-such-run")
     both = [
         instance.create_run_for_job(dg.job(name=f"j{n}")(lambda: None), run_id=run_id) for n, run_id in enumerate(ALIKE)
     ]
-    with pytest.raises(UnknownRunError, match=f"2 runs begin with it: {ALIKE[0]}, {ALIKE[1]}"):
+    with pytest.raises(UnknownRunError, match=f"2 do: {ALIKE[0]}, {ALIKE[1]}"):
         state_after(twice.tables, instance, ALIKE[0][:8])
     with pytest.raises(UnknownRunError, match=f"run {ALIKE[0]} goes on"):
         state_after(twice.tables, instance, both[0].run_id)

@@ -142,7 +142,7 @@ def test_what_is_gone_cannot_be_pinned(twice: Twice, instance: dg.DagsterInstanc
 def test_a_run_that_nobody_knows_is_not_pinned(twice: Twice) -> None:
     for command in ("pin", "unpin"):
         result = run(command, "no-such-run")
-        assert (result.exit_code, result.output[:14]) == (1, "Error: 'no-suc")
+        assert (result.exit_code, "begins with 'no-such-run'; none does" in result.output) == (1, True)
 
 
 @pytest.mark.parametrize("keep", ["0", "-1", "5 d", "30h", ""])
