@@ -160,18 +160,25 @@ def make_again(recorded: Provenance, again: Tables, spark: Spark) -> None:
             f"of opengenome-assets {recorded.package_version}: install that one to make it again"
         )
     config = {name: value for name, value in {**LENIENT, **made}.items() if name in _config_fields(steps[0])}
+    run_config = {
+        "ops": {steps[0].op.name: {"config": config}} if config else {},
+        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+    }
+    resources = {"tables": again, "spark": spark}
     with dg.DagsterInstance.ephemeral() as instance:
-        result = dg.materialize(
-            assets,
-            selection=[key],
-            resources={"tables": again, "spark": spark},
-            run_config={
-                "ops": {steps[0].op.name: {"config": config}} if config else {},
-                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-            },
-            instance=instance,
-            raise_on_error=False,
-        )
+        try:
+            result = dg.materialize(
+                assets,
+                selection=[key],
+                resources=resources,
+                run_config=run_config,
+                instance=instance,
+                raise_on_error=False,
+            )
+        except dg.DagsterInvalidConfigError as error:  # of inputs that are no table it knows the digest, not the place
+            raise NotReproducibleError(
+                f"{recorded.name}: its record does not hold all that a run has to be given: {error.errors[0].message}"
+            ) from error
         if not result.success:
             run = newest_run(instance)
             reasons = "\n".join(failure.reason for failure in run.failures) if run else ""

@@ -24,5 +24,26 @@ def main() -> None:
     """Genomic corpora as Dagster assets: set-up checks, what has been made and how, and upkeep."""
 
 
-for command in (validate, info, source, failures, lineage, diff, runs, reindex, restore, checkout, reproduce, push, pull, pin, unpin, prune, search, serve, ui, upkeep):
+for command in (
+    validate,
+    info,
+    source,
+    failures,
+    lineage,
+    diff,
+    runs,
+    reindex,
+    restore,
+    checkout,
+    reproduce,
+    push,
+    pull,
+    pin,
+    unpin,
+    prune,
+    search,
+    serve,
+    ui,
+    upkeep,
+):
     main.add_command(command)

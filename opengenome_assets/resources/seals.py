@@ -38,7 +38,8 @@ def refuse_changed_words(uri: str, number: int, commit: Mapping[str, Any]) -> No
 def refuse_changed_files(uri: str, number: int, files: Iterable[DataFile]) -> None:
     """Raise DamagedTableError if a version of a table does not consist of the files that it was sealed with."""
     # Not from the library's history, which goes by what is newest when it is asked.
-    entries = map(json.loads, (read_bytes(f"{uri.rstrip('/')}/_delta_log/{number:020}.json") or b"").splitlines())
+    lines = (read_bytes(f"{uri.rstrip('/')}/_delta_log/{number:020}.json") or b"").splitlines()
+    entries = [json.loads(line) for line in lines if b"commitInfo" in line]
     for seal in [entry["commitInfo"][SEAL_KEY] for entry in entries if SEAL_KEY in entry.get("commitInfo", {})]:
         if json.loads(seal)["files"] != _files(files):
             raise _damaged(uri, number, "the files it names, up to this version,")

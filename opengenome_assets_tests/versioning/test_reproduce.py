@@ -175,6 +175,16 @@ def test_a_table_that_nothing_makes_is_named(twice: Twice, tmp_path: Path) -> No
         again(twice.tables, "own_table", tmp_path)
 
 
+def test_a_table_made_from_more_than_tables_and_settings_is_named(twice: Twice, tmp_path: Path) -> None:
+    queries = tmp_path / "queries.fa"
+    queries.write_text(">q\nACGTACGTAC\n")
+    twice.corpus.materialize("query_hits", query_hits={"queries": str(queries)})
+    with pytest.raises(
+        NotReproducibleError, match="query_hits: its record does not hold all that a run has to be given"
+    ):
+        again(twice.tables, "query_hits", tmp_path)
+
+
 def test_a_version_is_of_one_table(made_twice: Twice, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, made_twice.tables.home)
     result = CliRunner().invoke(main, ["reproduce", "--version", "1"])
