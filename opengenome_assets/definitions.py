@@ -18,6 +18,7 @@ from opengenome_assets.corpus.kmers import counts_asset, frequency_asset
 from opengenome_assets.corpus.query_hits import query_hits, search_queries
 from opengenome_assets.corpus.raw_fasta import raw_fasta
 from opengenome_assets.corpus.report import report_asset
+from opengenome_assets.corpus.restore import restore
 from opengenome_assets.corpus.sensors import build_sensor
 from opengenome_assets.corpus.sequence_shards import sequence_shards
 from opengenome_assets.corpus.sequence_stats import sequence_stats, shard_stats
@@ -60,7 +61,7 @@ def build_defs(
             query_hits,
         ],
         asset_checks=build_checks([*all_rules, *query_rules()]),
-        jobs=[*jobs, search_queries, upkeep],
+        jobs=[*jobs, restore, search_queries, upkeep],
         schedules=[weekly_upkeep],
         sensors=[build_sensor(jobs[-1], settings.source, settings.home)],
         resources={

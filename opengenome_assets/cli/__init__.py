@@ -14,7 +14,8 @@ from opengenome_assets.cli.runs import runs
 from opengenome_assets.cli.search import search
 from opengenome_assets.cli.serve import serve, ui
 from opengenome_assets.cli.state import failures, info, source, validate
-from opengenome_assets.cli.upkeep import upkeep
+from opengenome_assets.cli.upkeep import pin, prune, unpin, upkeep
+from opengenome_assets.cli.versions import checkout, pull, push, reproduce, restore
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,5 +24,26 @@ def main() -> None:
     """Genomic corpora as Dagster assets: set-up checks, what has been made and how, and upkeep."""
 
 
-for command in (validate, info, source, failures, lineage, diff, runs, reindex, search, serve, ui, upkeep):
+for command in (
+    validate,
+    info,
+    source,
+    failures,
+    lineage,
+    diff,
+    runs,
+    reindex,
+    restore,
+    checkout,
+    reproduce,
+    push,
+    pull,
+    pin,
+    unpin,
+    prune,
+    search,
+    serve,
+    ui,
+    upkeep,
+):
     main.add_command(command)

@@ -170,7 +170,8 @@ def _home() -> str:
 def _search_errors() -> Iterator[None]:
     """Show what cannot be searched for, or in, as an error of the command."""
     from opengenome_assets.resources.parts import DamagedFileError
-    from opengenome_assets.resources.tables import DamagedTableError, MissingTableError, MissingVersionError
+    from opengenome_assets.resources.seals import DamagedTableError
+    from opengenome_assets.resources.tables import MissingTableError, MissingVersionError
     from opengenome_assets.search.index import UnknownSourceError
     from opengenome_assets.search.queries import QueryError
 

@@ -1,9 +1,15 @@
-"""The command ``upkeep``: wording and exit code; what it does is the job in ``corpus/upkeep.py``."""
+"""Commands on what is kept: ``upkeep``, ``prune``, ``pin`` and ``unpin``.
+
+What the first two do is the job in ``corpus/upkeep.py``, and pins are in ``versioning/pins.py``.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,10 +18,20 @@ from opengenome_assets.cli.forms import (
     format_option,
     in_bytes,
     ranges,
+    refusals,
     section,
     setting_errors,
     settings_in_use,
 )
+from opengenome_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+    from opengenome_assets.resources.tables import Tables
+
+JOB = ("upkeep", "keep_up")
+Keeping = tuple[str, int]
 
 
 @click.command()
@@ -35,23 +51,93 @@ def upkeep(dry_run: bool, retention_days: float, output: str) -> None:
     `upkeep`, which waits until no other run uses the tables. Exits with status 1 if it fails.
     """
     settings = settings_in_use()
-    from opengenome_assets.definitions import build_defs  # imports Dagster
-    from opengenome_assets.failures import newest_run, open_instance
+    from opengenome_assets.cli.jobs import run_job  # imports Dagster
 
-    config = {
-        "ops": {"keep_up": {"config": {"dry_run": dry_run, "retention_days": retention_days}}},
-        "loggers": {"console": {"config": {"log_level": "WARNING"}}},
-    }
-    with setting_errors(), open_instance() as instance:
-        job = build_defs(settings).resolve_job_def("upkeep")
-        result = job.execute_in_process(run_config=config, instance=instance, raise_on_error=False)
-        if not result.success:
-            run = newest_run(instance)
-            raise click.ClickException("\n".join(failure.reason for failure in run.failures) if run else "no run")
-    done = [event.asset_observation_data.asset_observation for event in result.get_asset_observation_events()]
-    tables: dict[str, dict[str, Any]] = {
-        each.asset_key.to_user_string(): {name: value.value for name, value in each.metadata.items()} for each in done
-    }
+    _show(settings, run_job(settings, *JOB, {"dry_run": dry_run, "retention_days": retention_days}), dry_run, output)
+
+
+class Keep(click.ParamType[Keeping]):
+    """What to keep: a number of versions, or of days with a ``d`` after it."""
+
+    name = "VERSIONS|DAYSd"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Keeping:
+        """Read it, as a setting of the job."""
+        found = re.fullmatch(r"(\d+)(d?)", str(value))
+        if not found or not (int(found[1]) or found[2]):
+            self.fail(f"{value!r}: expected a number of versions, e.g. 5, or of days, e.g. 30d", parameter, context)
+        return ("retention_days" if found[2] else "keep_versions", int(found[1]))
+
+
+@click.command()
+@click.option(
+    "--keep",
+    "keeping",
+    type=Keep(),
+    multiple=True,
+    required=True,
+    help="The newest so many versions of each table (5), or all that were the newest within so many days (30d); "
+    "given twice, what either says.",
+)
+@click.option("--raw", is_flag=True, help="Also files fetched from the Hub that are in no kept version of raw_fasta.")
+@click.option("--yes", is_flag=True, help="Do it without asking.")
+@format_option
+def prune(keeping: tuple[Keeping, ...], raw: bool, yes: bool, output: str) -> None:
+    """Free what no kept version of the tables needs: shown first, and done when you say so.
+
+    Never goes what a kept version, a figure, the report or a pinned run was made from. Runs the job `upkeep` without
+    packing, which waits until no other run uses the tables. With --format json it only tells unless --yes is given.
+    """
+    settings = settings_in_use()
+    from opengenome_assets.cli.jobs import run_job  # imports Dagster
+
+    config = {"retention_days": 0, "small_megabytes": 0, "raw_files": raw, **dict(keeping)}
+    if not yes:
+        planned = run_job(settings, *JOB, {**config, "dry_run": True})
+        _show(settings, planned, True, output)
+        nothing = not any(each["files_removed"] + each.get("raw_files_removed", 0) for each in planned.values())
+        if output == "json" or nothing or not click.confirm("Remove these files?"):
+            return
+    _show(settings, run_job(settings, *JOB, config), False, output)
+
+
+@click.command()
+@click.argument("run")
+def pin(run: str) -> None:
+    """Keep the tables as RUN left them, however old, until it is unpinned.
+
+    RUN is an id or its beginning. The run is tagged in Dagster, and a file in the home names the versions.
+    """
+    from opengenome_assets.versioning import pins  # imports Dagster
+
+    with _home() as (tables, instance):
+        state = pins.pin(tables, instance, run)
+    click.echo(f"Pinned: run {state.run_id}, with a version of each of {len(state.versions)} tables")
+
+
+@click.command()
+@click.argument("run")
+def unpin(run: str) -> None:
+    """Keep the tables that RUN left no longer than others."""
+    from opengenome_assets.versioning import pins  # imports Dagster
+
+    with _home() as (tables, instance):
+        run_id = pins.unpin(tables, instance, run)
+    click.echo(f"No longer pinned: run {run_id}")
+
+
+@contextmanager
+def _home() -> Iterator[tuple[Tables, DagsterInstance]]:
+    """Open the tables and Dagster's records; a run or version that is not there is an error of the command."""
+    settings = settings_in_use()
+    from opengenome_assets.failures import open_instance
+    from opengenome_assets.resources.tables import Tables
+
+    with setting_errors(), refusals(), open_instance() as instance:
+        yield Tables(home=settings.home), instance
+
+
+def _show(settings: Settings, tables: Mapping[str, Mapping[str, Any]], dry_run: bool, output: str) -> None:
     if output == "json":
         click.echo(json.dumps(tables, indent=2))
         return
@@ -70,3 +156,8 @@ def upkeep(dry_run: bool, retention_days: float, output: str) -> None:
     ]
     title = f"What would be done to the tables at {settings.home}" if dry_run else f"Tables at {settings.home}"
     section(title, aligned([heading, *rows], right=(1, 2, 6)) if rows else ["none yet: make run"])
+    for each in tables.values():
+        if "raw_files_removed" in each:
+            section(
+                "Files fetched from the Hub", [f"{each['raw_files_removed']:,}, {in_bytes(each['raw_bytes_freed'])}"]
+            )

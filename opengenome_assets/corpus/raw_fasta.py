@@ -127,8 +127,7 @@ def raw_fasta(context: dg.AssetExecutionContext, config: RawFastaConfig, tables:
         context.log.warning(f"the same content stands in {len(names)} files and is counted in each: {', '.join(names)}")
 
     rows = catalogue(listing.files, sha256, addresses)
-    content = digest(rows.select(["source", "path", "sha256"]).to_pylist())
-    provenance = making.recorded(Provenance(name="raw_fasta", code_version=CODE_VERSION, settings={"files": content}))
+    provenance = making.recorded(catalogue_record(rows))
     # A moved folder or a new revision of the same files changes no result, but the catalogue has to say it.
     commit = tables.write("raw_fasta", rows, provenance, key=digest(rows.to_pylist()))
     new = len(hashed) + sum(file.fetched > 0 for file in stored)
@@ -224,6 +223,12 @@ def catalogue(files: Sequence[SourceFile], sha256: Mapping[str, str], addresses:
         ],
         schema=SCHEMA,
     )
+
+
+def catalogue_record(rows: pa.Table) -> Provenance:
+    """Return the record of a catalogue: which files of which source with which bytes make it what it is."""
+    content = digest(rows.select(["source", "path", "sha256"]).to_pylist())
+    return Provenance(name="raw_fasta", code_version=CODE_VERSION, settings={"files": content})
 
 
 def _markdown(files: Sequence[SourceFile], sha256: Mapping[str, str], limit: int = 50) -> str:

@@ -5,7 +5,7 @@ Belongs here: when it runs, with which settings, and what it tells. Does not bel
 not all of them, runs it; like every run it waits until no other run uses the same home.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,10 +15,14 @@ from pydantic import Field
 from opengenome_assets.lineage.records import beside_tables
 from opengenome_assets.provenance import Provenance
 from opengenome_assets.resources.packs import PackSizes
+from opengenome_assets.resources.store import Store
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.resources.vacuum import kept_versions, vacuum
+from opengenome_assets.settings import local_home
+from opengenome_assets.versioning.pins import pinned
 
 NAME = "upkeep"
+CATALOGUE = "raw_fasta"
 MEGABYTE = 2**20
 
 
@@ -30,6 +34,14 @@ class UpkeepConfig(dg.Config):
         ge=0,
         description="A version that was the newest within so many days is kept, and so is every version that the "
         "lineage of something kept names. Files that are younger are kept in any case.",
+    )
+    keep_versions: int = Field(
+        default=1, ge=1, description="The newest so many versions of each table are kept, however old."
+    )
+    raw_files: bool = Field(
+        default=False,
+        description="Also remove what was fetched from the Hub and is in no kept version of raw_fasta. Without it a "
+        "removed version cannot be made again unless it is fetched again.",
     )
     dry_run: bool = Field(default=False, description="Only tell what would be done.")
     small_megabytes: float = Field(
@@ -55,7 +67,8 @@ def keep_up(context: dg.OpExecutionContext, config: UpkeepConfig, tables: Tables
         parts=config.pack_parts,
     )
     since = datetime.now(UTC) - timedelta(days=config.retention_days)
-    kept = kept_versions(tables, since, recorded(tables.home))
+    named = [*recorded(tables.home), *pinned(tables, context.instance)]
+    kept = kept_versions(tables, since, named, config.keep_versions)
     freed = 0
     for name, versions in kept.items():
         # What is packed now was the newest until now: its old files go when the retention has passed.
@@ -73,9 +86,21 @@ def keep_up(context: dg.OpExecutionContext, config: UpkeepConfig, tables: Tables
             "versions_removed": list(removal.lost),
             "retention_days": config.retention_days,
         }
+        if name == CATALOGUE and config.raw_files:
+            files, size = unneeded_raw_files(tables, versions, since, dry_run=config.dry_run)
+            metadata |= {"raw_files_removed": files, "raw_bytes_freed": size}
+            freed += size
         context.log_event(dg.AssetObservation(name, metadata=metadata))
     word = "would be freed" if config.dry_run else "freed"
     context.log.info(f"{len(kept):,} tables; {freed:,} bytes {word}")
+
+
+def unneeded_raw_files(tables: Tables, versions: Iterable[int], since: datetime, *, dry_run: bool) -> tuple[int, int]:
+    """Remove what was fetched and is in none of these versions of raw_fasta; return how many files and bytes."""
+    needed = {
+        sha256 for version in versions for sha256 in tables.read(CATALOGUE, ["sha256"], version)["sha256"].to_pylist()
+    }
+    return Store(local_home(tables.home) / "raw").remove_all_but(needed, since, dry_run=dry_run)
 
 
 def recorded(home: str) -> Iterator[Provenance]:

@@ -94,7 +94,7 @@ def find_run(tables: Tables, instance: dg.DagsterInstance | None, run_id: str) -
     """
     recorded = _recorded(tables)
     known = {} if instance is None else {run.run_id: run for run in instance.get_runs()}
-    whole = _only({*recorded, *known}, run_id)
+    whole = only({*recorded, *known}, run_id)
     run = _from_records(whole, recorded.get(whole, []))
     if instance is None or whole not in known:
         return run
@@ -110,7 +110,7 @@ def add_tags(instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, str])
     UnknownRunError
         If none does, or more than one.
     """
-    whole = _only({run.run_id for run in instance.get_runs()}, run_id)
+    whole = only({run.run_id for run in instance.get_runs()}, run_id)
     instance.add_run_tags(whole, dict(tags))
     return whole
 
@@ -165,7 +165,14 @@ def _rows(prefix: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> I
         yield Row(f"{prefix}{name}", before.get(name), after.get(name))
 
 
-def _only(ids: Iterable[str], beginning: str) -> str:
+def only(ids: Iterable[str], beginning: str) -> str:
+    """Return the one id that begins like this.
+
+    Raises
+    ------
+    UnknownRunError
+        If none does, or more than one.
+    """
     found = sorted(run_id for run_id in ids if run_id.startswith(beginning))
     if len(found) != 1:
         several = f"{len(found)} do: {', '.join(found[:5])}. Give more of it" if found else "none does"

@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from opengenome_assets.provenance import digest
 from opengenome_assets.resources.files import filesystem, read_bytes, write_bytes
 
 MANIFEST = "_manifest.json"
@@ -83,8 +84,11 @@ def find_part(table_uri: str, key: str) -> Part | None:
     content = read_bytes(f"{table_uri}/{key}/{MANIFEST}")
     try:
         manifest = json.loads(content or b"")
+        stated = manifest.pop("digest", None)  # manifests written before there were digests have none
         files = tuple(DataFile(**file) for file in manifest["files"])
-    except (ValueError, LookupError, TypeError):  # none there, or damaged: the part is made anew
+    except (ValueError, LookupError, TypeError, AttributeError):  # none there, or damaged: the part is made anew
+        return None
+    if stated not in (None, digest(manifest)):
         return None
     fs, root = filesystem(table_uri)
     found: list[pafs.FileInfo] = fs.get_file_info([f"{root}/{file.path}" for file in files])
@@ -178,7 +182,8 @@ class PartWriter:
         part = Part(self.key, tuple(self.files), facts)
         files = [{"path": file.path, "size": file.size, "rows": file.rows} for file in part.files]
         manifest = {"files": files, "facts": facts}
-        write_bytes(f"{self.table_uri}/{self.key}/{MANIFEST}", json.dumps(manifest).encode())
+        content = json.dumps({**manifest, "digest": digest(manifest)})  # what was changed by hand is no part
+        write_bytes(f"{self.table_uri}/{self.key}/{MANIFEST}", content.encode())
         return part
 
 

@@ -15,9 +15,10 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from opengenome_assets.resources.download import Download, RemoteFile, StoppedError, Work, locked
@@ -166,6 +167,25 @@ class Store:
         new = {future.result().file: future.result() for future in futures}
         return [new.get(file) or self._found(file) for file in files]
 
+    def remove_all_but(self, needed: Collection[str], before: datetime, *, dry_run: bool = False) -> tuple[int, int]:
+        """Remove the files whose SHA-256 is none of those needed and that came before a moment.
+
+        Returns
+        -------
+        tuple
+            Number of files, and their bytes. A dry run removes none.
+        """
+        gone = {
+            path: path.stat().st_size
+            for path in (self.root / "objects" / "sha256").glob("*/*")
+            if path.name not in needed and path.stat().st_mtime < before.timestamp()
+        }
+        if not dry_run:
+            # A link that leads nowhere is no file of the store.
+            for path in gone:
+                path.unlink(missing_ok=True)
+        return len(gone), sum(gone.values())
+
     def _fetch(self, file: RemoteFile, work: Work) -> Stored:
         try:
             work.go_on()
@@ -208,12 +228,12 @@ class Store:
                         passing=False,
                     ) from None
             self._publish(file, path, sha256, partial)
-        address = self._object(sha256)
+        address = self.address(sha256)
         return Stored(file, address, sha256, download.fetched, download.reused, time.monotonic() - began)
 
     def _publish(self, file: RemoteFile, path: Path, sha256: str, partial: io.FileIO) -> None:
         os.fsync(partial.fileno())
-        address = self._object(sha256)
+        address = self.address(sha256)
         address.parent.mkdir(parents=True, exist_ok=True)
         path.replace(address)
         os.fchmod(partial.fileno(), 0o444)
@@ -229,7 +249,8 @@ class Store:
             raise FetchError(f"{file.path}: was removed from {self.root} meanwhile; run again", passing=True)
         return stored
 
-    def _object(self, sha256: str) -> Path:
+    def address(self, sha256: str) -> Path:
+        """Return where the bytes with that digest lie, or would."""
         return self.root / "objects" / "sha256" / sha256[:2] / sha256
 
     def _address(self, file: RemoteFile) -> Path:

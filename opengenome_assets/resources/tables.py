@@ -11,13 +11,11 @@ they lie.
 
 from __future__ import annotations
 
-import fcntl
-import os
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -28,11 +26,11 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
-from pydantic import PrivateAttr
 
 from opengenome_assets.provenance import Input, Provenance
 from opengenome_assets.resources import transactions
 from opengenome_assets.resources.files import filesystem
+from opengenome_assets.resources.lock import only_writer
 from opengenome_assets.resources.packs import PackSizes, arrange, choose, is_pack, open_pack, write_pack
 from opengenome_assets.resources.parts import (
     DataFile,
@@ -43,9 +41,8 @@ from opengenome_assets.resources.parts import (
     write_part,
 )
 from opengenome_assets.resources.schemas import comment
-from opengenome_assets.resources.versions import REARRANGED_KEY, RECORD_KEY, History
-
-LOCK_POLL_SECONDS = 0.5
+from opengenome_assets.resources.seals import DamagedTableError, refuse_changed_files, sealed
+from opengenome_assets.resources.versions import REARRANGED_KEY, RECORD_KEY, RESTORED_KEY, History, Restoration
 
 
 class MissingTableError(LookupError):
@@ -54,10 +51,6 @@ class MissingTableError(LookupError):
 
 class MissingVersionError(LookupError):
     """A version was asked for that a table does not have, or has no longer; a retry does not help."""
-
-
-class DamagedTableError(OSError):
-    """A table's log cannot be read; what the message says helps, a retry does not."""
 
 
 @dataclass(frozen=True)
@@ -104,30 +97,16 @@ class Tables(dg.ConfigurableResource["Tables"]):
     """
 
     home: str
-    _lock: int | None = PrivateAttr(default=None)
 
-    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Wait until no other run writes to the same home: each shall build on what it made itself."""
-        if "://" in self.home or context.run is None:
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Tables]:
+        """Wait until no other run writes to the same home, and keep others out while this one lasts."""
+        if context.run is None:
+            yield self
             return
-        Path(self.home).mkdir(parents=True, exist_ok=True)
-        # The system releases the lock if this process dies.
-        self._lock = os.open(Path(self.home, ".lock"), os.O_RDWR | os.O_CREAT)
-        told = False
-        while not _locked(self._lock):
-            if context.log and not told:
-                holder = os.pread(self._lock, 100, 0).decode()
-                context.log.info(f"{self.home} is in use: waiting for run {holder} to end")
-            told = True
-            time.sleep(LOCK_POLL_SECONDS)
-        os.truncate(self._lock, 0)
-        os.pwrite(self._lock, context.run.run_id.encode(), 0)
-
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Let the next run in."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        tell = context.log.info if context.log else lambda _: None
+        with only_writer(self.home, f"run {context.run.run_id}", tell):
+            yield self
 
     def uri(self, name: str) -> str:
         """Return where a table lies."""
@@ -154,36 +133,36 @@ class Tables(dg.ConfigurableResource["Tables"]):
         MissingVersionError
             If there is no such version, or its files have been removed.
         """
+        uri = self.uri(name)
         try:
-            table = DeltaTable(self.uri(name))
-            if version is None or version == table.version():
-                return table
-            history = History(table)
-            if version not in history.versions:
-                raise MissingVersionError(
-                    f"{name} has no version {version}; it has {min(history.versions)} to {history.newest}"
-                )
-            layout = history.layout(version)
-            if layout == history.newest:
-                return table
-            table = DeltaTable(self.uri(name), version=layout)
+            table = DeltaTable(uri)
+            number = newest = table.version()
+            if version not in (None, newest):
+                history = History(table)
+                if version not in history.versions:
+                    raise MissingVersionError(
+                        f"{name} has no version {version}; it has {min(history.versions)} to {history.newest}"
+                    )
+                number = history.layout(version)
+                table = DeltaTable(uri, version=number)
+            refuse_changed_files(uri, number, self.files(table))
         except TableNotFoundError as error:
             raise MissingTableError(
-                f"{name} has not been made yet: there is no table at {self.uri(name)}. "
+                f"{name} has not been made yet: there is no table at {uri}. "
                 f"Make it and what it needs: dagster asset materialize --select '*{name}'"
             ) from error
         except DeltaError as error:
             words = str(error).splitlines()[0]  # a stack trace of the library's follows
             raise DamagedTableError(
-                f"{name}: the log of the table at {self.uri(name)} cannot be read ({words}). Move its folder "
+                f"{name}: the log of the table at {uri} cannot be read ({words}). Move its folder "
                 "_delta_log away and materialise it again: its files are used again"
             ) from error
-        if not self._is_whole(name, table):
+        if number != newest and not self._is_whole(name, table):
             raise MissingVersionError(
                 f"{name}: version {version} cannot be read any more. Upkeep removes the files of a version that has "
-                "not been the newest for longer than its retention_days (30 unless set otherwise), if nothing that is "
-                f"kept was made from it. Read a newer version of {self.uri(name)}, or make this one again from its "
-                "inputs"
+                "not been the newest for longer than its retention_days (30 unless set otherwise), and prune those it "
+                "is told to, if nothing that is kept was made from it. Read a newer version of "
+                f"{self.uri(name)}, or make this one again from its inputs"
             )
         return table
 
@@ -306,8 +285,8 @@ class Tables(dg.ConfigurableResource["Tables"]):
         If the table already consists of them, and was made with the same code, inputs and settings, no version is
         added. If somebody else commits at the same time, the difference is worked out again on top of their version.
         """
-        wanted = arrange(self.uri(name), list(parts))
-        return transactions.until_committed(lambda: self._commit_once(name, schema, wanted, provenance))
+        wanted, said = arrange(self.uri(name), list(parts)), {RECORD_KEY: provenance.model_dump_json()}
+        return transactions.until_committed(lambda: self._commit_once(name, schema, wanted, said))
 
     def write(self, name: str, rows: pa.Table, provenance: Provenance, key: str | None = None) -> Commit:
         """Make a table hold exactly these rows: for tables small enough to be made in one piece.
@@ -318,19 +297,45 @@ class Tables(dg.ConfigurableResource["Tables"]):
         part = find_part(self.uri(name), key) or write_part(self.uri(name), key, rows)
         return self.commit(name, rows.schema, [part], provenance)
 
+    def restore(self, name: str, version: int, run_id: str) -> Commit:
+        """Make a table consist of what an earlier version holds, with that version's record; nothing is lost.
+
+        Adds no version if the table holds and says just that already.
+
+        Parameters
+        ----------
+        name, version
+            The table, and the version whose rows it shall have.
+        run_id
+            The run that restores it, for the commit.
+
+        Raises
+        ------
+        MissingVersionError
+            If there is no such version, or its files have been removed.
+        """
+        table = self.open(name, version)
+        wanted, schema = self.files(table), pa.schema(table.schema())
+        origin = self.history(name).origin(version)
+        if origin.record is None:
+            raise MissingVersionError(f"{name}: nothing says what made version {version}, so it cannot be restored")
+        said = {RECORD_KEY: origin.record, RESTORED_KEY: json.dumps(asdict(Restoration(origin.number, run_id)))}
+        return transactions.until_committed(lambda: self._commit_once(name, schema, wanted, said))
+
     def compact(self, name: str, sizes: PackSizes, *, dry_run: bool = False) -> Compaction:
         """Pack small parts together; the rows and what is said of them stay as they are. A dry run changes nothing."""
         return transactions.until_committed(lambda: self._compact_once(name, sizes, dry_run))
 
-    def _commit_once(self, name: str, schema: pa.Schema, wanted: Sequence[DataFile], provenance: Provenance) -> Commit:
-        uri, metadata = self.uri(name), {RECORD_KEY: provenance.model_dump_json()}
+    def _commit_once(self, name: str, schema: pa.Schema, wanted: Sequence[DataFile], said: Mapping[str, str]) -> Commit:
+        uri, metadata = self.uri(name), sealed(said, wanted)
+        made = Provenance.model_validate_json(said[RECORD_KEY]).data_version
         table = DeltaTable(uri) if DeltaTable.is_deltatable(uri) else None
         present = self.files(table) if table else []
         recorded = History(table).provenance(table.version()) if table else None
         added, removed = _without(wanted, present), _without(present, wanted)
         if table is None or Schema.from_arrow(schema) != table.schema():
             transactions.create(uri, schema, wanted, metadata)
-        elif added or removed or recorded is None or recorded.data_version != provenance.data_version:
+        elif added or removed or recorded is None or recorded.data_version != made:
             transactions.replace(table, removed, added, metadata)
         return Commit(
             name=name,
@@ -352,7 +357,8 @@ class Tables(dg.ConfigurableResource["Tables"]):
             removed = [file for file in files if file.path in packed]
             added = [write_pack(uri, group).file for group in groups]
             said = {REARRANGED_KEY: f"{len(removed)} files put into {len(added)}"}
-            transactions.replace(table, removed, added, said, rearranged=True)
+            metadata = sealed(said, [*_without(files, removed), *added])
+            transactions.replace(table, removed, added, metadata, rearranged=True)
         return Compaction(len(files), len(files) - len(packed) + len(groups), sum(map(len, groups)))
 
 
@@ -365,14 +371,6 @@ def _may_hold(file: pq.ParquetFile, group: int, column: str, value: Any) -> bool
     """Tell whether a row group can have a value in a column, as far as its statistics say."""
     statistics = file.metadata.row_group(group).column(file.schema_arrow.names.index(column)).statistics
     return not (statistics and statistics.has_min_max) or statistics.min <= value <= statistics.max
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def describe(schema: pa.Schema) -> dg.TableSchema:

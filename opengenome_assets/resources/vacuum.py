@@ -1,9 +1,10 @@
 """Vacuum: removing the files of tables that nothing kept needs.
 
-Kept are the versions of a table that were the newest at some time within the retention, and every version that the
-record of something kept names as input, and so on upstream. Of versions that hold the same rows, the newest stands for
-those named. Files younger than the retention stay, whoever wrote them: a run that failed left finished parts that the
-next one uses. The manifest of a part without rows stays: nothing tells whether it is wanted, and it takes no room.
+Kept are the versions of a table that were the newest at some time within the retention, a number of the newest, and
+every version that the record of something kept names as input, and so on upstream. Of versions that hold the same rows,
+the newest stands for those named. Files younger than the retention stay, whoever wrote them: a run that failed left
+finished parts that the next one uses. The manifest of a part without rows stays: nothing tells whether it is wanted,
+and it takes no room.
 
 Delta Lake's own vacuum cannot serve: it takes the manifests of parts for strays, and knows nothing of lineage.
 
@@ -56,7 +57,7 @@ class Removal:
     lost: tuple[int, ...]
 
 
-def kept_versions(tables: Tables, since: datetime, made: Iterable[Provenance]) -> dict[str, set[int]]:
+def kept_versions(tables: Tables, since: datetime, made: Iterable[Provenance], newest: int = 1) -> dict[str, set[int]]:
     """Return the versions of each table that are to be kept.
 
     Parameters
@@ -66,10 +67,15 @@ def kept_versions(tables: Tables, since: datetime, made: Iterable[Provenance]) -
     since
         A version that was the newest at this moment or later is kept.
     made
-        Records of what else there is (figures, reports); the versions that they name are kept.
+        Records of what else there is (figures, reports, pins); the versions that they name are kept.
+    newest
+        So many versions of each table are kept however old, the newest ones; those that only rearrange do not count.
     """
     histories = {name: tables.history(name) for name in tables.names()}
-    kept = {name: history.newest_since(since) for name, history in histories.items()}
+    kept = {
+        name: history.newest_since(since) | set(list(history.layouts().values())[-newest:])
+        for name, history in histories.items()
+    }
     records = [*made, *(r for name, versions in kept.items() for v in versions if (r := histories[name].provenance(v)))]
     while records:
         for name, given in records.pop().inputs.items():

@@ -9,6 +9,7 @@ Belongs here: reading the history. Does not belong here: opening tables and writ
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate
@@ -16,20 +17,44 @@ from itertools import accumulate
 from deltalake import DeltaTable
 
 from opengenome_assets.provenance import Provenance
+from opengenome_assets.resources.seals import refuse_changed_words
 
-# Entries of a commit's metadata: the record of what made the rows; a rearrangement that made none.
+# Entries of a commit's metadata: the record of what made the rows; a rearrangement that made none; that the rows are
+# those of an earlier version, and by which run.
 RECORD_KEY = "opengenome"
 REARRANGED_KEY = "opengenome_rearranged"
+RESTORED_KEY = "opengenome_restored"
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """Where restored rows were taken back from: the version that first held them, and the run that did it."""
+
+    version: int
+    run_id: str
 
 
 @dataclass(frozen=True)
 class Version:
-    """A commit: its version, when it was made, its record if it has one, and whether it only rearranged files."""
+    """A commit: a version of a table.
+
+    Attributes
+    ----------
+    number, made
+        Its version, and when it was made.
+    record
+        The record of what made its rows, as JSON, if it has one.
+    rearranged
+        Whether it only rearranged files.
+    restored
+        Where its rows were taken back from, if they were; the record is of what first made them.
+    """
 
     number: int
     made: datetime
     record: str | None
     rearranged: bool
+    restored: Restoration | None = None
 
 
 class History:
@@ -39,18 +64,25 @@ class History:
     ----------
     table
         The table at its newest version: delta-rs numbers the history of an older one wrongly.
+
+    Raises
+    ------
+    DamagedTableError
+        If a commit does not say what it said when it was made.
     """
 
     def __init__(self, table: DeltaTable) -> None:
-        self.versions = {
-            commit["version"]: Version(
-                commit["version"],
-                datetime.fromtimestamp(commit["timestamp"] / 1000, UTC),
-                commit.get(RECORD_KEY),
-                REARRANGED_KEY in commit,
+        self.versions: dict[int, Version] = {}
+        for commit in reversed(table.history()):
+            number = commit["version"]
+            refuse_changed_words(table.table_uri, number, commit)
+            self.versions[number] = Version(
+                number=number,
+                made=datetime.fromtimestamp(commit["timestamp"] / 1000, UTC),
+                record=commit.get(RECORD_KEY),
+                rearranged=REARRANGED_KEY in commit,
+                restored=Restoration(**json.loads(commit[RESTORED_KEY])) if RESTORED_KEY in commit else None,
             )
-            for commit in reversed(table.history())
-        }
         self.newest = table.version()
 
     def origin(self, number: int) -> Version:
@@ -86,3 +118,19 @@ class History:
         numbers = list(self.versions)
         superseded = zip(numbers, latest[1:], strict=False)
         return {number for number, made in superseded if made >= moment} | {self.newest}
+
+    def newest_at(self, moment: datetime) -> int | None:
+        """Return the version that was the newest at that moment, or None if there was none."""
+        latest = accumulate((version.made for version in self.versions.values()), max)
+        numbers = [number for number, made in zip(self.versions, latest, strict=True) if made <= moment]
+        return numbers[-1] if numbers else None
+
+    def made_by(self) -> dict[int, str]:
+        """Return the run that committed each version, as far as it says so, oldest first."""
+        runs: dict[int, str] = {}
+        for number, version in self.versions.items():
+            if version.restored is not None:
+                runs[number] = version.restored.run_id
+            elif version.record:
+                runs[number] = json.loads(version.record)["run_id"]
+        return runs

@@ -9,6 +9,7 @@ import pytest
 
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets_tests.compose.cluster import Cluster, Run, wait_for
+from opengenome_assets_tests.processes import typed
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,16 @@ def test_every_table_is_that_of_a_local_run_bit_for_bit(
         if name == "raw_fasta":  # says where the files lie
             mine, theirs = (each.drop_columns(["uri"]) for each in (mine, theirs))
         assert mine.equals(theirs, check_metadata=True), name
+
+
+def test_what_the_cluster_made_is_reproduced_here_bit_for_bit(cluster: Cluster, run: Run, tmp_path: Path) -> None:
+    cluster.execute("dagster-webserver", "opengenome", "push", "/data/pushed", "--with-raw")
+    home = tmp_path / "pushed"
+    cluster.compose("cp", "dagster-webserver:/data/pushed", str(home))
+    told = json.loads(typed("opengenome reproduce --format json 2>/dev/null", home))
+    assert [each["name"] for each in told["tables"]] == Tables(home=str(home)).names()
+    for each in told["tables"]:
+        assert (each["identical"], each["comparison"]["files"]) == (True, "identical"), each
 
 
 def test_the_application_is_named_after_the_run_and_had_every_worker(cluster: Cluster, run: Run) -> None:

@@ -208,6 +208,8 @@ def test_a_home_named_by_a_uri_is_kept_up_in_the_same_way(tmp_path):
 class Told:
     """A table that only has a history: the seconds at which its versions were made, rearrangements as None."""
 
+    table_uri = "told"
+
     def __init__(self, *seconds: int, rearranged: Iterable[int] = ()) -> None:
         self.seconds = seconds
         self.rearranged = set(rearranged)

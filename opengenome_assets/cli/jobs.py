@@ -1,0 +1,52 @@
+"""Running one of the platform's jobs in this process, as the commands do whose work shall stand in the run history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+import dagster as dg
+
+from opengenome_assets.cli.forms import setting_errors
+from opengenome_assets.definitions import build_defs
+from opengenome_assets.failures import newest_run, open_instance
+from opengenome_assets.settings import Settings
+
+PLAIN = (bool, int, float, str, list, dict)  # what JSON can hold
+
+
+def run_job(
+    settings: Settings, job: str, op: str, config: Mapping[str, Any], tags: Mapping[str, str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Run a job of one op; return what it said of each table, in order.
+
+    Raises
+    ------
+    click.ClickException
+        If it failed, with the reasons.
+    """
+    run_config = {
+        "ops": {op: {"config": dict(config)}},
+        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},  # why it failed is told below, without traces
+    }
+    with setting_errors(), open_instance() as instance:
+        result = (
+            build_defs(settings)
+            .resolve_job_def(job)
+            .execute_in_process(run_config=run_config, instance=instance, raise_on_error=False, tags=tags)
+        )
+        if not result.success:
+            run = newest_run(instance)
+            raise click.ClickException("\n".join(failure.reason for failure in run.failures) if run else "no run")
+    said: dict[str, dict[str, Any]] = {}
+    for event in result.all_events:
+        about: dg.AssetMaterialization | dg.AssetObservation | None = None
+        if event.is_step_materialization:
+            about = event.step_materialization_data.materialization
+        elif event.is_asset_observation:
+            about = event.asset_observation_data.asset_observation
+        if about is not None:
+            plain = {name: each.value for name, each in about.metadata.items() if isinstance(each.value, PLAIN)}
+            said[about.asset_key.to_user_string()] = plain
+    return said

@@ -1,0 +1,260 @@
+"""Commands that act on versions of tables: ``restore``, ``checkout``, ``reproduce``, ``push`` and ``pull``.
+
+Does not belong here: what they do, which is the job in ``corpus/restore.py`` and the modules of ``versioning``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from opengenome_assets.cli.forms import (
+    aligned,
+    clock,
+    format_option,
+    in_bytes,
+    ranges,
+    refusals,
+    section,
+    setting_errors,
+    settings_in_use,
+)
+from opengenome_assets.settings import Settings, absolute, local_home
+
+if TYPE_CHECKING:
+    from opengenome_assets.reproduce import Reproduction
+
+dry_run_option = click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
+
+
+@click.command()
+@click.argument("table")
+@click.option("--version", type=click.IntRange(min=0), required=True, help="The version whose rows it shall have.")
+@dry_run_option
+@format_option
+def restore(table: str, version: int, dry_run: bool, output: str) -> None:
+    """Make TABLE hold again what an earlier version of it holds.
+
+    Nothing is lost: it is a new version with the old rows and the record of what made them. Runs the job `restore`,
+    which waits until no other run uses the tables, and says what no longer fits to the table then.
+    """
+    settings = settings_in_use()
+    _restore(settings, {table: version}, {}, dry_run, output)
+
+
+@click.command()
+@click.option("--run", "run", required=True, metavar="ID", help="The run, by its id or the beginning of it.")
+@dry_run_option
+@format_option
+def checkout(run: str, dry_run: bool, output: str) -> None:
+    """Make all tables hold again what they held when a run had ended.
+
+    Tables that did not exist then stay as they are and are named. Figures and the report are kept only as they are now;
+    they are made again from the tables.
+    """
+    settings = settings_in_use()
+    from opengenome_assets.failures import open_instance  # imports Dagster
+    from opengenome_assets.resources.tables import Tables
+    from opengenome_assets.versioning.checkout import state_after
+
+    with setting_errors(), refusals(), open_instance() as instance:
+        state = state_after(Tables(home=settings.home), instance, run)
+    about = {
+        "run": state.run_id,
+        "ended": state.ended.isoformat(timespec="seconds"),
+        "tables_made_later": state.later,
+    }
+    _restore(settings, state.versions, about, dry_run, output)
+
+
+@click.command()
+@click.argument("tables", nargs=-1)
+@click.option("--version", type=click.IntRange(min=0), help="The version; the newest unless given. Of one table.")
+@format_option
+def reproduce(tables: tuple[str, ...], version: int | None, output: str) -> None:
+    """Make TABLES, or all, again from what their records say, and compare.
+
+    Each is made in a scratch folder, from the recorded versions of its inputs and with its recorded settings, by
+    today's code, on the engine that SPARK_MASTER names; the home is only read. The scratch folder lies where TMPDIR
+    says; the workers of a cluster have to see it. Exits with status 0 if all are identical, 1 if any differs, and 2 if
+    one cannot be made again.
+    """
+    settings = settings_in_use()
+    if version is not None and len(tables) != 1:
+        raise click.UsageError("--version is of one table")
+    from opengenome_assets import reproduce as reproducing
+    from opengenome_assets.resources.spark import Spark  # imports Dagster and Spark
+    from opengenome_assets.resources.tables import Tables
+
+    home = Tables(home=settings.home)
+    results: list[Reproduction] = []
+    failed: dict[str, str] = {}
+    for name in tables or home.names():
+        try:
+            with TemporaryDirectory(prefix="opengenome-reproduce-") as scratch:
+                result = reproducing.reproduce(home, name, version, scratch, Spark(master=settings.spark_master))
+        except (LookupError, OSError, RuntimeError) as error:
+            failed[name] = str(error)
+            if output == "text":
+                click.echo(f"{name}: cannot be made again: {error}\n")
+        else:
+            results.append(result)
+            if output == "text":
+                _tell(result)
+    if output == "json":
+        found = [{**asdict(each), "identical": each.comparison.identical} for each in results]
+        click.echo(json.dumps({"tables": found, "failed": failed}, indent=2))
+    if failed:
+        raise SystemExit(2)
+    if not all(each.comparison.identical for each in results):
+        raise SystemExit(1)
+
+
+FILES = {
+    "identical": "in files of the same bytes",
+    "different": "in files of other bytes",
+    "packed": "in other files, since upkeep has packed them",
+}
+
+
+def _tell(result: Reproduction) -> None:
+    comparison, changes = result.comparison, result.changes
+    verdict = f"the same {comparison.rows:,} rows, {FILES[comparison.files]}" if comparison.identical else "DIFFERS"
+    click.echo(f"{result.name} version {result.version}: {verdict} ({result.seconds:.1f} s)")
+    for difference in comparison.differences:
+        click.echo(f"  {difference}")
+    if not comparison.identical:
+        click.echo("  Likely causes:" if changes else "  No cause is recorded: the same code, inputs and settings")
+        for change in changes:
+            click.echo(f"    {change.what}: {change.before} -> {change.after}")
+    elif changes:
+        click.echo(f"  Though made otherwise: {', '.join(change.what for change in changes)}")
+
+
+raw_option = click.option(
+    "--with-raw", is_flag=True, help="Also the FASTA files that raw_fasta names, by their digests, to reproduce from."
+)
+
+
+@click.command()
+@click.argument("uri")
+@click.argument("tables", nargs=-1)
+@raw_option
+@dry_run_option
+@format_option
+def push(uri: str, tables: tuple[str, ...], with_raw: bool, dry_run: bool, output: str) -> None:
+    """Carry TABLES, or all, with their history to URI: a folder, or an object store as s3://BUCKET/PATH.
+
+    Only what is missing there travels, and it is verified when it arrives. What lies there then is laid out like a
+    home. Refuses if there is a version there that is not here.
+    """
+    settings = settings_in_use()
+    here, there = (settings.home, f"{local_home(settings.home)}/raw"), (absolute(uri), f"{absolute(uri)}/raw")
+    _carry(here, there, tables, with_raw, dry_run, output)
+
+
+@click.command()
+@click.argument("uri")
+@click.argument("tables", nargs=-1)
+@raw_option
+@dry_run_option
+@format_option
+def pull(uri: str, tables: tuple[str, ...], with_raw: bool, dry_run: bool, output: str) -> None:
+    """Carry TABLES, or all, with their history from URI into the home.
+
+    The other way round of `push`, with the same care. Waits until no run uses the home.
+    """
+    settings = settings_in_use()
+    here, there = (settings.home, f"{local_home(settings.home)}/raw"), (absolute(uri), f"{absolute(uri)}/raw")
+    _carry(there, here, tables, with_raw, dry_run, output)
+
+
+def _carry(
+    origin: tuple[str, str],
+    goal: tuple[str, str],
+    names: Sequence[str],
+    with_raw: bool,
+    dry_run: bool,
+    output: str,
+) -> None:
+    """Carry tables, and raw files, from one home and its store to another."""
+    from opengenome_assets.resources.lock import only_writer
+    from opengenome_assets.resources.tables import Tables
+    from opengenome_assets.versioning.transport import carry, carry_raw, missing
+
+    source, target = (Tables(home=home) for home, _ in (origin, goal))
+    raw = (0, 0)
+    with refusals(), ExitStack() as stack:
+        chosen = names or source.names()
+        if not chosen:
+            raise LookupError(f"there are no tables at {source.home}/tables")
+        if not dry_run:
+            stack.enter_context(only_writer(target.home, f"a transport from {source.home}", click.echo))
+        freights = [missing(source, target, name) for name in chosen]
+        if not dry_run:
+            for freight in freights:
+                carry(source, target, freight)
+            if with_raw:
+                raw = carry_raw(source, origin[1], goal[1])
+    if output == "json":
+        told = {"dry_run": dry_run, "tables": [asdict(each) for each in freights]}
+        click.echo(json.dumps({**told, "raw_files": raw[0], "raw_bytes": raw[1]}, indent=2))
+        return
+    rows = [
+        (
+            each.name,
+            ranges(each.versions) or ("none" if not each.ahead else f"none, {each.ahead} more there"),
+            f"{len(each.files):,}",
+            in_bytes(each.size),
+        )
+        for each in freights
+    ]
+    title = f"{'What would travel' if dry_run else 'Carried'} from {source.home} to {target.home}"
+    section(title, aligned([("table", "versions", "files", "size"), *rows], right=(2, 3)))
+    if with_raw and not dry_run:
+        section("FASTA files", [f"{raw[0]:,}, {in_bytes(raw[1])}"])
+
+
+def _restore(
+    settings: Settings, versions: Mapping[str, int], about: Mapping[str, Any], dry_run: bool, output: str
+) -> None:
+    from opengenome_assets.cli.jobs import run_job  # imports Dagster
+    from opengenome_assets.corpus.restore import outdated
+    from opengenome_assets.resources.tables import Tables
+
+    tags = {"opengenome/checkout": about["run"]} if about else None
+    done = run_job(settings, "restore", "restore_versions", {"versions": dict(versions), "dry_run": dry_run}, tags)
+    tables = Tables(home=settings.home)
+    then = {name: tables.provenance(name, version).data_version for name, version in versions.items()}
+    stale = outdated(tables, then)
+    if output == "json":
+        click.echo(json.dumps({**about, "dry_run": dry_run, "tables": done, "outdated": stale}, indent=2))
+        return
+    title = "What would be restored" if dry_run else "Restored"
+    if about:
+        title += f" to what run {about['run'][:8]} left at {clock(about['ended'])}"
+    rows = [
+        (
+            name,
+            str(each["version_before"]),
+            str(each["restored_version"]) if each["restored_version"] != each["version_before"] else "as it is",
+            f"{each['rows_before']:,} -> {each['rows']:,}",
+            clock(each["made"]),
+            each["made_by"][:8],
+        )
+        for name, each in done.items()
+    ]
+    heading = ("table", "version", "rows of", "rows", "first made (UTC)", "by run")
+    section(title, aligned([heading, *rows], right=(1, 2)))
+    if later := about.get("tables_made_later"):
+        section("Did not exist then, and stay as they are", later)
+    if stale:
+        when = "would then be" if dry_run else "are now"
+        command = f"dagster asset materialize -m opengenome_assets.definitions --select '{','.join(stale)}'"
+        section(f"These {when} of another state than what they were made from", [*stale, "", f"-> {command}"])

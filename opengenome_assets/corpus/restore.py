@@ -1,0 +1,110 @@
+"""The job ``restore``: tables made to hold again what an earlier version of theirs holds.
+
+Belongs here: doing it in a run of its own, which waits until no other run uses the home, and telling Dagster what the
+tables hold now. Does not belong here: the commit (``resources/tables.py``) and which versions a run left behind
+(``versioning/checkout.py``). Versions are never taken away: a restored one is a new version with the old rows and the
+record of what made them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from opengenome_assets.corpus.materialization import lineage, version_metadata, version_tags
+from opengenome_assets.corpus.upkeep import recorded
+from opengenome_assets.resources.tables import MissingTableError, MissingVersionError, Tables
+
+NAME = "restore"
+
+
+class RestoreConfig(dg.Config):
+    """Run config of restore."""
+
+    versions: dict[str, int] = Field(description="The version of each table whose rows it shall have again.")
+    dry_run: bool = Field(default=False, description="Only tell what would be done.")
+
+
+@dg.op(
+    description="Make tables hold again what an earlier version of theirs holds, each by a new version. What was done "
+    "to a table stands on its asset's page.",
+)
+def restore_versions(context: dg.OpExecutionContext, config: RestoreConfig, tables: Tables) -> None:
+    """Restore the versions, all of which have to be readable before the first is."""
+    try:
+        planned = {name: describe(tables, name, version) for name, version in config.versions.items()}
+    except (MissingTableError, MissingVersionError) as error:
+        raise dg.Failure(f"{error}. Nothing was restored", allow_retries=False) from error
+    for name, metadata in planned.items():
+        if config.dry_run or metadata["restored_version"] == metadata["version_before"]:
+            context.log_event(dg.AssetObservation(name, metadata=metadata))
+            continue
+        commit = tables.restore(name, config.versions[name], context.run_id)
+        provenance = tables.provenance(name)
+        context.log_event(
+            dg.AssetMaterialization(
+                name,
+                metadata={
+                    **metadata,
+                    **version_metadata(name, commit.uri, commit.version, commit.rows, commit.size, commit.files),
+                    **lineage(provenance),
+                },
+                tags=version_tags(provenance, provenance.inputs),
+            )
+        )
+
+
+@dg.job(name=NAME, description=restore_versions.description)
+def restore() -> None:
+    """Run :func:`restore_versions`."""
+    restore_versions()
+
+
+def describe(tables: Tables, name: str, version: int) -> dict[str, Any]:
+    """Return what restoring a version means for a table; equal versions before and after mean that nothing has to be.
+
+    Raises
+    ------
+    MissingTableError, MissingVersionError
+        If there is no such table or version, or it cannot be read any more.
+    """
+    now = tables.files(tables.open(name))
+    then = tables.files(tables.open(name, version))
+    history = tables.history(name)
+    current, wanted = history.current, history.origin(version)
+    is_there = now == then and tables.provenance(name).data_version == tables.provenance(name, version).data_version
+    return {
+        "restored_version": current.number if is_there else wanted.number,
+        "version_before": current.number,
+        "rows_before": sum(file.rows for file in now),
+        "rows": sum(file.rows for file in then),
+        "made": wanted.made.isoformat(timespec="seconds"),
+        "made_by": tables.provenance(name, version).run_id,
+    }
+
+
+def outdated(tables: Tables, changed: Mapping[str, str] | None = None) -> list[str]:
+    """Return the tables, figures and the report that were made from other rows than their inputs have now, sorted.
+
+    Parameters
+    ----------
+    tables
+        The tables.
+    changed
+        Data versions that tables shall be taken to have.
+    """
+    records = {name: tables.provenance(name) for name in tables.names()}
+    records.update((record.name, record) for record in recorded(tables.home))
+    present = {name: record.data_version for name, record in records.items()} | dict(changed or {})
+    found: set[str] = set()
+    before = -1
+    while len(found) > before:
+        before = len(found)
+        found |= {
+            name
+            for name, record in records.items()
+            if name not in (changed or {})
+            and any(given in found or present.get(given) != was.data_version for given, was in record.inputs.items())
+        }
+    return sorted(found)
