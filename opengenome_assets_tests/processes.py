@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -66,7 +66,8 @@ def started(arguments: Sequence[str], home: Path, **settings: str) -> Iterator[s
         yield process
     finally:
         for pid in processes_of(home):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # ended by itself in the meantime
+                os.kill(pid, signal.SIGKILL)
         process.wait()
 
 
