@@ -94,7 +94,7 @@ def pack(kmers: SequenceKmers) -> Planes:
         np.empty(s, np.uint8),
         digit_offsets,
     )
-    _fill(*rows, *planes)
+    _fill(*rows, planes)
     return planes
 
 
@@ -126,7 +126,7 @@ def concatenate(parts: list[Planes]) -> Planes:
 def unpack(planes: Planes, row: int) -> npt.NDArray[np.int64]:
     """Return the counts of a row, shape (4096,)."""
     counts = np.empty(KMERS)
-    _unpack(*_read(planes), row, counts)
+    _unpack(_read(planes), row, counts)
     return counts.astype(np.int64)
 
 
@@ -146,7 +146,7 @@ def norms(
     result : float64 array of shape (n,)
         Written.
     """
-    _norms(*_read(planes), readonly(weights), *_range(planes, first, stop), result)
+    _norms(_read(planes), readonly(weights), *_range(planes, first, stop), result)
 
 
 def score(
@@ -167,7 +167,7 @@ def score(
     """
     scales = np.float32(256.0) ** np.arange(PLACES, dtype=np.float32)
     by_place = weights[:, None, :] * scales[None, :, None]
-    _score(*_read(planes), readonly(by_place), *_range(planes, first, stop), result)
+    _score(_read(planes), readonly(by_place), *_range(planes, first, stop), result)
 
 
 def dot(planes: Planes, weights: npt.NDArray[np.float64], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -194,12 +194,12 @@ def dot(planes: Planes, weights: npt.NDArray[np.float64], rows: npt.NDArray[np.i
     if len(rows) and not 0 <= rows.min() <= rows.max() < planes.rows:
         raise IndexError(f"expected rows from 0 to {planes.rows - 1:,}, found {rows.min():,} to {rows.max():,}")
     result = np.empty(len(rows))
-    _dot(*_read(planes), readonly(weights), readonly(rows), result)
+    _dot(_read(planes), readonly(weights), readonly(rows), result)
     return result
 
 
-def _read(planes: Planes) -> list[npt.NDArray[Any]]:
-    return [readonly(array) for array in planes]
+def _read(planes: Planes) -> Planes:
+    return Planes(*(readonly(array) for array in planes))
 
 
 def _range(planes: Planes, first: int, stop: int) -> tuple[int, int]:
@@ -242,51 +242,40 @@ def _measure(row_offsets: Any, codes: Any, counts: Any, whole_offsets: Any, digi
 
 
 @njit(cache=True, nogil=True)
-def _fill(
-    row_offsets: Any,
-    codes: Any,
-    counts: Any,
-    whole: Any,
-    whole_offsets: Any,
-    whole_places: Any,
-    keys: Any,
-    digits: Any,
-    digit_offsets: Any,
-) -> None:
+def _fill(row_offsets: Any, codes: Any, counts: Any, planes: Any) -> None:
     for row in range(len(row_offsets) - 1):
         here = counts[row_offsets[row] : row_offsets[row + 1]]
         kmers = codes[row_offsets[row] : row_offsets[row + 1]]
-        plane, single = whole_offsets[row], digit_offsets[row]
+        plane, single = planes.whole_offsets[row], planes.digit_offsets[row]
         largest, shift = _largest(here), 0
         while largest >> shift > 0:
             if _digits(here, shift) > _FEW:
-                bytes_ = whole[plane]
+                whole = planes.whole[plane]
                 for place in range(len(here)):
-                    bytes_[np.uint16(kmers[place])] = here[place] >> shift & 255
-                whole_places[plane] = shift // 8
+                    whole[np.uint16(kmers[place])] = here[place] >> shift & 255
+                planes.whole_places[plane] = shift // 8
                 plane += 1
             else:
                 for place in range(len(here)):
                     digit = here[place] >> shift & 255
                     if digit != 0:
-                        keys[single] = kmers[place] + KMERS * (shift // 8)
-                        digits[single] = digit
+                        planes.keys[single] = kmers[place] + KMERS * (shift // 8)
+                        planes.digits[single] = digit
                         single += 1
             shift += 8
 
 
 @njit(nogil=True)
-def _unpack(
-    whole: Any, whole_offsets: Any, whole_places: Any, keys: Any, digits: Any, digit_offsets: Any, row: int, counts: Any
-) -> None:
+def _unpack(planes: Any, row: int, counts: Any) -> None:
     """Write the counts of a row; floats of 64 bits hold them exactly."""
     counts[:] = 0.0
-    for plane in range(whole_offsets[row], whole_offsets[row + 1]):
-        scale = 256.0 ** whole_places[plane]
+    for plane in range(planes.whole_offsets[row], planes.whole_offsets[row + 1]):
+        scale, whole = 256.0 ** planes.whole_places[plane], planes.whole[plane]
         for code in range(KMERS):
-            counts[code] += scale * whole[plane, code]
-    for single in range(digit_offsets[row], digit_offsets[row + 1]):
-        counts[keys[single] % KMERS] += 256.0 ** (keys[single] // KMERS) * digits[single]
+            counts[code] += scale * whole[code]
+    for single in range(planes.digit_offsets[row], planes.digit_offsets[row + 1]):
+        place, code = divmod(planes.keys[single], KMERS)
+        counts[code] += 256.0**place * planes.digits[single]
 
 
 @njit(nogil=True)
@@ -306,41 +295,20 @@ def _sum_of_products(some: Any, others: Any) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _norms(
-    whole: Any,
-    whole_offsets: Any,
-    whole_places: Any,
-    keys: Any,
-    digits: Any,
-    digit_offsets: Any,
-    weights: Any,
-    first: int,
-    stop: int,
-    result: Any,
-) -> None:
+def _norms(planes: Any, weights: Any, first: int, stop: int, result: Any) -> None:
     counts = np.empty(KMERS)
     for row in range(first, stop):
-        _unpack(whole, whole_offsets, whole_places, keys, digits, digit_offsets, row, counts)
+        _unpack(planes, row, counts)
         for code in range(KMERS):
             counts[code] *= weights[code]
         result[row] = np.sqrt(_sum_of_products(counts, counts))
 
 
 @njit(cache=True, nogil=True)
-def _dot(
-    whole: Any,
-    whole_offsets: Any,
-    whole_places: Any,
-    keys: Any,
-    digits: Any,
-    digit_offsets: Any,
-    weights: Any,
-    rows: Any,
-    result: Any,
-) -> None:
+def _dot(planes: Any, weights: Any, rows: Any, result: Any) -> None:
     counts = np.empty(KMERS)
     for place in range(len(rows)):
-        _unpack(whole, whole_offsets, whole_places, keys, digits, digit_offsets, rows[place], counts)
+        _unpack(planes, rows[place], counts)
         result[place] = _sum_of_products(counts, weights)
 
 
@@ -361,23 +329,13 @@ def _single_dot(keys: Any, digits: Any, weights: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _score(
-    whole: Any,
-    whole_offsets: Any,
-    whole_places: Any,
-    keys: Any,
-    digits: Any,
-    digit_offsets: Any,
-    weights: Any,
-    first: int,
-    stop: int,
-    result: Any,
-) -> None:
+def _score(planes: Any, weights: Any, first: int, stop: int, result: Any) -> None:
     by_key = weights.reshape(len(weights), PLACES * KMERS)
     for row in range(first, stop):
-        begin, end = digit_offsets[row], digit_offsets[row + 1]
+        begin, end = planes.digit_offsets[row], planes.digit_offsets[row + 1]
+        keys, digits = planes.keys[begin:end], planes.digits[begin:end]
         for query in range(len(weights)):
-            total = np.float64(_single_dot(keys[begin:end], digits[begin:end], by_key[query]))
-            for plane in range(whole_offsets[row], whole_offsets[row + 1]):
-                total += _whole_dot(whole[plane], weights[query, whole_places[plane]])
+            total = np.float64(_single_dot(keys, digits, by_key[query]))
+            for plane in range(planes.whole_offsets[row], planes.whole_offsets[row + 1]):
+                total += _whole_dot(planes.whole[plane], weights[query, planes.whole_places[plane]])
             result[query, row] = total
