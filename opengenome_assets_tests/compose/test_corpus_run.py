@@ -21,7 +21,10 @@ def run(cluster: Cluster) -> Run:
 
 def test_every_asset_and_check_succeeds(run: Run) -> None:
     assert len(run.steps) > 50
-    assert set(run.steps.values()) == {"SUCCESS"}
+    # There are no queries: what would check their hits is left out.
+    left_out = {step for step in run.steps if step.startswith("query_hits_")}
+    assert {run.steps[step] for step in left_out} == {"SKIPPED"}
+    assert {run.steps[step] for step in run.steps.keys() - left_out} == {"SUCCESS"}
 
 
 def test_every_table_is_that_of_a_local_run_bit_for_bit(
