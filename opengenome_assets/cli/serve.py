@@ -22,6 +22,9 @@ from opengenome_assets.cli.forms import setting_errors, settings_in_use
 
 HOST = "127.0.0.1"
 
+# What requests under way are given to end in when the server shall end.
+GRACE_SECONDS = 5
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -57,7 +60,9 @@ def serve(host: str, port: int) -> None:
         remedy = "End what listens there, or choose another port with --port"
         raise click.ClickException(f"{host}:{port} cannot be listened at: {error}. {remedy}") from error
     click.echo(f"Search page: http://{host}:{port}")
-    config = uvicorn.Config(app, log_config=LOGGING, access_log=False, server_header=False)
+    config = uvicorn.Config(
+        app, log_config=LOGGING, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_SECONDS
+    )
     with listener, suppress(KeyboardInterrupt):  # which comes after it has ended in order
         uvicorn.Server(config).run(sockets=[listener])
 

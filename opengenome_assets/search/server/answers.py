@@ -23,6 +23,10 @@ class _Answer(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
 class Searched(_Answer):
     """The exact tables that an answer was made from."""
 
@@ -42,11 +46,10 @@ class Sequence(_Answer):
     length: int = Field(description="Letters")
 
 
-class SimilarRequest(BaseModel):
+class SimilarRequest(_Asked):
     """Sequences to search for."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"examples": [{"queries": ">mine\nACGTTGCAAGCTTACGGA", "top_n": 5, "both_strands": True}]},
     )
 
@@ -78,13 +81,12 @@ class SimilarAnswer(_Answer):
 
     searched: Searched
     seconds: float = Field(description="Time that the search took")
+    sequences_searched: int = Field(description="Sequences that the index holds")
     results: list[QueryHits]
 
 
-class ExplainRequest(BaseModel):
+class ExplainRequest(_Asked):
     """A query and one of its hits."""
-
-    model_config = ConfigDict(extra="forbid")
 
     query: Text = Field(description="FASTA with one record, or the letters of one sequence")
     seq_id: Name

@@ -22,7 +22,7 @@ from opengenome_assets.resources.files import read_bytes
 from opengenome_assets.search.server import answers
 from opengenome_assets.search.server.following import FollowedIndex
 from opengenome_assets.search.server.guards import Guard, Turns
-from opengenome_assets.search.server.headers import StandardHeaders
+from opengenome_assets.search.server.headers import HeadAsGet, StandardHeaders
 from opengenome_assets.search.server.metrics import Metrics, Observer
 from opengenome_assets.search.server.problems import ProblemError, described, on_invalid_request, on_problem
 from opengenome_assets.search.server.routes import REPORT, Here, Service, api
@@ -73,6 +73,7 @@ def create_app(settings: Settings, limits: ServerSettings) -> FastAPI:
         # Beside the description itself, also behind a proxy that gives the server a folder of its own.
         servers=[{"url": "."}],
         middleware=[
+            Middleware(HeadAsGet),
             Middleware(StandardHeaders),
             Middleware(Observer, metrics=metrics),
             Middleware(Guard, settings=limits, metrics=metrics),

@@ -1,6 +1,6 @@
-"""The layer that puts the same headers on every answer.
+"""The layers that answers pass last: HEAD gets the headers that GET gets, and all answers have some in common.
 
-By them a browser takes and runs what is this server's own, alone, and uses nothing of it again without asking whether
+By these a browser takes and runs what is this server's own, alone, and uses nothing of it again without asking whether
 it is still current.
 """
 
@@ -19,6 +19,17 @@ STANDARD_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
+
+
+class HeadAsGet:
+    """Has HEAD answered as GET; the HTTP server below leaves the body out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        await self.app({**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope, receive, send)
 
 
 class StandardHeaders:

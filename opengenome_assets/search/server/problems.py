@@ -18,6 +18,8 @@ from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
 
+UNREADABLE = "Expected a body of JSON in UTF-8, found bytes that cannot be read as that"
+
 # Longest value of a request that is repeated to its sender.
 _MOST_REPEATED = 60
 
@@ -63,6 +65,8 @@ def problem_response(error: HTTPException, *, faults: Sequence[Fault] = (), iden
 async def on_problem(request: Request, error: Exception) -> Response:
     """Answer with a problem, or with what the framework has to say, such as that there is no such page."""
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.BAD_REQUEST:  # the framework's, of bytes that are no text, without saying so
+        error = HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, UNREADABLE)
     return problem_response(error)
 
 
@@ -75,12 +79,14 @@ async def on_invalid_request(request: Request, error: Exception) -> Response:
 
 
 def _fault(error: dict[str, Any]) -> Fault:
-    found = ascii(error.get("input"))
-    return Fault(
-        where=".".join(map(str, error["loc"])),
-        expected=str(error["msg"]),
-        found=found if len(found) <= _MOST_REPEATED else f"{found[:_MOST_REPEATED]}…",
-    )
+    where, expected, found = ".".join(map(str, error["loc"])), str(error["msg"]), ascii(error.get("input"))
+    if error.get("type") == "json_invalid":
+        where, expected = "body", "Input should be JSON"
+        found = f"{error['ctx']['error']} at character {error['loc'][-1]}"
+    elif isinstance(error.get("input"), bytes):  # whoever sent it did not say that it is JSON
+        expected = "Input should be JSON, sent with Content-Type: application/json"
+    found = found if len(found) <= _MOST_REPEATED else f"{found[:_MOST_REPEATED]}…"
+    return Fault(where=where, expected=expected, found=found)
 
 
 def described(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -7,6 +7,7 @@ searched, and what holds for every request (``guards``).
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from http import HTTPStatus
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
 from opengenome_assets.inventory import table_states
@@ -120,7 +122,25 @@ Identifier = Annotated[str, Query(description="Identifier: the header's first wo
 Source = Annotated[str | None, Query(description="Only in this source", max_length=1000)]
 File = Annotated[str | None, Query(description="Only from this FASTA file", max_length=1000)]
 
-api = APIRouter(prefix="/api", responses=described(408, 422, 429, 503))
+
+def refuse_other_parameters(request: Request) -> None:
+    """Refuse query parameters that the route does not have or that are given again: neither would count."""
+    known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
+    faults = []
+    for name, count in Counter(name for name, _ in request.query_params.multi_items()).items():
+        expected = "Parameter should be given once" if name in known else f"Parameter should be {_one_of(known)}"
+        if name not in known or count > 1:
+            values = request.query_params.getlist(name)
+            faults.append({"loc": ("query", name), "msg": expected, "input": values if count > 1 else values[0]})
+    if faults:
+        raise RequestValidationError(faults)
+
+
+def _one_of(names: list[str]) -> str:
+    return f"one of {', '.join(names)}" if names else "left out: there is none here"
+
+
+api = APIRouter(prefix="/api", responses=described(408, 422, 429, 503), dependencies=[Depends(refuse_other_parameters)])
 
 
 def searched(opened: Opened) -> answers.Searched:
@@ -151,7 +171,7 @@ async def describe_index(here: Here) -> answers.IndexAnswer:
     )
 
 
-@api.post("/similar", response_model=answers.SimilarAnswer, responses=described(400, 413))
+@api.post("/similar", response_model=answers.SimilarAnswer, responses=described(413))
 async def search_similar(asked: answers.SimilarRequest, here: Here) -> Response:
     """Rank the sequences of the corpus by similarity to each query: the cosine of TF-IDF vectors of 6-mers, exactly."""
     here.refuse_many_hits(asked.top_n)
@@ -171,6 +191,7 @@ async def search_similar(asked: answers.SimilarRequest, here: Here) -> Response:
         return answers.SimilarAnswer(
             searched=searched(opened),
             seconds=round(time.perf_counter() - started, 6),
+            sequences_searched=opened.index.sequences,
             results=[
                 answers.QueryHits(
                     query=query.name,
@@ -184,7 +205,7 @@ async def search_similar(asked: answers.SimilarRequest, here: Here) -> Response:
     return await here.answer(search)
 
 
-@api.post("/explain", response_model=answers.ExplainAnswer, responses=described(400, 404, 413))
+@api.post("/explain", response_model=answers.ExplainAnswer, responses=described(404, 413))
 async def explain_hit(asked: answers.ExplainRequest, here: Here) -> Response:
     """Say why a hit is similar to a query: the shared 6-mers that weigh most, and both profiles."""
     opened = here.opened
@@ -206,7 +227,7 @@ async def explain_hit(asked: answers.ExplainRequest, here: Here) -> Response:
 
 @api.get("/kmers/{kmer}", response_model=answers.KmerAnswer)
 async def search_kmer(
-    kmer: Annotated[str, Path(description=f"1 to {MAX_K} of the letters A, C, G, T", max_length=100)],
+    kmer: Annotated[str, Path(description=f"1 to {MAX_K} of the letters A, C, G, T")],
     here: Here,
     both_strands: Annotated[bool, Query(description="Count the reverse complement's occurrences too")] = False,
     min_count: Annotated[int, Query(description="Least number of occurrences", ge=1, le=2**62)] = 1,
@@ -286,8 +307,9 @@ def _records(here: Service, version: int, seq_id: str, source: str | None, file:
     ]
     if not records:
         words = f"No record {seq_id!a} in version {version} of sequence_shards"
-        places = [f" of source {source!a}" if source else "", f" from file {file!a}" if file else ""]
-        raise ProblemError(HTTPStatus.NOT_FOUND, f"{words}{''.join(places)}: expected the first word of a header")
+        of = "" if source is None else f" of source {source!a}"
+        from_file = "" if file is None else f" from file {file!a}"
+        raise ProblemError(HTTPStatus.NOT_FOUND, f"{words}{of}{from_file}: expected the first word of a header")
     return records
 
 

@@ -41,6 +41,7 @@ def test_similar_is_what_the_library_finds_with_the_versions_searched(client: Te
     assert answer["results"][0]["hits"] == [vars(hit) for hit in expected[0]]
     assert [(result["query"], result["length"]) for result in answer["results"]] == [("one", 300), ("two", 500)]
     assert answer["results"][0]["hits"][0]["seq_id"] == "plant7"
+    assert answer["sequences_searched"] == 34
     assert answer["searched"] == {
         "tfidf_index": index.version,
         "sequence_shards": 0,
@@ -67,6 +68,9 @@ def test_no_hits_is_an_answer(client: TestClient) -> None:
         ({"queries": QUERY, "top_n": 1001}, "at most 1,000 hits to be asked for, found 1,001"),
         ({"queries": QUERY, "threshold": 1.5}, "less than or equal to 1, found 1.5"),
         ({"queries": QUERY, "topn": 5}, "body.topn"),
+        ({"queries": QUERY, "top_n": "3"}, "body.top_n: Input should be a valid integer, found '3'"),
+        ({"queries": QUERY, "top_n": True}, "body.top_n: Input should be a valid integer, found True"),
+        ({"queries": QUERY, "both_strands": 1}, "body.both_strands: Input should be a valid boolean, found 1"),
         ({"queries": 5}, "valid string, found 5"),
         ([], "body"),
     ],
@@ -76,15 +80,46 @@ def test_bad_queries_are_refused_with_what_was_expected_and_found(client: TestCl
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b'{"queries": NaN, "threshold": Infinity}', b'{"queries": "\\ud800ACGTACGT"}']
+    ("body", "said"),
+    [
+        (b"", "body: Field required"),
+        (b"{", "body: Input should be JSON, found Expecting property name"),
+        (b'{"queries": "ACGTACGT", "threshold": NaN}', "body.threshold"),
+        (b'{"queries": "\\ud800ACGTACGT"}', "body.queries"),
+        (b'{"queries": "ACGTACGT\xff"}', "Expected a body of JSON in UTF-8"),
+    ],
 )
-def test_what_is_no_text_of_json_is_refused(client: TestClient, body: bytes) -> None:
-    problem(client.post("/api/similar", content=body, headers={"Content-Type": "application/json"}), 422)
+def test_what_is_no_text_of_json_is_refused(client: TestClient, body: bytes, said: str) -> None:
+    answer = client.post("/api/similar", content=body, headers={"Content-Type": "application/json"})
+    assert said in problem(answer, 422)
 
 
 def test_no_other_form_than_json_is_taken(client: TestClient) -> None:
     body = json.dumps({"queries": QUERY})
-    problem(client.post("/api/similar", content=body, headers={"Content-Type": "text/plain"}), 422)
+    answer = client.post("/api/similar", content=body, headers={"Content-Type": "text/plain"})
+    assert "Content-Type: application/json" in problem(answer, 422)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("kmers/ACGT?mincount=2", "query.mincount: Parameter should be one of both_strands, min_count, source, limit"),
+        ("kmers/ACGT?limit=1&limit=2", "query.limit: Parameter should be given once, found ['1', '2']"),
+        ("sequences?seq_id=plant7&sources=plants", "query.sources: Parameter should be one of seq_id, source, file"),
+        ("index?version=0", "query.version: Parameter should be left out: there is none here, found '0'"),
+    ],
+)
+def test_parameters_that_would_not_count_are_refused(client: TestClient, path: str, said: str) -> None:
+    assert said in problem(client.get(f"/api/{path}"), 422)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/page/page.js", "/health/live", "/health/ready", "/api/index", "/api/kmers/ACGT", "/openapi.json"]
+)
+def test_head_is_get_without_the_body(client: TestClient, path: str) -> None:
+    answer = client.head(path)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-type"] == client.get(path).headers["content-type"]
 
 
 def test_what_one_request_may_ask_for_is_bounded(home: Path) -> None:

@@ -2,12 +2,14 @@
 
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import schemathesis
@@ -96,6 +98,16 @@ def test_a_port_that_is_taken_is_an_error(server: Server, own_home: Path) -> Non
     said = typed(f"opengenome serve --port {port} || echo status $?", own_home)
     assert said.startswith(f"Error: 127.0.0.1:{port} cannot be listened at: [Errno 98] Address already in use")
     assert said.endswith("End what listens there, or choose another port with --port\nstatus 1\n")
+
+
+def test_a_client_that_sends_no_more_does_not_keep_the_server_from_ending(tmp_path: Path) -> None:
+    with running(tmp_path / "home", ready=False) as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(b"POST /api/similar HTTP/1.1\r\nHost: here\r\nContent-Length: 10\r\n\r\n{")
+            wait_for(lambda: b"in_flight 2.0" in urlopen(f"{server.url}/metrics").read(), "request beside this one")
+            os.kill(server.pid, signal.SIGTERM)
+            wait_for(lambda: not processes_of(tmp_path / "home"), "end of the server", 15)
 
 
 def test_a_setting_that_cannot_be_used_is_an_error(own_home: Path) -> None:
