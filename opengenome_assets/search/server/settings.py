@@ -35,8 +35,8 @@ class ServerSettings:
     requests_at_once
         Requests to the API under way or waiting; the next is asked to come again.
     token
-        What clients have to send, from ``OPENGENOME_SEARCH_TOKEN`` or the file that ``OPENGENOME_SEARCH_TOKEN_PATH``
-        names; None lets everybody in.
+        What clients have to send, from ``OPENGENOME_SEARCH_TOKEN`` or, without that, the file that
+        ``OPENGENOME_SEARCH_TOKEN_PATH`` names; None lets everybody in.
     dagster_url
         Where the page's link to Dagster leads, ``OPENGENOME_SEARCH_DAGSTER_URL``; empty for no link.
     """

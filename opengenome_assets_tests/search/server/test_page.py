@@ -65,7 +65,7 @@ def test_several_queries_and_options(page: Page, page_home: Path) -> None:
     assert found(page) == shown(hits)
     assert [hit.strand for hit in hits][::3] == ["+", "-"]
     back = page.get_by_role("region", name="back")
-    expect(back.locator(".hit").first).to_contain_text("reverse")
+    expect(back.locator(".hit").first).to_contain_text("reverse complement")
     # The second query's own record is what its hit is explained with.
     back.locator(".hit").first.click()
     expect(back.get_by_text("that of its reverse complement")).to_be_visible()
@@ -89,6 +89,59 @@ def test_what_cannot_be_searched_is_said(page: Page, text: str, said: str) -> No
     search(page, QUERY)
     assert found(page)[0][0] == "plant7"
     expect(page.get_by_role("alert").filter(visible=True)).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "said"),
+    [
+        ("Hits", "", "Hits: expected a whole number from 1 to 1,000, found none."),
+        ("Hits", "1.5", "Hits: expected a whole number from 1 to 1,000, found 1.5."),
+        ("Least similarity", "", "Least similarity: expected a number from 0 to 1, found none."),
+        ("Least similarity", "2", "Least similarity: expected a number from 0 to 1, found 2."),
+    ],
+)
+def test_a_field_without_its_number_is_named(page: Page, label: str, value: str, said: str) -> None:
+    page.get_by_label(label).fill(value)
+    search(page, QUERY)
+    expect(page.get_by_role("alert").filter(visible=True)).to_have_text(said)
+
+
+def test_a_kmer_that_cannot_be_searched_is_refused_and_not_cut(page: Page) -> None:
+    page.get_by_role("tab", name="k-mers").click()
+    alert = page.get_by_role("alert").filter(visible=True)
+    for kmer, said in [
+        ("", "k-mer: expected 1 to 31 of the letters A, C, G, T, found none."),
+        ("ACGT" * 8, "the k-mer has 32 letters; expected 1 to 31"),
+        ("ACGT" * 40, "the k-mer has 160 letters; expected 1 to 31"),
+    ]:
+        page.get_by_label("k-mer", exact=True).fill(kmer)
+        page.keyboard.press("Enter")
+        expect(alert).to_have_text(said)
+    page.get_by_label("k-mer", exact=True).fill("ACG")
+    page.get_by_label("Least count").fill("")
+    page.keyboard.press("Enter")
+    expect(alert).to_have_text("Least count: expected a whole number of at least 1, found none.")
+    page.get_by_label("Least count").fill("1")
+    page.keyboard.press("Enter")
+    expect(page.locator("#kmers-results .hit").first).to_be_visible()
+
+
+def test_the_direction_of_a_name_ends_with_it(page: Page) -> None:
+    name = "\N{RIGHT-TO-LEFT OVERRIDE}eman"
+    search(page, f">{name}\n{QUERY}")
+    heading = page.get_by_role("heading", name="300 letters")
+    expect(heading.locator("bdi")).to_have_text(name)
+    assert heading.evaluate("h2 => h2.querySelector('bdi').offsetLeft < h2.querySelector('small').offsetLeft")
+
+
+@pytest.mark.parametrize("width", [1280, 1024, 1000, 990, 900])
+def test_forms_are_no_wider_than_the_page(chromium: Browser, page_server: Server, width: int) -> None:
+    with opened(chromium, f"{page_server.url}/", (width, 800)) as page:
+        for tab in ("Similar sequences", "k-mers"):
+            page.get_by_role("tab", name=tab).click()
+            form = page.get_by_role("tabpanel", name=tab).locator(".options")
+            right = "each => each.getBoundingClientRect().right"
+            assert form.locator("> :last-child").evaluate(right) <= form.evaluate(right) + 0.5
 
 
 def test_a_server_that_is_gone_is_said(chromium: Browser, tmp_path: Path) -> None:
@@ -219,6 +272,11 @@ def test_a_token_is_asked_for_and_kept_while_the_tab_is_open(chromium: Browser, 
         field.fill("another")
         page.get_by_role("button", name="Go on").click()
         expect(dialog).to_contain_text("does not accept that token")
+        for unsendable in ("tok\N{LATIN SMALL LETTER E WITH ACUTE}n", "\N{GREEK SMALL LETTER TAU}oken"):
+            field.fill(unsendable)
+            page.get_by_role("button", name="Go on").click()
+            expect(field).to_have_value("")
+            expect(dialog).to_contain_text("does not accept that token")
         field.fill("the-token")
         page.keyboard.press("Enter")
         expect(page.locator("#corpus")).to_contain_text("34 sequences")

@@ -1,12 +1,15 @@
 """What goes into the search page and comes out of it besides typing and seeing: links, files, saved results."""
 
+import bz2
 import gzip
 import json
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, Download, Page, expect
 
+from opengenome_assets.search import SearchIndex
 from opengenome_assets_tests.search.server.conftest import QUERY, Server, letters
 from opengenome_assets_tests.search.server.pages import content, expected, found, opened, search
 
@@ -56,6 +59,20 @@ def test_a_kmer_search_is_linked_too(chromium: Browser, page_server: Server) -> 
         assert page.url == link
 
 
+@pytest.mark.parametrize("asked", ["search=similar&query=ACGTACGTACGT", "search=kmers&kmer=ACGTA"])
+def test_a_link_with_a_source_that_is_not_there_does_not_search_all(
+    chromium: Browser, page_server: Server, asked: str
+) -> None:
+    with opened(chromium, f"{page_server.url}/#{asked}&source=gone") as page:
+        alert = page.get_by_role("alert").filter(visible=True)
+        expect(alert).to_contain_text("no source is called")
+        expect(alert).to_contain_text("gone")
+        expect(page.locator(".hit")).to_have_count(0)
+        page.locator("select.sources:visible").select_option("plants")
+        page.get_by_role("button", name="Search", exact=True).click()
+        expect(page.locator(".hit").first).to_be_visible()
+
+
 def test_results_are_saved(page: Page, page_home: Path) -> None:
     search(page, f">mine\n{QUERY}")
     hits = expected(page_home, QUERY)
@@ -68,9 +85,19 @@ def test_results_are_saved(page: Page, page_home: Path) -> None:
 
     table = save("Save as TSV")
     assert table.suggested_filename == "similar.tsv"
-    *comments, heading = content(table).splitlines()[:6]
-    assert comments[:2] == ['# table: "tfidf_index"', "# version: 0"]
-    rows = content(table).splitlines()[6:]
+    *comments, heading = content(table).splitlines()[:8]
+    facts = {name: json.loads(value) for name, value in (line[2:].split(": ", 1) for line in comments)}
+    settings = {"top_n": 10, "threshold": 0, "source": None, "both_strands": False}
+    assert facts.pop("data_version") == SearchIndex.open(str(page_home)).data_version
+    assert facts == {
+        "table": "tfidf_index",
+        "version": 0,
+        "sequences_searched": 34,
+        "settings": settings,
+        "queries": 1,
+        "queries_without_hits": [],
+    }
+    rows = content(table).splitlines()[8:]
     assert heading.split("\t")[:5] == ["query", "rank", "seq_id", "source", "similarity"]
     assert [row.split("\t")[:5] for row in rows] == [
         ["mine", str(hit.rank), hit.seq_id, hit.source, str(hit.similarity)] for hit in hits
@@ -99,6 +126,14 @@ def test_files_are_read(page: Page, tmp_path: Path) -> None:
         expect(page.locator("#query-size")).to_have_text("1 sequence, 300 letters")
     page.locator("#file").set_input_files(tmp_path / "large.fasta")
     expect(page.get_by_role("alert").filter(visible=True)).to_contain_text("more than the 50,000 bytes")
+    (tmp_path / "packed.fasta").write_bytes(bz2.compress(text.encode()))
+    (tmp_path / "wide.fasta").write_text(text, "utf-16")
+    for name in ("packed.fasta", "wide.fasta"):
+        page.locator("#file").set_input_files(tmp_path / name)
+        expect(page.get_by_role("alert").filter(visible=True)).to_contain_text(f"{name} holds no text")
+    (tmp_path / "no-ending").write_bytes(gzip.compress(text.encode()))
+    page.locator("#file").set_input_files(tmp_path / "no-ending")
+    expect(page.get_by_label("Query", exact=True)).to_have_value(text)
     page.get_by_label("Query", exact=True).evaluate(
         "(field, text) => { const files = new DataTransfer(); files.items.add(new File([text], 'dropped.fa'));"
         "field.dispatchEvent(new DragEvent('drop', {dataTransfer: files, bubbles: true, cancelable: true})); }",

@@ -35,6 +35,10 @@ export async function fasta({ seq_id, source, file, start, end }) {
 async function ask(path, options = {}) {
   for (;;) {
     const token = sessionStorage.getItem(KEPT);
+    if (token && !/^[!-~]+$/.test(token)) { // which no header can hold, and no server's token has
+      await askForToken(true);
+      continue;
+    }
     const headers = { ...options.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) };
     let answer;
     try {

@@ -1,7 +1,7 @@
 // The search for k-mers: the form, and the sequences that hold one.
-import { get } from "./api.js";
+import { get, Problem } from "./api.js";
 import { bar, bases, byId, count, counted, duration, element, sourceName } from "./elements.js";
-import { remember, savers, Search, separated } from "./results.js";
+import { choose, numberIn, remember, savers, Search, separated } from "./results.js";
 
 const COLUMNS = ["rank", "seq_id", "source", "count", "reverse", "length", "description", "occurrences", "file"];
 const POSITIONS = 50;
@@ -13,18 +13,20 @@ export function prepare(index) {
   byId("kmer-limit").max = index.limits.max_hits;
 }
 
-function submit() {
+const submit = () => search.run(ask, show);
+
+async function ask() {
   const kmer = byId("kmer").value.trim();
+  if (!kmer) throw new Problem("k-mer: expected 1 to 31 of the letters A, C, G, T, found none.");
   const asked = {
-    min_count: Number(byId("min-count").value),
-    limit: Number(byId("kmer-limit").value),
+    min_count: numberIn("min-count"),
+    limit: numberIn("kmer-limit"),
     source: byId("kmer-source").value,
     both_strands: byId("kmer-both-strands").checked,
     positions: byId("positions").checked ? POSITIONS : 0,
   };
   remember({ search: "kmers", kmer, ...asked });
-  if (!kmer) return search.refuse(new Error("Expected 1 to 31 of the letters A, C, G, T; the field is empty."));
-  return search.run(() => get(`api/kmers/${encodeURIComponent(kmer)}`, asked), (answer) => show(asked, answer));
+  return { asked, answer: await get(`api/kmers/${encodeURIComponent(kmer)}`, asked) };
 }
 
 /** Fill the form from the address, and search. */
@@ -32,13 +34,13 @@ export async function restore(fields) {
   byId("kmer").value = fields.get("kmer") ?? "";
   byId("min-count").value = fields.get("min_count") ?? 1;
   byId("kmer-limit").value = fields.get("limit") ?? 50;
-  byId("kmer-source").value = fields.get("source") ?? "";
+  choose(byId("kmer-source"), fields.get("source") ?? "");
   byId("kmer-both-strands").checked = fields.get("both_strands") === "true";
   byId("positions").checked = Number(fields.get("positions") ?? 0) > 0;
   await submit();
 }
 
-function show(asked, answer) {
+function show({ asked, answer }) {
   const searched = `sequence_shards version ${answer.version}`;
   const where = `${counted(answer.sequences_searched, "sequence")}, ${bases(answer.bases_searched)}`;
   if (answer.sequences === 0) {
@@ -56,8 +58,10 @@ function show(asked, answer) {
   const columns = COLUMNS.filter((column) => asked.positions || column !== "occurrences");
   const cells = (hit, place) => ({ ...hit, rank: place + 1, occurrences: hit.occurrences.map(({ start, strand }) => start + strand).join() });
   const rows = () => answer.hits.map(cells).map((hit) => columns.map((column) => hit[column]));
-  const { hits, seconds, ...facts } = answer;
-  const table = () => separated({ table: "sequence_shards", ...facts, source: asked.source || null, min_count: asked.min_count }, columns, rows());
+  const { hits, seconds, ...found } = answer;
+  const facts = { table: "sequence_shards", ...found, source: asked.source || null, min_count: asked.min_count };
+  if (asked.positions) facts.positions_each = asked.positions;
+  const table = () => separated(facts, columns, rows());
   const identifiers = () => answer.hits.map((hit) => hit.seq_id);
   const most = answer.hits[0].count;
   search.show(

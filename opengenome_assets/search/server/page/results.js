@@ -1,5 +1,5 @@
-// What both searches do with their results: say how a search goes, copy and save.
-import { byId, element } from "./elements.js";
+// What both searches do: read their fields, say how a search goes, copy and save its results.
+import { byId, count, element } from "./elements.js";
 import { Problem } from "./api.js";
 
 /** One search form with its status line and its results. */
@@ -43,6 +43,20 @@ export class Search {
     this.say("");
     this.show(element("p", { className: "notice", role: "alert" }, said));
   }
+}
+
+/** The number in a field; what does not fit it is refused in its name. */
+export function numberIn(id) {
+  const { labels, min, max, step, value, valueAsNumber: number } = byId(id);
+  if (number >= Number(min) && (max === "" || number <= Number(max)) && (step || Number.isInteger(number))) return number;
+  const range = max === "" ? `of at least ${min}` : `from ${min} to ${count(Number(max))}`;
+  throw new Problem(`${labels[0].textContent}: expected a ${step ? "" : "whole "}number ${range}, found ${value || "none"}.`);
+}
+
+/** Choose what a link names, also where it is not there any more: the server then says so. */
+export function choose(list, value) {
+  if (![...list.options].some((option) => option.value === value)) list.append(element("option", { value }, value));
+  list.value = value;
 }
 
 /** Buttons that copy and save a table of results. */

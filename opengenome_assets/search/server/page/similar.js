@@ -2,10 +2,13 @@
 import { fasta, post, Problem } from "./api.js";
 import { bar, bases, byId, count, counted, duration, element, similarity, sourceName } from "./elements.js";
 import { explanation } from "./explanation.js";
-import { remember, savers, Search, separated } from "./results.js";
+import { choose, numberIn, remember, savers, Search, separated } from "./results.js";
 
 const EXAMPLE_LETTERS = 1200;
 const COLUMNS = ["query", "rank", "seq_id", "source", "similarity", "length", "description", "strand", "file"];
+
+// Characters that no FASTA has, but files of another kind: with them, bytes read as letters would be searched.
+const UNPRINTED = /[\0-\x08\x0e-\x1f]/;
 
 const search = new Search("similar");
 const query = byId("query");
@@ -62,8 +65,11 @@ function measure() {
 
 async function readFile(file) {
   try {
-    const stream = file.name.endsWith(".gz") ? file.stream().pipeThrough(new DecompressionStream("gzip")) : file.stream();
+    const begins = new Uint8Array(await file.slice(0, 2).arrayBuffer());
+    const isGzip = begins[0] === 0x1f && begins[1] === 0x8b;
+    const stream = isGzip ? file.stream().pipeThrough(new DecompressionStream("gzip")) : file.stream();
     const text = await limited(stream, limits?.max_body_bytes ?? Infinity);
+    if (UNPRINTED.test(text)) throw new Problem(`${file.name} holds no text. Expected FASTA, plain or compressed with gzip; the command line reads bzip2 and Zstandard, too.`);
     fill(text);
     search.say(`Read ${file.name}. Press Search.`);
     query.focus();
@@ -87,25 +93,27 @@ async function limited(stream, most) {
   }
 }
 
-function submit() {
+const submit = () => search.run(ask, show);
+
+async function ask() {
   const asked = {
     queries: query.value,
-    top_n: Number(byId("top-n").value),
-    threshold: Number(byId("threshold").value),
+    top_n: numberIn("top-n"),
+    threshold: numberIn("threshold"),
     source: byId("source").value || null,
     both_strands: byId("both-strands").checked,
   };
   const { queries, ...options } = asked;
   const named = origin && Object.fromEntries(Object.entries(origin).map(([name, value]) => [`query_${name}`, value ?? ""]));
   remember({ search: "similar", ...(named ?? { query: queries }), ...options, source: options.source ?? "" });
-  return search.run(() => post("api/similar", asked), (answer) => show(asked, answer));
+  return { asked, answer: await post("api/similar", asked) };
 }
 
 /** Fill the form from the address, and search. */
 export async function restore(fields) {
   byId("top-n").value = fields.get("top_n") ?? 10;
   byId("threshold").value = fields.get("threshold") ?? 0;
-  byId("source").value = fields.get("source") ?? "";
+  choose(byId("source"), fields.get("source") ?? "");
   byId("both-strands").checked = fields.get("both_strands") === "true";
   if (fields.has("query")) {
     fill(fields.get("query"));
@@ -116,7 +124,7 @@ export async function restore(fields) {
   }
 }
 
-function show(asked, answer) {
+function show({ asked, answer }) {
   const found = answer.results.reduce((sum, result) => sum + result.hits.length, 0);
   const searched = `tfidf_index version ${answer.searched.tfidf_index}`;
   const of = answer.results.length === 1 ? "" : ` for ${counted(answer.results.length, "query", "queries")}`;
@@ -125,7 +133,15 @@ function show(asked, answer) {
     answer.results.flatMap(({ query: name, hits }) => hits.map((hit) => COLUMNS.map((column) => (column === "query" ? name : hit[column]))));
   const { queries, ...settings } = asked;
   const { tfidf_index: version, data_version } = answer.searched;
-  const facts = { table: "tfidf_index", version, data_version, settings, queries: answer.results.length };
+  const facts = {
+    table: "tfidf_index",
+    version,
+    data_version,
+    sequences_searched: answer.sequences_searched,
+    settings,
+    queries: answer.results.length,
+    queries_without_hits: answer.results.filter(({ hits }) => hits.length === 0).map((result) => result.query),
+  };
   const identifiers = () => answer.results.flatMap(({ hits }) => hits.map((hit) => hit.seq_id));
   search.show(
     found ? savers("similar", () => separated(facts, COLUMNS, rows()), answer, identifiers, (words) => search.say(words)) : null,
@@ -137,7 +153,7 @@ function show(asked, answer) {
 const recordsOf = (text) => (text.trim().startsWith(">") ? text.trim().split(/\n(?=>)/) : [text]);
 
 function resultOf(asked, record, result, place) {
-  const heading = element("h2", { id: `result-${place}` }, result.query, element("small", {}, counted(result.length, "letter")));
+  const heading = element("h2", { id: `result-${place}` }, element("bdi", {}, result.query), element("small", {}, counted(result.length, "letter")));
   if (result.hits.length === 0) {
     const least = asked.threshold > 0 ? ` at least ${asked.threshold} similar to it` : " similar to it: none shares a 6-mer";
     const where = asked.source ? `No sequence of ${asked.source} is` : "No sequence of the corpus is";
@@ -150,7 +166,7 @@ function resultOf(asked, record, result, place) {
 function hitOf(asked, record, called, hit, name) {
   const why = element("div", { id: `why-${name}`, className: "why", role: "region", "aria-label": `Why ${hit.seq_id} is similar`, hidden: true });
   const value = element("span", { className: "value" }, element("span", { className: "visually-hidden" }, "similarity "), similarity(hit.similarity));
-  if (asked.both_strands) value.append(element("small", {}, hit.strand === "-" ? "reverse" : "as given"));
+  if (asked.both_strands) value.append(element("small", {}, hit.strand === "-" ? "reverse complement" : "as given"));
   const button = element(
     "button",
     { type: "button", className: "hit", "aria-expanded": "false", "aria-controls": why.id },
