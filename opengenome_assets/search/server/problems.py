@@ -82,7 +82,7 @@ def _fault(error: dict[str, Any]) -> Fault:
     where, expected, found = ".".join(map(str, error["loc"])), str(error["msg"]), ascii(error.get("input"))
     if error.get("type") == "json_invalid":
         where, expected = "body", "Input should be JSON"
-        found = f"{error['ctx']['error']} at character {error['loc'][-1]}"
+        found = f"{error['ctx']['error']}: character {error['loc'][-1]}"
     elif isinstance(error.get("input"), bytes):  # whoever sent it did not say that it is JSON
         expected = "Input should be JSON, sent with Content-Type: application/json"
     found = found if len(found) <= _MOST_REPEATED else f"{found[:_MOST_REPEATED]}…"
