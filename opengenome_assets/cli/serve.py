@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -22,8 +22,9 @@ from opengenome_assets.cli.forms import setting_errors, settings_in_use
 
 HOST = "127.0.0.1"
 
-# What requests under way are given to end in when the server shall end.
-GRACE_SECONDS = 5
+# Seconds in which to end: for requests under way, and for all of a server, which is killed then.
+REQUESTS_GRACE = 5
+GRACE = 15
 
 LOGGING = {
     "version": 1,
@@ -54,14 +55,10 @@ def serve(host: str, port: int) -> None:
 
     with setting_errors():
         app = create_app(settings, ServerSettings.from_environment())
-    try:
-        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        remedy = "End what listens there, or choose another port with --port"
-        raise click.ClickException(f"{host}:{port} cannot be listened at: {error}. {remedy}") from error
+    listener = _listener(host, port, "--port")
     click.echo(f"Search page: http://{host}:{port}")
     config = uvicorn.Config(
-        app, log_config=LOGGING, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_SECONDS
+        app, log_config=LOGGING, access_log=False, server_header=False, timeout_graceful_shutdown=REQUESTS_GRACE
     )
     with listener, suppress(KeyboardInterrupt):  # which comes after it has ended in order
         uvicorn.Server(config).run(sockets=[listener])
@@ -73,46 +70,66 @@ def serve(host: str, port: int) -> None:
 def ui(port: int, search_port: int) -> None:
     """Serve Dagster's user interface and the search page, both until Ctrl-C."""
     settings_in_use()
+    if port == search_port:
+        raise click.UsageError(f"--port and --search-port are both {port}: choose another for one of them")
+    for number, option in ((port, "--port"), (search_port, "--search-port")):
+        _listener(HOST, number, option).close()  # Dagster would take another port, and not be where it is said to be
     dagster, search = f"http://{HOST}:{port}", f"http://{HOST}:{search_port}"
     click.echo(f"Dagster:     {dagster}\nSearch page: {search}")
     programs = Path(sys.executable).parent
-    with_link = {**os.environ, "OPENGENOME_SEARCH_DAGSTER_URL": dagster}
     raise SystemExit(
-        _together(
-            subprocess.Popen(
-                [programs / "dagster", "dev", "--host", HOST, "--port", str(port)], start_new_session=True
-            ),
-            subprocess.Popen(
-                [programs / "opengenome", "serve", "--host", HOST, "--port", str(search_port)],
-                env=with_link,
-                start_new_session=True,
-            ),
+        together(
+            [f"{programs}/dagster", "dev", "--host", HOST, "--port", str(port)],
+            [f"{programs}/opengenome", "serve", "--host", HOST, "--port", str(search_port)],
+            environment={**os.environ, "OPENGENOME_SEARCH_DAGSTER_URL": dagster},
         )
     )
 
 
-def _together(*processes: subprocess.Popen[bytes]) -> int:
-    """Wait for processes, each in a session of its own, none of which shall stay when another ends.
+def _listener(host: str, port: int, option: str) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        remedy = f"End what listens there, or choose another port with {option}"
+        raise click.ClickException(f"{host}:{port} cannot be listened at: {error}. {remedy}") from error
 
-    A Ctrl-C, and what else would end this process, is passed on to each of them once. Returns the exit status.
+
+def together(*commands: Sequence[str], environment: Mapping[str, str], grace: int = GRACE) -> int:
+    """Run commands, each in a session of its own, none of which shall stay when another ends.
+
+    A Ctrl-C, and what else would end this process, is passed on to each of them once. Those that have not ended some
+    seconds later, ``grace``, are killed with what they started. Returns the exit status.
     """
+    processes: list[subprocess.Popen[bytes]] = []
     asked = False
+
+    def interrupt() -> None:
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        signal.alarm(grace)
 
     def end(number: int, frame: FrameType | None) -> None:
         nonlocal asked
         asked = True
-        _interrupt(processes)
+        interrupt()
 
+    def kill(number: int, frame: FrameType | None) -> None:
+        for process in processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+    # Set first: a signal that is ignored here, as SIGINT is in a script's background, would be ignored by them too.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end)
+    signal.signal(signal.SIGALRM, kill)
+    for command in commands:
+        processes.append(subprocess.Popen(command, env=environment, start_new_session=True))
+    if asked:
+        interrupt()  # it came before all had been started
     os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)  # the first of them, which is left to be waited for
     if not asked:
-        _interrupt(processes)
+        interrupt()
     statuses = [process.wait() for process in processes]
+    signal.alarm(0)
     return 0 if asked else max(map(abs, statuses))
-
-
-def _interrupt(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    for process in processes:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
