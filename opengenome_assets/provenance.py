@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from opengenome_assets import __version__
+from opengenome_assets.advice import materialize
 
 DIGEST = re.compile("[0-9a-f]{64}")
 FORMAT = 2
@@ -144,6 +145,6 @@ def common_corpus(upstream: Mapping[str, Provenance]) -> str:
         raise IncompatibleTablesError(
             f"{', '.join(stale)}: made from another corpus (sequence_shards "
             f"{', '.join(corpora[name][:12] for name in stale)}) than the other tables read here ({newest[:12]}). "
-            f"Refresh: dagster asset materialize --select '{','.join(stale)}'"
+            f"Refresh: {materialize(','.join(stale))}"
         )
     return newest

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from opengenome_assets.advice import materialize
 from opengenome_assets.cli.forms import (
     aligned,
     clock,
@@ -256,5 +257,7 @@ def _restore(
         section("Did not exist then, and stay as they are", later)
     if stale:
         when = "would then be" if dry_run else "are now"
-        command = f"dagster asset materialize -m opengenome_assets.definitions --select '{','.join(stale)}'"
-        section(f"These {when} of another state than what they were made from", [*stale, "", f"-> {command}"])
+        section(
+            f"These {when} of another state than what they were made from",
+            [*stale, "", f"-> {materialize(','.join(stale))}"],
+        )

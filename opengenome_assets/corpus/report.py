@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from opengenome_assets import __version__
+from opengenome_assets.advice import materialize
 from opengenome_assets.corpus import GROUP
 from opengenome_assets.corpus.checks import Rule, table_schemas
 from opengenome_assets.corpus.figures import FigureSpec, SavedFigure, load_figure
@@ -138,7 +139,7 @@ class Gathered:
                 self.figures[name] = figure
 
     def _leave_out(self, name: str, why: str) -> None:
-        self.notices.append(Notice(f"{name} {why} and is left out.", f"dagster asset materialize --select '{name}'"))
+        self.notices.append(Notice(f"{name} {why} and is left out.", materialize(name)))
 
     def has(self, *names: str) -> bool:
         """Tell whether all these tables belong to the corpus."""

@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
+from opengenome_assets.advice import materialize
 from opengenome_assets.provenance import Input, Provenance
 from opengenome_assets.resources import transactions
 from opengenome_assets.resources.files import filesystem
@@ -149,7 +150,7 @@ class Tables(dg.ConfigurableResource["Tables"]):
         except TableNotFoundError as error:
             raise MissingTableError(
                 f"{name} has not been made yet: there is no table at {uri}. "
-                f"Make it and what it needs: dagster asset materialize --select '*{name}'"
+                f"Make it and what it needs: {materialize(f'*{name}')}"
             ) from error
         except DeltaError as error:
             words = str(error).splitlines()[0]  # a stack trace of the library's follows

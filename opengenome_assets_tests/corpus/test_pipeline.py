@@ -241,7 +241,7 @@ def test_kmers_can_be_made_alone_and_the_report_says_what_it_lacks(corpus):
     assert {"kmer_", "kmer_freq_k2", "kmer_freq_k6"} <= set(made.tables.names())
     page = (Path(made.tables.home) / "reports" / "corpus_report.html").read_text()
     assert "codon_rscu has not been made yet and is left out" in page
-    assert "dagster asset materialize --select &#39;codon_rscu&#39;" in page
+    assert "dagster asset materialize -m opengenome_assets.definitions --select &#39;codon_rscu&#39;" in page
 
 
 def test_a_table_of_another_corpus_is_left_out_of_the_report_by_name(corpus, tmp_path):
@@ -256,7 +256,7 @@ def test_a_table_of_another_corpus_is_left_out_of_the_report_by_name(corpus, tmp
 
 def test_without_shards_a_scan_says_what_to_make_first(corpus):
     result = corpus(FILES).materialize("kmer_", ok=False)
-    assert "dagster asset materialize --select '*sequence_shards'" in failure(result)
+    assert "dagster asset materialize -m opengenome_assets.definitions --select '*sequence_shards'" in failure(result)
 
 
 def test_selecting_one_of_two_tables_made_together_records_both(corpus):

@@ -95,7 +95,9 @@ def test_two_who_create_a_table_at_the_same_time_both_succeed(tables):
 
 
 def test_a_table_that_nobody_made_is_asked_for_with_the_command_that_makes_it(tables):
-    with pytest.raises(MissingTableError, match=r"dagster asset materialize --select '\*numbers'"):
+    with pytest.raises(
+        MissingTableError, match=r"dagster asset materialize -m opengenome_assets.definitions --select '\*numbers'"
+    ):
         tables.read("numbers")
     assert tables.names() == []
 
