@@ -31,7 +31,7 @@ _MAX_HEADER_BYTES = 1 << 26
 _BATCH_RECORDS = 1 << 16
 _FOUND = 40
 _CARRIAGE_RETURN = ord("\r")
-_BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "UTF-8"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
+BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "UTF-8"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 
 
 class FastaError(ValueError):
@@ -332,7 +332,7 @@ def _old_mac(name: str, line: int) -> FastaError:
 
 
 def _not_fasta(name: str, line: int, found: bytes) -> FastaError:
-    for mark, encoding in _BYTE_ORDER_MARKS:
+    for mark, encoding in BYTE_ORDER_MARKS:
         if found.startswith(mark):
             return FastaError(
                 f"{name}, line {line:,}: expected a line starting with '>', found a byte-order mark ({encoding}): "

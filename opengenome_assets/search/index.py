@@ -233,6 +233,8 @@ class SearchIndex:
             If a query has no 6 letters in a row that are all A, C, G or T.
         UnknownSourceError
             If there is no such source.
+        TypeError
+            If a query is not one, as `read_queries` makes them.
         ValueError
             If ``top_n`` is below 1 or ``threshold`` not from 0 to 1.
         """
@@ -241,7 +243,7 @@ class SearchIndex:
         if not 0 <= threshold <= 1:
             raise ValueError(f"expected a threshold from 0 to 1, found {threshold}")
         if source is not None and source not in self._source_names:
-            raise UnknownSourceError(f"no source is called {source}; there are {', '.join(self.sources) or 'none'}")
+            raise UnknownSourceError(f"no source is called {source!r}; there are {', '.join(self.sources) or 'none'}")
         chosen = None if source is None else self._source_codes == self._source_names.index(source)
         hits: list[list[Hit]] = []
         step = _VECTORS // 2 if both_strands else _VECTORS
@@ -271,11 +273,12 @@ class SearchIndex:
         query_profile, hit_profile = (unit(each * self.idf) for each in (counts, hit_counts))
         products = query_profile * hit_profile
         heaviest = np.lexsort((np.arange(KMERS), -products))[:most]
+        shares = (products[heaviest] / products.sum()).tolist()
         kmers = kmer_strings(K)
         terms = [
-            SharedKmer(str(kmers[code]), int(counts[code]), int(hit_counts[code]), products[code] / products.sum())
-            for code in heaviest.tolist()
-            if products[code] > 0
+            SharedKmer(str(kmers[code]), int(counts[code]), int(hit_counts[code]), share)
+            for code, share in zip(heaviest.tolist(), shares, strict=True)
+            if share > 0
         ]
         return Explanation(terms, int(np.count_nonzero(products)), query_profile, hit_profile)
 

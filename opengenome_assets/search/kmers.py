@@ -210,6 +210,7 @@ def checked_kmer(kmer: str) -> bytes:
         if letter not in LETTERS:
             raise QueryError(
                 f"letter {place} of the k-mer is {kmer.strip()[place - 1]!r}; expected A, C, G or T, in either case"
+                f"{' (U is RNA: write T for it)' if letter == 'U' else ''}"
             )
     if not 1 <= len(upper) <= MAX_K:
         raise QueryError(f"the k-mer has {len(upper)} letters; expected 1 to {MAX_K}")

@@ -7,13 +7,24 @@ serves them to say.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from opengenome_assets.kernels.fasta import FastaBatch, FastaError, read_records, reject_reasons, split_headers
+from opengenome_assets.kernels.fasta import (
+    BYTE_ORDER_MARKS,
+    FastaBatch,
+    FastaError,
+    read_records,
+    reject_reasons,
+    split_headers,
+)
 
 # What a sequence without a header is called.
 UNNAMED = "query"
+
+_BLANKS = b" \t"
+_LINE_WITH_BLANKS = re.compile(rb"^(?![ \t]*>)[^\n \t]*+[ \t][^\n]*", re.MULTILINE)
 
 
 class QueryError(ValueError):
@@ -42,7 +53,9 @@ class Query:
 
 
 def read_queries(text: str | bytes) -> list[Query]:
-    """Read FASTA, or a single sequence without a header, which may span lines and have blanks in them.
+    """Read FASTA, or a single sequence without a header.
+
+    Sequences may span lines and have blanks in them.
 
     Raises
     ------
@@ -50,16 +63,32 @@ def read_queries(text: str | bytes) -> list[Query]:
         If there is nothing, or a record is empty, has no name, or holds anything but letters of IUPAC DNA.
     """
     content = text.encode() if isinstance(text, str) else text
-    content = content.strip()
+    content = _without_mark(content).strip()
     if not content:
         raise QueryError("expected a sequence or FASTA, found nothing")
+    if content.startswith(b"@"):
+        raise QueryError(
+            "expected a sequence or FASTA, found '@' at the start, as in FASTQ; convert it first: "
+            "sed -n '1~4s/^@/>/p; 2~4p' READS.fastq > READS.fasta"
+        )
     if content.startswith(b">"):
+        content = _LINE_WITH_BLANKS.sub(lambda line: line[0].translate(None, _BLANKS), content)
         return [query for batch in _batches(content) for query in _queries(batch)]
-    bare = b">" + UNNAMED.encode() + b"\n" + content.translate(None, b" \t")
+    bare = b">" + UNNAMED.encode() + b"\n" + content.translate(None, _BLANKS)
     # Their lines count from the sequence's first, not from the header put before it.
     return [
         query for batch in _batches(bare) for query in _queries(replace(batch, illegal_line=batch.illegal_line - 1))
     ]
+
+
+def _without_mark(content: bytes) -> bytes:
+    """Return text without the byte-order mark that editors put before it, if that is of UTF-8."""
+    for mark, encoding in BYTE_ORDER_MARKS:
+        if content.startswith(mark):
+            if encoding == "UTF-8":
+                return content.removeprefix(mark)
+            raise QueryError(f"expected text in ASCII or UTF-8, found {encoding}; save it as UTF-8 first")
+    return content
 
 
 def _batches(content: bytes) -> Iterator[FastaBatch]:

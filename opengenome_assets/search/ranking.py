@@ -64,7 +64,14 @@ def query_counts(queries: Sequence[Query]) -> npt.NDArray[np.int64]:
     ------
     QueryError
         If one of them has no 6 letters in a row that are all A, C, G or T.
+    TypeError
+        If one of them is no query.
     """
+    for query in queries:
+        if not isinstance(query, Query):
+            raise TypeError(
+                f"expected queries, as read_queries(text) returns them, found {type(query).__name__} {query!r:.40}"
+            )
     offsets = np.cumsum([0, *(len(query.sequence) for query in queries)])
     kmers = sequence_kmers(np.frombuffer(b"".join(query.sequence for query in queries), np.uint8), offsets)
     for query, windows in zip(queries, kmers.windows, strict=True):

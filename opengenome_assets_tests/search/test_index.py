@@ -141,7 +141,7 @@ def test_only_one_source(index: SearchIndex, peer: Peer) -> None:
     hits = index.similar([Query("q", query.encode())], source="mitochondria", top_n=4)[0]
     assert_equal(hits, peer.ranked(peer.similarities(query), "mitochondria")[:4])
     assert index.sources == ("huge", "mitochondria", "odd", "plastids")
-    with pytest.raises(UnknownSourceError, match="no source is called nowhere; there are huge, mitochondria, odd"):
+    with pytest.raises(UnknownSourceError, match="no source is called 'nowhere'; there are huge, mitochondria, odd"):
         index.similar([Query("q", query.encode())], source="nowhere")
 
 
@@ -193,6 +193,7 @@ def test_what_a_hit_shares_with_the_query(index: SearchIndex, peer: Peer) -> Non
     shares = [term.share for term in told.terms]
     assert shares == sorted(shares, reverse=True)
     assert len(shares) == 8
+    assert {type(share) for share in shares} == {float}
     everything = index.explain(query, hit, most=5000)
     assert sum(term.share for term in everything.terms) == pytest.approx(1)
     assert len(everything.terms) == everything.shared
@@ -212,7 +213,18 @@ def test_arguments_out_of_range_are_refused(index: SearchIndex) -> None:
         index.similar(query, top_n=0)
     with pytest.raises(ValueError, match=r"threshold from 0 to 1, found 1\.5"):
         index.similar(query, threshold=1.5)
+    with pytest.raises(ValueError, match="threshold from 0 to 1, found nan"):
+        index.similar(query, threshold=float("nan"))
     assert index.similar([]) == []
+
+
+def test_text_is_no_query(index: SearchIndex) -> None:
+    message = r"expected queries, as read_queries\(text\) returns them, found str '"
+    with pytest.raises(TypeError, match=message):
+        index.similar("ACGTACGT")
+    (hit,) = index.similar([Query("q", b"ACGTACGT")], top_n=1)[0]
+    with pytest.raises(TypeError, match=message):
+        index.explain("ACGTACGT", hit)
 
 
 def test_many_threads_get_the_same_answers(index: SearchIndex) -> None:

@@ -180,7 +180,7 @@ def test_occurrences_may_overlap_and_the_strands_add_up(tmp_path: Path) -> None:
         ("", "the k-mer has 0 letters; expected 1 to 31"),
         ("A" * 32, "the k-mer has 32 letters; expected 1 to 31"),
         ("ACGNA", "letter 4 of the k-mer is 'N'; expected A, C, G or T"),
-        ("acgu", "letter 4 of the k-mer is 'u'; expected A, C, G or T"),
+        ("acgu", r"letter 4 of the k-mer is 'u'; expected A, C, G or T, in either case \(U is RNA: write T for it\)"),
         ("AC GT", "letter 3 of the k-mer is ' '; expected A, C, G or T"),
         ("AC\x00", r"letter 3 of the k-mer is '\\x00'"),
         ("ß", "letter 1 of the k-mer is 'ß'"),
@@ -221,7 +221,10 @@ def test_each_version_gives_its_own_sequences_wherever_they_lie(records: list[Re
 
 
 def test_without_tables_the_message_says_what_to_make(tmp_path: Path) -> None:
-    with pytest.raises(MissingTableError, match=re.escape("dagster asset materialize --select '*sequence_shards'")):
+    with pytest.raises(
+        MissingTableError,
+        match=re.escape("dagster asset materialize -m opengenome_assets.definitions --select '*sequence_shards'"),
+    ):
         find_kmer("ACG", home=str(tmp_path))
 
 
