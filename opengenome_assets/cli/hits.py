@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ class Hits:
                 f"{path} cannot be written: {error.strerror or error}. Name a file in a folder that you may write to"
             ) from error
         finally:
-            unfinished.unlink(missing_ok=True)
+            with suppress(OSError):  # the folder may be one where nothing can be written or removed
+                unfinished.unlink()
 
 
 def _write_parquet(hits: Hits, path: Path) -> None:
@@ -94,6 +96,14 @@ output_option: Callable[[Any], Any] = click.option(
     callback=_check_ending,
     help=f"Write the hits to a file, in the form that its ending names: {', '.join(FORMS)}.",
 )
+
+
+def check_form(form: str, output: Path | None) -> None:
+    """Refuse a form of what is printed where nothing is."""
+    if output and form != "text":
+        raise click.UsageError(f"--format is the form of hits that are printed; that of {output} is in its name")
+
+
 form_option: Callable[[Any], Any] = click.option(
     "--format",
     "form",

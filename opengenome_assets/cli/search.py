@@ -7,6 +7,7 @@ form of results (``hits.py``).
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 import sys
@@ -19,8 +20,8 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from opengenome_assets.cli.forms import aligned, setting_errors
-from opengenome_assets.cli.hits import Hits, form_option, output_option, tell
-from opengenome_assets.plots.formats import plural, shorten
+from opengenome_assets.cli.hits import Hits, check_form, form_option, output_option, tell
+from opengenome_assets.plots.formats import plural, printable, shorten
 from opengenome_assets.settings import read_home
 
 if TYPE_CHECKING:
@@ -33,7 +34,15 @@ SEQUENCE = re.compile(r"[ACGTRYSWKMBDHVNU\s]+", re.IGNORECASE)
 POSITIONS = 100
 SHOWN = 5
 
-DESCRIPTION = 40  # letters of it, in a line for people
+# Letters of a name, and of what else a header says, in a line for people.
+NAME = 40
+DESCRIPTION = 40
+
+
+def _check_threshold(_context: click.Context, _parameter: click.Parameter, threshold: float) -> float:
+    if math.isnan(threshold):  # which is neither below nor above a bound
+        raise click.BadParameter("nan is no similarity, which is from 0 to 1")
+    return threshold
 
 
 @click.group()
@@ -53,7 +62,14 @@ def search() -> None:
     "file. May be given several times.",
 )
 @click.option("--top-n", type=click.IntRange(min=1), default=10, show_default=True, help="Hits of a query, at most.")
-@click.option("--threshold", type=click.FloatRange(0, 1), default=0, show_default=True, help="Smallest similarity.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    callback=_check_threshold,
+    default=0,
+    show_default=True,
+    help="Smallest similarity.",
+)
 @click.option("--source", help="Search this source only.")
 @click.option("--both-strands", is_flag=True, help="Compare the reverse complement too; the more similar one counts.")
 @click.option("--version", type=click.IntRange(min=0), help="Version of tfidf_index to search; default: the newest.")
@@ -74,6 +90,7 @@ def similar(
     Similarity is the cosine of TF-IDF vectors over 6-mers, from 0 to 1; equal ones rank by name. Sequences that share
     no 6-mer with a query are no hits, and a query without hits is no error.
     """
+    check_form(form, output)
     home = _home()
     from opengenome_assets.search import SearchIndex  # imports Dagster and Numba
     from opengenome_assets.search.rows import similar_rows
@@ -94,7 +111,8 @@ def similar(
     }
     total = sum(map(len, found))
     summary = (
-        f"{plural(total, 'hit') if total else 'No hits'} of {len(asked):,} {'query' if len(asked) == 1 else 'queries'} "
+        f"{plural(total, 'hit') if total else 'No hits'} for {len(asked):,} "
+        f"{'query' if len(asked) == 1 else 'queries'} "
         f"in version {index.version} of tfidf_index, which holds {plural(index.sequences, 'sequence')}."
     )
     lines = [line for query, hits in zip(asked, found, strict=True) for line in _similar_lines(query, hits)]
@@ -137,6 +155,7 @@ def kmer_command(
     Occurrences may overlap. A position is that of the leftmost letter on the strand as stored, from 0, with + or - for
     the strand that the k-mer is on. Totals are of all sequences, however many hits are listed.
     """
+    check_form(form, output)
     home = _home()
     from opengenome_assets.search import find_kmer  # imports Dagster and Numba
     from opengenome_assets.search.rows import kmer_rows
@@ -185,13 +204,15 @@ def _search_errors() -> Iterator[None]:
         QueryError,
         UnknownSourceError,
     ) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(printable(str(error))) from error
 
 
 def _read_queries(values: Sequence[str]) -> list[Query]:
     """Return the queries in what --query names; those without a name are told apart by their place, if need be."""
     from opengenome_assets.search.queries import UNNAMED, QueryError, read_queries
 
+    if values.count("-") > 1:
+        raise click.UsageError("--query - is given more than once, and standard input can be read only once")
     queries = []
     for value in values:
         try:
@@ -222,8 +243,9 @@ def _read_text(value: str) -> bytes:
         return value.encode()
     if not is_file:
         odd = next((letter for letter in value if not SEQUENCE.fullmatch(letter)), "")
+        found = "a folder" if os.path.isdir(value) else "no file" if os.path.exists(value) else "not there"
         raise click.UsageError(
-            f"--query {shorten(value, 60)!r} is {'no file' if os.path.exists(value) else 'not there'}, and no sequence "
+            f"--query {shorten(value, 60)!r} is {found}, and no sequence "
             f"either{f': {odd!r} is no nucleotide letter' if odd else ''}. Expected a sequence, a file or -"
         )
     try:
@@ -250,7 +272,7 @@ def _similar_lines(query: Query, hits: Sequence[Hit]) -> list[str]:
     rows = [
         (
             f"{hit.rank:,}",
-            hit.seq_id,
+            shorten(hit.seq_id, NAME),
             shorten(hit.source),
             f"{hit.similarity:.6f}",
             hit.strand,
@@ -281,7 +303,7 @@ def _kmer_lines(hits: Sequence[KmerHit], positions: int) -> list[str]:
     rows = [
         (
             f"{rank:,}",
-            hit.seq_id,
+            shorten(hit.seq_id, NAME),
             shorten(hit.source),
             f"{hit.count:,}",
             f"{hit.reverse:,}",

@@ -48,12 +48,17 @@ def listing(parts: Sequence[str], limit: int = 8) -> str:
     return text if len(parts) <= limit else f"{text} and {len(parts) - limit} more"
 
 
+def printable(text: str) -> str:
+    """A text whose characters all show: those that would command a terminal, or turn the writing, are "?"."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
+
+
 def shorten(name: str, limit: int = 28) -> str:
-    """A name on one line, its middle replaced by an ellipsis when longer than `limit` characters.
+    """A name on one line, all of it printable, its middle an ellipsis when longer than `limit` characters.
 
     The ends stay, because names of files and folders differ there.
     """
-    line = " ".join(name.split())
+    line = printable(" ".join(name.split()))
     if len(line) <= limit:
         return line
     head = (limit - 1) // 2

@@ -92,7 +92,9 @@ def test_queries_come_from_letters_files_and_standard_input(tmp_path: Path) -> N
         ),
         ("ACGTACGTXACGT", 2, "is not there, and no sequence either: 'X' is no nucleotide letter"),
         ("data", 2, "--query data can be a sequence and is a file here: write ./data for the file"),
-        (".", 2, "--query '.' is no file, and no sequence either"),
+        (".", 2, "--query '.' is a folder, and no sequence either"),
+        ("odd", 1, "query a?[31m: illegal letter 'X'"),
+        ("reads.fastq", 1, "--query reads.fastq: expected a sequence or FASTA, found '@' at the start, as in FASTQ"),
         ("", 2, "--query '' is not there, and no sequence either. Expected a sequence, a file or -"),
         ("ACGTA", 1, "the query: no 6 letters in a row are all A, C, G or T, among 5"),
         ("ACGUACGU", 1, "RNA"),
@@ -105,10 +107,24 @@ def test_what_cannot_be_searched_with_is_told(query: str, code: int, message: st
     (tmp_path / "data").write_text(PIECE)
     (tmp_path / "cut.gz").write_bytes(gzip.compress(PIECE.encode())[:200])
     (tmp_path / "empty").touch()
+    (tmp_path / "odd").write_text(">a\x1b[31m\nACX\n")
+    (tmp_path / "reads.fastq").write_text("@read\nACGT\n+\nIIII\n")
     result = run("similar", "--query", query)
     assert result.exit_code == code
     assert message in result.output
     assert "Traceback" not in result.output
+
+
+def test_standard_input_is_read_once() -> None:
+    result = run("similar", "--query", "-", "--query", "-", stdin=PIECE.encode())
+    assert result.exit_code == 2
+    assert "--query - is given more than once" in result.output
+
+
+def test_a_similarity_is_a_number() -> None:
+    result = run("similar", "--query", PIECE, "--threshold", "nan")
+    assert result.exit_code == 2
+    assert "Invalid value for '--threshold': nan is no similarity" in result.output
 
 
 def test_an_older_version_is_searched_as_it_was() -> None:
@@ -121,18 +137,23 @@ def test_an_older_version_is_searched_as_it_was() -> None:
 
 @pytest.mark.parametrize("command", [["similar", "--query", PIECE], ["kmer", "--kmer", "ACG"]])
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "code", "message"),
     [
-        (["--version", "9"], "has no version 9"),
-        (["--source", "plastid"], "no source is called"),
-        (["--output", "hits.csv"], "hits.csv: expected a name ending in .parquet, .tsv, .json"),
-        (["--output", "nowhere/hits.tsv"], "there is no folder nowhere"),
+        (["--version", "9"], 1, "has no version 9"),
+        (["--source", "plastid"], 1, "no source is called"),
+        (["--source", ""], 1, "no source is called ''"),
+        (["--output", "hits.csv"], 2, "hits.csv: expected a name ending in .parquet, .tsv, .json"),
+        (["--output", "nowhere/hits.tsv"], 2, "there is no folder nowhere"),
+        (["--output", "hits.tsv", "--format", "json"], 2, "--format is the form of hits that are printed"),
+        # Neither the file nor an unfinished one can be there, nor be removed.
+        (["--output", f"{250 * 'a'}.json"], 1, "cannot be written: File name too long"),
     ],
 )
-def test_what_is_not_there_is_told(command: list[str], options: list[str], message: str) -> None:
+def test_what_is_not_there_is_told(command: list[str], options: list[str], code: int, message: str) -> None:
     result = run(*command, *options)
-    assert result.exit_code in (1, 2)
+    assert result.exit_code == code
     assert message in result.output
+    assert list(Path().iterdir()) == []
 
 
 @pytest.mark.parametrize(("command", "table"), [("similar", "tfidf_index"), ("kmer", "sequence_shards")])
@@ -142,7 +163,7 @@ def test_without_tables_the_next_command_is_told(
     monkeypatch.setenv("OPENGENOME_HOME", str(tmp_path))
     result = run(command, "--query" if command == "similar" else "--kmer", "ACGTACGT")
     assert result.exit_code == 1
-    assert f"dagster asset materialize --select '*{table}'" in result.output
+    assert f"dagster asset materialize -m opengenome_assets.definitions --select '*{table}'" in result.output
 
 
 def test_hits_in_files_are_those_on_the_terminal(tmp_path: Path) -> None:
@@ -198,7 +219,22 @@ def test_lines_for_people() -> None:
     assert title == "query, 3,000 bases:"
     assert heading.split() == ["rank", "seq_id", "source", "similarity", "strand", "length", "description"]
     assert first.split()[:3] == ["1", NAME, "plastids"]
-    assert summary == "2 hits of 1 query in version 1 of tfidf_index, which holds 8 sequences."
+    assert summary == "2 hits for 1 query in version 1 of tfidf_index, which holds 8 sequences."
+
+
+@pytest.mark.parametrize("command", [["similar", "--query", PIECE], ["kmer", "--kmer", "ACG"]])
+def test_what_headers_say_neither_commands_the_terminal_nor_widens_the_table(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = f"{'n' * 300}\x1b[2J mine \x1b]0;title\x07 \u202egnp.exe"
+    make_corpus(tmp_path / "home", {"odd/odd.fasta": f">{header}\n{PIECE}\n"})
+    monkeypatch.setenv("OPENGENOME_HOME", str(tmp_path / "home"))
+    output = run(*command).output
+    assert "mine ?]0;title? ?gnp.exe" in output
+    assert all(letter.isprintable() for letter in output.replace("\n", ""))
+    assert max(map(len, output.splitlines())) < 160
+    (hit,) = answer(*command)["hits"]
+    assert f"{hit['seq_id']} {hit['description']}" == header
 
 
 def test_no_hits_are_no_error_and_said() -> None:
@@ -211,7 +247,7 @@ def test_no_hits_are_no_error_and_said() -> None:
     assert result.exit_code == 0
     assert result.output == (
         "query1, 3,000 bases: no hits\n\nquery2, 8 bases: no hits\n\n"
-        "No hits of 2 queries in version 1 of tfidf_index, which holds 8 sequences.\n"
+        "No hits for 2 queries in version 1 of tfidf_index, which holds 8 sequences.\n"
     )
     assert answer("similar", "--query", PIECE, "--threshold", "1")["queries_without_hits"] == ["query"]
 

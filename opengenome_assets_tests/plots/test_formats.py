@@ -39,6 +39,7 @@ def test_counts_and_shares() -> None:
 def test_shorten_keeps_both_ends_on_one_line() -> None:
     assert formats.shorten("plastids") == "plastids"
     assert formats.shorten("a\n b") == "a b"
+    assert formats.shorten("a\x1b[31mred\x07 \u202eb \u03b1") == "a?[31mred? ?b \u03b1"
     short = formats.shorten("eukaryotic_genic_windows_part_01", 20)
     assert len(short) == 20
     assert short.startswith("eukaryoti")
