@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from opengenome_assets.corpus.checks import as_check, rules, table_schemas
 from opengenome_assets.corpus.figures import figure_rule, figure_specs, save_figure
 from opengenome_assets.plots.style import Picture
-from opengenome_assets.provenance import Provenance
+from opengenome_assets.provenance import Provenance, digest
 from opengenome_assets.resources.files import write_bytes
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets_tests.corpus.conftest import Corpus
@@ -54,9 +54,11 @@ def poisoned(good: Tables, tmp_path, asset: str, poison) -> Tables:
 
 
 def edit_manifest(part: Path, edit) -> None:
+    """Change a manifest, and its own digest with it: a pass that went wrong seals what it made."""
     manifest = json.loads((part / "_manifest.json").read_text())
+    del manifest["digest"]
     edit(manifest)
-    (part / "_manifest.json").write_text(json.dumps(manifest))
+    (part / "_manifest.json").write_text(json.dumps({**manifest, "digest": digest(manifest)}))
 
 
 def change(column: str, function):
