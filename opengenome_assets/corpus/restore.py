@@ -14,6 +14,7 @@ from pydantic import Field
 
 from opengenome_assets.corpus.materialization import lineage, version_metadata, version_tags
 from opengenome_assets.corpus.upkeep import recorded
+from opengenome_assets.resources.parts import DamagedFileError, refuse_damaged_pages
 from opengenome_assets.resources.tables import MissingTableError, MissingVersionError, Tables
 
 NAME = "restore"
@@ -31,10 +32,12 @@ class RestoreConfig(dg.Config):
     "to a table stands on its asset's page.",
 )
 def restore_versions(context: dg.OpExecutionContext, config: RestoreConfig, tables: Tables) -> None:
-    """Restore the versions, all of which have to be readable before the first is."""
+    """Restore the versions, all of which have to be whole before the first is."""
     try:
         planned = {name: describe(tables, name, version) for name, version in config.versions.items()}
-    except (MissingTableError, MissingVersionError) as error:
+        for name, version in config.versions.items():
+            refuse_damage(tables, name, version)
+    except (MissingTableError, MissingVersionError, DamagedFileError) as error:
         raise dg.Failure(f"{error}. Nothing was restored", allow_retries=False) from error
     for name, metadata in planned.items():
         if config.dry_run or metadata["restored_version"] == metadata["version_before"]:
@@ -82,6 +85,25 @@ def describe(tables: Tables, name: str, version: int) -> dict[str, Any]:
         "made": wanted.made.isoformat(timespec="seconds"),
         "made_by": tables.provenance(name, version).run_id,
     }
+
+
+def refuse_damage(tables: Tables, name: str, version: int) -> None:
+    """Read what a version has and the newest has not, page by page: what is damaged shall not become the newest.
+
+    Raises
+    ------
+    DamagedFileError
+        If a file of it is not as it was written.
+    """
+    now, then = tables.open(name), tables.open(name, version)
+    present = {file.path for file in tables.files(now)}
+    for file in tables.files(then):
+        if file.path not in present:
+            refuse_damaged_pages(
+                f"{tables.uri(name)}/{file.path}",
+                f"Put it back from a copy of the home, or restore another version of {name} than {version}",
+            )
+    tables.pieces(name, then)  # packs also need their manifests
 
 
 def outdated(tables: Tables, changed: Mapping[str, str] | None = None) -> list[str]:

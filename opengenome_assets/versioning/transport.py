@@ -22,12 +22,10 @@ from hashlib import file_digest, sha256
 from itertools import groupby
 from typing import TypeVar
 
-import pyarrow as pa
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
 
 from opengenome_assets.resources.files import filesystem, read_bytes, write_bytes
-from opengenome_assets.resources.parts import MANIFEST, DamagedFileError
+from opengenome_assets.resources.parts import MANIFEST, DamagedFileError, refuse_damaged_pages
 from opengenome_assets.resources.tables import Tables
 
 LOG = "_delta_log"
@@ -159,7 +157,11 @@ def carry_file(source: str, target: str, digest: str | None = None) -> None:
     here, path = filesystem(source)
     there, goal = filesystem(target)
     if path.endswith(".parquet"):
-        _refuse_damaged_pages(here, path, source)
+        refuse_damaged_pages(
+            source,
+            "It was not carried. Delete its folder and materialise the asset again, or take the folder from a place "
+            "where it is whole",
+        )
     there.create_dir(posixpath.dirname(goal), recursive=True)
     aside, sent = f"{goal}.{uuid.uuid4().hex[:8]}.new", sha256()
     try:
@@ -241,21 +243,6 @@ def _size(uri: str) -> int | None:
     fs, path = filesystem(uri)
     size: int | None = fs.get_file_info(path).size
     return size
-
-
-def _refuse_damaged_pages(fs: pafs.FileSystem, path: str, uri: str) -> None:
-    try:
-        with (
-            fs.open_input_file(path) as stream,
-            pq.ParquetFile(stream, page_checksum_verification=True) as file,
-        ):
-            for group in range(file.num_row_groups):
-                file.read_row_group(group)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DamagedFileError(
-            f"{uri} is damaged ({error}) and was not carried. Delete its folder and materialise the asset again, or "
-            "take the folder from a place where it is whole"
-        ) from error
 
 
 def _entries(uri: str) -> dict[int, bytes]:
