@@ -187,14 +187,18 @@ def _carry(
     """Carry tables, and raw files, from one home and its store to another."""
     from opengenome_assets.resources.lock import only_writer
     from opengenome_assets.resources.tables import Tables
-    from opengenome_assets.versioning.transport import carry, carry_raw, missing
+    from opengenome_assets.versioning.transport import carry, carry_raw, missing, refuse_same
 
     source, target = (Tables(home=home) for home, _ in (origin, goal))
     raw = (0, 0)
     with refusals(), ExitStack() as stack:
-        chosen = names or source.names()
-        if not chosen:
+        refuse_same(source, target)
+        present = source.names()
+        if not present:
             raise LookupError(f"there are no tables at {source.home}/tables")
+        if unknown := ", ".join(name for name in names if name not in present):
+            raise LookupError(f"there is no table {unknown} at {source.home}. There are: {', '.join(present)}")
+        chosen = names or present
         if not dry_run:
             stack.enter_context(only_writer(target.home, f"a transport from {source.home}", click.echo))
         freights = [missing(source, target, name) for name in chosen]
@@ -210,14 +214,20 @@ def _carry(
     rows = [
         (
             each.name,
-            ranges(each.versions) or ("none" if not each.ahead else f"none, {each.ahead} more there"),
+            ranges(each.versions) or ("none" if not each.ahead else f"none, {each.ahead} more at {target.home}"),
+            ranges(each.readable),
             f"{len(each.files):,}",
             in_bytes(each.size),
         )
         for each in freights
     ]
     title = f"{'What would travel' if dry_run else 'Carried'} from {source.home} to {target.home}"
-    section(title, aligned([("table", "versions", "files", "size"), *rows], right=(2, 3)))
+    heading = ("table", "versions", "readable then", "files", "size")
+    section(title, aligned([heading, *rows], right=(3, 4)))
+    if not raw[0] and not any(each.versions or each.files or each.ahead for each in freights):
+        section("Everything was there already", [])
+    if lost := [f"{each.name}: versions {ranges(each.unreadable)}" for each in freights if each.unreadable]:
+        section("Only in the log, since their files were removed or are gone", lost)
     if with_raw and not dry_run:
         section("FASTA files", [f"{raw[0]:,}, {in_bytes(raw[1])}"])
 

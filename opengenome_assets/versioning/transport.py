@@ -12,6 +12,7 @@ tables.
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 import uuid
@@ -23,6 +24,7 @@ from itertools import groupby
 from typing import TypeVar
 
 import pyarrow.fs as pafs
+from deltalake import DeltaTable
 
 from opengenome_assets.resources.files import filesystem, read_bytes, write_bytes
 from opengenome_assets.resources.parts import MANIFEST, DamagedFileError, refuse_damaged_pages
@@ -55,6 +57,9 @@ class Freight:
         The table.
     versions
         The versions that are missing there.
+    readable, unreadable
+        The versions of this side whose rows can be read at the other side once everything is there, and those whose
+        files are gone at both; without those that only rearrange files.
     ahead
         How many versions the other side has that this one has not; then none is missing there.
     files
@@ -66,6 +71,8 @@ class Freight:
 
     name: str
     versions: tuple[int, ...]
+    readable: tuple[int, ...]
+    unreadable: tuple[int, ...]
     ahead: int
     files: tuple[str, ...]
     size: int
@@ -83,7 +90,7 @@ def missing(source: Tables, target: Tables, name: str) -> Freight:
     DivergedError
         If both sides have a version that the other has not.
     """
-    source.history(name)  # refuses a log that was changed
+    layouts = source.history(name).layouts()  # refuses a log that was changed
     here, there = (_entries(tables.uri(name)) for tables in (source, target))
     common = sorted(here.keys() & there.keys())
     for number in common:
@@ -104,9 +111,32 @@ def missing(source: Tables, target: Tables, name: str) -> Freight:
         if manifest in paths:  # else it is no part, or not yet
             data = sorted(path for path in paths if path.endswith(".parquet"))
             travelling += [path for path in [*data, manifest] if mine[path] != theirs.get(path)]
+    arriving = theirs.keys() | set(travelling)
+    whole = {
+        version: all(file.path in arriving for file in source.files(DeltaTable(source.uri(name), version=layout)))
+        for version, layout in layouts.items()
+    }
     return Freight(
-        name, tuple(new), len(there.keys() - here.keys()), tuple(travelling), sum(mine[path] for path in travelling)
+        name=name,
+        versions=tuple(new),
+        readable=tuple(version for version, is_whole in whole.items() if is_whole),
+        unreadable=tuple(version for version, is_whole in whole.items() if not is_whole),
+        ahead=len(there.keys() - here.keys()),
+        files=tuple(travelling),
+        size=sum(mine[path] for path in travelling),
     )
+
+
+def refuse_same(source: Tables, target: Tables) -> None:
+    """Refuse to carry a home onto itself.
+
+    Raises
+    ------
+    ValueError
+        If both are the same place.
+    """
+    if _place(source.home) == _place(target.home):
+        raise ValueError(f"{target.home} is the home itself: name another folder or address")
 
 
 def carry(source: Tables, target: Tables, freight: Freight) -> None:
@@ -237,6 +267,11 @@ def _each(do: Callable[[Work], Done], work: Iterable[Work]) -> list[Done]:
         except BaseException:
             threads.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def _place(home: str) -> str:
+    fs, path = filesystem(home)
+    return os.path.realpath(path) if isinstance(fs, pafs.LocalFileSystem) else home.rstrip("/")
 
 
 def _size(uri: str) -> int | None:
