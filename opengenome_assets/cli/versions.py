@@ -46,6 +46,13 @@ def restore(table: str, version: int, dry_run: bool, output: str) -> None:
     which waits until no other run uses the tables, and says what no longer fits to the table then.
     """
     settings = settings_in_use()
+    from opengenome_assets.lineage.records import find  # imports Dagster
+    from opengenome_assets.resources.tables import Tables
+
+    tables = Tables(home=settings.home)
+    with refusals():  # before a run begins
+        find(tables, table, version)
+        tables.open(table, version)
     _restore(settings, {table: version}, {}, dry_run, output)
 
 
@@ -236,7 +243,8 @@ def _restore(
     settings: Settings, versions: Mapping[str, int], about: Mapping[str, Any], dry_run: bool, output: str
 ) -> None:
     from opengenome_assets.cli.jobs import run_job  # imports Dagster
-    from opengenome_assets.corpus.restore import outdated
+    from opengenome_assets.corpus.restore import outdated, refreshing
+    from opengenome_assets.definitions import build_defs
     from opengenome_assets.resources.tables import Tables
 
     tags = {"opengenome/checkout": about["run"]} if about else None
@@ -244,8 +252,15 @@ def _restore(
     tables = Tables(home=settings.home)
     then = {name: tables.provenance(name, version).data_version for name, version in versions.items()}
     stale = outdated(tables, then)
+    graph = build_defs(settings).resolve_asset_graph()
+    parents = {
+        key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
+        for key in graph.get_all_asset_keys()
+    }
+    remedy = refreshing(tables, parents, stale, versions)
     if output == "json":
-        click.echo(json.dumps({**about, "dry_run": dry_run, "tables": done, "outdated": stale}, indent=2))
+        told = {**about, "dry_run": dry_run, "tables": done, "outdated": stale}
+        click.echo(json.dumps({**told, "to_make": remedy.selection, "undefined": remedy.undefined}, indent=2))
         return
     title = "What would be restored" if dry_run else "Restored"
     if about:
@@ -266,8 +281,10 @@ def _restore(
     if later := about.get("tables_made_later"):
         section("Did not exist then, and stay as they are", later)
     if stale:
-        when = "would then be" if dry_run else "are now"
+        section(f"{'Would be out' if dry_run else 'Out'} of date: made from other rows of these tables", stale)
+    if remedy.selection:
+        section("To make them again", [f"-> {materialize(','.join(remedy.selection))}"])
+    if remedy.undefined:
         section(
-            f"These {when} of another state than what they were made from",
-            [*stale, "", f"-> {materialize(','.join(stale))}"],
+            "Not made again: no assets with the present settings", [f"{n}: {w}" for n, w in remedy.undefined.items()]
         )
