@@ -294,6 +294,16 @@ def test_where_nothing_can_be_carried_it_is_said_why_and_what_to_do(home: Tables
         assert words in result.output
 
 
+def test_an_object_store_that_does_not_answer_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
+    for name, value in {**closed, "AWS_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    result = CliRunner().invoke(main, ["pull", "s3://bucket/path"])
+    assert result.exit_code == 1
+    assert "Could not connect" in result.output
+    assert "Check the address, and AWS_ENDPOINT_URL and the credentials in the environment" in result.output
+
+
 def test_it_is_said_which_versions_can_be_read_there_and_which_side_has_more(home: Tables, place: Tables) -> None:
     for file in home.files(home.open(NAME, 0)):
         if file.path.startswith("000"):
