@@ -40,8 +40,20 @@ def refusals() -> Iterator[None]:
 
     try:
         yield
-    except (LookupError, ValueError, NewerRecordError, OSError) as error:
+    except OSError as error:
+        raise click.ClickException(_in_words(error)) from error
+    except (LookupError, ValueError, NewerRecordError) as error:
         raise click.ClickException(str(error.args[0] if error.args else error)) from error
+
+
+def _in_words(error: OSError) -> str:
+    """Say what failed and what to do: the system and the clients of object stores tell only the first."""
+    words = " ".join(click.unstyle(error.strerror or str(error)).replace("↳", "").split())
+    if error.filename is not None:
+        return f"{error.filename}: {words}. Check the path, and that you may read and write there"
+    if "AWS Error" in words or "S3 error" in words:
+        return f"{words}. Check the address, and AWS_ENDPOINT_URL and the credentials in the environment"
+    return words
 
 
 def settings_in_use() -> Settings:

@@ -46,6 +46,13 @@ def restore(table: str, version: int, dry_run: bool, output: str) -> None:
     which waits until no other run uses the tables, and says what no longer fits to the table then.
     """
     settings = settings_in_use()
+    from opengenome_assets.lineage.records import find  # imports Dagster
+    from opengenome_assets.resources.tables import Tables
+
+    tables = Tables(home=settings.home)
+    with refusals():  # before a run begins
+        find(tables, table, version)
+        tables.open(table, version)
     _restore(settings, {table: version}, {}, dry_run, output)
 
 
@@ -187,14 +194,18 @@ def _carry(
     """Carry tables, and raw files, from one home and its store to another."""
     from opengenome_assets.resources.lock import only_writer
     from opengenome_assets.resources.tables import Tables
-    from opengenome_assets.versioning.transport import carry, carry_raw, missing
+    from opengenome_assets.versioning.transport import carry, carry_raw, missing, refuse_same
 
     source, target = (Tables(home=home) for home, _ in (origin, goal))
     raw = (0, 0)
     with refusals(), ExitStack() as stack:
-        chosen = names or source.names()
-        if not chosen:
+        refuse_same(source, target)
+        present = source.names()
+        if not present:
             raise LookupError(f"there are no tables at {source.home}/tables")
+        if unknown := ", ".join(name for name in names if name not in present):
+            raise LookupError(f"there is no table {unknown} at {source.home}. There are: {', '.join(present)}")
+        chosen = names or present
         if not dry_run:
             stack.enter_context(only_writer(target.home, f"a transport from {source.home}", click.echo))
         freights = [missing(source, target, name) for name in chosen]
@@ -210,14 +221,20 @@ def _carry(
     rows = [
         (
             each.name,
-            ranges(each.versions) or ("none" if not each.ahead else f"none, {each.ahead} more there"),
+            ranges(each.versions) or ("none" if not each.ahead else f"none, {each.ahead} more at {target.home}"),
+            ranges(each.readable),
             f"{len(each.files):,}",
             in_bytes(each.size),
         )
         for each in freights
     ]
     title = f"{'What would travel' if dry_run else 'Carried'} from {source.home} to {target.home}"
-    section(title, aligned([("table", "versions", "files", "size"), *rows], right=(2, 3)))
+    heading = ("table", "versions", "readable then", "files", "size")
+    section(title, aligned([heading, *rows], right=(3, 4)))
+    if not raw[0] and not any(each.versions or each.files or each.ahead for each in freights):
+        section("Everything was there already", [])
+    if lost := [f"{each.name}: versions {ranges(each.unreadable)}" for each in freights if each.unreadable]:
+        section("Only in the log, since their files were removed or are gone", lost)
     if with_raw and not dry_run:
         section("FASTA files", [f"{raw[0]:,}, {in_bytes(raw[1])}"])
 
@@ -226,7 +243,8 @@ def _restore(
     settings: Settings, versions: Mapping[str, int], about: Mapping[str, Any], dry_run: bool, output: str
 ) -> None:
     from opengenome_assets.cli.jobs import run_job  # imports Dagster
-    from opengenome_assets.corpus.restore import outdated
+    from opengenome_assets.corpus.restore import outdated, refreshing
+    from opengenome_assets.definitions import build_defs
     from opengenome_assets.resources.tables import Tables
 
     tags = {"opengenome/checkout": about["run"]} if about else None
@@ -234,8 +252,15 @@ def _restore(
     tables = Tables(home=settings.home)
     then = {name: tables.provenance(name, version).data_version for name, version in versions.items()}
     stale = outdated(tables, then)
+    graph = build_defs(settings).resolve_asset_graph()
+    parents = {
+        key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
+        for key in graph.get_all_asset_keys()
+    }
+    remedy = refreshing(tables, parents, stale, versions)
     if output == "json":
-        click.echo(json.dumps({**about, "dry_run": dry_run, "tables": done, "outdated": stale}, indent=2))
+        told = {**about, "dry_run": dry_run, "tables": done, "outdated": stale}
+        click.echo(json.dumps({**told, "to_make": remedy.selection, "undefined": remedy.undefined}, indent=2))
         return
     title = "What would be restored" if dry_run else "Restored"
     if about:
@@ -256,8 +281,10 @@ def _restore(
     if later := about.get("tables_made_later"):
         section("Did not exist then, and stay as they are", later)
     if stale:
-        when = "would then be" if dry_run else "are now"
+        section(f"{'Would be out' if dry_run else 'Out'} of date: made from other rows of these tables", stale)
+    if remedy.selection:
+        section("To make them again", [f"-> {materialize(','.join(remedy.selection))}"])
+    if remedy.undefined:
         section(
-            f"These {when} of another state than what they were made from",
-            [*stale, "", f"-> {materialize(','.join(stale))}"],
+            "Not made again: no assets with the present settings", [f"{n}: {w}" for n, w in remedy.undefined.items()]
         )

@@ -117,8 +117,8 @@ class Records:
         found = self.beside[name]
         if version is not None:
             raise MissingVersionError(
-                f"{name} is a {found.kind}, of which only the last is kept: leave --version out. The tables that it "
-                "was made from have versions"
+                f"{name} is a {found.kind}, of which only the last is kept: it has no versions, the tables that it was "
+                "made from have"
             )
         return found
 

@@ -232,6 +232,30 @@ def open_parquet(uri: str, *, shared: bool = False) -> Iterator[pq.ParquetFile]:
         ) from error
 
 
+def refuse_damaged_pages(uri: str, remedy: str) -> None:
+    """Read a Parquet file, row group by row group, and compare its pages with their checksums.
+
+    Parameters
+    ----------
+    uri
+        The file.
+    remedy
+        What was not done for its sake, and what to do: the end of the message.
+
+    Raises
+    ------
+    DamagedFileError
+        If it is not readable or a page has changed.
+    """
+    fs, path = filesystem(uri)
+    try:
+        with fs.open_input_file(path) as stream, pq.ParquetFile(stream, page_checksum_verification=True) as file:
+            for group in range(file.num_row_groups):
+                file.read_row_group(group)
+    except (OSError, pa.ArrowException) as error:
+        raise DamagedFileError(f"{uri} is damaged or missing ({error}). {remedy}") from error
+
+
 @lru_cache(maxsize=8)
 def _footer(uri: str) -> pq.FileMetaData:
     fs, path = filesystem(uri)

@@ -158,20 +158,23 @@ class Tables(dg.ConfigurableResource["Tables"]):
                 f"{name}: the log of the table at {uri} cannot be read ({words}). Move its folder "
                 "_delta_log away and materialise it again: its files are used again"
             ) from error
-        if number != newest and not self._is_whole(name, table):
+        if number != newest and (gone := self._gone(name, table)):
+            more = f" and {len(gone) - 1:,} more of its files are" if len(gone) > 1 else " is"
             raise MissingVersionError(
-                f"{name}: version {version} cannot be read any more. Upkeep removes the files of a version that has "
-                "not been the newest for longer than its retention_days (30 unless set otherwise), and prune those it "
-                "is told to, if nothing that is kept was made from it. Read a newer version of "
-                f"{self.uri(name)}, or make this one again from its inputs"
+                f"{name}: version {version} cannot be read any more: {uri}/{gone[0]}{more} gone. Upkeep removes the "
+                "files of a version that has not been the newest for longer than its retention_days (30 unless set "
+                "otherwise), and prune those it is told to, if nothing that is kept was made from it; if neither did, "
+                "somebody else has. Read a newer version, put the file back from a copy, or make this version again "
+                "from its inputs"
             )
         return table
 
-    def _is_whole(self, name: str, table: DeltaTable) -> bool:
-        """Tell whether all files of an open table are there."""
+    def _gone(self, name: str, table: DeltaTable) -> list[str]:
+        """Return the paths of an open table's files that are not there."""
         fs, root = filesystem(self.uri(name))
-        found = fs.get_file_info([f"{root}/{file.path}" for file in self.files(table)])
-        return all(info.type == pafs.FileType.File for info in found)
+        paths = [file.path for file in self.files(table)]
+        found = fs.get_file_info([f"{root}/{path}" for path in paths])
+        return [path for path, info in zip(paths, found, strict=True) if info.type != pafs.FileType.File]
 
     def read(self, name: str, columns: Sequence[str] | None = None, version: int | None = None) -> pa.Table:
         """Read a table, or some of its columns, into memory, in the order of its parts' keys."""

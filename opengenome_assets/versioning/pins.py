@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import dagster as dg
 import pyarrow.fs as pafs
 
+from opengenome_assets.lineage.runs import UnknownRunError
 from opengenome_assets.provenance import Input, Provenance
 from opengenome_assets.resources.files import filesystem, read_bytes, write_bytes
 from opengenome_assets.resources.tables import Tables
@@ -50,10 +51,14 @@ def unpin(tables: Tables, instance: dg.DagsterInstance, run: str) -> str:
     Raises
     ------
     UnknownRunError
-        If no run, or more than one, begins like that.
+        If no run, or more than one, begins like that, or the run is not pinned.
     """
     files = [record.run_id for record in _read(tables) if record.run_id.startswith(run)]
     run_id = files[0] if len(files) == 1 and run else find_run(tables, instance, run)
+    known = instance.get_run_by_id(run_id)
+    if not files and not (known and known.tags.get(TAG) == "true"):
+        pins = ", ".join(sorted(record.run_id for record in _read(tables))) or "none"
+        raise UnknownRunError(f"run {run_id} is not pinned. Pinned runs: {pins}")
     fs, path = filesystem(_address(tables, run_id))
     with contextlib.suppress(FileNotFoundError):
         fs.delete_file(path)

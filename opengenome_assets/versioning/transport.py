@@ -12,6 +12,7 @@ tables.
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 import uuid
@@ -22,12 +23,11 @@ from hashlib import file_digest, sha256
 from itertools import groupby
 from typing import TypeVar
 
-import pyarrow as pa
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
+from deltalake import DeltaTable
 
 from opengenome_assets.resources.files import filesystem, read_bytes, write_bytes
-from opengenome_assets.resources.parts import MANIFEST, DamagedFileError
+from opengenome_assets.resources.parts import MANIFEST, DamagedFileError, refuse_damaged_pages
 from opengenome_assets.resources.tables import Tables
 
 LOG = "_delta_log"
@@ -57,6 +57,9 @@ class Freight:
         The table.
     versions
         The versions that are missing there.
+    readable, unreadable
+        The versions of this side whose rows can be read at the other side once everything is there, and those whose
+        files are gone at both; without those that only rearrange files.
     ahead
         How many versions the other side has that this one has not; then none is missing there.
     files
@@ -68,6 +71,8 @@ class Freight:
 
     name: str
     versions: tuple[int, ...]
+    readable: tuple[int, ...]
+    unreadable: tuple[int, ...]
     ahead: int
     files: tuple[str, ...]
     size: int
@@ -85,7 +90,7 @@ def missing(source: Tables, target: Tables, name: str) -> Freight:
     DivergedError
         If both sides have a version that the other has not.
     """
-    source.history(name)  # refuses a log that was changed
+    layouts = source.history(name).layouts()  # refuses a log that was changed
     here, there = (_entries(tables.uri(name)) for tables in (source, target))
     common = sorted(here.keys() & there.keys())
     for number in common:
@@ -106,9 +111,32 @@ def missing(source: Tables, target: Tables, name: str) -> Freight:
         if manifest in paths:  # else it is no part, or not yet
             data = sorted(path for path in paths if path.endswith(".parquet"))
             travelling += [path for path in [*data, manifest] if mine[path] != theirs.get(path)]
+    arriving = theirs.keys() | set(travelling)
+    whole = {
+        version: all(file.path in arriving for file in source.files(DeltaTable(source.uri(name), version=layout)))
+        for version, layout in layouts.items()
+    }
     return Freight(
-        name, tuple(new), len(there.keys() - here.keys()), tuple(travelling), sum(mine[path] for path in travelling)
+        name=name,
+        versions=tuple(new),
+        readable=tuple(version for version, is_whole in whole.items() if is_whole),
+        unreadable=tuple(version for version, is_whole in whole.items() if not is_whole),
+        ahead=len(there.keys() - here.keys()),
+        files=tuple(travelling),
+        size=sum(mine[path] for path in travelling),
     )
+
+
+def refuse_same(source: Tables, target: Tables) -> None:
+    """Refuse to carry a home onto itself.
+
+    Raises
+    ------
+    ValueError
+        If both are the same place.
+    """
+    if _place(source.home) == _place(target.home):
+        raise ValueError(f"{target.home} is the home itself: name another folder or address")
 
 
 def carry(source: Tables, target: Tables, freight: Freight) -> None:
@@ -159,7 +187,11 @@ def carry_file(source: str, target: str, digest: str | None = None) -> None:
     here, path = filesystem(source)
     there, goal = filesystem(target)
     if path.endswith(".parquet"):
-        _refuse_damaged_pages(here, path, source)
+        refuse_damaged_pages(
+            source,
+            "It was not carried. Delete its folder and materialise the asset again, or take the folder from a place "
+            "where it is whole",
+        )
     there.create_dir(posixpath.dirname(goal), recursive=True)
     aside, sent = f"{goal}.{uuid.uuid4().hex[:8]}.new", sha256()
     try:
@@ -237,25 +269,15 @@ def _each(do: Callable[[Work], Done], work: Iterable[Work]) -> list[Done]:
             raise
 
 
+def _place(home: str) -> str:
+    fs, path = filesystem(home)
+    return os.path.realpath(path) if isinstance(fs, pafs.LocalFileSystem) else home.rstrip("/")
+
+
 def _size(uri: str) -> int | None:
     fs, path = filesystem(uri)
     size: int | None = fs.get_file_info(path).size
     return size
-
-
-def _refuse_damaged_pages(fs: pafs.FileSystem, path: str, uri: str) -> None:
-    try:
-        with (
-            fs.open_input_file(path) as stream,
-            pq.ParquetFile(stream, page_checksum_verification=True) as file,
-        ):
-            for group in range(file.num_row_groups):
-                file.read_row_group(group)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DamagedFileError(
-            f"{uri} is damaged ({error}) and was not carried. Delete its folder and materialise the asset again, or "
-            "take the folder from a place where it is whole"
-        ) from error
 
 
 def _entries(uri: str) -> dict[int, bytes]:

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pyarrow.parquet as pq
 import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
@@ -129,6 +131,32 @@ def test_if_one_version_cannot_be_had_none_is_restored(corpus):
     assert "kmer_ has no version 9; it has 0 to 1. Nothing was restored" in failure(result)
     assert made.tables.history("sequence_shards").newest == 1
     assert "nothing has not been made yet" in failure(restored(made, {"nothing": 0}, ok=False))
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_if_a_page_is_damaged_nothing_is_restored_and_the_file_is_named(corpus, dry_run):
+    made = corpus(FILES)
+    made.materialize(CHAIN)
+    made.materialize(CHAIN, **LONG)
+    before = rows(made)
+    tables = made.tables
+    present = tables.files(tables.open("kmer_"))
+    (file, *_) = [file for file in tables.files(tables.open("kmer_", 0)) if file not in present]
+    path = Path(tables.uri("kmer_"), file.path)
+    flip_last_page(path)
+    said = failure(restored(made, {"sequence_shards": 0, "kmer_": 0}, dry_run=dry_run, ok=False))
+    assert f"{path} is damaged" in said
+    assert "Nothing was restored" in said
+    assert rows(made) == before
+    assert tables.history("sequence_shards").newest == 1
+
+
+def flip_last_page(path: Path) -> None:
+    """Change a bit of the last page of a Parquet file's second column."""
+    content = bytearray(path.read_bytes())
+    column = pq.read_metadata(path).row_group(0).column(1)
+    content[column.data_page_offset + column.total_compressed_size - 1] ^= 1
+    path.write_bytes(content)
 
 
 @pytest.mark.parametrize("ks", [(2, 6)])

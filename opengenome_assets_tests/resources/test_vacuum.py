@@ -71,6 +71,18 @@ def test_a_version_that_is_gone_is_refused_with_what_to_do(tables):
         tables.open(NAME, 7)
 
 
+def test_a_file_of_an_old_version_that_was_deleted_by_hand_is_named(tables):
+    commit(tables, [1])
+    commit(tables, [2])
+    (path, other) = (Path(tables.uri(NAME), file.path) for file in tables.files(tables.open(NAME, 0)))
+    path.unlink()
+    with pytest.raises(MissingVersionError, match=rf"{path} is gone\..* if neither did, somebody else has"):
+        tables.read(NAME, version=0)
+    other.unlink()
+    with pytest.raises(MissingVersionError, match=rf"{path} and 1 more of its files are gone\."):
+        tables.read(NAME, version=0)
+
+
 def test_what_lineage_names_stays_however_old_and_so_on_upstream(tables):
     for number in range(3):
         commit(tables, [number], name="origin")

@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from opengenome_assets.cli import main
+from opengenome_assets.corpus.restore import outdated
+from opengenome_assets.failures import open_instance
 from opengenome_assets.lineage.runs import UnknownRunError
 from opengenome_assets.versioning.checkout import state_after
 from opengenome_assets_tests.processes import typed
@@ -97,7 +99,26 @@ def test_it_is_typed_and_says_what_to_type_next(twice: Twice) -> None:
     assert "kmer_freq_k6" in printed
 
 
+def test_what_it_says_to_type_succeeds_when_other_ks_are_set(twice: Twice) -> None:
+    home = Path(twice.tables.home)
+    printed = typed(f"opengenome checkout --run {twice.runs[0]}", home, OPENGENOME_KS="2,3")
+    assert "figure_kmers_k6: needs OPENGENOME_KS with 6" in printed
+    command = next(line for line in printed.splitlines() if line.strip().startswith("-> "))
+    typed(f"{command.strip().removeprefix('-> ')} 2>&1", home, OPENGENOME_KS="2,3")
+    assert twice.tables.provenance("kmer_").settings["ks"] == [2, 3]
+    assert [name for name in outdated(twice.tables) if "k6" not in name] == []
+
+
 def test_what_cannot_be_restored_is_told_in_a_sentence(twice: Twice) -> None:
     result = CliRunner().invoke(main, ["restore", "kmer_", "--version", "7"])
     assert result.exit_code == 1
-    assert result.output == "Error: kmer_ has no version 7; it has 0 to 1. Nothing was restored\n"
+    assert result.output == "Error: kmer_ has no version 7; it has 0 to 1\n"
+    with open_instance() as instance:
+        runs = instance.get_runs_count()
+        for name, words in (
+            ("figure_spectrum", "of which only the last is kept"),
+            ("nope", "There are: codon_counts,"),
+        ):
+            result = CliRunner().invoke(main, ["restore", name, "--version", "0"])
+            assert (result.exit_code, words in result.output) == (1, True), result.output
+        assert instance.get_runs_count() == runs

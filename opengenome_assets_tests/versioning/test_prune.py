@@ -102,7 +102,14 @@ def test_what_a_pinned_run_left_stays_until_it_is_unpinned(twice: Twice, instanc
     told("prune", "--keep", "1", "--yes")
     for name, rows in old.items():
         assert twice.tables.read(name, version=0).equals(rows)
+    never = run("unpin", twice.runs[1])
+    assert (never.exit_code, f"{twice.runs[1]} is not pinned. Pinned runs: {twice.runs[0]}" in never.output) == (
+        1,
+        True,
+    )
     assert run("unpin", twice.runs[0][:8]).exit_code == 0
+    again = run("unpin", twice.runs[0])
+    assert (again.exit_code, "is not pinned. Pinned runs: none" in again.output) == (1, True)
     told("prune", "--keep", "1", "--yes")
     assert readable(twice, "kmer_") == [1]
 

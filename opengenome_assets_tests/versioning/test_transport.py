@@ -273,10 +273,47 @@ def test_a_raw_file_that_is_not_what_it_was_is_not_carried(twice: Twice, tmp_pat
 
 
 def test_there_has_to_be_something_to_carry(tmp_path: Path) -> None:
-    for arguments, words in (
-        (["pull", f"{tmp_path}/nowhere"], "there are no tables at"),
-        (["push", f"{tmp_path}/x", "kmer_"], "kmer_"),
-    ):
+    for arguments in (["pull", f"{tmp_path}/nowhere"], ["push", f"{tmp_path}/x", "kmer_"]):
         result = CliRunner().invoke(main, arguments, env={"OPENGENOME_HOME": f"{tmp_path}/home"})
         assert result.exit_code == 1
+        assert "there are no tables at" in result.output
+
+
+def test_where_nothing_can_be_carried_it_is_said_why_and_what_to_do(home: Tables, tmp_path: Path) -> None:
+    Path(tmp_path, "file").write_text("")
+    Path(tmp_path, "link").symlink_to(home.home)
+    for arguments, words in (
+        ([f"{tmp_path}/file"], f"{tmp_path}/file: File exists. Check the path"),
+        ([f"{tmp_path}/file/below"], f"{tmp_path}/file/below: Not a directory. Check the path"),
+        ([f"{tmp_path}/link"], "is the home itself: name another folder"),
+        ([f"file://{home.home}"], "is the home itself: name another folder"),
+        ([f"{tmp_path}/place", "nope"], f"there is no table nope at {home.home}. There are: {NAME}"),
+    ):
+        result = CliRunner().invoke(main, ["push", *arguments], env={"OPENGENOME_HOME": home.home})
+        assert result.exit_code == 1
         assert words in result.output
+
+
+def test_an_object_store_that_does_not_answer_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
+    for name, value in {**closed, "AWS_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    result = CliRunner().invoke(main, ["pull", "s3://bucket/path"])
+    assert result.exit_code == 1
+    assert "Could not connect" in result.output
+    assert "Check the address, and AWS_ENDPOINT_URL and the credentials in the environment" in result.output
+
+
+def test_it_is_said_which_versions_can_be_read_there_and_which_side_has_more(home: Tables, place: Tables) -> None:
+    for file in home.files(home.open(NAME, 0)):
+        if file.path.startswith("000"):
+            Path(home.uri(NAME), file.path).unlink()
+    freight = push(home, place)
+    assert (freight.readable, freight.unreadable) == ((1, 2), (0,))
+    environment = {"OPENGENOME_HOME": home.home}
+    again = CliRunner().invoke(main, ["push", place.home], env=environment).output
+    assert "Everything was there already" in again
+    assert f"Only in the log, since their files were removed or are gone\n  {NAME}: versions 0\n" in again
+    commit(home, [7])
+    told = CliRunner().invoke(main, ["pull", place.home], env=environment).output
+    assert f"none, 1 more at {home.home}" in told
