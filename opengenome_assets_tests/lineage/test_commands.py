@@ -9,6 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from opengenome_assets.cli import main
+from opengenome_assets.cli.forms import written
+from opengenome_assets.cli.lineage import file_lines
+from opengenome_assets.failures import open_instance
+from opengenome_assets.lineage.changes import FileChanges
 from opengenome_assets_tests.processes import REPOSITORY, typed
 
 
@@ -51,12 +55,36 @@ def test_lineage_refuses_what_is_not_there(home):
 
 def test_diff_as_text_and_as_json(home):
     text = run("diff", "kmer_freq_k2", 0, 1, "--most", 3)
-    for words in ("changed  moss: moss/a.fa", "setting min_length", "0 -> 5", "largest changes in frequency:"):
+    for words in ("changed  moss: moss/a.fa", "setting min_length", "0 -> 5", "largest changes in frequency, 3 shown:"):
         assert words in text
     assert "identical: both have the same parts" in run("diff", "kmer_freq_k2", 0, 2)
     assert "added  fern, fern/c.fa, c1" in run("diff", "sequence_shards", 0, 1)
     found = json.loads(run("diff", "sequence_shards", 0, 1, "--format", "json"))
     assert (found["content"]["added"], found["content"]["removed"]) == (3, 1)
+    assert (found["made"]["files"]["added"], found["made"]["files"]["first_added"]) == (1, ["fern: fern/c.fa"])
+
+
+def test_diff_counts_what_it_does_not_name(home):
+    counted = run("diff", "sequence_shards", 0, 1, "--most", 0)
+    assert "1 added, 0 removed, 1 changed, 1 moved" in counted.split("Source files")[1].split("Code and settings")[0]
+    assert "3 rows added, 1 removed" in counted
+    assert "fern" not in counted
+    assert "added  fern, fern/c.fa, c1\n    and 2 more added\n" in run("diff", "sequence_shards", 0, 1, "--most", 1)
+    assert "largest changes in frequency, 1 shown:" in run("diff", "kmer_freq_k2", 0, 1, "--most", 1)
+    found = json.loads(run("diff", "sequence_shards", 0, 1, "--most", 0, "--format", "json"))
+    files = found["made"]["files"]
+    assert (files["added"], files["moved"], files["first_added"], files["first_moved"]) == (1, 1, [], [])
+
+
+def test_diff_of_many_files_says_how_many_it_leaves_out():
+    files = FileChanges(added=["a: 1", "a: 2", "a: 3"], removed=["b: 1"])
+    assert list(file_lines(files, 2)) == [
+        "3 added, 1 removed, 0 changed, 0 moved",
+        "  added  a: 1",
+        "  added  a: 2",
+        "  and 1 more added",
+        "  removed  b: 1",
+    ]
 
 
 def test_diff_refuses_a_version_and_a_table_that_are_not_there(home):
