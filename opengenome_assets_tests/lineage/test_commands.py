@@ -94,7 +94,7 @@ def test_diff_refuses_a_version_and_a_table_that_are_not_there(home):
 
 def test_runs_are_listed_tagged_noted_compared_and_exported(home, story):
     first, second, _ = story.runs
-    run("runs", "tag", first[:8], "for=paper", "figure=2")
+    assert run("runs", "tag", first[:8], "for=paper", "figure=2") == f"run {first}: for=paper figure=2\n"
     run("runs", "note", first[:8], "before the move")
     text = run("runs")
     assert [line.split()[0] for line in text.splitlines()[2:5]] == [run_id[:8] for run_id in story.runs[::-1]]
@@ -105,6 +105,7 @@ def test_runs_are_listed_tagged_noted_compared_and_exported(home, story):
     compared = run("runs", "--compare", first[:8], second[:8])
     assert any(line.split() == ["params.sequence_shards.min_length", "0", "5"] for line in compared.splitlines())
     assert "params.kmer_.ks" in compared.split("The same")[1]
+    assert run("runs", "--compare", first[:8], first[:8]).startswith("What differs\n  nothing\n")
 
 
 def test_runs_without_dagster_are_those_of_the_tables_and_nothing_is_made(home, story, tmp_path, monkeypatch):
@@ -120,6 +121,23 @@ def test_runs_without_dagster_are_those_of_the_tables_and_nothing_is_made(home, 
 
 def test_a_tag_without_a_value_is_refused(home, story):
     assert "expected KEY=VALUE, found a" in run("runs", "tag", story.runs[0], "a", code=2)
+
+
+def test_a_run_that_dagster_has_forgotten_cannot_be_tagged_but_pinned(home, story):
+    forgotten = story.runs[0]
+    with open_instance() as instance:
+        instance.delete_run(forgotten)
+    for command in (("tag", forgotten[:8], "a=b"), ("note", forgotten[:8], "words")):
+        said = run("runs", *command, code=1)
+        assert f"Dagster has forgotten run {forgotten}" in said
+        assert f"opengenome pin {forgotten[:8]}" in said
+    run("pin", forgotten[:8])
+    assert (home / "pins" / f"{forgotten}.json").exists()
+
+
+def test_settings_that_are_mappings_are_written_in_the_order_of_their_keys():
+    assert written({"b": 1, "a": 2}) == written({"a": 2, "b": 1}) == "{'a': 2, 'b': 1}"
+    assert written([2, 1]) == "[2, 1]"
 
 
 @pytest.mark.timeout(300)
