@@ -102,7 +102,7 @@ def reproduce(tables: tuple[str, ...], version: int | None, output: str) -> None
     failed: dict[str, str] = {}
     for name in tables or home.names():
         try:
-            with _engine_unheard(), TemporaryDirectory(prefix="opengenome-reproduce-") as scratch:
+            with engine_unheard(), TemporaryDirectory(prefix="opengenome-reproduce-") as scratch:
                 result = reproducing.reproduce(home, name, version, scratch, Spark(master=settings.spark_master))
         except (LookupError, OSError, RuntimeError) as error:
             failed[name] = str(error)
@@ -122,7 +122,7 @@ def reproduce(tables: tuple[str, ...], version: int | None, output: str) -> None
 
 
 @contextmanager
-def _engine_unheard() -> Iterator[None]:
+def engine_unheard() -> Iterator[None]:
     """Keep what Spark's processes print, as they start and end, from standard error, unless an error follows.
 
     They inherit the descriptor, so what they print after this has ended is not shown either.
