@@ -118,6 +118,11 @@ def known(write: Callable[[Any], str], value: object) -> str:
     return "—" if value is None else write(value)
 
 
+def written(value: object) -> str:
+    """Write a setting or number; a mapping by its keys, whose order is not the same in all places."""
+    return str(dict(sorted(value.items())) if isinstance(value, dict) else value)
+
+
 def clock(moment: str) -> str:
     """Write a moment in ISO 8601 and UTC without its T and its offset."""
     return moment.replace("T", " ").removesuffix("+00:00")

@@ -22,10 +22,11 @@ from opengenome_assets.cli.forms import (
     section,
     setting_errors,
     settings_in_use,
+    written,
 )
 
 if TYPE_CHECKING:
-    from opengenome_assets.lineage.changes import Change
+    from opengenome_assets.lineage.changes import Change, FileChanges
     from opengenome_assets.lineage.diff import Content
 
 FREQUENCY = ("before", "after", "change")
@@ -70,7 +71,13 @@ def _plain(node: Any) -> dict[str, Any]:
 @click.argument("table")
 @click.argument("before", type=click.IntRange(min=0))
 @click.argument("after", type=click.IntRange(min=0))
-@click.option("--most", default=10, show_default=True, type=click.IntRange(min=0), help="Name at most so many rows.")
+@click.option(
+    "--most",
+    default=10,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Of added, removed, changed and moved, name at most so many files and rows each.",
+)
 @format_option
 def diff(table: str, before: int, after: int, most: int, output: str) -> None:
     """Show how two versions of TABLE differ: in what made them, up to the source files, and in their rows."""
@@ -81,19 +88,18 @@ def diff(table: str, before: int, after: int, most: int, output: str) -> None:
 
     with refusals():
         found = comparing.diff(Tables(home=settings.home), table, before, after, columns_of(table).key, most)
+    made = found.made
     if output == "json":
-        click.echo(json.dumps(asdict(found), indent=2))
+        files = {kind: len(names) for kind, names in asdict(made.files).items()}
+        files |= {f"first_{kind}": names[:most] for kind, names in asdict(made.files).items()}
+        click.echo(json.dumps({**asdict(found), "made": {**asdict(made), "files": files}}, indent=2))
         return
     sides = [
         (f"version {side.version}", f"made {clock(side.made)}", f"{side.rows:,} rows", side.data_version[:16])
         for side in (found.before, found.after)
     ]
     section(table, aligned(sides))
-    made = found.made
-    files = [
-        (word, name) for word in ("added", "removed", "changed", "moved") for name in getattr(made.files, word)[:most]
-    ]
-    section("Source files", aligned(files) or ["the same"])
+    section("Source files", list(file_lines(made.files, most)) or ["the same"])
     section("Code and settings", _changes(made.determining) or ["the same"])
     section("Circumstances", _changes(made.circumstances) or ["the same"])
     if made.notes:
@@ -101,11 +107,27 @@ def diff(table: str, before: int, after: int, most: int, output: str) -> None:
     section("Content", list(_content(found.content)))
 
 
+def file_lines(files: FileChanges, most: int) -> Iterator[str]:
+    """Write how many source files differ, and name at most so many of each kind."""
+    kinds = asdict(files)
+    if any(kinds.values()):
+        yield ", ".join(f"{len(names):,} {kind}" for kind, names in kinds.items())
+    for kind, names in kinds.items():
+        yield from _named(kind, names[:most], len(names))
+
+
+def _named(kind: str, names: Sequence[str], count: int) -> Iterator[str]:
+    """Name some of so many; none where only the count was asked for."""
+    yield from (f"  {kind}  {name}" for name in names)
+    if 0 < len(names) < count:
+        yield f"  and {count - len(names):,} more {kind}"
+
+
 def _changes(changes: Sequence[Change]) -> list[str]:
     """Write what differs; once where it differs alike in many tables."""
     where: dict[tuple[str, str], list[str]] = {}
     for each in changes:
-        values = f"{_cut(known(str, each.before))} -> {_cut(known(str, each.after))}"
+        values = f"{_cut(known(written, each.before))} -> {_cut(known(written, each.after))}"
         where.setdefault((each.what, values), []).append(each.where)
     return aligned([(", ".join(names), what, values) for (what, values), names in where.items()])
 
@@ -128,14 +150,17 @@ def _content(content: Content) -> Iterator[str]:
     if content.columns:
         yield "changed in " + ", ".join(f"{name} {count:,}" for name, count in content.columns.items())
     if content.largest:
-        yield "largest changes in frequency:"
+        yield f"largest changes in frequency, {len(content.largest):,} shown:"
         heading = (*(name for name in content.largest[0] if name not in FREQUENCY), *FREQUENCY)
         rows = [[_number(row[name]) for name in heading] for row in content.largest]
         yield from (f"  {line}" for line in aligned([heading, *rows]))
         return
-    for word in ("added", "removed", "changed"):
-        for row in getattr(content, f"first_{word}"):
-            yield f"  {word}  {', '.join(map(str, row.values()))}"
+    for kind, first, count in (
+        ("added", content.first_added, content.added),
+        ("removed", content.first_removed, content.removed),
+        ("changed", content.first_changed, content.changed),
+    ):
+        yield from _named(kind, [", ".join(map(str, row.values())) for row in first], count)
 
 
 def _number(value: object) -> str:

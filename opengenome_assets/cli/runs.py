@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opengenome_assets.cli.forms import aligned, clock, known, refusals, section, setting_errors, settings_in_use
+from opengenome_assets.cli.forms import (
+    aligned,
+    clock,
+    known,
+    refusals,
+    section,
+    setting_errors,
+    settings_in_use,
+    written,
+)
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -46,9 +55,8 @@ def runs(context: click.Context, compare: tuple[str, str] | None, limit: int, ou
             rows = known_runs.compare_runs(*sides)
             heading = ["", *(side.run_id[:8] for side in sides)]
             table = [{"name": row.name, "before": row.before, "after": row.after} for row in rows]
-            lines = aligned(
-                [heading, *([row.name, _cell(row.before), _cell(row.after)] for row in rows if row.differs)]
-            )
+            differing = [[row.name, _cell(row.before), _cell(row.after)] for row in rows if row.differs]
+            lines = aligned([heading, *differing]) if differing else ["nothing"]
             same = [row.name for row in rows if not row.differs and row.before not in (None, "")]
         else:
             found = known_runs.list_runs(tables, instance, limit)
@@ -87,7 +95,7 @@ def tag(run: str, tags: Sequence[str]) -> None:
     pairs = [pair.partition("=") for pair in tags]
     if wrong := [name + equals for name, equals, value in pairs if not (name and equals and value)]:
         raise click.UsageError(f"expected KEY=VALUE, found {', '.join(wrong)}")
-    _add(run, {name: value for name, _, value in pairs})
+    click.echo(f"run {_add(run, {name: value for name, _, value in pairs})}: {' '.join(tags)}")
 
 
 @runs.command()
@@ -97,12 +105,14 @@ def note(run: str, text: str) -> None:
     """Write a note on RUN; it takes the place of the one before."""
     from opengenome_assets.lineage.runs import NOTE_TAG  # imports Dagster
 
-    _add(run, {NOTE_TAG: text})
+    click.echo(f"run {_add(run, {NOTE_TAG: text})}: {text}")
 
 
-def _add(run: str, tags: Mapping[str, str]) -> None:
-    settings_in_use()
+def _add(run: str, tags: Mapping[str, str]) -> str:
+    """Tag a run and return its whole id."""
+    settings = settings_in_use()
     from opengenome_assets.lineage.runs import add_tags
+    from opengenome_assets.resources.tables import Tables
 
     with setting_errors(), refusals(), _instance() as instance:
         if instance is None:
@@ -110,7 +120,7 @@ def _add(run: str, tags: Mapping[str, str]) -> None:
                 "tags and notes are kept by Dagster, and there is no dagster.yaml in this folder. Set DAGSTER_HOME to "
                 "the folder that has it"
             )
-        click.echo(f"run {add_tags(instance, run, tags)}: {', '.join(tags.values())}")
+        return add_tags(Tables(home=settings.home), instance, run, tags)
 
 
 @contextmanager
@@ -131,7 +141,7 @@ def _checks(metrics: Mapping[str, float]) -> str:
 
 
 def _cell(value: Any) -> str:
-    text = known(str, value)
+    text = known(written, value)
     return text if len(text) <= WIDEST else f"{text[:WIDEST]}…"
 
 

@@ -6,10 +6,12 @@ Does not belong here: what they do, which is the job in ``corpus/restore.py`` an
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,6 +32,8 @@ from opengenome_assets.settings import Settings, absolute, local_home
 
 if TYPE_CHECKING:
     from opengenome_assets.reproduce import Reproduction
+
+STDERR = 2  # the descriptor
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
 
@@ -105,7 +109,7 @@ def reproduce(tables: tuple[str, ...], version: int | None, output: str) -> None
     failed: dict[str, str] = {}
     for name in tables or home.names():
         try:
-            with TemporaryDirectory(prefix="opengenome-reproduce-") as scratch:
+            with engine_unheard(), TemporaryDirectory(prefix="opengenome-reproduce-") as scratch:
                 result = reproducing.reproduce(home, name, version, scratch, Spark(master=settings.spark_master))
         except (LookupError, OSError, RuntimeError) as error:
             failed[name] = str(error)
@@ -122,6 +126,27 @@ def reproduce(tables: tuple[str, ...], version: int | None, output: str) -> None
         raise SystemExit(2)
     if not all(each.comparison.identical for each in results):
         raise SystemExit(1)
+
+
+@contextmanager
+def engine_unheard() -> Iterator[None]:
+    """Keep what Spark's processes print, as they start and end, from standard error, unless an error follows.
+
+    They inherit the descriptor, so what they print after this has ended is not shown either.
+    """
+    with TemporaryFile() as printed:
+        sys.stderr.flush()
+        shown = os.dup(STDERR)
+        os.dup2(printed.fileno(), STDERR)
+        try:
+            yield
+        except BaseException:
+            printed.seek(0)
+            os.write(shown, printed.read())
+            raise
+        finally:
+            os.dup2(shown, STDERR)
+            os.close(shown)
 
 
 FILES = {

@@ -102,15 +102,21 @@ def find_run(tables: Tables, instance: dg.DagsterInstance | None, run_id: str) -
     return _from_dagster(instance, record, run)
 
 
-def add_tags(instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, str]) -> str:
-    """Tag the run of Dagster's whose id begins with these letters, and return its whole id.
+def add_tags(tables: Tables, instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, str]) -> str:
+    """Tag the run whose id begins with these letters, and return its whole id.
 
     Raises
     ------
     UnknownRunError
-        If none does, or more than one.
+        If none does, or more than one, or only the tables know it: tags are Dagster's.
     """
-    whole = only({run.run_id for run in instance.get_runs()}, run_id)
+    known = {run.run_id for run in instance.get_runs()}
+    whole = only({*_recorded(tables), *known}, run_id)
+    if whole not in known:
+        raise UnknownRunError(
+            f"Dagster has forgotten run {whole}: only the records of what it made know it. Tags and notes are kept by "
+            f"Dagster, so it can have none. To keep what it made: opengenome pin {whole[:8]}"
+        )
     instance.add_run_tags(whole, dict(tags))
     return whole
 

@@ -60,8 +60,10 @@ def test_two_runs_are_compared_with_what_differs_first(story, instance):
 
 
 def test_tags_and_notes_are_kept_by_dagster_and_found_by_the_beginning_of_the_id(story, instance):
-    assert add_tags(instance, story.runs[0][:8], {"for": "paper", NOTE_TAG: "first words"}) == story.runs[0]
-    add_tags(instance, story.runs[0], {NOTE_TAG: "the words that count"})
+    assert (
+        add_tags(story.tables, instance, story.runs[0][:8], {"for": "paper", NOTE_TAG: "first words"}) == story.runs[0]
+    )
+    add_tags(story.tables, instance, story.runs[0], {NOTE_TAG: "the words that count"})
     run = find_run(story.tables, instance, story.runs[0])
     assert (run.tags, run.note) == ({"for": "paper"}, "the words that count")
     assert flat(run)["tags.for"] == "paper"
@@ -73,7 +75,7 @@ def test_an_id_that_fits_no_run_or_several_is_refused(story, instance, beginning
     with pytest.raises(UnknownRunError, match=said):
         find_run(story.tables, instance, beginning)
     with pytest.raises(UnknownRunError, match="opengenome runs"):
-        add_tags(instance, beginning, {"a": "b"})
+        add_tags(story.tables, instance, beginning, {"a": "b"})
 
 
 def test_a_limit_keeps_the_newest(story, instance):

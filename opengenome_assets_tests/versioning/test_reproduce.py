@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from opengenome_assets.cli import main
+from opengenome_assets.cli.versions import engine_unheard
 from opengenome_assets.corpus import kmers
 from opengenome_assets.reproduce import NotReproducibleError, Reproduction, reproduce
 from opengenome_assets.resources.packs import PackSizes
@@ -45,6 +47,15 @@ def test_every_table_is_the_same_bit_for_bit_on_one_core_and_on_two(made_twice: 
         assert (each["identical"], each["comparison"]["files"], each["changes"]) == (True, "identical", []), each
         assert each["comparison"]["rows"] == made_twice.tables.read(each["name"]).num_rows
     assert everything(made_twice.tables.home) == before
+
+
+def test_what_processes_print_is_shown_only_if_an_error_follows(capfd: pytest.CaptureFixture[str]) -> None:
+    with engine_unheard():
+        subprocess.run(["sh", "-c", "echo chatter >&2"], check=True)
+    assert capfd.readouterr().err == ""
+    with pytest.raises(subprocess.CalledProcessError), engine_unheard():
+        subprocess.run(["sh", "-c", "echo the reason >&2; exit 1"], check=True)
+    assert capfd.readouterr().err == "the reason\n"
 
 
 @pytest.mark.parametrize("name", ["sequence_shards", "rejected_records", "kmer_", "kmer_freq_k6", "codon_rscu"])
