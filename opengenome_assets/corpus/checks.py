@@ -22,7 +22,7 @@ from opengenome_assets.corpus.tfidf_index import document_frequency
 from opengenome_assets.kernels.profiles import SequenceKmers, row_sums
 from opengenome_assets.kernels.tfidf import inverse_document_frequency, tfidf
 from opengenome_assets.resources.packs import PartIndex
-from opengenome_assets.resources.parts import open_row_groups
+from opengenome_assets.resources.parquet import open_row_groups
 from opengenome_assets.resources.sources import ALL
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.tasks import codons as codon_pass
@@ -31,7 +31,7 @@ from opengenome_assets.tasks import kmers as kmer_pass
 
 Problems = Iterable[str]
 SHOWN = 20
-VECTORS = 100
+VECTORS = 20
 
 
 @dataclass(frozen=True)
