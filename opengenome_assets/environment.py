@@ -30,6 +30,7 @@ LIBRARIES = (
     "pandas",
     "biopython",
     "isal",
+    "backports.zstd",
     "matplotlib",
 )
 # What computes results; the rest of the package stores, sends and shows them, and is covered by the commit.

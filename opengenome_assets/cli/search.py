@@ -188,7 +188,7 @@ def _home() -> str:
 @contextmanager
 def _search_errors() -> Iterator[None]:
     """Show what cannot be searched for, or in, as an error of the command."""
-    from opengenome_assets.resources.parts import DamagedFileError
+    from opengenome_assets.resources.parquet import DamagedFileError
     from opengenome_assets.resources.seals import DamagedTableError
     from opengenome_assets.resources.tables import MissingTableError, MissingVersionError
     from opengenome_assets.search.index import UnknownSourceError

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from opengenome_assets.corpus.materialization import lineage, version_metadata, version_tags
 from opengenome_assets.corpus.upkeep import recorded
-from opengenome_assets.resources.parts import DamagedFileError, refuse_damaged_pages
+from opengenome_assets.resources.parquet import DamagedFileError, refuse_damaged_pages
 from opengenome_assets.resources.tables import MissingTableError, MissingVersionError, Tables
 
 NAME = "restore"

@@ -44,7 +44,7 @@ class SequenceShardsConfig(dg.Config):
         default=None, ge=1, description="Sample mode: read only so many records of each file."
     )
     compression: Literal["zstd", "snappy", "lz4", "gzip"] = Field(
-        default="zstd", description="Parquet compression of the shards (zstd at level 1)."
+        default="zstd", description="Parquet compression of the shards."
     )
     max_records_per_shard: int = Field(default=100_000, ge=1, description="A shard holds at most so many records.")
     max_bases_per_shard: int = Field(

@@ -22,15 +22,8 @@ import pyarrow.fs as pafs
 
 from opengenome_assets.provenance import digest
 from opengenome_assets.resources.files import filesystem
-from opengenome_assets.resources.parts import (
-    DamagedFileError,
-    DataFile,
-    Part,
-    PartWriter,
-    find_part,
-    open_parquet,
-    open_row_groups,
-)
+from opengenome_assets.resources.parquet import DamagedFileError, open_parquet, open_row_groups
+from opengenome_assets.resources.parts import DataFile, Part, PartWriter, find_part
 
 FOLDER = "packs"
 
@@ -117,8 +110,8 @@ def write_pack(table_uri: str, parts: Iterable[Part]) -> Pack:
     like = members[0].files[0]
     with open_parquet(f"{table_uri}/{like.path}") as opened:
         schema = opened.schema_arrow
-        codec = opened.metadata.row_group(0).column(0).compression.lower()
-    with PartWriter(table_uri, key, schema, "none" if codec == "uncompressed" else codec) as writer:
+        compression = opened.metadata.row_group(0).column(0).compression.lower()
+    with PartWriter(table_uri, key, schema, compression) as writer:
         manifests, end = [], 0
         for part in members:
             files = []

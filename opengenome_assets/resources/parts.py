@@ -14,21 +14,17 @@ together belongs to ``packs.py``. This module runs inside Spark workers: it know
 from __future__ import annotations
 
 import json
-import posixpath
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
 
 from opengenome_assets.provenance import digest
 from opengenome_assets.resources.files import filesystem, read_bytes, write_bytes
+from opengenome_assets.resources.parquet import ParquetWriter
 
 MANIFEST = "_manifest.json"
 
@@ -110,19 +106,19 @@ class PartWriter:
     schema
         Arrow schema of the rows.
     compression
-        Parquet codec: zstd (level 1), snappy, lz4, gzip or none.
+        Parquet codec: zstd, snappy, lz4 or gzip.
     """
 
     def __init__(self, table_uri: str, key: str, schema: pa.Schema, compression: str = "zstd") -> None:
         self.table_uri = table_uri
         self.fs, self.root = filesystem(table_uri)
         self.key = key
-        self.schema = pa.schema([_stored(column) for column in schema])
+        self.schema = schema
         self.compression = compression
         self.files: list[DataFile] = []
         # Two attempts at the same part (a retried or speculative task) must not write the same file.
         self._attempt = uuid.uuid4().hex[:8]
-        self._writer: pq.ParquetWriter | None = None
+        self._writer: ParquetWriter | None = None
         self._sink: Any = None
         self._rows = 0
 
@@ -134,7 +130,7 @@ class PartWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._writer is not None:  # only after an exception: finish() closes the last file
-            self._writer.close()
+            self._writer.abandon()
             self._sink.close()
 
     @property
@@ -145,25 +141,8 @@ class PartWriter:
         """Append rows, as one row group, to the current file."""
         if self._writer is None:
             self._sink = self.fs.open_output_stream(f"{self.root}/{self._path}")
-            self._writer = pq.ParquetWriter(
-                self._sink,
-                self.schema,
-                compression=self.compression,
-                compression_level=1 if self.compression == "zstd" else None,
-                use_dictionary=False,
-                # Half the size and CPU time of the index's rows.
-                column_encoding={
-                    f"{column.name}.list.element": "DELTA_BINARY_PACKED"
-                    for column in self.schema
-                    if _is_integer_list(column.type)
-                },
-                # Of numbers only: the smallest and the largest of long sequences would be a second copy of them.
-                write_statistics=[column.name for column in self.schema if pa.types.is_primitive(column.type)],
-                write_page_checksum=True,
-                # Version 1 copies a page once more before compressing it, and a page may be a record of a gigabase.
-                data_page_version="2.0",
-            )
-        self._writer.write_table(table.cast(self.schema), row_group_size=max(1, table.num_rows))
+            self._writer = ParquetWriter(self._sink, self.schema, self.compression)
+        self._writer.write(table)
         self._rows += table.num_rows
 
     def close_file(self) -> None:
@@ -187,97 +166,8 @@ class PartWriter:
         return part
 
 
-def _is_integer_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_list(kind) and pa.types.is_integer(kind.value_type))
-
-
-def _stored(column: pa.Field) -> pa.Field:
-    """Return a column as files hold it: lists of integers, and their entries, are never null.
-
-    Without a mark at each entry that says so, they are read in three quarters of the CPU time, and written in four
-    fifths.
-    """
-    if not _is_integer_list(column.type):
-        return column
-    element = column.type.value_field.with_name("element").with_nullable(False)
-    return column.with_type(pa.list_(element)).with_nullable(False)
-
-
-class DamagedFileError(OSError):
-    """A Parquet file does not hold what was written to it; making its part again helps, reading it again does not."""
-
-
-@contextmanager
-def open_parquet(uri: str, *, shared: bool = False) -> Iterator[pq.ParquetFile]:
-    """Open a Parquet file, whose pages are compared with their checksums as they are read.
-
-    The footer of a file that is ``shared`` by many parts is kept in memory: it is long, and opened again and again.
-
-    Raises
-    ------
-    DamagedFileError
-        From here or while reading, if the file is not readable or a page has changed.
-    """
-    fs, path = filesystem(uri)
-    try:
-        with (
-            fs.open_input_file(path) as stream,
-            pq.ParquetFile(stream, metadata=_footer(uri) if shared else None, page_checksum_verification=True) as file,
-        ):
-            yield file
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DamagedFileError(
-            f"{uri} is damaged or missing ({error}). Delete the folder {posixpath.dirname(uri)} and materialise that "
-            "asset and what follows it again: only what is in this folder is made anew"
-        ) from error
-
-
-def refuse_damaged_pages(uri: str, remedy: str) -> None:
-    """Read a Parquet file, row group by row group, and compare its pages with their checksums.
-
-    Parameters
-    ----------
-    uri
-        The file.
-    remedy
-        What was not done for its sake, and what to do: the end of the message.
-
-    Raises
-    ------
-    DamagedFileError
-        If it is not readable or a page has changed.
-    """
-    fs, path = filesystem(uri)
-    try:
-        with fs.open_input_file(path) as stream, pq.ParquetFile(stream, page_checksum_verification=True) as file:
-            for group in range(file.num_row_groups):
-                file.read_row_group(group)
-    except (OSError, pa.ArrowException) as error:
-        raise DamagedFileError(f"{uri} is damaged or missing ({error}). {remedy}") from error
-
-
-@lru_cache(maxsize=8)
-def _footer(uri: str) -> pq.FileMetaData:
-    fs, path = filesystem(uri)
-    with fs.open_input_file(path) as stream:
-        return pq.read_metadata(stream)
-
-
-@contextmanager
-def open_row_groups(uri: str, row_groups: tuple[int, int] | None) -> Iterator[tuple[pq.ParquetFile, range]]:
-    """Open a Parquet file and say which of its row groups are meant: those given, or all.
-
-    Raises
-    ------
-    DamagedFileError
-        As :func:`open_parquet`.
-    """
-    with open_parquet(uri, shared=row_groups is not None) as file:
-        yield file, range(*(row_groups or (0, file.num_row_groups)))
-
-
-def write_part(table_uri: str, key: str, table: pa.Table, *, compression: str = "zstd", **facts: Any) -> Part:
+def write_part(table_uri: str, key: str, table: pa.Table, **facts: Any) -> Part:
     """Write a part of one file from one table in memory."""
-    with PartWriter(table_uri, key, table.schema, compression) as writer:
+    with PartWriter(table_uri, key, table.schema) as writer:
         writer.write(table)
         return writer.finish(**facts)

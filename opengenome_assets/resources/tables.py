@@ -33,14 +33,8 @@ from opengenome_assets.resources import transactions
 from opengenome_assets.resources.files import filesystem
 from opengenome_assets.resources.lock import only_writer
 from opengenome_assets.resources.packs import PackSizes, arrange, choose, is_pack, open_pack, write_pack
-from opengenome_assets.resources.parts import (
-    DataFile,
-    Part,
-    find_part,
-    open_parquet,
-    open_row_groups,
-    write_part,
-)
+from opengenome_assets.resources.parquet import open_parquet, open_row_groups
+from opengenome_assets.resources.parts import DataFile, Part, find_part, write_part
 from opengenome_assets.resources.schemas import comment
 from opengenome_assets.resources.seals import DamagedTableError, refuse_changed_files, sealed
 from opengenome_assets.resources.versions import REARRANGED_KEY, RECORD_KEY, RESTORED_KEY, History, Restoration

@@ -24,7 +24,8 @@ import pyarrow.parquet as pq
 
 from opengenome_assets.kernels.bases import LETTERS, Letters, arrow_text
 from opengenome_assets.kernels.occurrences import count_occurrences, find_occurrences
-from opengenome_assets.resources.parts import DataFile, open_row_groups
+from opengenome_assets.resources.parquet import open_row_groups
+from opengenome_assets.resources.parts import DataFile
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.search.index import UnknownSourceError
 from opengenome_assets.search.queries import QueryError

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from opengenome_assets.resources.parts import DataFile, open_row_groups
+from opengenome_assets.resources.parquet import open_row_groups
+from opengenome_assets.resources.parts import DataFile
 from opengenome_assets.resources.tables import Tables
 
 SHARDS = "sequence_shards"

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 
-from opengenome_assets.kernels.bases import arrow_text
-from opengenome_assets.resources.parts import Part, PartWriter, open_row_groups
+from opengenome_assets.kernels.bases import Letters, Offsets, arrow_text
+from opengenome_assets.resources.parquet import open_row_groups
+from opengenome_assets.resources.parts import Part, PartWriter
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,9 @@ def read_shard(shard: Shard, columns: Sequence[str]) -> Iterator[pa.Table]:
             yield file.read_row_group(group, columns=list(columns), use_threads=False)
 
 
-def sequences(shard: Shard) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the letters and offsets of a shard's sequences, row group by row group."""
-    for rows in read_shard(shard, ["sequence"]):
-        for array in rows.column("sequence").chunks:
-            yield arrow_text(array)
+def sequences(shard: Shard) -> Iterator[tuple[Letters, Offsets]]:
+    """Yield the letters and offsets of a shard's sequences, page by page, so that memory holds one of them."""
+    with open_row_groups(shard.uri, shard.row_groups) as (file, groups):
+        for group in groups:
+            for array in file.read_text(group, "sequence", "length"):
+                yield arrow_text(array)

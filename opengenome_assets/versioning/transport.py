@@ -27,7 +27,8 @@ import pyarrow.fs as pafs
 from deltalake import DeltaTable
 
 from opengenome_assets.resources.files import filesystem, read_bytes, write_bytes
-from opengenome_assets.resources.parts import MANIFEST, DamagedFileError, refuse_damaged_pages
+from opengenome_assets.resources.parquet import DamagedFileError, refuse_damaged_pages
+from opengenome_assets.resources.parts import MANIFEST
 from opengenome_assets.resources.tables import Tables
 
 LOG = "_delta_log"

@@ -15,7 +15,8 @@ from deltalake import DeltaTable
 from opengenome_assets.resources import tables as tables_module
 from opengenome_assets.resources import transactions
 from opengenome_assets.resources.packs import PartIndex, find_packs, write_pack
-from opengenome_assets.resources.parts import DamagedFileError, Part, PartWriter, write_part
+from opengenome_assets.resources.parquet import DamagedFileError
+from opengenome_assets.resources.parts import Part, PartWriter, write_part
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets_tests.resources.numbers import (
     NAME,

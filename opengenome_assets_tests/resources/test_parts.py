@@ -4,7 +4,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from opengenome_assets.resources.parts import DamagedFileError, PartWriter, find_part, open_parquet, write_part
+from opengenome_assets.resources.parquet import DamagedFileError, open_parquet
+from opengenome_assets.resources.parts import PartWriter, find_part, write_part
 
 SCHEMA = pa.schema([pa.field("number", pa.int64())])
 
@@ -81,10 +82,11 @@ def test_a_part_with_a_damaged_manifest_is_not_used(tmp_path, content):
 
 
 def test_a_changed_byte_in_a_page_is_found_when_it_is_read(tmp_path):
-    part = write_part(str(tmp_path), "key", rows(*range(1000)), compression="none")
+    part = write_part(str(tmp_path), "key", rows(*range(1000)))
     file = tmp_path / part.files[0].path
     content = bytearray(file.read_bytes())
-    content[content.index((500).to_bytes(8, "little"))] ^= 1
+    page = pq.ParquetFile(file).metadata.row_group(0).column(0)
+    content[page.data_page_offset + page.total_compressed_size - 100] ^= 1
     file.write_bytes(content)
 
     def read() -> None:

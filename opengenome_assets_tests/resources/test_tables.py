@@ -10,7 +10,8 @@ from deltalake import DeltaTable
 
 from opengenome_assets.provenance import Input, Provenance
 from opengenome_assets.resources.packs import PackSizes
-from opengenome_assets.resources.parts import DamagedFileError, PartWriter, write_part
+from opengenome_assets.resources.parquet import DamagedFileError
+from opengenome_assets.resources.parts import PartWriter, write_part
 from opengenome_assets.resources.schemas import column
 from opengenome_assets.resources.tables import MissingTableError, Tables, describe
 

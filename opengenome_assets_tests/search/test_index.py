@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from opengenome_assets.kernels.bases import kmer_strings
 from opengenome_assets.resources.packs import PackSizes
-from opengenome_assets.resources.parts import DamagedFileError
+from opengenome_assets.resources.parquet import DamagedFileError
 from opengenome_assets.resources.tables import MissingTableError, MissingVersionError
 from opengenome_assets.search import Hit, Query, QueryError, SearchIndex
 from opengenome_assets.search.index import UnknownSequenceError, UnknownSourceError

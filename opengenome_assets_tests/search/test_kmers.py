@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from opengenome_assets.provenance import Provenance, digest
 from opengenome_assets.resources.packs import PackSizes
-from opengenome_assets.resources.parts import DamagedFileError, Part, PartWriter
+from opengenome_assets.resources.parquet import DamagedFileError
+from opengenome_assets.resources.parts import Part, PartWriter
 from opengenome_assets.resources.tables import MissingTableError, MissingVersionError, Tables
 from opengenome_assets.search.index import UnknownSourceError
 from opengenome_assets.search.kmers import KmerMatches, Occurrence, find_kmer

@@ -17,7 +17,7 @@ from opengenome_assets.cli.versions import engine_unheard
 from opengenome_assets.corpus import kmers
 from opengenome_assets.reproduce import NotReproducibleError, Reproduction, reproduce
 from opengenome_assets.resources.packs import PackSizes
-from opengenome_assets.resources.parts import DamagedFileError
+from opengenome_assets.resources.parquet import DamagedFileError
 from opengenome_assets.resources.tables import MissingVersionError, Tables
 from opengenome_assets.resources.vacuum import vacuum
 from opengenome_assets.versioning.comparison import Change

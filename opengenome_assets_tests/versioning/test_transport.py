@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 
 from opengenome_assets.cli import main
 from opengenome_assets.reproduce import reproduce
-from opengenome_assets.resources.parts import DamagedFileError
+from opengenome_assets.resources.parquet import DamagedFileError
 from opengenome_assets.resources.seals import DamagedTableError
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.resources.vacuum import vacuum

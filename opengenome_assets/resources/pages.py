@@ -1,0 +1,221 @@
+"""Pages of text: how long sequences lie in Parquet, and how they are read one page at a time.
+
+Arrow's writer calls Zstandard with a level and nothing else. At level 1 Zstandard finds repeats of seven letters all
+over a genome, which save nothing: looking for them was most of the work of writing, and following them most of the work
+of reading. What saves room is that four letters need two bits each. So pages are compressed here, with settings that
+look for few repeats: long ones, as of N, are still found. Compared with level 1 (200 million generated bases, and the
+shipped sample), they are written three times as fast, read 1.7 times as fast, and take 7 % less and 3 % more room.
+
+The pages are of version 2, in Parquet's encoding DELTA_LENGTH_BYTE_ARRAY: the lengths of the values, then their
+letters, one after the other, as in an Arrow array. Any reader of Parquet reads them. Our own hands out one page at a
+time, which fits into a core's cache and is copied nowhere.
+
+Belongs here: pages and their headers. Does not belong here: files and footers (``parquet.py``).
+After https://parquet.apache.org/docs/file-format/data-pages/encodings/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from backports.zstd import CompressionParameter, ZstdCompressor
+from isal import isal_zlib
+
+from opengenome_assets.resources.thrift import STRUCT, TRUE, Field, i32, read_struct, read_varint, varint, write_struct
+
+MAGIC = b"PAR1"
+
+# Letters of a page, unless a single value has more: at most a core's own cache.
+PAGE_BYTES = 1 << 20
+
+# ZSTD_c_literalCompressionMode, of which the library has no name, and ZSTD_lcm_huffman: negative levels leave letters
+# as they are unless told so.
+_LITERAL_COMPRESSION, _HUFFMAN = 1002, 1
+# A repeat of at least 7 letters is looked for at every 50th letter, among the last 512 looked at.
+_ZSTD = {
+    CompressionParameter.compression_level: -50,
+    CompressionParameter.hash_log: 9,
+    CompressionParameter.min_match: 7,
+    _LITERAL_COMPRESSION: _HUFFMAN,
+}
+
+# Parquet's numbers: of an encoding, of a kind of page, and of the fields of a page's header.
+DELTA_LENGTH = 6
+_DATA_PAGE_V2 = 3
+_TYPE, _SIZE, _STORED_SIZE, _CHECKSUM, _DATA_PAGE_HEADER_V2 = 1, 2, 3, 4, 8
+_VALUES, _NULLS, _ROWS, _ENCODING, _LEVELS, _REPETITIONS, _COMPRESSED = 1, 2, 3, 4, 5, 6, 7
+
+
+class Page(NamedTuple):
+    """A page as it is stored: its header with the levels that follow, its compressed values; and its bytes before."""
+
+    head: bytes
+    body: bytes
+    plain: int
+
+
+def write_pages(array: pa.LargeStringArray, *, page_bytes: int = PAGE_BYTES) -> Iterator[Page]:
+    """Encode text and compress it with Zstandard, page by page.
+
+    Parameters
+    ----------
+    array
+        Values without nulls, of a column that might have some.
+    page_bytes
+        Letters that a page has at most, unless a single value has more.
+
+    Raises
+    ------
+    ValueError
+        If a value is null.
+    """
+    if array.null_count:
+        raise ValueError(f"{array.null_count} of {len(array)} texts are null; expected none")
+    if len(array) == 0:  # Arrow lets an empty array go without buffers
+        return
+    offsets = np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
+    letters = memoryview(array.buffers()[2] or b"").cast("B")
+    zstd = ZstdCompressor(options=_ZSTD)
+    start = 0
+    while start < len(array):
+        end = max(start + 1, int(np.searchsorted(offsets, offsets[start] + page_bytes, side="right")) - 1)
+        lengths = _encoded_lengths(np.diff(offsets[start : end + 1]))
+        levels = varint(end - start << 1) + b"\1"  # a run, as long as the page, of values that are there
+        text = letters[offsets[start] : offsets[end]]
+        zstd.set_pledged_input_size(len(lengths) + len(text))
+        body = zstd.compress(lengths) + zstd.compress(text, ZstdCompressor.FLUSH_FRAME)
+        plain = len(levels) + len(lengths) + len(text)
+        checksum = isal_zlib.crc32(body, isal_zlib.crc32(levels))
+        values = {
+            _VALUES: i32(end - start),
+            _NULLS: i32(0),
+            _ROWS: i32(end - start),
+            _ENCODING: i32(DELTA_LENGTH),
+            _LEVELS: i32(len(levels)),
+            _REPETITIONS: i32(0),
+            _COMPRESSED: Field(TRUE, True),
+        }
+        header = write_struct(
+            {
+                _TYPE: i32(_DATA_PAGE_V2),
+                _SIZE: i32(plain),
+                _STORED_SIZE: i32(len(levels) + len(body)),
+                _CHECKSUM: i32(checksum - (checksum >> 31 << 32)),  # as an integer with a sign
+                _DATA_PAGE_HEADER_V2: Field(STRUCT, values),
+            }
+        )
+        yield Page(header + levels, body, len(header) + plain)
+        start = end
+
+
+def read_pages(stored: pa.Buffer, lengths: npt.NDArray[np.int64]) -> Iterator[pa.LargeStringArray]:
+    """Decompress pages that :func:`write_pages` made, one at a time.
+
+    Parameters
+    ----------
+    stored
+        The pages, one after the other.
+    lengths
+        Of all their values, in bytes.
+
+    Raises
+    ------
+    OSError
+        If a page is not as it was written, or has other lengths.
+    """
+    data = memoryview(stored).cast("B")
+    zstd = pa.Codec("zstd")
+    position = row = 0
+    while position < len(data):
+        header = _read_header(data, position)
+        if isal_zlib.crc32(data[header.start : header.end]) != header.checksum:
+            raise OSError("a page of text does not have the checksum that its header states")
+        start = header.start + header.levels
+        page = zstd.decompress(stored.slice(start, header.end - start), header.plain)
+        count, begin = _encoded_lengths_end(memoryview(page).cast("B"))
+        if count != header.values or count > len(lengths) - row:
+            raise OSError(
+                f"a page of text holds {count:,} values; {header.values:,} and {len(lengths) - row:,} are stated"
+            )
+        offsets = np.zeros(count + 1, np.int64)
+        np.cumsum(lengths[row : row + count], out=offsets[1:])
+        if begin + offsets[-1] != header.plain:
+            raise OSError("a page of text does not hold values of the lengths that are stated beside it")
+        yield pa.LargeStringArray.from_buffers(count, pa.py_buffer(offsets), page.slice(begin))
+        position, row = header.end, row + count
+    if row != len(lengths):
+        raise OSError(f"the pages of text hold {row:,} values, but {len(lengths):,} are stated beside them")
+
+
+class _Header(NamedTuple):
+    """What a page's header states: where the page lies, its levels' bytes, its values' plain bytes, how many they are.
+
+    Nothing but the reading of the values proves it: the checksum is that of the page without its header.
+    """
+
+    start: int
+    end: int
+    levels: int
+    plain: int
+    values: int
+    checksum: int
+
+
+def _read_header(data: memoryview, position: int) -> _Header:
+    try:
+        stated, start = read_struct(data, position)
+        values = stated[_DATA_PAGE_HEADER_V2].value
+        end, levels = start + stated[_STORED_SIZE].value, values[_LEVELS].value
+        plain, count = stated[_SIZE].value - levels, values[_VALUES].value
+        header = _Header(start, end, levels, plain, count, stated[_CHECKSUM].value % 2**32)
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise OSError(f"the header of a page of text is damaged ({error})") from error
+    if not (start <= start + levels <= end <= len(data) and 0 <= plain < 2**31):
+        raise OSError(f"the header of a page of text is damaged ({header})")
+    return header
+
+
+def _encoded_lengths(lengths: npt.NDArray[np.int64]) -> bytes:
+    """Return numbers below 2^31 in Parquet's encoding DELTA_BINARY_PACKED: what Arrow writes for a page of them."""
+    schema = pa.schema([pa.field("length", pa.int32(), nullable=False)])
+    written = pa.BufferOutputStream()
+    pq.write_table(
+        pa.table([pa.array(lengths, pa.int32())], schema=schema),
+        written,
+        row_group_size=len(lengths),
+        compression="none",
+        use_dictionary=False,
+        write_statistics=False,
+        store_schema=False,
+        column_encoding={"length": "DELTA_BINARY_PACKED"},
+        data_page_version="2.0",
+        data_page_size=2**30,
+        max_rows_per_page=len(lengths),
+    )
+    file = written.getvalue().to_pybytes()
+    header, start = read_struct(file, len(MAGIC))
+    encoded: bytes = file[start : start + header[_SIZE].value]
+    return encoded
+
+
+def _encoded_lengths_end(page: memoryview) -> tuple[int, int]:
+    """Return how many lengths a page begins with, in DELTA_BINARY_PACKED, and where they end."""
+    block, position = read_varint(page, 0)
+    groups, position = read_varint(page, position)
+    count, position = read_varint(page, position)
+    _, position = read_varint(page, position)  # the first
+    rest = count - 1
+    while rest > 0:
+        _, position = read_varint(page, position)  # the smallest difference of the block
+        widths = page[position : position + groups]
+        position += groups
+        for width in widths:
+            if rest > 0:  # groups without values are not stored
+                position += block // groups * width // 8
+                rest -= block // groups
+    return count, position
