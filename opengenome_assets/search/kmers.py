@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cache
 from threading import Event
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from opengenome_assets.kernels.bases import LETTERS, Letters, arrow_text
+from opengenome_assets.kernels.bases import LETTERS, Letters, Offsets, arrow_text
 from opengenome_assets.kernels.occurrences import count_occurrences, find_occurrences
-from opengenome_assets.resources.parquet import open_row_groups
+from opengenome_assets.resources.parquet import ParquetFile, open_row_groups
 from opengenome_assets.resources.parts import DataFile
 from opengenome_assets.resources.tables import Tables
 from opengenome_assets.search.index import UnknownSourceError
@@ -273,34 +274,54 @@ class _Search:
                 found.add(self._row_group(file, group))
         return found
 
-    def _row_group(self, file: pq.ParquetFile, group: int) -> _Found:
+    def _row_group(self, file: ParquetFile, group: int) -> _Found:
         def read(*columns: str) -> pa.Table:
-            return file.read_row_group(group, columns=list(columns), use_threads=False).combine_chunks()
+            return file.read_row_group(group, columns=list(columns), use_threads=False)
+
+        @cache
+        def names() -> pa.Table:
+            return read("seq_id", "source", "file", "description", "length")
 
         sources = read("source")["source"]
         found = _Found(self.limit, sources=set(pc.unique(sources).to_pylist()))
         if self.source is not None and self.source not in found.sources:
             return found
-        data, offsets = arrow_text(read("sequence")["sequence"].chunk(0))
+        first = 0
+        for page in file.read_text(group, "sequence", "length"):
+            searched = np.ones(len(page), bool)
+            if self.source is not None:
+                searched = pc.equal(sources.slice(first, len(page)), self.source).to_numpy()
+            found.add(self._page(*arrow_text(page), searched, names, first))
+            first += len(page)
+        return found
+
+    def _page(
+        self,
+        data: Letters,
+        offsets: Offsets,
+        searched: npt.NDArray[np.bool_],
+        names: Callable[[], pa.Table],
+        first: int,
+    ) -> _Found:
+        """Search the sequences of a page, from row ``first`` of a row group on, whose names are read if need be."""
         counts = {strand: count_occurrences(data, offsets, kmer) for strand, kmer in self.strands.items()}
         total = sum(counts.values(), np.zeros(len(offsets) - 1, np.int64))
-        searched = np.ones(len(total), bool)
-        if self.source is not None:
-            searched = pc.equal(sources, self.source).to_numpy(zero_copy_only=False)
         rows = np.flatnonzero(searched & (total >= self.min_count))
-        found.sequences_searched = int(searched.sum())
-        found.bases_searched = int(np.diff(offsets)[searched].sum())
-        found.sequences = len(rows)
-        found.occurrences = int(total[rows].sum())
+        found = _Found(
+            self.limit,
+            sequences_searched=int(searched.sum()),
+            bases_searched=int(np.diff(offsets)[searched].sum()),
+            sequences=len(rows),
+            occurrences=int(total[rows].sum()),
+        )
         if self.limit is not None and len(rows) > self.limit > 0:
             rows = rows[total[rows] >= np.partition(total[rows], -self.limit)[-self.limit]]
         if len(rows) == 0 or self.limit == 0:
             return found
-        names = read("seq_id", "source", "file", "description", "length").take(rows).to_pylist()
         reverse = counts.get("-", np.zeros_like(total))
         hits = [
             KmerHit(**name, count=int(total[row]), reverse=int(reverse[row]))
-            for row, name in zip(rows, names, strict=True)
+            for row, name in zip(rows, names().take(first + rows).to_pylist(), strict=True)
         ]
         order = sorted(range(len(rows)), key=lambda place: _order(hits[place]))[: self.limit]
         for row, hit in ((rows[place], hits[place]) for place in order):

@@ -165,7 +165,11 @@ def test_a_dry_run_foretells_and_writes_nothing(tables):
 
 
 def test_schema_codec_and_row_groups_are_those_of_the_parts(tables):
-    parts = [write_part(tables.uri(NAME), str(n), rows(n), compression="snappy") for n in range(2)]
+    parts = []
+    for number in range(2):
+        with PartWriter(tables.uri(NAME), str(number), SCHEMA, "snappy") as writer:
+            writer.write(rows(number))
+            parts.append(writer.finish())
     pack = write_pack(tables.uri(NAME), parts)
     file = pq.ParquetFile(f"{tables.uri(NAME)}/{pack.file.path}")
     assert file.schema_arrow.equals(SCHEMA, check_metadata=True)

@@ -69,9 +69,12 @@ def test_a_part_whose_file_is_missing_or_cut_is_not_used(tmp_path, damage):
 
 @pytest.mark.parametrize("compression", ["zstd", "snappy", "lz4", "gzip"])
 def test_every_compression_reads_back(tmp_path, compression):
-    part = write_part(str(tmp_path), "key", rows(1), compression=compression)
+    with PartWriter(str(tmp_path), "key", SCHEMA, compression) as writer:
+        writer.write(rows(1))
+        part = writer.finish()
     stored = pq.ParquetFile(tmp_path / part.files[0].path).metadata.row_group(0).column(0).compression
     assert stored == compression.upper()
+    assert pq.read_table(tmp_path / part.files[0].path)["number"].to_pylist() == [1]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"files": [{}]}'])
