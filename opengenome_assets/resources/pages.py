@@ -9,7 +9,7 @@ was measured, and what else was tried, stands in docs/performance.md.
 
 The pages are of version 2, in Parquet's encoding DELTA_LENGTH_BYTE_ARRAY: the lengths of the values, then their
 letters, one after the other, as in an Arrow array. Any reader of Parquet reads them. Our own hands out one page at a
-time, which fits into a core's cache and is copied nowhere.
+time, as it was decompressed: it fits into a core's cache and is not copied.
 
 Belongs here: pages and their headers. Does not belong here: files and footers (``parquet.py``).
 After https://parquet.apache.org/docs/file-format/data-pages/encodings/.
@@ -18,7 +18,7 @@ After https://parquet.apache.org/docs/file-format/data-pages/encodings/.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,12 +27,24 @@ import pyarrow.parquet as pq
 from backports.zstd import CompressionParameter, ZstdCompressor
 from isal import isal_zlib
 
-from opengenome_assets.resources.thrift import STRUCT, TRUE, Field, i32, read_struct, read_varint, varint, write_struct
+from opengenome_assets.resources.thrift import (
+    I32,
+    STRUCT,
+    TRUE,
+    Field,
+    Struct,
+    i32,
+    read_struct,
+    read_varint,
+    varint,
+    write_struct,
+)
 
 MAGIC = b"PAR1"
 
-# Letters of a page, unless a single value has more: at most a core's own cache.
+# Letters of a page: what a core's own cache holds. A single value may have more.
 PAGE_BYTES = 1 << 20
+_MOST_BYTES = 2**31 - 1  # that Parquet lets a page have
 
 # ZSTD_c_literalCompressionMode, of which the library has no name, and ZSTD_lcm_huffman: negative levels leave letters
 # as they are unless told so.
@@ -53,7 +65,7 @@ _VALUES, _NULLS, _ROWS, _ENCODING, _LEVELS, _REPETITIONS, _COMPRESSED = 1, 2, 3,
 
 
 class Page(NamedTuple):
-    """A page as it is stored: its header with the levels that follow, its compressed values; and its bytes before."""
+    """A page: its header and the levels that follow, its compressed values, and what all three take uncompressed."""
 
     head: bytes
     body: bytes
@@ -73,7 +85,7 @@ def write_pages(array: pa.LargeStringArray, *, page_bytes: int = PAGE_BYTES) -> 
     Raises
     ------
     ValueError
-        If a value is null.
+        If a value is null, or too long for a page: it may have 2**31 - 64 bytes.
     """
     if array.null_count:
         raise ValueError(f"{array.null_count} of {len(array)} texts are null; expected none")
@@ -91,6 +103,8 @@ def write_pages(array: pa.LargeStringArray, *, page_bytes: int = PAGE_BYTES) -> 
         zstd.set_pledged_input_size(len(lengths) + len(text))
         body = zstd.compress(lengths) + zstd.compress(text, ZstdCompressor.FLUSH_FRAME)
         plain = len(levels) + len(lengths) + len(text)
+        if plain > _MOST_BYTES:
+            raise ValueError(f"a text of {len(text):,} bytes does not fit into a page of Parquet")
         checksum = isal_zlib.crc32(body, isal_zlib.crc32(levels))
         values = {
             _VALUES: i32(end - start),
@@ -127,8 +141,10 @@ def read_pages(stored: pa.Buffer, lengths: npt.NDArray[np.int64]) -> Iterator[pa
     Raises
     ------
     OSError
-        If a page is not as it was written, or has other lengths.
+        If a page is not as it was written, or its values do not have as many bytes together as is stated.
     """
+    if len(lengths) and lengths.min() < 0:
+        raise OSError("a length that is stated beside the pages of text is negative")
     data = memoryview(stored).cast("B")
     zstd = pa.Codec("zstd")
     position = row = 0
@@ -148,15 +164,16 @@ def read_pages(stored: pa.Buffer, lengths: npt.NDArray[np.int64]) -> Iterator[pa
         if begin + offsets[-1] != header.plain:
             raise OSError("a page of text does not hold values of the lengths that are stated beside it")
         yield pa.LargeStringArray.from_buffers(count, pa.py_buffer(offsets), page.slice(begin))
+        del page  # a page may be a record of a gigabase: not beside the next
         position, row = header.end, row + count
     if row != len(lengths):
         raise OSError(f"the pages of text hold {row:,} values, but {len(lengths):,} are stated beside them")
 
 
 class _Header(NamedTuple):
-    """What a page's header states: where the page lies, its levels' bytes, its values' plain bytes, how many they are.
+    """What a page's header states: where the page lies, bytes of its levels and of its plain values, number of values.
 
-    Nothing but the reading of the values proves it: the checksum is that of the page without its header.
+    No checksum covers it. That it is right is seen when the values are decompressed and counted.
     """
 
     start: int
@@ -169,16 +186,23 @@ class _Header(NamedTuple):
 
 def _read_header(data: memoryview, position: int) -> _Header:
     try:
-        stated, start = read_struct(data, position)
-        values = stated[_DATA_PAGE_HEADER_V2].value
-        end, levels = start + stated[_STORED_SIZE].value, values[_LEVELS].value
-        plain, count = stated[_SIZE].value - levels, values[_VALUES].value
-        header = _Header(start, end, levels, plain, count, stated[_CHECKSUM].value % 2**32)
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise OSError(f"the header of a page of text is damaged ({error})") from error
-    if not (start <= start + levels <= end <= len(data) and 0 <= plain < 2**31):
+        page, start = read_struct(data, position)
+        values = _value(page, _DATA_PAGE_HEADER_V2, STRUCT)
+        kind, size, stored, checksum = (_value(page, field) for field in (_TYPE, _SIZE, _STORED_SIZE, _CHECKSUM))
+        count, encoding, levels = (_value(values, field) for field in (_VALUES, _ENCODING, _LEVELS))
+    except (ValueError, LookupError) as error:
+        raise OSError(f"the header of a page of text is damaged ({error!r})") from error
+    header = _Header(start, start + stored, levels, size - levels, count, checksum % 2**32)
+    right = (kind, encoding) == (_DATA_PAGE_V2, DELTA_LENGTH) and 0 <= header.plain <= _MOST_BYTES
+    if not (right and start <= start + levels <= header.end <= len(data)):
         raise OSError(f"the header of a page of text is damaged ({header})")
     return header
+
+
+def _value(struct: Struct, field: int, kind: int = I32) -> Any:
+    if struct[field].kind != kind:
+        raise ValueError(f"field {field} is of type {struct[field].kind}")
+    return struct[field].value
 
 
 def _encoded_lengths(lengths: npt.NDArray[np.int64]) -> bytes:

@@ -54,10 +54,10 @@ class ParquetWriter:
         texts = [column.name for column in schema if pa.types.is_large_string(column.type)]
         self._texts = texts if compression == "zstd" else []
         self._file = sink
-        self._sink = _FooterKept(sink)
-        self._groups: list[dict[bytes, _Chunk]] = []
+        self._sink = _Sink(sink)
+        self._groups: list[dict[tuple[bytes, ...], _Chunk]] = []
         self._arrow = pq.ParquetWriter(
-            self._sink,
+            self._sink if self._texts else sink,
             schema,
             compression=compression,
             compression_level=1 if compression == "zstd" else None,
@@ -73,6 +73,7 @@ class ParquetWriter:
             write_page_checksum=True,
             data_page_version="2.0",
         )
+        self._sink.kept = bytearray()
 
     def write(self, table: pa.Table) -> None:
         """Append rows, as one row group."""
@@ -81,8 +82,10 @@ class ParquetWriter:
         rest = table
         for name in self._texts:
             rest = rest.set_column(table.schema.get_field_index(name), self._schema.field(name), empty)
+        self._sink.kept = None
         self._arrow.write_table(rest, row_group_size=max(1, table.num_rows))
-        self._groups.append({name.encode(): self._write_text(table.column(name)) for name in self._texts})
+        self._sink.kept = bytearray()
+        self._groups.append({(name.encode(),): self._write_text(table.column(name)) for name in self._texts})
 
     def _write_text(self, column: pa.ChunkedArray) -> _Chunk:
         start, stored, plain = self._file.tell(), 0, 0
@@ -95,9 +98,11 @@ class ParquetWriter:
         return _Chunk(start, stored, plain)
 
     def close(self) -> None:
-        """Write the footer; the file is complete then."""
-        end = self._sink.kept = bytearray()
+        """Write the footer; the file is complete then. To be called once, and not after an exception."""
         self._arrow.close()
+        end = self._sink.kept
+        if not self._texts or end is None:
+            return
         size = int.from_bytes(end[-_LENGTH_BYTES - len(MAGIC) : -len(MAGIC)], "little")
         begin = len(end) - size - _LENGTH_BYTES - len(MAGIC)
         footer, _ = read_struct(bytes(end), begin)
@@ -109,8 +114,7 @@ class ParquetWriter:
         self._file.write(end[:begin] + told + len(told).to_bytes(_LENGTH_BYTES, "little") + MAGIC)
 
     def abandon(self) -> None:
-        """End without a footer: the file cannot be read."""
-        self._sink.kept = bytearray()
+        """End an unfinished file, which cannot be read if it holds text."""
         self._arrow.close()
 
 
@@ -138,7 +142,7 @@ class _Chunk(NamedTuple):
     plain: int
 
 
-def _tell_of_texts(group: Struct, chunks: dict[bytes, _Chunk], before: int) -> None:
+def _tell_of_texts(group: Struct, chunks: dict[tuple[bytes, ...], _Chunk], before: int) -> None:
     """Put the pages of text, by path, in the place of those that Arrow wrote with empty values.
 
     So many bytes of text lie ``before`` the row group: Arrow counts only what it has itself written.
@@ -146,7 +150,7 @@ def _tell_of_texts(group: Struct, chunks: dict[bytes, _Chunk], before: int) -> N
     _add(group, _GROUP_START, before)
     for column in group[_COLUMNS].value.values:
         facts: Struct = column[_METADATA].value
-        chunk = chunks.get(b".".join(facts[_PATH].value.values))
+        chunk = chunks.get(tuple(facts[_PATH].value.values))
         if chunk is None or chunk.stored == 0:  # another column; or no rows, so no pages
             _add(facts, _FIRST_PAGE, before)
             continue
@@ -163,8 +167,11 @@ def _add(struct: Struct, field: int, number: int) -> None:
     struct[field] = i64(struct[field].value + number)
 
 
-class _FooterKept(io.RawIOBase):
-    """What Arrow writes to: the file, until there is something that keeps what is written."""
+class _Sink(io.RawIOBase):
+    """What Arrow writes to: the file while ``kept`` is None, else that.
+
+    So Arrow's footer, which knows of empty values only, never gets into the file, however the writing ends.
+    """
 
     def __init__(self, file: pa.NativeFile) -> None:
         self._file = file
@@ -213,14 +220,19 @@ class ParquetFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
         OSError
             If the file is not as it was written.
         """
-        facts = self.metadata.row_group(group)
-        (chunk,) = (chunk for chunk in map(facts.column, range(facts.num_columns)) if chunk.path_in_schema == name)
+        paths = [self.schema.column(place).path for place in range(len(self.schema))]
+        if not {name, lengths} <= set(paths):
+            raise OSError(f"expected the columns {name} and {lengths}, found {', '.join(paths)}")
+        # No other column's facts: of one that is damaged Arrow does not let go alive.
+        chunk = self.metadata.row_group(group).column(paths.index(name))
         if "DELTA_LENGTH_BYTE_ARRAY" not in chunk.encodings:  # by Arrow: another codec, or before there was pages.py
             yield from self.read_row_group(group, columns=[name], use_threads=False)[name].chunks
             return
-        stated = self.read_row_group(group, columns=[lengths], use_threads=False)[lengths].to_numpy()
-        stored = pa.py_buffer(self._stream.read_at(chunk.total_compressed_size, chunk.data_page_offset))
-        yield from read_pages(stored, stated)
+        stated = self.read_row_group(group, columns=[lengths], use_threads=False)[lengths]
+        start, size = chunk.data_page_offset, chunk.total_compressed_size
+        if stated.null_count or not 0 <= start <= start + size <= self._stream.size():
+            raise OSError(f"lengths in {lengths} are missing, or the pages of {name} are not in the file")
+        yield from read_pages(pa.py_buffer(self._stream.read_at(size, start)), stated.to_numpy())
 
 
 @contextmanager
@@ -241,7 +253,7 @@ def open_parquet(uri: str, *, shared: bool = False) -> Iterator[ParquetFile]:
             ParquetFile(stream, _footer(uri) if shared else None) as file,
         ):
             yield file
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as error:
         raise DamagedFileError(
             f"{uri} is damaged or missing ({error}). Delete the folder {posixpath.dirname(uri)} and materialise that "
             "asset and what follows it again: only what is in this folder is made anew"

@@ -78,8 +78,10 @@ def read_shard(shard: Shard, columns: Sequence[str]) -> Iterator[pa.Table]:
 
 
 def sequences(shard: Shard) -> Iterator[tuple[Letters, Offsets]]:
-    """Yield the letters and offsets of a shard's sequences, page by page, so that memory holds one of them."""
+    """Yield the letters and offsets of a shard's sequences, page by page.
+
+    Memory holds a page, that which the caller still has, and a row group as it is stored.
+    """
     with open_row_groups(shard.uri, shard.row_groups) as (file, groups):
         for group in groups:
-            for array in file.read_text(group, "sequence", "length"):
-                yield arrow_text(array)
+            yield from map(arrow_text, file.read_text(group, "sequence", "length"))

@@ -1,5 +1,6 @@
 """Pages of text: what is read is what was written, or an error; and they are small."""
 
+import contextlib
 from itertools import pairwise
 
 import numpy as np
@@ -40,6 +41,16 @@ def test_values_come_back_in_pages_as_full_as_they_may_be(values, page_bytes, sk
         assert sum(map(len, page)) + len(following[0]) > page_bytes
 
 
+def test_a_header_whose_fields_are_of_other_types_is_refused():
+    data = stored(text(["ACGT"]), 10)
+    for place in range(40):
+        for byte in range(256):
+            damaged = bytearray(data)
+            damaged[place] = byte
+            with contextlib.suppress(OSError):
+                assert read(bytes(damaged), [4]) == [["ACGT"]]
+
+
 def test_no_values_have_no_pages():
     assert stored(text([]), 10) == b""
     assert read(b"", []) == []
@@ -76,7 +87,7 @@ def test_pages_that_are_cut_are_refused():
             read(data[:size], [len(value) for value in values])
 
 
-@pytest.mark.parametrize("lengths", [[4, 4], [4, 3, 1], [9, 4], [4], [], [2**40, 3]])
+@pytest.mark.parametrize("lengths", [[4, 4], [4, 3, 1], [9, 4], [4], [], [2**40, 3], [8, -1]])
 def test_other_lengths_than_those_of_the_values_are_refused(lengths):
     with pytest.raises(OSError, match="stated"):
         read(stored(text(["ACGT", "GAT"]), 100), lengths)

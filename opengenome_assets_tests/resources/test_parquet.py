@@ -1,5 +1,8 @@
 """Parquet files: readers that nobody here wrote find in them what was written."""
 
+import gc
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -106,12 +109,15 @@ def test_text_that_arrow_wrote_is_read(tmp_path):
     assert text(path) == [value for group in GROUPS for value in group["sequence"].to_pylist()]
 
 
-def test_a_file_that_is_given_up_cannot_be_read(tmp_path):
+@pytest.mark.parametrize("given_up", [ParquetWriter.abandon, lambda writer: None], ids=["abandoned", "dropped"])
+def test_a_file_that_is_given_up_cannot_be_read(tmp_path, given_up):
     path = tmp_path / "a.parquet"
     with pa.OSFile(str(path), "wb") as file:
         writer = ParquetWriter(file, SCHEMA, "zstd")
         writer.write(rows("ACGT"))
-        writer.abandon()
+        given_up(writer)
+        del writer
+        gc.collect()
     with pytest.raises(DamagedFileError, match="Delete the folder"):
         text(path)
 
@@ -137,3 +143,45 @@ def test_a_changed_letter_is_found_whoever_reads(tmp_path):
         text(path)
     with pytest.raises(OSError, match="CRC"):
         pq.read_table(path, page_checksum_verification=True)
+
+
+def test_a_column_that_is_not_there_is_named(tmp_path):
+    path = tmp_path / "a.parquet"
+    write(path, rows("ACGT"))
+    with pytest.raises(
+        DamagedFileError, match="expected the columns sequences and length, found name, length, sequence"
+    ):
+        text(path, "sequences")
+
+
+FLIPS = """
+import sys
+from opengenome_assets.resources.parquet import DamagedFileError
+from opengenome_assets_tests.resources.test_parquet import text
+path, expected = sys.argv[1], sys.argv[2].split(",")
+whole = open(path, "rb").read()
+footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+refused = 0
+for place in range(footer, len(whole)):
+    for bit in range(0, 8, 3):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << bit
+        open(path, "wb").write(damaged)
+        try:
+            found = text(path)
+        except DamagedFileError:
+            refused += 1
+        else:
+            # Rows may be gone, of which the footer alone says how many there are.
+            assert found == expected or found == [], (place, bit, found)
+print(refused)
+"""
+
+
+def test_a_damaged_footer_is_an_error_or_changes_no_letter_and_never_ends_the_process(tmp_path):
+    path = tmp_path / "a.parquet"
+    write(path, rows("ACGT" * 20, "GATTACA"))
+    command = [sys.executable, "-c", FLIPS, str(path), f"{'ACGT' * 20},GATTACA"]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert answer.returncode == 0, answer.stderr[-2000:]
+    assert int(answer.stdout) > 100
