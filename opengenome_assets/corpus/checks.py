@@ -31,7 +31,7 @@ from opengenome_assets.tasks import kmers as kmer_pass
 
 Problems = Iterable[str]
 SHOWN = 20
-VECTORS = 20
+VECTORS = 10
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,6 @@ class Observer:
                     error = HTTPException(HTTPStatus.INTERNAL_SERVER_ERROR, words)
                     await problem_response(error, identity=identity)(scope, receive, seen)
         # The route's pattern, not the path: the number of time series must not depend on what is asked for.
-        route = getattr(scope.get("route"), "path", "none")
+        route = getattr(scope.get("route"), "path_format", "none")
         self.metrics.requests.labels(route, status).inc()
         self.metrics.seconds.labels(route).observe(time.perf_counter() - started)

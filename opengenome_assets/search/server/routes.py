@@ -225,7 +225,7 @@ async def explain_hit(asked: answers.ExplainRequest, here: Here) -> Response:
     return await here.answer(explain)
 
 
-@api.get("/kmers/{kmer}", response_model=answers.KmerAnswer)
+@api.get("/kmers/{kmer:path}", response_model=answers.KmerAnswer)
 async def search_kmer(
     kmer: Annotated[str, Path(description=f"1 to {MAX_K} of the letters A, C, G, T")],
     here: Here,

@@ -177,6 +177,7 @@ def vars_of(occurrence: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "said"),
     [
+        ("A/C", "letter 2 of the k-mer is '/'"),
         ("ACGN", "letter 4 of the k-mer is 'N'"),
         ("A" * 32, "expected 1 to 31"),
         ("ACGT?limit=2000", "at most 1,000 hits"),
