@@ -68,7 +68,7 @@ def _find(tables: Tables, version: int, seq_id: str) -> Iterator[Record]:
 def read_letters(tables: Tables, record: Record, start: int = 0, end: int | None = None) -> str:
     """Return the letters of a record from ``start`` up to ``end``, counted from 0, ``end`` not included.
 
-    The whole record is in memory while this works.
+    The whole record is in memory while this works, with the others of its page.
 
     Raises
     ------
@@ -77,6 +77,9 @@ def read_letters(tables: Tables, record: Record, start: int = 0, end: int | None
     """
     file, group, row = record.place
     with open_row_groups(f"{tables.uri(SHARDS)}/{file.path}", file.row_groups) as (opened, _):
-        letters = opened.read_row_group(group, columns=["sequence"])["sequence"][row]
-        buffer = letters.as_buffer()
-        return bytes(memoryview(buffer)[start:end]).decode("ascii")
+        pages = opened.read_text(group, "sequence", "length")
+        page = next(pages)
+        while row >= len(page):
+            row -= len(page)
+            page = next(pages)
+        return bytes(memoryview(page[row].as_buffer())[start:end]).decode("ascii")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opengenome_assets.provenance import Provenance, digest
+from opengenome_assets.resources import parquet
 from opengenome_assets.resources.packs import PackSizes
 from opengenome_assets.resources.parquet import DamagedFileError
 from opengenome_assets.resources.parts import Part, PartWriter
@@ -104,7 +106,9 @@ def records() -> list[Record]:
 
 @pytest.fixture(scope="module")
 def home(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> str:
-    return corpus(tmp_path_factory.mktemp("kmers"), records).home
+    with pytest.MonkeyPatch.context() as patch:  # row groups of several pages
+        patch.setattr(parquet, "write_pages", partial(parquet.write_pages, page_bytes=2000))
+        return corpus(tmp_path_factory.mktemp("kmers"), records).home
 
 
 @settings(max_examples=80, deadline=None)

@@ -1,0 +1,25 @@
+"""Records by their identifiers: the letters that were written, wherever in the table they lie."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from opengenome_assets.resources import parquet
+from opengenome_assets.search.records import find_records, read_letters
+from opengenome_assets_tests.kernels.texts import random_bases
+from opengenome_assets_tests.search.corpora import fasta, make_corpus
+
+
+@pytest.mark.parametrize("page_bytes", [1, 1000, 1 << 20])
+def test_letters_are_those_of_the_record_in_whatever_page_it_lies(tmp_path, monkeypatch, page_bytes):
+    monkeypatch.setattr(parquet, "write_pages", partial(parquet.write_pages, page_bytes=page_bytes))
+    rng = np.random.default_rng(5)
+    written = {f"r{number}": random_bases(rng, 1 + 150 * number).decode() for number in range(12)}
+    tables = make_corpus(tmp_path, {"one/a.fasta": fasta(written), "two/b.fasta": fasta({"r3": "GATTACA"})})
+    for name, sequence in written.items():
+        records = {record.source: record for record in find_records(tables, 0, name)}
+        assert read_letters(tables, records["one"]) == sequence
+        assert read_letters(tables, records["one"], 7, 90) == sequence[7:90]
+        if "two" in records:
+            assert (name, read_letters(tables, records["two"])) == ("r3", "GATTACA")
