@@ -3,7 +3,7 @@
 Belongs here: reading sequence_shards at one exact version and keeping the best of what is found. Does not belong here:
 finding a k-mer in text (``kernels/occurrences.py``), and similarity (``index.py``).
 
-The sequences themselves are read, more than a billion letters in a CPU second, and nothing else: tfidf_index, which
+The sequences themselves are read, about a billion letters in a CPU second, and nothing else: tfidf_index, which
 could rule some out, takes several times as long to read where they are short, and rules hardly any out where they are
 long.
 """
