@@ -21,7 +21,7 @@ def cost_against_size(growth: Growth) -> Figure:
     memory.set_title("Peak memory (GB)")
     for axes in (cpu, memory):
         axes.set_xlim(0)
-        axes.set_ylim(0)
+        axes.set_ylim(0, 1.1 * axes.dataLim.ymax)
         axes.set_xticks(size, [formats.bases(bases) for bases in size])
         axes.set_xlabel("corpus")
     title = "Cost of all assets against the size of the corpus"
