@@ -24,6 +24,7 @@ import dagster as dg
 from dagster_pyspark import LazyPySparkResource
 from py4j.protocol import Py4JError
 from pydantic import Field, PrivateAttr
+from pyspark import SparkContext
 from pyspark.errors import PySparkException, PythonException
 from pyspark.sql import SparkSession
 
@@ -84,6 +85,10 @@ class Spark(LazyPySparkResource):
             if java_context is not None and not java_context.sc().isStopped():
                 return
             self.stop()  # it lost the cluster, and stopped by itself
+        # So may a context without a session, while it waits for a master: Spark would return it to every retry.
+        context = SparkContext._active_spark_context
+        if context is not None and context._jsc.sc().isStopped():
+            context.stop()
         java = find_java()
         os.environ["JAVA_HOME"] = str(java.home)
         # Driver and workers must run the same interpreter, or Arrow data and pickles need not agree. Where it lies on a

@@ -11,6 +11,7 @@ import time
 import dagster as dg
 import pytest
 from py4j.protocol import Py4JError
+from pyspark import SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -99,6 +100,12 @@ def test_a_session_that_has_ended_by_itself_is_followed_by_another(spark):
     first._jsc.sc().stop()
     assert spark.map(square, [3, 4], weights=[1, 1], label="after", unit="bases", log=LOG) == [9, 16]
     assert spark.spark_context is not first
+
+
+def test_a_context_that_has_ended_before_it_had_a_session_is_followed_by_another(spark):
+    spark.stop()
+    SparkContext(master="local[2]", appName="without a session")._jsc.sc().stop()
+    assert spark.map(square, [3, 4], weights=[1, 1], label="after", unit="bases", log=LOG) == [9, 16]
 
 
 def test_long_steps_report_what_is_left(spark, caplog, monkeypatch):
