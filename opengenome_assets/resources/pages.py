@@ -1,15 +1,15 @@
 """Pages of text: how long sequences lie in Parquet, and how they are read one page at a time.
 
 Arrow's writer calls Zstandard with a level and nothing else. At level 1 Zstandard finds repeats of seven letters all
-over a genome, which save nothing: looking for them was most of the work of writing, and following them most of the work
-of reading. What saves room is that four letters need two bits each. So pages are compressed here, with settings that
-look for few repeats: long ones, as of N, are still found. Compared with level 1 they are written 2.6 to 2.9 times as
-fast, read 1.6 times as fast, and take 7 % less room for generated bases and 3 % more for the shipped sample; how that
-was measured, and what else was tried, stands in docs/performance.md.
+over a genome, which save nothing: looking for them was most of the work of writing, and following them two fifths of
+that of reading. What saves room is that four letters need two bits each. So pages are compressed here, with settings
+that look for few repeats: long ones, as of N, are still found. Compared with level 1 they are written 2.6 to 2.9 times
+as fast, read 1.6 times as fast, and take 7 % less room for generated bases and 3 % more for the shipped sample; how
+that was measured, and what else was tried, stands in docs/performance.md.
 
 The pages are of version 2, in Parquet's encoding DELTA_LENGTH_BYTE_ARRAY: the lengths of the values, then their
-letters, one after the other, as in an Arrow array. Any reader of Parquet reads them. Our own hands out one page at a
-time, as it was decompressed: it fits into a core's cache and is not copied.
+letters, one after the other, as in an Arrow array. Arrow, DuckDB, polars, delta-rs and Spark read them. Our own reader
+hands out one page at a time, as it was decompressed: it fits into a core's cache and is not copied.
 
 Belongs here: pages and their headers. Does not belong here: files and footers (``parquet.py``).
 After https://parquet.apache.org/docs/file-format/data-pages/encodings/.
@@ -36,8 +36,8 @@ from opengenome_assets.resources.thrift import (
     i32,
     read_struct,
     read_varint,
-    varint,
     write_struct,
+    write_varint,
 )
 
 MAGIC = b"PAR1"
@@ -82,6 +82,11 @@ def write_pages(array: pa.LargeStringArray, *, page_bytes: int = PAGE_BYTES) -> 
     page_bytes
         Letters that a page has at most, unless a single value has more.
 
+    Yields
+    ------
+    Page
+        The pages, in order; together they hold all values.
+
     Raises
     ------
     ValueError
@@ -98,7 +103,7 @@ def write_pages(array: pa.LargeStringArray, *, page_bytes: int = PAGE_BYTES) -> 
     while start < len(array):
         end = max(start + 1, int(np.searchsorted(offsets, offsets[start] + page_bytes, side="right")) - 1)
         lengths = _encoded_lengths(np.diff(offsets[start : end + 1]))
-        levels = varint(end - start << 1) + b"\1"  # a run, as long as the page, of values that are there
+        levels = write_varint(end - start << 1) + b"\1"  # a run, as long as the page, of values that are there
         text = letters[offsets[start] : offsets[end]]
         zstd.set_pledged_input_size(len(lengths) + len(text))
         body = zstd.compress(lengths) + zstd.compress(text, ZstdCompressor.FLUSH_FRAME)
@@ -136,7 +141,12 @@ def read_pages(stored: pa.Buffer, lengths: npt.NDArray[np.int64]) -> Iterator[pa
     stored
         The pages, one after the other.
     lengths
-        Of all their values, in bytes.
+        Of all their values, in bytes, shape (values,).
+
+    Yields
+    ------
+    pyarrow.LargeStringArray
+        The values of each page.
 
     Raises
     ------

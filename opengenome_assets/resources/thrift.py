@@ -150,11 +150,12 @@ def _written(kind: int, value: Any) -> bytes:
     if kind in (I16, I32, I64):
         return _zigzag(value)
     if kind == BINARY:
-        return varint(len(value)) + bytes(value)
+        return write_varint(len(value)) + bytes(value)
     if kind == LIST:
         element, values = value
         size = len(values)
-        head = bytes([size << 4 | element]) if size < _LONG_LIST else bytes([_LONG_LIST << 4 | element]) + varint(size)
+        short = size < _LONG_LIST
+        head = bytes([size << 4 | element]) if short else bytes([_LONG_LIST << 4 | element]) + write_varint(size)
         return head + b"".join(_written(BYTE if element in (TRUE, FALSE) else element, item) for item in values)
     if kind == STRUCT:
         return write_struct(value)
@@ -162,7 +163,13 @@ def _written(kind: int, value: Any) -> bytes:
 
 
 def read_varint(data: bytes | memoryview, start: int) -> tuple[int, int]:
-    """Return a number that :func:`varint` wrote, and the position behind it; IndexError if the bytes end early."""
+    """Return a number that :func:`write_varint` wrote, and the position behind it.
+
+    Raises
+    ------
+    IndexError
+        If the bytes end early.
+    """
     value = shift = 0
     while (byte := data[start]) & _MORE:
         value |= (byte ^ _MORE) << shift
@@ -171,7 +178,7 @@ def read_varint(data: bytes | memoryview, start: int) -> tuple[int, int]:
     return value | byte << shift, start + 1
 
 
-def varint(value: int) -> bytes:
+def write_varint(value: int) -> bytes:
     """Return a number from 0 on in groups of seven bits, the lowest first."""
     out = bytearray()
     while value >= _MORE:
@@ -182,4 +189,4 @@ def varint(value: int) -> bytes:
 
 
 def _zigzag(value: int) -> bytes:
-    return varint(value << 1 ^ value >> 63)
+    return write_varint(value << 1 ^ value >> 63)
