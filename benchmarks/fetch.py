@@ -17,9 +17,9 @@ from pathlib import Path
 
 from huggingface_hub.file_download import http_get
 
-from opengenome_assets.resources.hub import Hub, Specification
-from opengenome_assets.resources.store import Store
-from opengenome_assets_tests.resources.hub_server import REPO, serving
+from opengenome_assets.intake.hub.listing import Hub, Specification
+from opengenome_assets.intake.hub.store import Store
+from opengenome_assets_tests.intake.hub.hub_server import REPO, serving
 
 FILE = "fasta/random.fasta.gz"
 ROUNDS = 5

@@ -7,9 +7,9 @@ from pathlib import Path
 from benchmarks.corpus import organelle_lengths, write_fasta
 from benchmarks.measure import in_fresh_process, must_equal
 from benchmarks.report import Row, Target
+from opengenome_assets.corpus.passes.parse import ParseSettings, ParseTask, parse_file
+from opengenome_assets.intake.streams import StoredFile
 from opengenome_assets.kernels.warm import warm
-from opengenome_assets.resources.streams import StoredFile
-from opengenome_assets.tasks.ingest import ParseSettings, ParseTask, parse_file
 
 SETTINGS = ParseSettings(
     min_length=0,

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from opengenome_assets import __version__
-from opengenome_assets.resources.java import find_java
+from opengenome_assets.engine.java import find_java
 
 LIBRARIES = ("dagster", "pyspark", "deltalake", "pyarrow", "numba", "numpy", "isal", "faiss-cpu", "duckdb")
 VERSION_OPTIONS = {"kmc": (), "jellyfish": ("--version",)}

@@ -266,6 +266,6 @@ def _kind(pid: int) -> str:
     name = Path(arguments[0]).name
     if name == "java":
         return "JVM"
-    if "opengenome_assets.tasks.daemon" in arguments:
+    if "opengenome_assets.engine.daemon" in arguments:
         return "worker"
     return "driver" if name.startswith("python") else name

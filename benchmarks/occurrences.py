@@ -14,13 +14,13 @@ from benchmarks.ingestion import parse_task
 from benchmarks.kernels import UNIT, shard_column
 from benchmarks.measure import best_cpu, in_fresh_process, must_equal
 from benchmarks.report import Row, Target, number, table
+from opengenome_assets.corpus.passes.parse import SHARDS_SCHEMA, parse_file
 from opengenome_assets.kernels.bases import arrow_text
 from opengenome_assets.kernels.occurrences import count_occurrences
 from opengenome_assets.kernels.warm import warm
-from opengenome_assets.provenance import Provenance
-from opengenome_assets.resources.tables import Tables
 from opengenome_assets.search import KmerMatches, find_kmer
-from opengenome_assets.tasks.ingest import SHARDS_SCHEMA, parse_file
+from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.tables import Tables
 
 SHARDS = "sequence_shards"
 KERNEL_BASES = 200_000_000

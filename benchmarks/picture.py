@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.growth import Growth
-from opengenome_assets.plots import formats, style
+from opengenome_assets import words
+from opengenome_assets.plots import style
 
 
 @style.house_style()
@@ -22,7 +23,7 @@ def cost_against_size(growth: Growth) -> Figure:
     for axes in (cpu, memory):
         axes.set_xlim(0)
         axes.set_ylim(0, 1.1 * axes.dataLim.ymax)
-        axes.set_xticks(size, [formats.bases(bases) for bases in size])
+        axes.set_xticks(size, [words.bases(bases) for bases in size])
         axes.set_xlabel("corpus")
     title = "Cost of all assets against the size of the corpus"
     fitted = f"line: {growth.fixed:.0f} s + {growth.per_billion:.1f} s for each billion bases"

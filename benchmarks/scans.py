@@ -19,12 +19,12 @@ from benchmarks.ingestion import parse_task
 from benchmarks.measure import in_fresh_process, must_equal, tree_cpu
 from benchmarks.pipeline import MASTER
 from benchmarks.report import Row, Target, number
+from opengenome_assets.corpus.passes.kmers import SCHEMA, count_kmers
+from opengenome_assets.corpus.passes.parse import parse_file
+from opengenome_assets.engine.spark import Spark
+from opengenome_assets.framework.shards import Output, ScanTask, Shard, run_scan
 from opengenome_assets.kernels.bases import kmer_strings
-from opengenome_assets.resources.parts import Part
-from opengenome_assets.resources.spark import Spark
-from opengenome_assets.tasks.ingest import parse_file
-from opengenome_assets.tasks.kmers import SCHEMA, count_kmers
-from opengenome_assets.tasks.scan import Output, ScanTask, Shard, run_scan
+from opengenome_assets.storage.parts import Part
 
 SAMPLE_BASES = 2_000_000
 MOST_BASES = 1_000_000_000

@@ -15,14 +15,14 @@ import pyarrow as pa
 from benchmarks.corpus import organelle_lengths, sequences
 from benchmarks.measure import Cost, in_fresh_process, must_equal
 from benchmarks.report import Row, Target, number, table
+from opengenome_assets.corpus.passes.profiles import INDEX_SCHEMA
 from opengenome_assets.kernels.profiles import KMERS, sequence_kmers
 from opengenome_assets.kernels.warm import warm
-from opengenome_assets.provenance import Provenance
-from opengenome_assets.resources.parts import PartWriter
-from opengenome_assets.resources.tables import Tables
 from opengenome_assets.search import Query, SearchIndex
 from opengenome_assets.search.ranking import query_counts, query_weights
-from opengenome_assets.tasks.profiles import INDEX_SCHEMA
+from opengenome_assets.storage.parts import PartWriter
+from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.tables import Tables
 
 SEQUENCES = 30_000
 MANY_SEQUENCES = 1_000_000

@@ -16,18 +16,18 @@ from opengenome_assets.corpus.codons import codon_counts, codon_rscu
 from opengenome_assets.corpus.figures import figure_asset, figure_rule, figure_specs
 from opengenome_assets.corpus.jobs import build_jobs
 from opengenome_assets.corpus.kmers import counts_asset, frequency_asset
-from opengenome_assets.corpus.query_hits import query_hits, search_queries
 from opengenome_assets.corpus.raw_fasta import raw_fasta
 from opengenome_assets.corpus.report import report_asset
-from opengenome_assets.corpus.restore import restore
 from opengenome_assets.corpus.sensors import build_sensor
 from opengenome_assets.corpus.sequence_shards import sequence_shards
 from opengenome_assets.corpus.sequence_stats import sequence_stats, shard_stats
 from opengenome_assets.corpus.tfidf_index import tfidf_index
-from opengenome_assets.corpus.upkeep import upkeep, weekly_upkeep
-from opengenome_assets.resources.spark import Spark
-from opengenome_assets.resources.tables import Tables
+from opengenome_assets.engine.spark import Spark
+from opengenome_assets.operations.restore import restore
+from opengenome_assets.operations.upkeep import upkeep, weekly_upkeep
+from opengenome_assets.search.query_hits import query_hits, search_queries
 from opengenome_assets.settings import Settings
+from opengenome_assets.storage.tables import Tables
 
 
 def build_defs(

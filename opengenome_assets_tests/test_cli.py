@@ -14,13 +14,14 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
-from opengenome_assets import __version__, validate
+from opengenome_assets import __version__
 from opengenome_assets.cli import main
-from opengenome_assets.provenance import Provenance
-from opengenome_assets.resources.parts import write_part
-from opengenome_assets.resources.tables import Tables
+from opengenome_assets.operations import validate
+from opengenome_assets.operations.validate import Verdict
 from opengenome_assets.settings import Settings
-from opengenome_assets.validate import Verdict
+from opengenome_assets.storage.parts import write_part
+from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.tables import Tables
 from opengenome_assets_tests.processes import REPOSITORY
 
 GOOD = Verdict("Python", "ok", "Python 3.11")

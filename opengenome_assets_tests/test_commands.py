@@ -145,7 +145,7 @@ def test_a_preset_is_a_config_file_and_a_job(corpus: Corpus, tmp_path: Path) -> 
     home = Path(shutil.copytree(corpus.home, tmp_path / "home"))
     few = Corpus(corpus.folder, home, {key: text for key, text in corpus.sequences.items() if int(key[1][1:]) < 100})
     assert len(few.sequences) == len(corpus.sequences) - 20
-    preset = "opengenome_assets/presets/minimal.yaml"
+    preset = "opengenome_assets/corpus/presets/minimal.yaml"
     printed = few.type(f"dagster asset materialize --select '*' --config {preset} -m {MODULE}")
     few.check_sequences()
     few.check_kmers()

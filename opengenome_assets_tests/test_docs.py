@@ -11,18 +11,18 @@ import pyarrow as pa
 import pytest
 from deltalake import Schema
 
-from opengenome_assets.corpus import query_hits
 from opengenome_assets.corpus.checks import table_schemas
 from opengenome_assets.corpus.codons import CodonRscuConfig
 from opengenome_assets.corpus.jobs import PRESETS
-from opengenome_assets.corpus.query_hits import QueryHitsConfig
 from opengenome_assets.corpus.raw_fasta import RawFastaConfig
 from opengenome_assets.corpus.sequence_shards import SequenceShardsConfig
-from opengenome_assets.corpus.upkeep import UpkeepConfig
 from opengenome_assets.definitions import build_defs
-from opengenome_assets.resources.schemas import comment
-from opengenome_assets.resources.streams import COMPRESSION_ENDINGS, FASTA_ENDINGS
+from opengenome_assets.intake.streams import COMPRESSION_ENDINGS, FASTA_ENDINGS
+from opengenome_assets.operations.upkeep import UpkeepConfig
+from opengenome_assets.search import query_hits
+from opengenome_assets.search.query_hits import QueryHitsConfig
 from opengenome_assets.settings import Settings
+from opengenome_assets.storage.columns import comment
 
 ROOT = Path(__file__).parents[1]
 

@@ -16,8 +16,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from opengenome_assets.corpus.kmers import FREQUENCY_SCHEMA
 from opengenome_assets.definitions import defs
-from opengenome_assets.resources.schemas import comment
-from opengenome_assets.resources.tables import Tables
+from opengenome_assets.storage.columns import comment
+from opengenome_assets.storage.tables import Tables
 from opengenome_assets_tests.processes import free_port, processes_of, started, wait_for
 
 GROUP = "locations/opengenome_assets.definitions/asset-groups/corpus/lineage"

@@ -36,7 +36,7 @@ def setting_errors() -> Iterator[None]:
 @contextmanager
 def refusals() -> Iterator[None]:
     """Show what was asked for and is not there, or cannot be read, as an error of the command."""
-    from opengenome_assets.provenance import NewerRecordError  # imports pydantic
+    from opengenome_assets.storage.record import NewerRecordError  # imports pydantic
 
     try:
         yield

@@ -10,7 +10,7 @@ import dagster as dg
 
 from opengenome_assets.cli.forms import setting_errors
 from opengenome_assets.definitions import build_defs
-from opengenome_assets.failures import newest_run, open_instance
+from opengenome_assets.lineage.failures import newest_run, open_instance
 from opengenome_assets.settings import Settings
 
 PLAIN = (bool, int, float, str, list, dict)  # what JSON can hold

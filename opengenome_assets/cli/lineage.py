@@ -1,6 +1,6 @@
 """The commands ``lineage``, ``diff`` and ``reindex``: what made something and what has changed since.
 
-Does not belong here: how it is found (``lineage``) and which events are missing (``corpus/reindex.py``).
+Does not belong here: how it is found (``lineage``) and which events are missing (``operations/reindex.py``).
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def lineage(name: str, version: int | None, column: str | None, files: int, outp
     all files are named.
     """
     settings = settings_in_use()
-    from opengenome_assets.corpus.columns import trace_column  # imports Dagster
+    from opengenome_assets.framework.table import trace_column  # imports Dagster
     from opengenome_assets.lineage import tree
-    from opengenome_assets.resources.tables import Tables
+    from opengenome_assets.storage.tables import Tables
 
     with refusals():
         if column:
@@ -82,9 +82,9 @@ def _plain(node: Any) -> dict[str, Any]:
 def diff(table: str, before: int, after: int, most: int, output: str) -> None:
     """Show how two versions of TABLE differ: in what made them, up to the source files, and in their rows."""
     settings = settings_in_use()
-    from opengenome_assets.corpus.columns import columns_of  # imports Dagster
+    from opengenome_assets.framework.table import columns_of  # imports Dagster
     from opengenome_assets.lineage import diff as comparing
-    from opengenome_assets.resources.tables import Tables
+    from opengenome_assets.storage.tables import Tables
 
     with refusals():
         found = comparing.diff(Tables(home=settings.home), table, before, after, columns_of(table).key, most)
@@ -176,10 +176,10 @@ def reindex(output: str) -> None:
     the commit and the run stand in their metadata. Doing it twice tells nothing twice.
     """
     settings = settings_in_use()
-    from opengenome_assets.corpus import reindex as index  # imports Dagster
     from opengenome_assets.definitions import build_defs
-    from opengenome_assets.failures import open_instance
-    from opengenome_assets.resources.tables import Tables
+    from opengenome_assets.lineage.failures import open_instance
+    from opengenome_assets.operations import reindex as index  # imports Dagster
+    from opengenome_assets.storage.tables import Tables
 
     graph = build_defs(settings).resolve_asset_graph()
     dependencies = {

@@ -46,7 +46,7 @@ def runs(context: click.Context, compare: tuple[str, str] | None, limit: int, ou
         return
     settings = settings_in_use()
     from opengenome_assets.lineage import runs as known_runs  # imports Dagster
-    from opengenome_assets.resources.tables import Tables
+    from opengenome_assets.storage.tables import Tables
 
     tables = Tables(home=settings.home)
     with setting_errors(), refusals(), _instance() as instance:
@@ -112,7 +112,7 @@ def _add(run: str, tags: Mapping[str, str]) -> str:
     """Tag a run and return its whole id."""
     settings = settings_in_use()
     from opengenome_assets.lineage.runs import add_tags
-    from opengenome_assets.resources.tables import Tables
+    from opengenome_assets.storage.tables import Tables
 
     with setting_errors(), refusals(), _instance() as instance:
         if instance is None:
@@ -126,7 +126,7 @@ def _add(run: str, tags: Mapping[str, str]) -> str:
 @contextmanager
 def _instance() -> Iterator[DagsterInstance | None]:
     """Open Dagster's instance, or none where none is set up: opening one would make it."""
-    from opengenome_assets.failures import open_instance
+    from opengenome_assets.lineage.failures import open_instance
 
     if not Path(os.environ.get("DAGSTER_HOME") or ".", "dagster.yaml").exists():
         yield None

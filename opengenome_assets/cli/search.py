@@ -21,8 +21,8 @@ import click
 
 from opengenome_assets.cli.forms import aligned, setting_errors
 from opengenome_assets.cli.hits import Hits, check_form, form_option, output_option, tell
-from opengenome_assets.plots.formats import plural, printable, shorten
 from opengenome_assets.settings import read_home
+from opengenome_assets.words import plural, printable, shorten
 
 if TYPE_CHECKING:
     from opengenome_assets.search import Hit, KmerHit, KmerMatches, Query
@@ -188,11 +188,11 @@ def _home() -> str:
 @contextmanager
 def _search_errors() -> Iterator[None]:
     """Show what cannot be searched for, or in, as an error of the command."""
-    from opengenome_assets.resources.parquet import DamagedFileError
-    from opengenome_assets.resources.seals import DamagedTableError
-    from opengenome_assets.resources.tables import MissingTableError, MissingVersionError
     from opengenome_assets.search.index import UnknownSourceError
     from opengenome_assets.search.queries import QueryError
+    from opengenome_assets.storage.parquet.file import DamagedFileError
+    from opengenome_assets.storage.seals import DamagedTableError
+    from opengenome_assets.storage.tables import MissingTableError, MissingVersionError
 
     try:
         yield
@@ -255,7 +255,7 @@ def _read_text(value: str) -> bytes:
 
 
 def _decompressed(stored: bytes, name: str) -> bytes:
-    from opengenome_assets.resources.streams import DecompressedStream, StreamError
+    from opengenome_assets.intake.streams import DecompressedStream, StreamError
 
     try:
         with DecompressedStream(cast(io.RawIOBase, io.BytesIO(stored)), name=name) as plain:

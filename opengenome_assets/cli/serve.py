@@ -50,8 +50,8 @@ def serve(host: str, port: int) -> None:
     settings = settings_in_use()
     import uvicorn
 
-    from opengenome_assets.search.server.app import create_app
-    from opengenome_assets.search.server.settings import ServerSettings
+    from opengenome_assets.service.app import create_app
+    from opengenome_assets.service.settings import ServerSettings
 
     with setting_errors():
         app = create_app(settings, ServerSettings.from_environment())

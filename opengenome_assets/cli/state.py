@@ -36,7 +36,7 @@ def validate(output: str) -> None:
     Exits with status 1 if the pipeline cannot run on this machine with these settings.
     """
     settings = settings_in_use()
-    from opengenome_assets import validate as checks  # Spark and Dagster take a second to import
+    from opengenome_assets.operations import validate as checks  # Spark and Dagster take a second to import
 
     verdicts = []
     for verdict in checks.validate(settings):
@@ -60,7 +60,7 @@ def validate(output: str) -> None:
 def info(output: str) -> None:
     """Show settings, versions, storage use, tables, figures and the report."""
     settings = settings_in_use()
-    from opengenome_assets.inventory import take_inventory  # imports Dagster
+    from opengenome_assets.lineage.inventory import take_inventory  # imports Dagster
 
     inventory = take_inventory(settings)
     if output == "json":
@@ -101,7 +101,7 @@ def failures(since: float | None, output: str) -> None:
     Reads what Dagster keeps of the runs in this folder or DAGSTER_HOME. Exits with status 1 unless that run succeeded.
     """
     settings_in_use()
-    from opengenome_assets.failures import newest_run, open_instance  # imports Dagster
+    from opengenome_assets.lineage.failures import newest_run, open_instance  # imports Dagster
 
     with setting_errors(), open_instance() as instance:
         run = newest_run(instance, None if since is None else datetime.fromtimestamp(since, UTC))
@@ -129,9 +129,9 @@ def source(specification: str | None, output: str) -> None:
     files.
     """
     settings = settings_in_use()
-    from opengenome_assets.preview import preview  # imports Dagster
-    from opengenome_assets.resources.sources import SourceError
-    from opengenome_assets.resources.transfer import RemoteError
+    from opengenome_assets.intake.hub.request import RemoteError
+    from opengenome_assets.intake.sources import SourceError
+    from opengenome_assets.operations.dry_run import preview  # imports Dagster
 
     try:
         found = preview(specification or settings.source, settings.home)

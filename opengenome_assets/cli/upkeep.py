@@ -1,6 +1,6 @@
 """Commands on what is kept: ``upkeep``, ``prune``, ``pin`` and ``unpin``.
 
-What the first two do is the job in ``corpus/upkeep.py``, and pins are in ``versioning/pins.py``.
+What the first two do is the job in ``operations/upkeep.py``, and pins are in ``operations/pins.py``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from opengenome_assets.settings import Settings
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
-    from opengenome_assets.resources.tables import Tables
+    from opengenome_assets.storage.tables import Tables
 
 JOB = ("upkeep", "keep_up")
 Keeping = tuple[str, int]
@@ -108,7 +108,7 @@ def pin(run: str) -> None:
 
     RUN is an id or its beginning. The run is tagged in Dagster, and a file in the home names the versions.
     """
-    from opengenome_assets.versioning import pins  # imports Dagster
+    from opengenome_assets.operations import pins  # imports Dagster
 
     with _home() as (tables, instance):
         state = pins.pin(tables, instance, run)
@@ -119,7 +119,7 @@ def pin(run: str) -> None:
 @click.argument("run")
 def unpin(run: str) -> None:
     """Keep the tables that RUN left no longer than others."""
-    from opengenome_assets.versioning import pins  # imports Dagster
+    from opengenome_assets.operations import pins  # imports Dagster
 
     with _home() as (tables, instance):
         run_id = pins.unpin(tables, instance, run)
@@ -130,8 +130,8 @@ def unpin(run: str) -> None:
 def _home() -> Iterator[tuple[Tables, DagsterInstance]]:
     """Open the tables and Dagster's records; a run or version that is not there is an error of the command."""
     settings = settings_in_use()
-    from opengenome_assets.failures import open_instance
-    from opengenome_assets.resources.tables import Tables
+    from opengenome_assets.lineage.failures import open_instance
+    from opengenome_assets.storage.tables import Tables
 
     with setting_errors(), refusals(), open_instance() as instance:
         yield Tables(home=settings.home), instance

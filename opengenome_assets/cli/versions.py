@@ -1,6 +1,6 @@
 """Commands that act on versions of tables: ``restore``, ``checkout``, ``reproduce``, ``push`` and ``pull``.
 
-Does not belong here: what they do, which is the job in ``corpus/restore.py`` and the modules of ``versioning``.
+Does not belong here: what they do, which is the job in ``operations/restore.py`` and the modules of ``versioning``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opengenome_assets.advice import materialize
 from opengenome_assets.cli.forms import (
     aligned,
     clock,
@@ -29,9 +28,10 @@ from opengenome_assets.cli.forms import (
     settings_in_use,
 )
 from opengenome_assets.settings import Settings, absolute, local_home
+from opengenome_assets.words import materialize
 
 if TYPE_CHECKING:
-    from opengenome_assets.reproduce import Reproduction
+    from opengenome_assets.operations.reproduce import Reproduction
 
 STDERR = 2  # the descriptor
 
@@ -51,7 +51,7 @@ def restore(table: str, version: int, dry_run: bool, output: str) -> None:
     """
     settings = settings_in_use()
     from opengenome_assets.lineage.records import find  # imports Dagster
-    from opengenome_assets.resources.tables import Tables
+    from opengenome_assets.storage.tables import Tables
 
     tables = Tables(home=settings.home)
     with refusals():  # before a run begins
@@ -71,9 +71,9 @@ def checkout(run: str, dry_run: bool, output: str) -> None:
     they are made again from the tables.
     """
     settings = settings_in_use()
-    from opengenome_assets.failures import open_instance  # imports Dagster
-    from opengenome_assets.resources.tables import Tables
-    from opengenome_assets.versioning.checkout import state_after
+    from opengenome_assets.lineage.failures import open_instance  # imports Dagster
+    from opengenome_assets.operations.checkout import state_after
+    from opengenome_assets.storage.tables import Tables
 
     with setting_errors(), refusals(), open_instance() as instance:
         state = state_after(Tables(home=settings.home), instance, run)
@@ -100,9 +100,9 @@ def reproduce(tables: tuple[str, ...], version: int | None, output: str) -> None
     settings = settings_in_use()
     if version is not None and len(tables) != 1:
         raise click.UsageError("--version is of one table")
-    from opengenome_assets import reproduce as reproducing
-    from opengenome_assets.resources.spark import Spark  # imports Dagster and Spark
-    from opengenome_assets.resources.tables import Tables
+    from opengenome_assets.engine.spark import Spark  # imports Dagster and Spark
+    from opengenome_assets.operations import reproduce as reproducing
+    from opengenome_assets.storage.tables import Tables
 
     home = Tables(home=settings.home)
     results: list[Reproduction] = []
@@ -217,9 +217,9 @@ def _carry(
     output: str,
 ) -> None:
     """Carry tables, and raw files, from one home and its store to another."""
-    from opengenome_assets.resources.lock import only_writer
-    from opengenome_assets.resources.tables import Tables
-    from opengenome_assets.versioning.transport import carry, carry_raw, missing, refuse_same
+    from opengenome_assets.storage.carry import carry, carry_raw, missing, refuse_same
+    from opengenome_assets.storage.lock import only_writer
+    from opengenome_assets.storage.tables import Tables
 
     source, target = (Tables(home=home) for home, _ in (origin, goal))
     raw = (0, 0)
@@ -268,9 +268,9 @@ def _restore(
     settings: Settings, versions: Mapping[str, int], about: Mapping[str, Any], dry_run: bool, output: str
 ) -> None:
     from opengenome_assets.cli.jobs import run_job  # imports Dagster
-    from opengenome_assets.corpus.restore import outdated, refreshing
     from opengenome_assets.definitions import build_defs
-    from opengenome_assets.resources.tables import Tables
+    from opengenome_assets.operations.restore import outdated, refreshing
+    from opengenome_assets.storage.tables import Tables
 
     tags = {"opengenome/checkout": about["run"]} if about else None
     done = run_job(settings, "restore", "restore_versions", {"versions": dict(versions), "dry_run": dry_run}, tags)

@@ -17,17 +17,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import Schema
 
-from opengenome_assets.corpus import codons, kmers, query_hits, raw_fasta, sequence_stats
+from opengenome_assets.corpus import codons, kmers, raw_fasta, sequence_stats
+from opengenome_assets.corpus.passes import codons as codon_pass
+from opengenome_assets.corpus.passes import kmers as kmer_pass
+from opengenome_assets.corpus.passes import parse as ingest
+from opengenome_assets.corpus.passes import profiles, stats
 from opengenome_assets.corpus.tfidf_index import document_frequency
+from opengenome_assets.intake.sources import ALL
 from opengenome_assets.kernels.profiles import SequenceKmers, row_sums
 from opengenome_assets.kernels.tfidf import inverse_document_frequency, tfidf
-from opengenome_assets.resources.packs import PartIndex
-from opengenome_assets.resources.parquet import open_row_groups
-from opengenome_assets.resources.sources import ALL
-from opengenome_assets.resources.tables import Tables
-from opengenome_assets.tasks import codons as codon_pass
-from opengenome_assets.tasks import ingest, profiles, stats
-from opengenome_assets.tasks import kmers as kmer_pass
+from opengenome_assets.search import query_hits
+from opengenome_assets.storage.packs import PartIndex
+from opengenome_assets.storage.parquet.file import open_row_groups
+from opengenome_assets.storage.tables import Tables
 
 Problems = Iterable[str]
 SHOWN = 20

@@ -13,17 +13,17 @@ import pyarrow as pa
 from pydantic import Field
 
 from opengenome_assets.corpus import GROUP
-from opengenome_assets.corpus.materialization import Making, table_result
-from opengenome_assets.corpus.scans import SHARDS, Scan, scan_shards
+from opengenome_assets.corpus.passes.codons import SCHEMA, count_codons
+from opengenome_assets.engine.spark import Spark
+from opengenome_assets.framework.making import Making, table_result
+from opengenome_assets.framework.scans import SHARDS, Scan, scan_shards
+from opengenome_assets.intake.sources import ALL
 from opengenome_assets.kernels.bases import kmer_strings
 from opengenome_assets.kernels.codons import codon_families, rscu
-from opengenome_assets.provenance import Provenance
-from opengenome_assets.resources.schemas import SOURCE_OR_ALL, column
-from opengenome_assets.resources.sources import ALL
-from opengenome_assets.resources.spark import Spark
-from opengenome_assets.resources.tables import Tables, describe
 from opengenome_assets.settings import Settings
-from opengenome_assets.tasks.codons import SCHEMA, count_codons
+from opengenome_assets.storage.columns import SOURCE_OR_ALL, column
+from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.tables import Tables, describe
 
 COUNTS_VERSION = "1"
 RSCU_VERSION = "1"

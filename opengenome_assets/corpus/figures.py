@@ -17,14 +17,14 @@ import pandas as pd
 
 from opengenome_assets.corpus import GROUP
 from opengenome_assets.corpus.checks import Rule
-from opengenome_assets.corpus.materialization import Making, lineage
-from opengenome_assets.plots import codons, kmers, sequences
+from opengenome_assets.corpus.plots import codons, kmers, sequences
+from opengenome_assets.corpus.plots.profiles import kmer_pca, kmer_profiles
+from opengenome_assets.framework.making import Making, lineage
 from opengenome_assets.plots.images import ink, thumbnail, to_png, to_svg
-from opengenome_assets.plots.profiles import kmer_pca, kmer_profiles
 from opengenome_assets.plots.style import Picture
-from opengenome_assets.provenance import Provenance, common_corpus
-from opengenome_assets.resources.files import read_bytes, write_bytes
-from opengenome_assets.resources.tables import Tables
+from opengenome_assets.storage.files import read_bytes, write_bytes
+from opengenome_assets.storage.record import Provenance, common_corpus
+from opengenome_assets.storage.tables import Tables
 
 CODE_VERSION = "1"
 MAX_PROFILES = 1000

@@ -22,7 +22,7 @@ def build_jobs() -> list[UnresolvedAssetJobDefinition]:
 
 def build_job(preset: str) -> UnresolvedAssetJobDefinition:
     """Return the job of a preset, described by the comment at the top of its file."""
-    path = Path(str(files("opengenome_assets"))) / "presets" / f"{preset}.yaml"
+    path = Path(str(files("opengenome_assets"))) / "corpus" / "presets" / f"{preset}.yaml"
     comment = " ".join(line.lstrip("# ") for line in path.read_text().splitlines() if line.startswith("#"))
     return dg.define_asset_job(
         f"corpus_{preset}",

@@ -1,7 +1,7 @@
 """kmer_ and kmer_freq_k*: exact k-mer counts, by shard and by source.
 
 Belongs here: from shards to counts (one pass for every k), and from counts to the tables that people read. Does not
-belong here: counting itself (``kernels/kmers.py``, sent to the workers by ``tasks/kmers.py``).
+belong here: counting itself (``kernels/kmers.py``, sent to the workers by ``corpus/passes/kmers.py``).
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,15 +13,15 @@ import numpy as np
 import pyarrow as pa
 
 from opengenome_assets.corpus import GROUP
-from opengenome_assets.corpus.materialization import Making, table_result
-from opengenome_assets.corpus.scans import SHARDS, Scan, scan_shards
+from opengenome_assets.corpus.passes.kmers import SCHEMA, count_kmers
+from opengenome_assets.engine.spark import Spark
+from opengenome_assets.framework.making import Making, table_result
+from opengenome_assets.framework.scans import SHARDS, Scan, scan_shards
+from opengenome_assets.intake.sources import ALL
 from opengenome_assets.kernels.bases import kmer_strings, reverse_complement_codes
-from opengenome_assets.provenance import Provenance
-from opengenome_assets.resources.schemas import SOURCE_OR_ALL, column
-from opengenome_assets.resources.sources import ALL
-from opengenome_assets.resources.spark import Spark
-from opengenome_assets.resources.tables import Tables, describe
-from opengenome_assets.tasks.kmers import SCHEMA, count_kmers
+from opengenome_assets.storage.columns import SOURCE_OR_ALL, column
+from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.tables import Tables, describe
 
 COUNTS_VERSION = "1"
 FREQUENCIES_VERSION = "1"

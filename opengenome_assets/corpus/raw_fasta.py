@@ -1,7 +1,7 @@
 """raw_fasta: the catalogue of verified files.
 
 Belongs here: one row a FASTA file with the SHA-256 of its bytes, which is the file's identity everywhere after this.
-Does not belong here: finding files (``resources/sources.py``) and looking into them (``sequence_shards``).
+Does not belong here: finding files (``intake/sources.py``) and looking into them (``sequence_shards``).
 """
 
 import json
@@ -18,16 +18,16 @@ import pyarrow as pa
 from pydantic import Field
 
 from opengenome_assets.corpus import GROUP
-from opengenome_assets.corpus.materialization import Making, table_result
-from opengenome_assets.provenance import Provenance, digest
-from opengenome_assets.resources.download import RemoteFile
-from opengenome_assets.resources.files import read_bytes, write_bytes
-from opengenome_assets.resources.schemas import column
-from opengenome_assets.resources.sources import SourceError, SourceFile, list_source
-from opengenome_assets.resources.store import Store, Stored
-from opengenome_assets.resources.tables import Tables, describe
-from opengenome_assets.resources.transfer import RemoteError
+from opengenome_assets.framework.making import Making, table_result
+from opengenome_assets.intake.hub.download import RemoteFile
+from opengenome_assets.intake.hub.request import RemoteError
+from opengenome_assets.intake.hub.store import Store, Stored
+from opengenome_assets.intake.sources import SourceError, SourceFile, list_source
 from opengenome_assets.settings import Settings, local_home
+from opengenome_assets.storage.columns import column
+from opengenome_assets.storage.files import read_bytes, write_bytes
+from opengenome_assets.storage.record import Provenance, digest
+from opengenome_assets.storage.tables import Tables, describe
 
 CODE_VERSION = "1"
 
@@ -165,7 +165,7 @@ def fetch(files: Sequence[RemoteFile], home: str, log: Callable[[str], None]) ->
     """
     if not files:
         return []
-    from opengenome_assets.resources.hub import Hub  # late: the Hub's client takes a while to import
+    from opengenome_assets.intake.hub.listing import Hub  # late: the Hub's client takes a while to import
 
     return Store(local_home(home) / "raw").fetch(files, access=Hub().access, log=log)
 

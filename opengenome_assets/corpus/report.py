@@ -1,7 +1,7 @@
 """corpus_report: one page for people, and the same numbers as JSON and CSV.
 
 Belongs here: gathering tables and figures that describe the same corpus, and saying which do not. Does not belong here:
-which numbers a section shows (``plots/report_sections.py``) and how the page looks (``plots/report_page.py``).
+which numbers a section shows (``corpus/plots/report_sections.py``) and how the page looks (``plots/report_page.py``).
 """
 
 import json
@@ -14,19 +14,19 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from opengenome_assets import __version__
-from opengenome_assets.advice import materialize
 from opengenome_assets.corpus import GROUP
 from opengenome_assets.corpus.checks import Rule, table_schemas
 from opengenome_assets.corpus.figures import FigureSpec, SavedFigure, load_figure
-from opengenome_assets.corpus.materialization import Making, lineage
-from opengenome_assets.corpus.scans import SHARDS
+from opengenome_assets.corpus.plots import report_sections
+from opengenome_assets.framework.making import Making, lineage
+from opengenome_assets.framework.scans import SHARDS
 from opengenome_assets.lineage.records import Record
 from opengenome_assets.lineage.tree import draw, trace
-from opengenome_assets.plots import report_sections
 from opengenome_assets.plots.report_page import Illustration, Notice, Origin, Report, Section, render
-from opengenome_assets.provenance import Input, Provenance
-from opengenome_assets.resources.files import read_bytes, write_bytes
-from opengenome_assets.resources.tables import MissingTableError, Tables
+from opengenome_assets.storage.files import read_bytes, write_bytes
+from opengenome_assets.storage.record import Input, Provenance
+from opengenome_assets.storage.tables import MissingTableError, Tables
+from opengenome_assets.words import materialize
 
 NAME = "corpus_report"
 CODE_VERSION = "1"

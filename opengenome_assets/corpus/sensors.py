@@ -1,7 +1,7 @@
 """hf_revision_sensor: a run when, and only when, the files that the corpus uses change on the Hub.
 
-Belongs here: deciding at a tick whether a run is due. Does not belong here: how the Hub is asked (``resources/hub.py``)
-and what a run does.
+Belongs here: deciding at a tick whether a run is due. Does not belong here: how the Hub is asked
+(``intake/hub/listing.py``) and what a run does.
 
 A tick asks for as little as it can: the commit (one small request); if that is new, the id of the folder that is used
 (one more); only if that is new too, the list of files. What decides is the digest of the selected paths and content
@@ -18,13 +18,13 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from pydantic import BaseModel, ValidationError
 
+from opengenome_assets.intake.hub.download import RemoteFile
+from opengenome_assets.intake.hub.store import Store
+from opengenome_assets.intake.sources import HUB_PREFIX, list_remote, remote_places, split
 from opengenome_assets.lineage.records import find
-from opengenome_assets.provenance import digest
-from opengenome_assets.resources.download import RemoteFile
-from opengenome_assets.resources.sources import HUB_PREFIX, list_remote, remote_places, split
-from opengenome_assets.resources.store import Store
-from opengenome_assets.resources.tables import Tables
 from opengenome_assets.settings import local_home
+from opengenome_assets.storage.record import digest
+from opengenome_assets.storage.tables import Tables
 
 NAME = "hf_revision_sensor"
 INTERVAL_SECONDS = 120
@@ -88,7 +88,7 @@ def build_sensor(job: UnresolvedAssetJobDefinition, source: str, home: str) -> d
         f"A failed run is tried again on later ticks, {MAX_ATTEMPTS} times in all.",
     )
     def hf_revision_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        from opengenome_assets.resources.hub import HubError  # late: importing the Hub's client takes a while
+        from opengenome_assets.intake.hub.listing import HubError  # late: importing the Hub's client takes a while
 
         if not any(name.startswith(HUB_PREFIX) for name in split(source)):
             return dg.SkipReason(
@@ -138,7 +138,7 @@ def look(seen: Seen, home: str) -> tuple[Seen, str]:
     HubError
         If the Hub cannot be reached, refuses, or has not what is named.
     """
-    from opengenome_assets.resources.hub import Hub
+    from opengenome_assets.intake.hub.listing import Hub
 
     deadline = time.monotonic() + TICK_SECONDS
 

@@ -1,7 +1,7 @@
 """sequence_shards and rejected_records: the corpus as Parquet, and what the parser refused.
 
 Belongs here: which files have to be parsed, and when the result may be published. Does not belong here: parsing
-(``tasks/ingest.py``).
+(``corpus/passes/parse.py``).
 """
 
 from collections import Counter
@@ -14,15 +14,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from opengenome_assets.corpus import GROUP
-from opengenome_assets.corpus.materialization import Making, emitted, table_result
-from opengenome_assets.provenance import Provenance, digest
-from opengenome_assets.resources.containers import ContainerError, units
-from opengenome_assets.resources.packs import PartIndex
-from opengenome_assets.resources.parts import Part
-from opengenome_assets.resources.spark import Spark
-from opengenome_assets.resources.streams import StoredFile
-from opengenome_assets.resources.tables import Tables, describe
-from opengenome_assets.tasks.ingest import (
+from opengenome_assets.corpus.passes.parse import (
     REJECTED_SCHEMA,
     SHARDS_SCHEMA,
     Parsed,
@@ -30,6 +22,14 @@ from opengenome_assets.tasks.ingest import (
     ParseTask,
     parse_file,
 )
+from opengenome_assets.engine.spark import Spark
+from opengenome_assets.framework.making import Making, emitted, table_result
+from opengenome_assets.intake.containers import ContainerError, units
+from opengenome_assets.intake.streams import StoredFile
+from opengenome_assets.storage.packs import PartIndex
+from opengenome_assets.storage.parts import Part
+from opengenome_assets.storage.record import Provenance, digest
+from opengenome_assets.storage.tables import Tables, describe
 
 CODE_VERSION = "1"
 SCHEMAS: Mapping[str, pa.Schema] = {"rejected_records": REJECTED_SCHEMA, "sequence_shards": SHARDS_SCHEMA}

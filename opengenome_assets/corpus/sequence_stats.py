@@ -11,14 +11,14 @@ import numpy as np
 import pyarrow as pa
 
 from opengenome_assets.corpus import GROUP
-from opengenome_assets.corpus.materialization import Making, table_result
-from opengenome_assets.corpus.scans import SHARDS, Scan, scan_shards
-from opengenome_assets.provenance import Provenance
-from opengenome_assets.resources.schemas import SOURCE_OR_ALL, column
-from opengenome_assets.resources.sources import ALL
-from opengenome_assets.resources.spark import Spark
-from opengenome_assets.resources.tables import Tables, describe
-from opengenome_assets.tasks.stats import GC_BINS, SCHEMA, summarise_shard
+from opengenome_assets.corpus.passes.stats import GC_BINS, SCHEMA, summarise_shard
+from opengenome_assets.engine.spark import Spark
+from opengenome_assets.framework.making import Making, table_result
+from opengenome_assets.framework.scans import SHARDS, Scan, scan_shards
+from opengenome_assets.intake.sources import ALL
+from opengenome_assets.storage.columns import SOURCE_OR_ALL, column
+from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.tables import Tables, describe
 
 SHARD_VERSION = "1"
 STATS_VERSION = "1"

@@ -12,12 +12,12 @@ import dagster as dg
 import numpy as np
 
 from opengenome_assets.corpus import GROUP
-from opengenome_assets.corpus.materialization import emitted
-from opengenome_assets.corpus.scans import SHARDS, Scan, scan_shards
+from opengenome_assets.corpus.passes.profiles import INDEX_SCHEMA, TERMS_SCHEMA, profile_sequences
+from opengenome_assets.engine.spark import Spark
+from opengenome_assets.framework.making import emitted
+from opengenome_assets.framework.scans import SHARDS, Scan, scan_shards
 from opengenome_assets.kernels.tfidf import inverse_document_frequency
-from opengenome_assets.resources.spark import Spark
-from opengenome_assets.resources.tables import Tables, describe
-from opengenome_assets.tasks.profiles import INDEX_SCHEMA, TERMS_SCHEMA, profile_sequences
+from opengenome_assets.storage.tables import Tables, describe
 
 CODE_VERSION = "1"
 KINDS = {"deltalake", "spark"}

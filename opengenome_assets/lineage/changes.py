@@ -12,7 +12,7 @@ from typing import Any
 
 from opengenome_assets.lineage.records import Record, find
 from opengenome_assets.lineage.tree import CATALOGUE
-from opengenome_assets.resources.tables import Tables
+from opengenome_assets.storage.tables import Tables
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ import pyarrow.compute as pc
 
 from opengenome_assets.lineage.changes import Changes, compare
 from opengenome_assets.lineage.records import find
-from opengenome_assets.resources.parquet import open_row_groups
-from opengenome_assets.resources.parts import DataFile
-from opengenome_assets.resources.tables import Tables
+from opengenome_assets.storage.parquet.file import open_row_groups
+from opengenome_assets.storage.parts import DataFile
+from opengenome_assets.storage.tables import Tables
 
 MEASURE = "frequency"
 LONG_TEXT = 64

@@ -14,10 +14,10 @@ from typing import Literal
 import pyarrow.fs as pafs
 from pydantic import BaseModel, ValidationError
 
-from opengenome_assets.provenance import Provenance
-from opengenome_assets.resources.files import filesystem, read_bytes
-from opengenome_assets.resources.tables import MissingTableError, MissingVersionError, Tables
-from opengenome_assets.resources.versions import History
+from opengenome_assets.storage.files import filesystem, read_bytes
+from opengenome_assets.storage.history import History
+from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.tables import MissingTableError, MissingVersionError, Tables
 
 Kind = Literal["table", "figure", "report"]
 FOLDERS: dict[str, Kind] = {"figures": "figure", "reports": "report"}

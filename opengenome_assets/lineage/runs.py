@@ -17,8 +17,8 @@ import dagster as dg
 from dagster import DagsterEventType
 
 from opengenome_assets.lineage.records import beside_tables
-from opengenome_assets.provenance import Provenance, abbreviated
-from opengenome_assets.resources.tables import MissingTableError, Tables
+from opengenome_assets.storage.record import Provenance, abbreviated
+from opengenome_assets.storage.tables import MissingTableError, Tables
 
 NOTE_TAG = "opengenome/note"
 EVENTS = {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_CHECK_EVALUATION}

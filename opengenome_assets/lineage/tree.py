@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from opengenome_assets import environment
+from opengenome_assets.framework import environment
 from opengenome_assets.lineage.records import Kind, Record, Records, find
-from opengenome_assets.provenance import Provenance, abbreviated
-from opengenome_assets.resources.tables import MissingVersionError, Tables
-from opengenome_assets.resources.versions import History
+from opengenome_assets.storage.history import History
+from opengenome_assets.storage.record import Provenance, abbreviated
+from opengenome_assets.storage.tables import MissingVersionError, Tables
 
 CATALOGUE = "raw_fasta"
 FILES_SHOWN = 20

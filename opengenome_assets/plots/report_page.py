@@ -17,7 +17,7 @@ from typing import Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from opengenome_assets.plots import formats
+from opengenome_assets import words
 
 Cell = str | int | float | None
 """One value of a table; None and NaN are shown as a dash."""
@@ -44,18 +44,18 @@ class Column:
 
     def write(self, cell: Cell) -> str:
         """A cell as text."""
-        if formats.is_missing(cell):
-            return formats.MISSING
+        if words.is_missing(cell):
+            return words.MISSING
         if isinstance(cell, str):
             return cell
         assert cell is not None
         match self.kind:
             case "count":
-                return formats.count(cell)
+                return words.count(cell)
             case "bases":
-                return formats.bases(cell)
+                return words.bases(cell)
             case "percent":
-                return formats.percent(cell, 2)
+                return words.percent(cell, 2)
             case "number":
                 return f"{cell:,.2f}"
             case _:

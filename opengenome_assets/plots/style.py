@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from opengenome_assets.plots import formats
+from opengenome_assets import words
 
 ALL = "all"
 """Source name of the rows over all sources."""
@@ -158,7 +158,7 @@ def sources_to_draw(sizes: pd.Series[int] | pd.Series[float], limit: int = MAX_S
         return sorted(own.index), ""
     # By size, then by name: equal sizes must not make the choice depend on the order of rows.
     ranked = sorted(own.index, key=lambda source: (-own[source], source))
-    return sorted(ranked[:limit]), f"{limit} largest of {formats.count(len(own))} sources"
+    return sorted(ranked[:limit]), f"{limit} largest of {words.count(len(own))} sources"
 
 
 def label(source: str) -> str:
@@ -166,7 +166,7 @@ def label(source: str) -> str:
 
     matplotlib leaves out legend entries that begin with an underscore; a zero-width space keeps them in.
     """
-    text = formats.shorten(source)
+    text = words.shorten(source)
     return f"\u200b{text}" if text.startswith("_") else text
 
 
@@ -215,7 +215,7 @@ def count_axis(axes: Axes, which: str = "y", ticks: int = 4) -> None:
     """Label a linear axis of counts: whole numbers with thousands separators."""
     axis = axes.yaxis if which == "y" else axes.xaxis
     axis.set_major_locator(MaxNLocator(nbins=ticks, integer=True))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: formats.count(value)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: words.count(value)))
 
 
 def log_axis(axes: Axes, which: str, texts: str = "count", ticks: int = 8) -> None:
@@ -231,11 +231,11 @@ def log_axis(axes: Axes, which: str, texts: str = "count", ticks: int = 8) -> No
         axes.set_xscale("log")
     low, high = axes.get_ylim() if which == "y" else axes.get_xlim()
     steps: Sequence[float] = (1, 2, 5) if high / low < 10 ** (ticks / 4) else (1,)
-    write = formats.bases if texts == "bases" else _log_count
+    write = words.bases if texts == "bases" else _log_count
     axis.set_major_locator(LogLocator(base=10, subs=steps, numticks=ticks))
     axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
     axis.set_minor_formatter(NullFormatter())
 
 
 def _log_count(value: float) -> str:
-    return formats.count(value) if value >= 1 else f"{value:g}"
+    return words.count(value) if value >= 1 else f"{value:g}"

@@ -29,13 +29,13 @@ from opengenome_assets.kernels.bases import kmer_strings, reverse_complement_cod
 from opengenome_assets.kernels.planes import Planes, concatenate, dot, norms, pack, score, unpack
 from opengenome_assets.kernels.profiles import KMERS, K, SequenceKmers, document_frequency, sequence_kmers
 from opengenome_assets.kernels.tfidf import inverse_document_frequency
-from opengenome_assets.provenance import Provenance
-from opengenome_assets.resources.parquet import open_row_groups
-from opengenome_assets.resources.parts import DataFile
-from opengenome_assets.resources.tables import Tables
 from opengenome_assets.search.queries import Query
 from opengenome_assets.search.ranking import DECIMALS, NAMES, Hit, candidates, query_counts, query_weights, rank, unit
 from opengenome_assets.settings import read_home
+from opengenome_assets.storage.parquet.file import open_row_groups
+from opengenome_assets.storage.parts import DataFile
+from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.tables import Tables
 
 INDEX = "tfidf_index"
 

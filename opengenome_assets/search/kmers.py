@@ -25,12 +25,12 @@ import pyarrow.compute as pc
 
 from opengenome_assets.kernels.bases import LETTERS, Letters, Offsets, arrow_text
 from opengenome_assets.kernels.occurrences import count_occurrences, find_occurrences
-from opengenome_assets.resources.parquet import ParquetFile, open_row_groups
-from opengenome_assets.resources.parts import DataFile
-from opengenome_assets.resources.tables import Tables
 from opengenome_assets.search.index import UnknownSourceError
 from opengenome_assets.search.queries import QueryError
 from opengenome_assets.settings import read_home
+from opengenome_assets.storage.parquet.file import ParquetFile, open_row_groups
+from opengenome_assets.storage.parts import DataFile
+from opengenome_assets.storage.tables import Tables
 
 SHARDS = "sequence_shards"
 MAX_K = 31

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from opengenome_assets.resources.parquet import open_row_groups
-from opengenome_assets.resources.parts import DataFile
-from opengenome_assets.resources.tables import Tables
+from opengenome_assets.storage.parquet.file import open_row_groups
+from opengenome_assets.storage.parts import DataFile
+from opengenome_assets.storage.tables import Tables
 
 SHARDS = "sequence_shards"
 

@@ -10,10 +10,10 @@ from dataclasses import asdict
 
 import pyarrow as pa
 
-from opengenome_assets.resources.schemas import SOURCE, column
 from opengenome_assets.search.kmers import KmerHit
 from opengenome_assets.search.queries import Query
 from opengenome_assets.search.ranking import Hit
+from opengenome_assets.storage.columns import SOURCE, column
 
 _SEQ_ID = column("seq_id", pa.string(), "Identifier of the sequence found")
 _LENGTH = column("length", pa.int64(), "Its letters")

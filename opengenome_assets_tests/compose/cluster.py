@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from opengenome_assets.resources.tables import Tables
+from opengenome_assets.storage.tables import Tables
 from opengenome_assets_tests import processes
 from opengenome_assets_tests.processes import REPOSITORY
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from opengenome_assets.resources.tables import Tables
+from opengenome_assets.storage.tables import Tables
 from opengenome_assets_tests.compose.cluster import Cluster, docker
 from opengenome_assets_tests.compose.made import Corpus
 from opengenome_assets_tests.processes import REPOSITORY, free_port, typed

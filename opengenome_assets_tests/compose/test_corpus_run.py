@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from opengenome_assets.resources.tables import Tables
+from opengenome_assets.storage.tables import Tables
 from opengenome_assets_tests.compose.cluster import Cluster, Run, wait_for
 from opengenome_assets_tests.processes import typed
 

@@ -17,7 +17,7 @@ from typing import Any
 import boto3
 import pytest
 
-from opengenome_assets.resources.tables import Tables
+from opengenome_assets.storage.tables import Tables
 from opengenome_assets_tests.compose.cluster import Cluster, docker, wait_for
 from opengenome_assets_tests.processes import REPOSITORY, free_port
 

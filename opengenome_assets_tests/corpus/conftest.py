@@ -14,9 +14,9 @@ from pyspark.sql import SparkSession
 
 from opengenome_assets.corpus import GROUP
 from opengenome_assets.definitions import build_defs
-from opengenome_assets.resources.spark import Spark
-from opengenome_assets.resources.tables import Tables
+from opengenome_assets.engine.spark import Spark
 from opengenome_assets.settings import Settings
+from opengenome_assets.storage.tables import Tables
 
 
 class KeptSpark(Spark):

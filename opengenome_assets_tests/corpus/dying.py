@@ -13,12 +13,12 @@ import dagster as dg
 import pyarrow as pa
 
 from opengenome_assets.definitions import build_defs
-from opengenome_assets.failures import open_instance
-from opengenome_assets.provenance import Provenance
-from opengenome_assets.resources.parts import Part
-from opengenome_assets.resources.spark import Spark
-from opengenome_assets.resources.tables import Commit, Tables
+from opengenome_assets.engine.spark import Spark
+from opengenome_assets.lineage.failures import open_instance
 from opengenome_assets.settings import Settings
+from opengenome_assets.storage.parts import Part
+from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.tables import Commit, Tables
 
 
 class DyingTables(Tables):

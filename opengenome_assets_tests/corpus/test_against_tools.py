@@ -15,9 +15,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from opengenome_assets.corpus.checks import sequence_kmers_of
 from opengenome_assets.corpus.tfidf_index import document_frequency
+from opengenome_assets.intake.sources import list_source
 from opengenome_assets.kernels.bases import kmer_strings
 from opengenome_assets.kernels.tfidf import inverse_document_frequency, tfidf
-from opengenome_assets.resources.sources import list_source
 
 
 def records(source: str) -> Iterator[SeqIO.SeqRecord]:

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from opengenome_assets.corpus.checks import as_check, rules, table_schemas
 from opengenome_assets.corpus.figures import figure_rule, figure_specs, save_figure
 from opengenome_assets.plots.style import Picture
-from opengenome_assets.provenance import Provenance, digest
-from opengenome_assets.resources.files import write_bytes
-from opengenome_assets.resources.tables import Tables
+from opengenome_assets.storage.files import write_bytes
+from opengenome_assets.storage.record import Provenance, digest
+from opengenome_assets.storage.tables import Tables
 from opengenome_assets_tests.corpus.conftest import Corpus
 
 KS = (2, 6)

@@ -13,9 +13,9 @@ import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
-from opengenome_assets.corpus.restore import outdated
-from opengenome_assets.failures import open_instance
-from opengenome_assets.resources.tables import Tables
+from opengenome_assets.lineage.failures import open_instance
+from opengenome_assets.operations.restore import outdated
+from opengenome_assets.storage.tables import Tables
 from opengenome_assets_tests.corpus.conftest import Corpus, failure
 from opengenome_assets_tests.processes import REPOSITORY, environment, started, typed
 

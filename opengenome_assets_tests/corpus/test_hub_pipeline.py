@@ -9,10 +9,10 @@ import dagster as dg
 import pytest
 
 from opengenome_assets.corpus.raw_fasta import RawFastaConfig, raw_fasta
-from opengenome_assets.resources.tables import Tables
+from opengenome_assets.storage.tables import Tables
 from opengenome_assets_tests.corpus.conftest import Corpus, failure, write_files
 from opengenome_assets_tests.corpus.test_sequence_shards import in_parts, tar_of
-from opengenome_assets_tests.resources.hub_server import REPO, TOKEN, Fault, serving
+from opengenome_assets_tests.intake.hub.hub_server import REPO, TOKEN, Fault, serving
 
 SOURCE = f"hf://datasets/{REPO}/fasta/*/*"
 PLAIN = "fasta/moss/plain.fasta"

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 from Bio import SeqIO
 
+from opengenome_assets.corpus.passes import kmers as kmer_pass
+from opengenome_assets.intake.sources import list_source
 from opengenome_assets.kernels.bases import kmer_strings
-from opengenome_assets.resources.sources import list_source
-from opengenome_assets.resources.tables import Tables
-from opengenome_assets.tasks import kmers as kmer_pass
+from opengenome_assets.storage.tables import Tables
 from opengenome_assets_tests.corpus.conftest import failure, write_files
 
 FILES = {

@@ -14,13 +14,13 @@ from dagster._core.test_utils import create_run_for_test
 from opengenome_assets.corpus.raw_fasta import raw_fasta
 from opengenome_assets.corpus.sensors import CHANGE_TAG, COMMIT_TAG, MAX_ATTEMPTS, NAME
 from opengenome_assets.definitions import build_defs
-from opengenome_assets.provenance import Provenance
-from opengenome_assets.resources import hub as hub_module
-from opengenome_assets.resources.files import write_bytes
-from opengenome_assets.resources.tables import Tables
+from opengenome_assets.intake.hub import listing as hub_module
 from opengenome_assets.settings import Settings
+from opengenome_assets.storage.files import write_bytes
+from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.tables import Tables
+from opengenome_assets_tests.intake.hub.hub_server import REPO, TOKEN, Fault, serving
 from opengenome_assets_tests.processes import started, typed, wait_for
-from opengenome_assets_tests.resources.hub_server import REPO, TOKEN, Fault, serving
 
 SOURCE = f"hf://datasets/{REPO}/fasta/moss"
 FILES = {

@@ -8,8 +8,8 @@ import tarfile
 import pytest
 
 from opengenome_assets.corpus.sequence_shards import SequenceShardsConfig, parse_tasks
-from opengenome_assets.resources.containers import ContainerError
-from opengenome_assets.resources.tables import Tables
+from opengenome_assets.intake.containers import ContainerError
+from opengenome_assets.storage.tables import Tables
 from opengenome_assets_tests.corpus.conftest import failure, write_files
 
 ONE = b">p1 first\nACGTACGTNNACGTTGCA\n>p2\nGGGCCCATATAT\n"

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from opengenome_assets.corpus import kmers
-from opengenome_assets.resources.tables import Tables
+from opengenome_assets.storage.tables import Tables
 from opengenome_assets_tests.corpus.conftest import Corpus, write_files
 
 FILES = {"moss/a.fa": ">a1\nACGTACGTAA\n>a2\nGGGTTTAAAC\n", "fern/b.fa": ">b1\nTTTTACGGCA\n"}

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from opengenome_assets.resources.tables import Tables
+from opengenome_assets.storage.tables import Tables
 from opengenome_assets_tests.corpus.conftest import Corpus, write_files
 from opengenome_assets_tests.corpus.conftest import end_of_spark as end_of_spark
 

@@ -6,12 +6,12 @@ import shutil
 import pyarrow as pa
 import pytest
 
-from opengenome_assets.corpus.columns import columns_of
+from opengenome_assets.framework.table import columns_of
 from opengenome_assets.lineage.diff import AmbiguousRowsError, diff
-from opengenome_assets.provenance import Provenance
-from opengenome_assets.resources.packs import PackSizes
-from opengenome_assets.resources.schemas import column
-from opengenome_assets.resources.tables import MissingVersionError, Tables
+from opengenome_assets.storage.columns import column
+from opengenome_assets.storage.packs import PackSizes
+from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.tables import MissingVersionError, Tables
 
 
 def compared(story, name, before=0, after=1, most=10, tables=None):

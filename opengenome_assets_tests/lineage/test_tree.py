@@ -9,8 +9,8 @@ import pytest
 
 from opengenome_assets.lineage.records import UnknownNameError
 from opengenome_assets.lineage.tree import draw, lineage
-from opengenome_assets.provenance import Provenance
-from opengenome_assets.resources.tables import MissingVersionError, Tables
+from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.tables import MissingVersionError, Tables
 from opengenome_assets_tests.lineage.conftest import A, B, C
 
 ROWS = pa.table({"id": ["a"]})

@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from opengenome_assets.plots import images, sequences
-from opengenome_assets_tests.plots.tables import Tables
+from opengenome_assets.corpus.plots import sequences
+from opengenome_assets.plots import images
+from opengenome_assets_tests.corpus.plots.tables import Tables
 
 
 def _png(pixels: np.ndarray) -> bytes:

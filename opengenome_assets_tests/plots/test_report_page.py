@@ -8,7 +8,8 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 
-from opengenome_assets.plots import codons, images, kmers, profiles, report_sections, sequences
+from opengenome_assets.corpus.plots import codons, kmers, profiles, report_sections, sequences
+from opengenome_assets.plots import images
 from opengenome_assets.plots.report_page import (
     MAX_SVG_BYTES,
     Column,
@@ -19,7 +20,7 @@ from opengenome_assets.plots.report_page import (
     render,
 )
 from opengenome_assets.plots.style import Picture
-from opengenome_assets_tests.plots.tables import Tables
+from opengenome_assets_tests.corpus.plots.tables import Tables
 
 HOSTILE = "\"><script src=http://evil.example/x.js>alert('1')</script><img src=x onerror=alert(1)>&amp;{{ 7*7 }}"
 VOID = {"meta", "img", "br", "hr", "link", "input"}

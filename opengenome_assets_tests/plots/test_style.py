@@ -4,8 +4,9 @@ import matplotlib
 import pandas as pd
 import pytest
 
-from opengenome_assets.plots import codons, kmers, sequences, style
-from opengenome_assets_tests.plots.tables import Tables
+from opengenome_assets.corpus.plots import codons, kmers, sequences
+from opengenome_assets.plots import style
+from opengenome_assets_tests.corpus.plots.tables import Tables
 
 
 def test_drawing_leaves_matplotlib_as_it_was(sample: Tables) -> None:

@@ -4,14 +4,14 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from opengenome_assets.corpus.scans import list_shards
-from opengenome_assets.provenance import Input, Provenance, digest
-from opengenome_assets.resources.parts import Part
-from opengenome_assets.resources.streams import StoredFile
-from opengenome_assets.resources.tables import Tables
-from opengenome_assets.tasks.ingest import SHARDS_SCHEMA, ParseSettings, ParseTask, parse_file
-from opengenome_assets.tasks.profiles import INDEX_SCHEMA, TERMS_SCHEMA, profile_sequences
-from opengenome_assets.tasks.scan import Output, ScanTask, run_scan
+from opengenome_assets.corpus.passes.parse import SHARDS_SCHEMA, ParseSettings, ParseTask, parse_file
+from opengenome_assets.corpus.passes.profiles import INDEX_SCHEMA, TERMS_SCHEMA, profile_sequences
+from opengenome_assets.framework.scans import list_shards
+from opengenome_assets.framework.shards import Output, ScanTask, run_scan
+from opengenome_assets.intake.streams import StoredFile
+from opengenome_assets.storage.parts import Part
+from opengenome_assets.storage.record import Input, Provenance, digest
+from opengenome_assets.storage.tables import Tables
 
 SETTINGS = ParseSettings(
     min_length=0,

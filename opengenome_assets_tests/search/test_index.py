@@ -11,11 +11,11 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from opengenome_assets.kernels.bases import kmer_strings
-from opengenome_assets.resources.packs import PackSizes
-from opengenome_assets.resources.parquet import DamagedFileError
-from opengenome_assets.resources.tables import MissingTableError, MissingVersionError
 from opengenome_assets.search import Hit, Query, QueryError, SearchIndex
 from opengenome_assets.search.index import UnknownSequenceError, UnknownSourceError
+from opengenome_assets.storage.packs import PackSizes
+from opengenome_assets.storage.parquet.file import DamagedFileError
+from opengenome_assets.storage.tables import MissingTableError, MissingVersionError
 from opengenome_assets_tests.kernels.texts import sample
 from opengenome_assets_tests.search.corpora import fasta, make_corpus
 

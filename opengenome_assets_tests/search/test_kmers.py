@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opengenome_assets.provenance import Provenance, digest
-from opengenome_assets.resources import parquet
-from opengenome_assets.resources.packs import PackSizes
-from opengenome_assets.resources.parquet import DamagedFileError
-from opengenome_assets.resources.parts import Part, PartWriter
-from opengenome_assets.resources.tables import MissingTableError, MissingVersionError, Tables
+from opengenome_assets.corpus.passes.parse import SHARDS_SCHEMA
 from opengenome_assets.search.index import UnknownSourceError
 from opengenome_assets.search.kmers import KmerMatches, Occurrence, find_kmer
 from opengenome_assets.search.queries import QueryError
-from opengenome_assets.tasks.ingest import SHARDS_SCHEMA
+from opengenome_assets.storage.packs import PackSizes
+from opengenome_assets.storage.parquet import file as parquet
+from opengenome_assets.storage.parquet.file import DamagedFileError
+from opengenome_assets.storage.parts import Part, PartWriter
+from opengenome_assets.storage.record import Provenance, digest
+from opengenome_assets.storage.tables import MissingTableError, MissingVersionError, Tables
 from opengenome_assets_tests.kernels.texts import random_bases
 
 COMPLEMENT = str.maketrans("ACGT", "TGCA")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from deltalake import DeltaTable, QueryBuilder
 
-from opengenome_assets.resources import parquet
 from opengenome_assets.search.records import find_records, read_letters
+from opengenome_assets.storage.parquet import file as parquet
 from opengenome_assets_tests.kernels.texts import random_bases
 from opengenome_assets_tests.search.corpora import fasta, make_corpus
 

@@ -1,0 +1,332 @@
+"""Parsing one unit of source files: into shards of good records, and a record of what was refused.
+
+Belongs here: which records are taken, what is said of the others, and how rows are cut into shards. Does not belong
+here: decompression (``intake/streams.py``), parts and archives (``intake/containers.py``), FASTA itself
+(``kernels/fasta.py``), and what a refused file means for the run (``corpus/sequence_shards.py``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+
+from opengenome_assets.intake.containers import Unit
+from opengenome_assets.intake.streams import ChangedError, DecompressedStream, StoredFile, StreamError
+from opengenome_assets.kernels.bases import arrow_text
+from opengenome_assets.kernels.fasta import FastaBatch, FastaError, read_records, reject_reasons, split_headers
+from opengenome_assets.kernels.identifiers import SeenIdentifiers
+from opengenome_assets.storage.columns import SOURCE, column
+from opengenome_assets.storage.parts import Part, PartWriter
+
+# A Parquet page ends at 2^31 - 1 bytes and a value must fit into one, with a few bytes that say how long it is.
+MAX_LENGTH = 2**31 - 64
+
+# Rows of less than so many bytes wait for others before they become a row group.
+ROW_GROUP_BYTES = 4 << 20
+
+MAX_HEADER = 1000
+
+FILE = column("file", pa.string(), "Path of its FASTA file below what was named; in an archive, the member's below it")
+
+SHARDS_SCHEMA = pa.schema(
+    [
+        SOURCE,
+        FILE,
+        column("seq_id", pa.string(), "Identifier: the header's first word; unique within its file"),
+        column("description", pa.string(), "The rest of the header"),
+        column("length", pa.int64(), "Letters"),
+        # large_string: a record may have nearly 2^31 letters, and then some others beside it in a row group.
+        column("sequence", pa.large_string(), "The sequence in upper case, IUPAC letters, as given otherwise"),
+        column("gc_content", pa.float64(), "G and C divided by A, C, G and T, in [0, 1]; empty without any of them"),
+        column("acgt_bases", pa.int64(), "Letters A, C, G and T"),
+    ]
+)
+
+REJECTED_SCHEMA = pa.schema(
+    [
+        SOURCE,
+        FILE,
+        column("record", pa.int64(), "The record's place in its file, from 1"),
+        column("line", pa.int64(), "The line its header stands on, from 1"),
+        column("header", pa.string(), "Its header without '>', cut after 1,000 characters"),
+        column("reason", pa.string(), "Why it was refused"),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class ParseSettings:
+    """What decides which rows a file gives, and how they are stored.
+
+    Attributes
+    ----------
+    min_length
+        Shorter sequences are left out.
+    drop_ambiguous
+        Sequences with other letters than A, C, G, T are left out.
+    first_records
+        Read only so many records of each file; None for all.
+    compression
+        Parquet codec.
+    max_records_per_shard, max_bases_per_shard
+        A shard ends before it would exceed either; one longer sequence has a shard of its own.
+    """
+
+    min_length: int
+    drop_ambiguous: bool
+    first_records: int | None
+    compression: str
+    max_records_per_shard: int
+    max_bases_per_shard: int
+
+
+@dataclass(frozen=True)
+class ParseTask:
+    """One unit to parse: what the catalogue knows of its files, in order, and where its rows go."""
+
+    source: str
+    path: str
+    files: tuple[StoredFile, ...]
+    key: str
+    shards_uri: str
+    rejected_uri: str
+    settings: ParseSettings
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What became of a unit: its parts, or why it could not be used."""
+
+    shards: Part | None = None
+    rejected: Part | None = None
+    error: str | None = None
+
+
+def parse_file(task: ParseTask) -> Parsed:
+    """Parse one unit. Files that are not what they should be are a result, not an exception."""
+    try:
+        return _parse(task)
+    except ChangedError as error:
+        return Parsed(error=f"{error}. Materialise raw_fasta again")
+    except (FastaError, StreamError) as error:
+        return Parsed(error=str(error))
+
+
+def _parse(task: ParseTask) -> Parsed:
+    settings = task.settings
+    with (
+        Unit(task.path, task.files) as unit,
+        PartWriter(task.shards_uri, task.key, SHARDS_SCHEMA, settings.compression) as shards,
+        PartWriter(task.rejected_uri, task.key, REJECTED_SCHEMA) as rejected,
+        RowGroups(shards) as sequences,
+        RowGroups(rejected) as refused,
+    ):
+        intake = _Intake(task, ShardCutter(shards, sequences, settings), refused)
+        for path, stream in unit:
+            intake.read(path, stream)
+            if intake.has_enough:
+                unit.refuse_changed()
+                break
+        sha256 = [file.sha256 for file in task.files]
+        facts: dict[str, object] = {
+            "source": task.source,
+            "file": task.path,
+            "sha256": sha256 if unit.is_cut else sha256[0],
+            # unknown if only the first records were read
+            "header_lines": intake.tally["header_lines"] if settings.first_records is None else None,
+            **{
+                name: intake.tally[name]
+                for name in ("records", "accepted", "rejected", "too_short", "ambiguous", "bases")
+            },
+        }
+        if unit.is_archive:
+            facts |= {"members": unit.members, "left_out": unit.left_out, "left_out_first": unit.left_out_first}
+        # The shards last: whoever finds them can rely on the refused records being there.
+        refused.finish()
+        return Parsed(rejected=rejected.finish(**facts), shards=intake.cutter.finish(**facts))
+
+
+class _Intake:
+    """Sorts the records of a unit's FASTA files into rows, refused records and those left out by a setting."""
+
+    def __init__(self, task: ParseTask, cutter: ShardCutter, rejected: RowGroups) -> None:
+        self.source = task.source
+        self.settings = task.settings
+        self.cutter = cutter
+        self.rejected = rejected
+        self.tally: Counter[str] = Counter()
+        self.has_enough = False
+
+    def read(self, path: str, stream: DecompressedStream) -> None:
+        """Read one FASTA file to its end, or until there are as many records as were asked for."""
+        settings, seen, before = self.settings, SeenIdentifiers(), self.tally["records"]
+        for batch in read_records(stream.readinto, name=stream.name, max_length=MAX_LENGTH):
+            wanted = batch.record[-1] if settings.first_records is None else settings.first_records - before
+            read = batch.record <= wanted
+            ids, descriptions = split_headers(batch)
+            reasons = {place: why for place, why in _reasons(batch, ids, seen).items() if read[place]}
+            if reasons:
+                self.rejected.write(_rejected_rows(self.source, path, batch, reasons))
+            good = read.copy()
+            good[list(reasons)] = False
+            short = good & (batch.length < settings.min_length)
+            ambiguous = good & ~short & (batch.acgt_bases < batch.length) & settings.drop_ambiguous
+            kept = good & ~(short | ambiguous)
+            self.cutter.write(_rows(self.source, path, batch, ids, descriptions, kept), batch.length[kept])
+            self.tally.update(
+                records=int(read.sum()),
+                accepted=int(kept.sum()),
+                rejected=len(reasons),
+                too_short=int(short.sum()),
+                ambiguous=int(ambiguous.sum()),
+                bases=int(batch.length[kept].sum()),
+            )
+            if not read.all():
+                self.has_enough = True
+                return
+        self.tally["header_lines"] += stream.header_lines
+
+
+def _reasons(batch: FastaBatch, ids: pa.Array, seen: SeenIdentifiers) -> dict[int, str]:
+    """Say of each record that is refused why, by its place in the batch."""
+    reasons = reject_reasons(batch)
+    good = np.ones(len(batch), bool)
+    good[list(reasons)] = False
+    again = seen.add(*arrow_text(ids if good.all() else ids.filter(pa.array(good))))
+    for place in np.flatnonzero(good)[again]:
+        reasons[int(place)] = (
+            f"identifier {ids[place].as_py()!r} stands on an earlier record of this file; expected unique identifiers"
+        )
+    return dict(sorted(reasons.items()))
+
+
+def shortened(header: str) -> str:
+    """Return a header, cut where a person stops reading: what is refused may be no header at all."""
+    return header if len(header) <= MAX_HEADER else f"{header[:MAX_HEADER]}… ({len(header):,} characters)"
+
+
+def _rejected_rows(source: str, path: str, batch: FastaBatch, reasons: dict[int, str]) -> pa.Table:
+    places = list(reasons)
+    return pa.table(
+        [
+            pa.repeat(pa.scalar(source), len(places)),
+            pa.repeat(pa.scalar(path), len(places)),
+            batch.record[places],
+            batch.line[places],
+            [shortened(batch.header(place)) for place in places],
+            list(reasons.values()),
+        ],
+        schema=REJECTED_SCHEMA,
+    )
+
+
+def _rows(
+    source: str, path: str, batch: FastaBatch, ids: pa.Array, descriptions: pa.Array, kept: np.ndarray
+) -> pa.Table:
+    count = len(batch)
+    known = batch.acgt_bases > 0
+    rows = pa.table(
+        [
+            pa.repeat(pa.scalar(source), count),
+            pa.repeat(pa.scalar(path), count),
+            ids,
+            descriptions,
+            batch.length,
+            pa.LargeStringArray.from_buffers(count, pa.py_buffer(batch.offsets), pa.py_buffer(batch.data)),
+            pa.array(batch.gc_bases / np.maximum(batch.acgt_bases, 1), mask=~known),
+            batch.acgt_bases,
+        ],
+        schema=SHARDS_SCHEMA,
+    )
+    return rows if kept.all() else rows.filter(pa.array(kept))
+
+
+class RowGroups:
+    """Writes rows as row groups, while the next are being parsed.
+
+    None is too small, though an archive of many small files gives many small batches. One is compressed and written by
+    a thread at a time. Used as a context manager: leaving it waits for the thread, so that the writer can be closed.
+    """
+
+    def __init__(self, writer: PartWriter) -> None:
+        self.writer = writer
+        self.waiting: list[pa.Table] = []
+        self.bytes = 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="row groups")
+        self._writing: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(wait=True)
+
+    def write(self, rows: pa.Table) -> None:
+        """Append rows, which may be written later."""
+        self.bytes += rows.nbytes
+        large = self.bytes >= ROW_GROUP_BYTES
+        # What waits must not hold the buffers of a whole batch.
+        self.waiting.append(rows if large else rows.take(np.arange(rows.num_rows)))
+        if large:
+            self._flush()
+
+    def finish(self) -> None:
+        """Write what waits, and return when everything is written."""
+        self._flush()
+        self._settle()
+
+    def _flush(self) -> None:
+        if self.waiting:
+            self._settle()
+            self._writing = self._thread.submit(self.writer.write, pa.concat_tables(self.waiting))
+        self.waiting, self.bytes = [], 0
+
+    def _settle(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
+
+
+class ShardCutter:
+    """Cuts a unit's rows into shards of bounded size, each a Parquet file."""
+
+    def __init__(self, writer: PartWriter, row_groups: RowGroups, settings: ParseSettings) -> None:
+        self.writer = writer
+        self.row_groups = row_groups
+        self.max_records = settings.max_records_per_shard
+        self.max_bases = settings.max_bases_per_shard
+        self.records = self.bases = 0
+        self.shard_bases: list[int] = []
+
+    def write(self, rows: pa.Table, lengths: np.ndarray) -> None:
+        """Append rows, ending shards where they are full."""
+        start = 0
+        while start < len(lengths):
+            ends = np.cumsum(lengths[start:])
+            fits = int(np.searchsorted(ends, self.max_bases - self.bases, side="right"))
+            fits = min(fits, self.max_records - self.records)
+            if fits == 0 and self.records:
+                self._end_shard()
+                continue
+            take = max(fits, 1)
+            self.row_groups.write(rows.slice(start, take))
+            self.records += take
+            self.bases += int(ends[take - 1])
+            start += take
+
+    def _end_shard(self) -> None:
+        self.row_groups.finish()
+        self.writer.close_file()
+        if self.records:
+            self.shard_bases.append(self.bases)
+        self.records = self.bases = 0
+
+    def finish(self, **facts: object) -> Part:
+        """End the last shard and the part."""
+        self._end_shard()
+        return self.writer.finish(shard_bases=self.shard_bases, **facts)

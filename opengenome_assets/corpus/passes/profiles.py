@@ -1,0 +1,67 @@
+"""The pass behind tfidf_index: the 6-mers of every sequence of one shard, and in how many sequences each occurs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from opengenome_assets.framework.shards import Shard, read_shard
+from opengenome_assets.kernels.bases import arrow_text
+from opengenome_assets.kernels.profiles import document_frequency, row_sums, sequence_kmers
+from opengenome_assets.storage.columns import SHARD, SOURCE, column
+from opengenome_assets.storage.parts import PartWriter
+
+INDEX_SCHEMA = pa.schema(
+    [
+        SOURCE,
+        column("file", pa.string(), "Path of its FASTA file below the source that was named"),
+        column("seq_id", pa.string(), "Identifier: the header's first word"),
+        column("description", pa.string(), "The rest of the header"),
+        column("length", pa.int64(), "Letters"),
+        column("kmers", pa.int64(), "Windows of 6 letters all in A, C, G, T"),
+        column("codes", pa.list_(pa.int16()), "The 6-mers that occur, by alphabetical position (0 to 4095), ascending"),
+        column("counts", pa.list_(pa.int32()), "How often each of them occurs"),
+    ]
+)
+
+TERMS_SCHEMA = pa.schema(
+    [
+        SHARD,
+        SOURCE,
+        column("sequences", pa.int64(), "Number of sequences"),
+        column(
+            "document_frequency",
+            pa.list_(pa.int64()),
+            "Number of sequences that hold each of the 4,096 6-mers, in alphabetical order",
+        ),
+    ]
+)
+
+
+def profile_sequences(shard: Shard, index: PartWriter, terms: PartWriter) -> None:
+    """Write one row a sequence to the index, and the shard's one row of document frequencies."""
+    frequency = np.zeros(4096, np.int64)
+    total = 0
+    for rows in read_shard(shard, ["source", "file", "seq_id", "description", "length", "sequence"]):
+        rows = rows.combine_chunks()
+        kmers = sequence_kmers(*arrow_text(rows.column("sequence").chunk(0)))
+        for place in np.flatnonzero(row_sums(kmers.counts, kmers.row_offsets) != kmers.windows):
+            raise ArithmeticError(
+                f"{rows['file'][place]}, {rows['seq_id'][place]}: the counts of its 6-mers do not add up to its "
+                f"{kmers.windows[place]:,} windows, which are known from its runs of A, C, G and T; a retry does not "
+                "help: report it, with the sequence"
+            )
+        frequency += document_frequency(kmers)
+        total += rows.num_rows
+        offsets = pa.array(kmers.row_offsets.astype(np.int32))
+        index.write(
+            rows.drop_columns(["sequence"])
+            .append_column("kmers", pa.array(kmers.windows))
+            .append_column("codes", pa.ListArray.from_arrays(offsets, pa.array(kmers.codes)))
+            .append_column("counts", pa.ListArray.from_arrays(offsets, pa.array(kmers.counts)))
+        )
+    terms.write(
+        pa.table(
+            [[shard.name], [shard.source], [total], pa.array([frequency], pa.list_(pa.int64()))], schema=TERMS_SCHEMA
+        )
+    )

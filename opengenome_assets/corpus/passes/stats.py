@@ -1,0 +1,63 @@
+"""The pass behind shard_stats: what can be added up over shards to describe any set of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from opengenome_assets.framework.shards import Shard, sequences
+from opengenome_assets.kernels.composition import composition
+from opengenome_assets.storage.columns import SHARD, SOURCE, column
+from opengenome_assets.storage.parts import PartWriter
+
+GC_BINS = 1000
+
+SCHEMA = pa.schema(
+    [
+        SHARD,
+        SOURCE,
+        column("sequences", pa.int64(), "Number of sequences"),
+        column("bases", pa.int64(), "Letters in all sequences, ambiguous ones included, counted anew"),
+        column("acgt_bases", pa.int64(), "Letters A, C, G and T, counted anew from the sequences"),
+        column("gc_bases", pa.int64(), "Letters G and C"),
+        column("ambiguous_sequences", pa.int64(), "Sequences with at least one other letter than A, C, G, T"),
+        column("lengths", pa.list_(pa.int64()), "The distinct lengths, ascending"),
+        column("length_counts", pa.list_(pa.int64()), "Number of sequences of each of those lengths"),
+        column("gc_histogram", pa.list_(pa.int64()), f"Sequences by GC content, in {GC_BINS} bins of 0.1 %"),
+    ]
+)
+
+
+def gc_bin(gc_content: np.ndarray) -> np.ndarray:
+    """Return the bin of each GC content in [0, 1]; 100 % falls into the last."""
+    return np.minimum((gc_content * GC_BINS).astype(np.int64), GC_BINS - 1)
+
+
+def summarise_shard(shard: Shard, writer: PartWriter) -> None:
+    """Write the shard's one row."""
+    lengths = [np.zeros(0, np.int64)]
+    histogram = np.zeros(GC_BINS, np.int64)
+    acgt_bases = gc_bases = ambiguous = 0
+    for data, offsets in sequences(shard):
+        length = np.diff(offsets).astype(np.int64)
+        acgt, gc = composition(data, offsets)
+        known = acgt > 0
+        lengths.append(length)
+        acgt_bases += int(acgt.sum())
+        gc_bases += int(gc.sum())
+        ambiguous += int((acgt < length).sum())
+        histogram += np.bincount(gc_bin(gc[known] / acgt[known]), minlength=GC_BINS)
+    distinct, counts = np.unique(np.concatenate(lengths), return_counts=True)
+    row = {
+        "shard": shard.name,
+        "source": shard.source,
+        "sequences": int(counts.sum()),
+        "bases": int((distinct * counts).sum()),
+        "acgt_bases": acgt_bases,
+        "gc_bases": gc_bases,
+        "ambiguous_sequences": ambiguous,
+        "lengths": distinct,
+        "length_counts": counts,
+        "gc_histogram": histogram,
+    }
+    writer.write(pa.Table.from_pylist([row], schema=SCHEMA))

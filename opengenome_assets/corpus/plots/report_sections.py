@@ -1,0 +1,156 @@
+"""Sections of the report from the corpus's tables: which numbers a reader is shown, and in which order.
+
+What belongs here: data frames in, parts of a `report_page.Report` out. What does not: how they look on the
+page (`report_page`, `report.html.j2`), and drawing figures.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from opengenome_assets import words
+from opengenome_assets.corpus.plots.codons import NOT_GENES, codon_columns, three_letters
+from opengenome_assets.plots.report_page import Cell, Column, Fact, Illustration, Section, Table
+from opengenome_assets.plots.style import ALL
+
+_STATS_COLUMNS = {
+    "source": Column("Source"),
+    "sequences": Column("Sequences", "count"),
+    "bases": Column("Bases", "count"),
+    "gc_content": Column("GC", "percent"),
+    "gc_median": Column("Median GC", "percent"),
+    "ambiguous_share": Column("Ambiguous bases", "percent"),
+    "min_length": Column("Shortest", "bases"),
+    "median_length": Column("Median length", "bases"),
+    "max_length": Column("Longest", "bases"),
+    "n50": Column("N50", "bases"),
+    "l50": Column("L50", "count"),
+}
+_REJECTED_COLUMNS = {
+    "file": Column("File"),
+    "source": Column("Source"),
+    "record": Column("Record", "count"),
+    "line": Column("Line", "count"),
+    "header": Column("Header", "quote"),
+    "reason": Column("Reason"),
+}
+_MAX_HEADER = 120
+_MAX_REASON = 240
+_MAX_KINDS = 20
+# What tells one record's reason from another's of the same kind: a place, a length, an identifier.
+_OWN = re.compile(
+    r" at base [\d,]+ \(line [\d,]+\)|(?<=bases): [\d,]+$|(?<=^identifier) .*(?= stands on an earlier)", re.DOTALL
+)
+
+
+def summary(sequence_stats: pd.DataFrame, rejected_records: pd.DataFrame) -> list[Fact]:
+    """The numbers at the top: sequences, bases, sources, GC, and rejected records."""
+    nothing: dict[str, Any] = {"sequences": 0, "bases": 0, "gc_content": None}
+    overall = sequence_stats[sequence_stats["source"] == ALL].to_dict("records")
+    whole = overall[0] if overall else nothing
+    sources = sorted(set(sequence_stats["source"]) - {ALL})
+    return [
+        Fact("sequences", words.count(whole["sequences"])),
+        Fact("bases", words.bases(whole["bases"]), words.count(whole["bases"])),
+        Fact("sources", words.count(len(sources)), words.listing(sources, 4)),
+        Fact("GC", words.percent(whole["gc_content"], 2), "of the bases A, C, G, T"),
+        Fact("rejected records", words.count(len(rejected_records))),
+    ]
+
+
+def corpus(sequence_stats: pd.DataFrame, figures: Sequence[Illustration] = ()) -> Section:
+    """The corpus by source, with GC and lengths; `all` last."""
+    stats = sequence_stats.sort_values("source", key=lambda names: names.where(names != ALL, "\uffff"))
+    table = _table("The corpus by source; GC is over the bases A, C, G and T.", _STATS_COLUMNS, stats)
+    return Section("Corpus", "", figures, [table])
+
+
+def kmers(tables: Mapping[int, pd.DataFrame], figures: Sequence[Illustration] = (), *, top: int = 10) -> Section:
+    """The most frequent k-mers of each source with their share of its windows, one table a k."""
+    parts = []
+    for k, frame in sorted(tables.items()):
+        first = frame[frame["rank"] <= top]
+        sources = _all_last(first["source"])
+        cells = {
+            (source, rank): f"{kmer} {words.percent(frequency, 2)}"
+            for source, rank, kmer, frequency in zip(
+                *(first[name] for name in ("source", "rank", "kmer", "frequency")), strict=True
+            )
+        }
+        ranks = sorted(first["rank"].unique())
+        rows = [[int(rank), *(cells.get((source, rank)) for source in sources)] for rank in ranks]
+        columns = [Column("Rank", "count"), *(Column(source, "code") for source in sources)]
+        parts.append(Table(f"Most frequent {k}-mers, with their share of all {k}-mers of the source.", columns, rows))
+    words = (
+        "Exact counts of every word of k letters A, C, G and T, on the strand as given; words with another "
+        "letter do not count."
+    )
+    return Section("k-mers", words, figures, parts)
+
+
+def codons(codon_rscu: pd.DataFrame, figures: Sequence[Illustration] = (), *, frame: int = 0) -> Section:
+    """Codons per thousand and RSCU of each source in one reading frame, by amino acid."""
+    table = codon_rscu[codon_rscu["frame"] == frame]
+    sources = _all_last(table["source"])
+    cells = {
+        (source, three_letters(amino_acid), codon): (per_thousand, rscu)
+        for source, amino_acid, codon, per_thousand, rscu in zip(
+            *(table[name] for name in ("source", "amino_acid", "codon", "per_thousand", "rscu")), strict=True
+        )
+    }
+    rows: list[list[Cell]] = []
+    for amino_acid, codon in codon_columns(table):
+        values = [cells.get((source, amino_acid, codon), (None, None)) for source in sources]
+        rows.append([codon, amino_acid, *(value for pair in values for value in pair)])
+    codes = table.groupby("source")["genetic_code"].first()
+    columns = [Column("Codon", "code"), Column("Amino acid")]
+    for source in sources:
+        columns += [Column(f"{source}, per thousand", "number"), Column(f"{source}, RSCU", "number")]
+    read_as = words.listing([f"{source} {codes[source]}" for source in sources]) or "no sources"
+    text = (
+        f"Counted are {NOT_GENES}. RSCU is a codon's count over the mean count of the codons of its amino acid "
+        f"in the source's genetic code ({read_as}); stops are a family of their own."
+    )
+    caption = f"Codon usage in reading frame {frame}; a dash: the codon means something else."
+    return Section("Codons", text, figures, [Table(caption, columns, rows)])
+
+
+def rejected(rejected_records: pd.DataFrame, *, first: int = 20) -> Section:
+    """Why records were refused: kinds of reason with counts, most frequent first, and the first rows."""
+    number = len(rejected_records)
+    if not number:
+        return Section("Rejected records", "None: every record of every file was accepted.")
+    reasons = Counter(_OWN.sub("", reason) for reason in rejected_records["reason"])
+    kinds = sorted(reasons.items(), key=lambda kind: (-kind[1], kind[0]))
+    counts: list[list[Cell]] = [[words.shorten(kind, _MAX_REASON), count] for kind, count in kinds[:_MAX_KINDS]]
+    caption = "Rejected records by reason."
+    if rarer := kinds[_MAX_KINDS:]:
+        others = words.plural(sum(count for _, count in rarer), "record")
+        caption = f"Rejected records by reason, the {_MAX_KINDS} most frequent; {len(rarer):,} more with {others}."
+    shown = rejected_records.sort_values(["file", "record"]).head(first)
+    shown = shown.assign(
+        header=[words.shorten(header, _MAX_HEADER) for header in shown["header"]],
+        reason=[words.shorten(reason, _MAX_REASON) for reason in shown["reason"]],
+    )
+    return Section(
+        "Rejected records",
+        f"{words.plural(number, 'record')} of the files did not enter the corpus.",
+        tables=[
+            Table(caption, [Column("Reason"), Column("Records", "count")], counts),
+            _table(f"The first {len(shown)} of {words.count(number)}.", _REJECTED_COLUMNS, shown),
+        ],
+    )
+
+
+def _table(caption: str, columns: Mapping[str, Column], frame: pd.DataFrame) -> Table:
+    rows: list[list[Cell]] = frame[list(columns)].astype(object).to_numpy().tolist()
+    return Table(caption, list(columns.values()), rows)
+
+
+def _all_last(sources: pd.Series[str]) -> list[str]:
+    return sorted(set(sources), key=lambda source: (source == ALL, source))

@@ -1,0 +1,150 @@
+"""What every asset says of itself when it is materialised, in one form.
+
+Belongs here: turning commits, files and provenance into Dagster's metadata. Does not belong here: figures that only one
+asset has; it adds them itself.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_IS_USER_PROVIDED_TAG,
+    DATA_VERSION_TAG,
+    NULL_EVENT_POINTER,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
+
+from opengenome_assets.framework import environment
+from opengenome_assets.framework.table import column_lineage
+from opengenome_assets.storage.record import Provenance, abbreviated
+from opengenome_assets.storage.tables import Commit, Tables
+
+
+class Making:
+    """The making of one result, from now on: its run, its code, and the time it takes.
+
+    Parameters
+    ----------
+    context
+        The step that makes it.
+    module
+        The module that computes it.
+    """
+
+    def __init__(self, context: dg.AssetExecutionContext, module: str) -> None:
+        self.run_id, self.module = context.run_id, module
+        self.started = datetime.now(UTC)
+        self.wall, self.cpu = time.monotonic(), time.process_time()  # a clock may be set back meanwhile
+
+    @property
+    def seconds(self) -> float:
+        """Seconds until now."""
+        return round(time.monotonic() - self.wall, 2)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Seconds of processor time of this process until now."""
+        return round(time.process_time() - self.cpu, 2)
+
+    def recorded(self, provenance: Provenance) -> Provenance:
+        """Return the record of what determines the result with how it came to be until now."""
+        return provenance.model_copy(
+            update={
+                "run_id": self.run_id,
+                "commit": environment.commit(),
+                "modules": environment.modules(self.module),
+                "libraries": environment.libraries(),
+                "started": self.started,
+                "seconds": self.seconds,
+                "cpu_seconds": self.cpu_seconds,
+            }
+        )
+
+    def metadata(self) -> dict[str, Any]:
+        """Return what it took, as metadata."""
+        return {"seconds": self.seconds, "driver_cpu_seconds": self.cpu_seconds}
+
+
+def lineage(provenance: Provenance) -> dict[str, Any]:
+    """Return the record of what made something, as metadata; digests are cut to what a person compares."""
+    # The times stand beside it, as numbers that can be plotted.
+    record = provenance.model_dump(mode="json", exclude={"seconds", "cpu_seconds"})
+    return {"provenance": dg.MetadataValue.json(abbreviated(record))}
+
+
+def table_metadata(commit: Commit, provenance: Provenance, making: Making, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the UI shows of a table's materialisation; columns stand in the asset's definition."""
+    return {
+        **extra,
+        **version_metadata(commit.name, commit.uri, commit.version, commit.rows, commit.size, commit.files),
+        "parquet_files_added": commit.files_added,
+        "parquet_files_removed": commit.files_removed,
+        **making.metadata(),
+        **lineage(provenance),
+    }
+
+
+def version_metadata(name: str, uri: str, version: int, rows: int, size: int, files: int) -> dict[str, Any]:
+    """Return what can be said of a version of a table at any time; ``size`` is in bytes."""
+    return {
+        "dagster/row_count": rows,
+        "dagster/uri": uri,
+        "dagster/column_lineage": column_lineage(name),
+        "table_version": version,
+        "path": dg.MetadataValue.path(uri),
+        "megabytes": round(size / 1e6, 3),
+        "parquet_files": files,
+    }
+
+
+def version_tags(provenance: Provenance, inputs: Iterable[str]) -> dict[str, str]:
+    """Return the tags by which Dagster knows what a materialisation was made from, and so whether it is stale.
+
+    Dagster adds them to results by itself; whoever reports an event has to.
+
+    Parameters
+    ----------
+    provenance
+        What made it.
+    inputs
+        Those of its inputs that Dagster knows as its dependencies.
+    """
+    given = {name: provenance.inputs[name].data_version for name in inputs if name in provenance.inputs}
+    return {
+        DATA_VERSION_TAG: provenance.data_version,
+        DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
+        CODE_VERSION_TAG: provenance.code_version,
+        **{get_input_data_version_tag(dg.AssetKey(name)): version for name, version in given.items()},
+        **{get_input_event_pointer_tag(dg.AssetKey(name)): NULL_EVENT_POINTER for name in given},
+    }
+
+
+def emitted(
+    context: dg.AssetExecutionContext, tables: Tables, name: str, result: dg.MaterializeResult[Any]
+) -> dg.MaterializeResult[Any] | dg.AssetMaterialization:
+    """Return what to yield for one of several tables that are made together.
+
+    Selecting one of them makes all, and the history of each has to say so: a table that the run did not select gets an
+    event instead of a result.
+    """
+    if dg.AssetKey(name) in context.selected_asset_keys:
+        return result
+    made = tables.provenance(name)
+    tags = version_tags(made, made.inputs)
+    return dg.AssetMaterialization(name, metadata=result.metadata or {}, tags=tags)
+
+
+def table_result(
+    commit: Commit, provenance: Provenance, making: Making, *, asset_key: str | None = None, **extra: Any
+) -> dg.MaterializeResult[Any]:
+    """Return the result of a table's materialisation; an asset that makes several says which by ``asset_key``."""
+    return dg.MaterializeResult(
+        asset_key=asset_key,
+        metadata=table_metadata(commit, provenance, making, extra),
+        data_version=dg.DataVersion(provenance.data_version),
+    )

@@ -1,0 +1,350 @@
+"""Opening sequence files: decompression, hashing and an independent record count, ahead of the reader.
+
+Here belongs everything between stored files and their plain bytes: which names count as FASTA, which compression the
+content has, and the proof that the bytes read are the bytes catalogued. What the plain bytes mean is not known here;
+that is `opengenome_assets.kernels.fasta`, and `opengenome_assets.intake.containers` for archives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Protocol, Self, cast
+
+import numpy as np
+import pyarrow as pa
+from isal import igzip
+from isal.igzip_lib import IsalError
+from pyarrow import fs
+
+# .faa is left out: by custom it holds proteins.
+FASTA_ENDINGS = (".fa", ".fasta", ".fna", ".ffn", ".frn", ".fas", ".fsa")
+COMPRESSION_ENDINGS = (".gz", ".bgz", ".bz2", ".zst")
+
+# The stubs of isal and igzip declare less than they have: the error as an instance, `open` without types.
+_DECODING_ERRORS = (EOFError, OSError, cast(type[Exception], IsalError))
+_BLOCK = 1 << 20
+_BLOCKS_AHEAD = 4
+
+
+class StreamError(ValueError):
+    """A file could not be opened, read or decompressed; the message names the file and says what to do."""
+
+
+class ChangedError(StreamError):
+    """A file is not the one that was catalogued; the message names it and both checksums."""
+
+
+class RawFile(Protocol):
+    """An unbuffered binary file, of the local disk or of an object store."""
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        """Fill the buffer; 0 at the end of the file."""
+
+    def close(self) -> None:
+        """Close the file."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file as the catalogue knows it.
+
+    Attributes
+    ----------
+    path
+        What it is called: its path below what was named as source.
+    uri
+        Where it lies: a local path, or a URI that `pyarrow.fs` understands (``s3://…``, ``gs://…``, ``file://…``). A
+        store may keep it under another name.
+    sha256
+        Hex digest that its bytes must have; None if nobody knows.
+    """
+
+    path: str
+    uri: str
+    sha256: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What errors call it: where it lies, with its path if that cannot be told from it."""
+        known = PurePosixPath(self.uri).name == PurePosixPath(self.path).name
+        return self.uri if known else f"{self.path} ({self.uri})"
+
+
+def is_fasta_name(name: str) -> bool:
+    """Whether a file of this name is taken for FASTA when a folder is searched, compressed or not."""
+    return without_ending(name, COMPRESSION_ENDINGS).lower().endswith(FASTA_ENDINGS)
+
+
+def without_ending(name: str, endings: tuple[str, ...]) -> str:
+    """Return the name without the first of the endings that it has, in upper or lower case."""
+    for ending in endings:
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    return name
+
+
+def open_raw(file: StoredFile) -> RawFile:
+    """Open a file for its bytes as stored.
+
+    Raises
+    ------
+    StreamError
+        If it cannot be opened.
+    """
+    try:
+        if "://" in file.uri:
+            file_system, key = fs.FileSystem.from_uri(file.uri)
+            return cast(RawFile, file_system.open_input_stream(key, compression=None))
+        return io.FileIO(file.uri)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise StreamError(
+            f"{file.name}: cannot be opened ({error}); check the path and that you may read the file"
+        ) from error
+
+
+class StoredFiles(io.RawIOBase):
+    """The bytes of one file, or of several in a row, as stored.
+
+    The bytes that pass are hashed. At the end of each file its SHA-256 is compared with the catalogue's: whoever gets
+    to the end, or to the next file, has read what was catalogued.
+
+    Parameters
+    ----------
+    files
+        At least one.
+    opener
+        How to open a file.
+    """
+
+    def __init__(self, files: Sequence[StoredFile], opener: Callable[[StoredFile], RawFile] = open_raw) -> None:
+        self._opener = opener
+        self._rest = deque(files)
+        self._passed = 0
+        self._begin(self._rest.popleft())
+
+    def _begin(self, file: StoredFile) -> None:
+        self.current = file
+        self._raw = self._opener(file)
+        self._sha256 = hashlib.sha256()
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the number of bytes that passed, of all files."""
+        return self._passed
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill the whole buffer with the next bytes, or as much of it as there are bytes left.
+
+        Raises
+        ------
+        ChangedError
+            At the end of a file that is not what was catalogued.
+        StreamError
+            If a file cannot be opened or read.
+        """
+        view, filled = memoryview(buffer), 0
+        while filled < len(view):
+            try:
+                size = self._raw.readinto(view[filled:]) or 0
+            except OSError as error:
+                raise StreamError(
+                    f"{self.current.name}: cannot be read on after {self._passed:,} bytes ({error}); "
+                    "check the disk or the connection and run again"
+                ) from error
+            self._sha256.update(view[filled : filled + size])
+            self._passed += size
+            filled += size
+            if size == 0:
+                refuse_changed(self.current, self._sha256.hexdigest())
+                if not self._rest:
+                    break
+                self._raw.close()
+                self._begin(self._rest.popleft())
+        return filled
+
+    def close(self) -> None:
+        """Close the file that is open."""
+        self._raw.close()
+        super().close()
+
+
+def refuse_changed(file: StoredFile, sha256: str) -> None:
+    """Raise `ChangedError` if a file's SHA-256 is known and is another."""
+    if file.sha256 not in (None, sha256):
+        raise ChangedError(
+            f"{file.name}: changed since it was catalogued (sha256 {sha256[:16]}…, expected {file.sha256[:16]}…)"
+        )
+
+
+class DecompressedStream:
+    """The plain bytes of a plain, gzip, bgzip, bzip2 or Zstandard file, decompressed by a thread that reads ahead.
+
+    The compression is told by the first bytes and not by the name.
+
+    The thread stays at most a few MiB ahead of the reader: decompression and parsing run on two cores, and
+    memory stays constant. Its errors are raised by the `readinto` that would have delivered the bytes; the
+    stream is closed then. Use the stream as a context manager: leaving early ends the thread.
+
+    Parameters
+    ----------
+    stored
+        The file as stored; the stream closes it.
+    name
+        What errors call the file.
+    if_cut
+        What to do if the file ends early.
+    """
+
+    def __init__(self, stored: io.RawIOBase, *, name: str, if_cut: str = "fetch the file again") -> None:
+        self.name = name
+        self.if_cut = if_cut
+        self.compression = ""
+        self.decompressed_bytes = 0
+        self._stored = stored
+        self._header_lines = 0
+        self._last_byte = ord("\n")
+        self._at_end = False
+        self._current = memoryview(b"")
+        self._blocks = self._decompress()
+        # One worker takes the blocks in order; a queue of futures carries its errors along with its results.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decompress")
+        self._ahead: deque[Future[bytes]] = deque()
+        for _ in range(_BLOCKS_AHEAD):
+            self._read_ahead()
+
+    @property
+    def header_lines(self) -> int:
+        """Number of lines that start with '>'; known at the end of the stream.
+
+        Counted on the plain bytes without the FASTA parser, so that a check can compare the two.
+        """
+        if not self._at_end:
+            raise StreamError(
+                f"{self.name}: the number of header lines is known once the stream was read to its end; do that first"
+            )
+        return self._header_lines
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Copy the next plain bytes to a buffer.
+
+        Parameters
+        ----------
+        buffer
+            Writable bytes, at least one.
+
+        Returns
+        -------
+        int
+            Bytes written: at least 1, or 0 at the end of the stream.
+
+        Raises
+        ------
+        StreamError
+            If the file cannot be read on, ends early, or is not what its first bytes promise.
+        """
+        if not self._current and not self._at_end:
+            if not self._ahead:
+                raise StreamError(f"{self.name}: the stream is closed; open the file again to read it")
+            try:
+                self._current = memoryview(self._ahead.popleft().result())
+            except StreamError:
+                self.close()
+                raise
+            self._read_ahead()
+            self._at_end = not self._current
+        size = min(len(buffer), len(self._current))
+        buffer[:size] = self._current[:size]
+        self._current = self._current[size:]
+        return size
+
+    def read(self) -> bytes:
+        """Return all plain bytes that are left; raises what `readinto` does."""
+        plain, buffer = io.BytesIO(), memoryview(bytearray(_BLOCK))
+        while size := self.readinto(buffer):
+            plain.write(buffer[:size])
+        return plain.getvalue()
+
+    def close(self) -> None:
+        """End the thread and close the file; closing twice is harmless."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._ahead.clear()
+        self._current = memoryview(b"")
+        self._blocks.close()
+        self._stored.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _read_ahead(self) -> None:
+        self._ahead.append(self._thread.submit(next, self._blocks, b""))
+
+    def _decompress(self) -> Generator[bytes, None, None]:
+        """Yield the plain blocks; runs in the thread."""
+        stored = io.BufferedReader(self._stored, _BLOCK)
+        self.compression = _compression(stored.peek(4))
+        try:
+            plain = _plain_reader(stored, self.compression)
+            while block := plain.read(_BLOCK):
+                self._count_header_lines(block)
+                self.decompressed_bytes += len(block)
+                yield block
+            if stored.read(1):
+                raise OSError("more data behind the end")
+        except _DECODING_ERRORS as error:
+            reached = f"{self.decompressed_bytes:,} decompressed bytes, {self._stored.tell():,} bytes of the file"
+            if isinstance(error, EOFError) or str(error).startswith("Truncated"):
+                raise StreamError(
+                    f"{self.name}: the {self.compression} stream ends early after {reached}; {self.if_cut}"
+                ) from error
+            raise StreamError(
+                f"{self.name}: the {self.compression} stream is damaged, or something follows it, after {reached} "
+                f"({error}); fetch the file again"
+            ) from error
+
+    def _count_header_lines(self, block: bytes) -> None:
+        data = np.frombuffer(block, np.uint8)
+        marks = np.flatnonzero(data == ord(">"))
+        before = np.where(marks > 0, data[marks - 1], self._last_byte)
+        self._header_lines += int(np.count_nonzero(before == ord("\n")))
+        self._last_byte = block[-1]
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def _compression(head: bytes) -> str:
+    """Name of the compression of a file that begins so."""
+    if head.startswith(b"\x1f\x8b"):
+        return "gzip"
+    if head.startswith(b"BZh"):
+        return "bz2"
+    # A Zstandard frame, or the skippable frame with which parallel writers begin.
+    if re.match(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", head):
+        return "zstd"
+    return "plain"
+
+
+def _plain_reader(stored: io.BufferedReader[io.RawIOBase], compression: str) -> _Readable:
+    """Reader that accepts several members or frames in a row, and nothing else behind them."""
+    reader: _Readable
+    if compression == "plain":
+        reader = stored
+    elif compression == "gzip":
+        reader = cast(Any, igzip).open(stored, "rb")
+    else:
+        reader = pa.CompressedInputStream(pa.PythonFile(stored, mode="r"), compression)
+    return reader

@@ -1,0 +1,279 @@
+"""query_hits: the sequences most similar to each of many queries.
+
+Belongs here: which files the queries come from, dealing the index out to Spark's tasks, and merging what they find.
+Does not belong here: searching (``search``, sent to the workers by ``search/passes.py``).
+
+It is no part of the group ``corpus``, since it describes queries. Without any it is not made; that is no failure as
+long as other assets are asked for too, so that "Materialize all" needs no queries.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from heapq import heapreplace
+from itertools import groupby, islice
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from opengenome_assets.corpus.raw_fasta import fetch, take_checksums
+from opengenome_assets.corpus.tfidf_index import document_frequency
+from opengenome_assets.engine.spark import Spark
+from opengenome_assets.framework.making import Making, table_result
+from opengenome_assets.intake.containers import ContainerError, Unit, units
+from opengenome_assets.intake.hub.request import RemoteError
+from opengenome_assets.intake.sources import SourceError, list_source
+from opengenome_assets.intake.streams import StoredFile, StreamError
+from opengenome_assets.kernels.tfidf import inverse_document_frequency
+from opengenome_assets.search.passes import NUMBER, Found, SearchSettings, SearchTask, search_parts
+from opengenome_assets.search.queries import Query, QueryError, read_queries
+from opengenome_assets.search.ranking import query_counts
+from opengenome_assets.search.rows import SIMILAR_SCHEMA
+from opengenome_assets.settings import Settings, local_home
+from opengenome_assets.storage.columns import column
+from opengenome_assets.storage.packs import PartIndex
+from opengenome_assets.storage.parts import write_part
+from opengenome_assets.storage.record import Provenance, common_corpus
+from opengenome_assets.storage.tables import Tables, describe
+
+NAME = "query_hits"
+GROUP = "search"
+CODE_VERSION = "1"
+INPUTS = ("tfidf_index", "tfidf_terms")
+
+# A task takes about so many sequences, 70 MB or less: with fewer there is more to merge.
+TASK_SEQUENCES = 8_192
+
+# Hits that are merged at once, some hundred bytes each: with more, the queries are dealt with one lot after another.
+MERGED = 2_000_000
+
+SCHEMA = pa.schema(
+    [
+        column(
+            "query_file",
+            pa.string(),
+            "Path of the query's FASTA file below what was named; in an archive, the member's below it",
+        ),
+        column(NUMBER, pa.int64(), "The query's place among all, from 1: by file, and by record in each"),
+        *SIMILAR_SCHEMA,
+    ]
+)
+
+
+class QueryHitsConfig(dg.Config):
+    """Run config of query_hits."""
+
+    queries: str | None = Field(
+        default=None,
+        description="FASTA with the queries: files, folders and places on the Hub, as for the source of raw_fasta. "
+        "Default: the environment variable OPENGENOME_QUERIES; without it there is nothing to do.",
+    )
+    top_n: int = Field(default=10, ge=1, description="Hits of a query, at most.")
+    threshold: float = Field(default=0.0, ge=0, le=1, description="Smallest similarity of a hit.")
+    source: str | None = Field(default=None, description="Search this source only.")
+    both_strands: bool = Field(
+        default=False, description="Compare the reverse complement of each query too; the more similar one counts."
+    )
+
+
+@dg.asset(
+    name=NAME,
+    group_name=GROUP,
+    deps=list(INPUTS),
+    code_version=CODE_VERSION,
+    kinds={"deltalake", "spark"},
+    output_required=False,
+    metadata={"dagster/column_schema": describe(SCHEMA)},
+    description="The most similar sequences of the corpus for each query in FASTA files, which OPENGENOME_QUERIES or "
+    "the run config of the job search_queries names: the same hits as of `opengenome search similar`, found on Spark. "
+    "Without queries it is not made.",
+)
+def query_hits(
+    context: dg.AssetExecutionContext, config: QueryHitsConfig, tables: Tables, spark: Spark
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Search with every query, unless the same was done before."""
+    making = Making(context, __name__)
+    named = config.queries or Settings.from_environment().queries
+    if not named:
+        remedy = "no queries: name their FASTA files in OPENGENOME_QUERIES, or as `queries` in the run config"
+        if context.job_def.asset_layer.selected_asset_keys == {context.asset_key}:
+            raise dg.Failure(remedy, allow_retries=False)
+        context.log.info(f"{remedy}; query_hits is not made")
+        return
+    settings = SearchSettings(config.top_n, config.threshold, config.source, config.both_strands)
+    try:
+        files = query_files(named, tables.home, context.log.info)
+        queries = [query for path, parts in units_of(files) for query in read_unit(path, parts)]
+        refuse_short(queries)
+    except (ContainerError, QueryError, SourceError, StreamError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    except RemoteError as error:
+        raise dg.Failure(str(error), allow_retries=error.passing) from error
+    inputs = {name: tables.input(name) for name in INPUTS}
+    provenance = Provenance(
+        name=NAME,
+        code_version=CODE_VERSION,
+        settings={**asdict(settings), "queries": {f"{source}: {file.path}": file.sha256 for source, file in files}},
+        inputs=inputs,
+        corpus=common_corpus({name: tables.provenance(name, given.version) for name, given in inputs.items()}),
+    )
+    part = PartIndex(tables.uri(NAME)).find(provenance.data_version)
+    if part is None:
+        versions = {name: given.version for name, given in inputs.items()}
+        rows = search(context, tables, spark, versions, [query for _, query in queries], settings)
+        numbers = rows[NUMBER].to_numpy() - 1
+        rows = rows.add_column(0, SCHEMA.field(0), pa.array([path for path, _ in queries], pa.string()).take(numbers))
+        without = len(queries) - len(np.unique(numbers))
+        part = write_part(tables.uri(NAME), provenance.data_version, rows.cast(SCHEMA), without=without)
+    provenance = making.recorded(provenance)
+    commit = tables.commit(NAME, SCHEMA, [part], provenance)
+    yield table_result(
+        commit,
+        provenance,
+        making,
+        queries=len(queries),
+        queries_without_hits=part.facts["without"],
+        query_files={f"{source}: {file.path}": file.sha256 for source, file in files},
+        index_version=inputs["tfidf_index"].version,
+    )
+
+
+search_queries = dg.define_asset_job(
+    "search_queries",
+    selection=dg.AssetSelection.assets(NAME),
+    description="Search the corpus with sequences of FASTA files, which the run config or OPENGENOME_QUERIES names.",
+)
+
+
+def query_files(named: str, home: str, log: Callable[[str], None]) -> list[tuple[str, StoredFile]]:
+    """Return the files that a specification names, on this machine and with their checksums, each with its source."""
+    files = list_source(named).files
+    fetched = {each.file.url: each for each in fetch([file.remote for file in files if file.remote], home, log)}
+    local = [file for file in files if file.remote is None]
+    sha256, _ = take_checksums(local, str(local_home(home) / "raw" / "checksums.json"))
+    stored = []
+    for file in files:
+        uri = str(fetched[file.uri].path) if file.remote else file.uri
+        stored.append(
+            (file.source, StoredFile(file.path, uri, fetched[file.uri].sha256 if file.remote else sha256[uri]))
+        )
+    return stored
+
+
+def units_of(files: Iterable[tuple[str, StoredFile]]) -> Iterator[tuple[str, tuple[StoredFile, ...]]]:
+    """Yield what is read in one go, a file or the parts of one, by path."""
+    for _, run in groupby(files, key=lambda file: file[0]):
+        by_path = {file.path: file for _, file in run}
+        for path, parts in sorted(units(by_path).items()):
+            yield path, tuple(by_path[part] for part in parts)
+
+
+def read_unit(path: str, files: Sequence[StoredFile]) -> Iterator[tuple[str, Query]]:
+    """Yield the queries of a file, or of each FASTA file in an archive, with its path.
+
+    Raises
+    ------
+    QueryError, StreamError
+        If a record is none that can be searched with, or the file cannot be read.
+    """
+    with Unit(path, files) as unit:
+        for member, stream in unit:
+            try:
+                queries = read_queries(stream.read())
+            except QueryError as error:
+                raise QueryError(f"{member}: {error}") from error
+            yield from ((member, query) for query in queries)
+
+
+def refuse_short(queries: Sequence[tuple[str, Query]], block: int = 512) -> None:
+    """Refuse queries without any 6-mer before Spark is started.
+
+    Raises
+    ------
+    QueryError
+        If there is one; the message names its file.
+    """
+    for path, run in groupby(queries, key=lambda query: query[0]):
+        try:
+            rest = (query for _, query in run)
+            while some := list(islice(rest, block)):
+                query_counts(some)
+        except QueryError as error:
+            raise QueryError(f"{path}: {error}") from error
+
+
+def search(
+    context: dg.AssetExecutionContext,
+    tables: Tables,
+    spark: Spark,
+    versions: Mapping[str, int],
+    queries: Sequence[Query],
+    settings: SearchSettings,
+) -> pa.Table:
+    """Search versions of the index and its terms, and return the hits with the number of their query.
+
+    Raises
+    ------
+    dagster.Failure
+        If the index does not hold the source that was asked for.
+    """
+    idf = inverse_document_frequency(*document_frequency(tables, versions["tfidf_terms"]))
+    tasks = deal_parts(tables, versions["tfidf_index"])
+    at_once = max(1, MERGED // max(1, sum(min(settings.top_n, task.sequences) for task in tasks)))
+    merged = [SCHEMA.remove(0).empty_table()]
+    for first in range(0, len(queries), at_once):
+        some = queries[first : first + at_once]
+        found: list[Found] = spark.map(
+            partial(search_parts, queries=some, before=first, idf=idf, settings=settings),
+            tasks,
+            weights=[task.sequences for task in tasks],
+            label=f"searching with queries {first + 1:,} to {first + len(some):,} of {len(queries):,}",
+            unit="sequences",
+            log=context.log,
+        )
+        sources = sorted({source for part in found for source in part.sources})
+        if settings.source not in (None, *sources):
+            raise dg.Failure(
+                f"no source is called {settings.source}; tfidf_index has {', '.join(sources) or 'none'}. Set another "
+                "in the run config of query_hits",
+                allow_retries=False,
+            )
+        merged.append(merge([part.hits for part in found], settings.top_n))
+    return pa.concat_tables(merged)
+
+
+def deal_parts(tables: Tables, version: int) -> list[SearchTask]:
+    """Return tasks that together search the index, with about as many sequences each as its parts allow."""
+    sizes: Counter[str] = Counter()
+    for key, file in tables.pieces("tfidf_index", tables.open("tfidf_index", version)):
+        sizes[key] += file.rows
+    hands: list[tuple[int, int, tuple[str, ...]]] = [
+        (0, number, ()) for number in range(min(len(sizes), -(-sizes.total() // TASK_SEQUENCES)))
+    ]
+    for key, rows in sizes.most_common():
+        least, number, keys = hands[0]
+        heapreplace(hands, (least + rows, number, (*keys, key)))
+    return [SearchTask(tables.home, version, keys, rows) for rows, _, keys in hands]
+
+
+def merge(found: Sequence[pa.Table], top_n: int) -> pa.Table:
+    """Return the best hits of each query from those that parts of the index hold, in their order.
+
+    Parameters
+    ----------
+    found
+        Hits with their query's number, at least ``top_n`` of each part as far as it has so many.
+    top_n
+        Hits of a query, at most.
+    """
+    order = [(NUMBER, "ascending"), ("similarity", "descending")]
+    order += [(name, "ascending") for name in ("seq_id", "source", "file")]
+    hits = pa.concat_tables([each.cast(SCHEMA.remove(0)) for each in found]).sort_by(order)
+    numbers = hits[NUMBER].to_numpy()
+    ranks = np.arange(len(numbers)) - np.searchsorted(numbers, numbers) + 1
+    place = hits.column_names.index("rank")
+    return hits.set_column(place, hits.field(place), pa.array(ranks)).filter(pa.array(ranks <= top_n))

@@ -1,0 +1,134 @@
+"""The application: routes, layers, the search page, and the index that is followed as long as it runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+
+import anyio
+from fastapi import APIRouter, FastAPI, Response, Security
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import FileResponse
+from starlette.staticfiles import StaticFiles
+
+from opengenome_assets import __version__
+from opengenome_assets.service import answers
+from opengenome_assets.service.following import FollowedIndex
+from opengenome_assets.service.guards import Guard, Turns
+from opengenome_assets.service.headers import HeadAsGet, StandardHeaders
+from opengenome_assets.service.metrics import Metrics, Observer
+from opengenome_assets.service.problems import ProblemError, described, on_invalid_request, on_problem
+from opengenome_assets.service.search import REPORT, Here, Service, api
+from opengenome_assets.service.settings import ServerSettings
+from opengenome_assets.settings import Settings
+from opengenome_assets.storage.files import read_bytes
+
+PAGE = Path(__file__).with_name("page")
+
+# The report brings its style and its pictures along, and has no script.
+REPORT_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+
+DESCRIPTION = """Search a corpus for similar sequences and for k-mers. Every answer names the exact versions of the
+tables that it was made from; every refusal is a problem in the form of RFC 9457."""
+
+
+def create_app(settings: Settings, limits: ServerSettings) -> FastAPI:
+    """Put the application together.
+
+    Parameters
+    ----------
+    settings
+        The platform's, of which the home is searched.
+    limits
+        The server's own.
+    """
+    metrics = Metrics()
+    followed = FollowedIndex(settings.home, metrics)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.service = Service(settings, limits, followed, Turns(metrics), metrics)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(followed.follow)
+            yield
+            tasks.cancel_scope.cancel()
+
+    app = FastAPI(
+        title="OpenGenome Assets: search",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        # The framework's pages of documentation load their scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        # Beside the description itself, also behind a proxy that gives the server a folder of its own.
+        servers=[{"url": "."}],
+        middleware=[
+            Middleware(HeadAsGet),
+            Middleware(StandardHeaders),
+            Middleware(Observer, metrics=metrics),
+            Middleware(Guard, settings=limits, metrics=metrics),
+        ],
+        exception_handlers={HTTPException: on_problem, RequestValidationError: on_invalid_request},
+    )
+    if limits.token is None:
+        app.include_router(api)
+    else:
+        # For the description: the token is asked for before a request comes here.
+        bearer = HTTPBearer(auto_error=False)
+        app.include_router(api, dependencies=[Security(bearer)], responses=described(401))
+    app.include_router(state)
+    app.mount("/page", StaticFiles(directory=PAGE))
+    return app
+
+
+state = APIRouter()
+
+
+@state.get("/health/live")
+async def is_live() -> dict[str, bool]:
+    """Say that the server answers."""
+    return {"live": True}
+
+
+@state.get("/health/ready", responses={503: {"model": answers.Health}})
+async def is_ready(here: Here, response: Response) -> answers.Health:
+    """Say whether there is an index to search, and whether it is the newest."""
+    opened = here.followed.opened
+    if opened is None:
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return answers.Health(
+        ready=opened is not None,
+        tfidf_index=opened.index.version if opened else None,
+        problem=here.followed.problem,
+    )
+
+
+@state.get("/metrics", response_class=Response, responses={200: {"content": {CONTENT_TYPE_LATEST.split(";")[0]: {}}}})
+async def show_metrics(here: Here) -> Response:
+    """Give the metrics in Prometheus' text format."""
+    return Response(here.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+
+@state.get("/report", include_in_schema=False)
+async def show_report(here: Here) -> Response:
+    """Show the report of the corpus."""
+    page = await here.run(lambda: read_bytes(f"{here.settings.home}/{REPORT}"))
+    if page is None:
+        raise ProblemError(HTTPStatus.NOT_FOUND, "The report has not been made yet. Make it with: make run")
+    return Response(page, media_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY})
+
+
+@state.get("/", include_in_schema=False)
+async def show_page() -> Response:
+    """Show the search page."""
+    return FileResponse(PAGE / "index.html")

@@ -1,0 +1,113 @@
+"""The index follows its table: a new version is opened beside the one that is searched, and then takes its place.
+
+Requests under way end on the index that they began with. What cannot be opened leaves the index as it is, and is told
+by :attr:`FollowedIndex.problem`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import numpy as np
+
+from opengenome_assets.search import Query, SearchIndex
+from opengenome_assets.search.records import SHARDS
+from opengenome_assets.service.metrics import Metrics
+from opengenome_assets.storage.tables import MissingTableError
+
+LOG = logging.getLogger("opengenome.search")
+
+# How often the table is asked for its newest version.
+SECONDS = 3.0
+
+EXAMPLES = 4
+
+OPENING = "The index is being opened. Come again in a moment"
+NOT_MADE = "There is nothing to search yet: the table tfidf_index has not been made. Make it with: make run"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An index, and what of the corpus it was made from.
+
+    Attributes
+    ----------
+    index
+        The index.
+    shards_version
+        Version of sequence_shards that it was made from: where the letters of its hits are read.
+    examples
+        seq_id, source, file, description and length of some sequences to try it with.
+    """
+
+    index: SearchIndex
+    shards_version: int
+    examples: Sequence[Mapping[str, Any]]
+
+
+class FollowedIndex:
+    """The newest index that could be opened.
+
+    Parameters
+    ----------
+    home
+        Root of everything the platform writes.
+    metrics
+        Where the index's version, size and failures are shown.
+
+    Attributes
+    ----------
+    opened
+        What is searched; None until the table has been made.
+    problem
+        Why it is not the newest, or why there is none; None if all is well.
+    """
+
+    def __init__(self, home: str, metrics: Metrics) -> None:
+        self.opened: Opened | None = None
+        self.problem: str | None = OPENING
+        self._home = home
+        self._metrics = metrics
+
+    def refresh(self) -> None:
+        """Open the newest version if it is not open yet. Takes as long as that takes: call it in a thread."""
+        try:
+            if self.opened is None or not self.opened.index.is_current():
+                self.opened = self._open(self.opened.index if self.opened else None)
+            problem = None
+        except MissingTableError as error:
+            problem = str(error) if self.opened else NOT_MADE
+        except Exception as error:  # whatever is wrong with a table, the server stands
+            self._metrics.index_failures.inc()
+            problem = f"{type(error).__name__}: {error}"
+            if problem != self.problem:
+                LOG.exception("the newest version of tfidf_index could not be opened")
+        if problem != self.problem:
+            LOG.info("searching %s%s", self._named(), f"; {problem}" if problem else "")
+        self.problem = problem
+        self._metrics.index_current.set(problem is None)
+
+    async def follow(self) -> None:
+        """Look for a new version again and again, until cancelled."""
+        while True:
+            await anyio.to_thread.run_sync(self.refresh)
+            await anyio.sleep(SECONDS)
+
+    def _open(self, previous: SearchIndex | None) -> Opened:
+        index = SearchIndex.open(self._home, previous=previous)
+        if previous is None:  # so that the first to search does not wait for machine code to be loaded
+            for both_strands in (False, True):
+                index.similar([Query("first", b"ACGTACGT")], both_strands=both_strands)
+        self._metrics.index_version.set(index.version)
+        self._metrics.index_sequences.set(index.sequences)
+        self._metrics.index_bytes.set(index.nbytes)
+        places = np.linspace(0, index.sequences - 1, min(EXAMPLES, index.sequences)).astype(np.int64)
+        return Opened(index, index.provenance.inputs[SHARDS].version, index.names(places).to_pylist())
+
+    def _named(self) -> str:
+        return f"version {self.opened.index.version} of tfidf_index" if self.opened else "nothing"

@@ -1,0 +1,189 @@
+"""What a request has to get past before it is looked at: the token, the pace, the number at once, the size.
+
+Belongs here: limits that hold whatever is asked for. What a search allows (queries, bases, hits) belongs to its route.
+"""
+
+from __future__ import annotations
+
+import hmac
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from opengenome_assets.service.metrics import Metrics
+from opengenome_assets.service.problems import ProblemError, problem_response
+from opengenome_assets.service.settings import ServerSettings
+
+_Found = TypeVar("_Found")
+
+# A body has to be here by then, and a request waits for its turn as long.
+PATIENCE_SECONDS = 30.0
+
+# Searches under way, each of which uses all cores by itself; so many bound the memory that they take.
+AT_A_TIME = 4
+
+# Clients whose pace is remembered; of more, the one not heard of for longest begins anew.
+CLIENTS = 10_000
+
+
+class Pace:
+    """Requests per minute of each client: a bucket that holds a minute's worth and fills evenly.
+
+    Parameters
+    ----------
+    per_minute
+        Requests; 0 for any number.
+    clock
+        Seconds that only go forward.
+    """
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.per_minute = per_minute
+        self.clock = clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def wait(self, client: str) -> int:
+        """Count a request and return 0, or the seconds after which the next will be let in."""
+        if not self.per_minute:
+            return 0
+        now, rate = self.clock(), self.per_minute / 60
+        left, seen = self._buckets.pop(client, (float(self.per_minute), now))
+        left = min(self.per_minute, left + (now - seen) * rate)
+        wait = 0 if left >= 1 else math.ceil((1 - left) / rate)
+        self._buckets[client] = (left if wait else left - 1, now)
+        if len(self._buckets) > CLIENTS:
+            self._buckets.popitem(last=False)
+        return wait
+
+
+class Guard:
+    """The layer that refuses."""
+
+    def __init__(self, app: ASGIApp, settings: ServerSettings, metrics: Metrics) -> None:
+        self.app = app
+        self.settings = settings
+        self.metrics = metrics
+        self.pace = Pace(settings.requests_per_minute)
+        self.under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        is_api = scope["path"].startswith("/api/")
+        headers = Headers(scope=scope)
+        try:
+            if is_api or scope["path"] in ("/metrics", "/report"):
+                self._ask_for_token(headers)
+            if is_api:
+                self._keep_pace(scope)
+                self._keep_room()
+            self._refuse_size(int(headers.get("content-length", "0")))
+        except ProblemError as problem:
+            await problem_response(problem)(scope, receive, send)
+            return
+        self.under_way += is_api
+        try:
+            await self.app(scope, self._measured(receive), send)
+        finally:
+            self.under_way -= is_api
+
+    def _ask_for_token(self, headers: Headers) -> None:
+        if self.settings.token is None:
+            return
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        given = token.strip().encode("latin-1")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given, self.settings.token.encode()):
+            words = "none was sent" if not token else "another was sent"
+            raise self._refusal(
+                "token",
+                HTTPStatus.UNAUTHORIZED,
+                f"Expected the header Authorization: Bearer with this server's token; {words}",
+                **{"WWW-Authenticate": "Bearer"},
+            )
+
+    def _keep_pace(self, scope: Scope) -> None:
+        client = scope["client"][0] if scope.get("client") else ""
+        if wait := self.pace.wait(client):
+            raise self._refusal(
+                "pace",
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"Expected at most {self.settings.requests_per_minute} requests a minute. Come again in {wait} s",
+                retry_after=wait,
+            )
+
+    def _keep_room(self) -> None:
+        if self.under_way >= self.settings.requests_at_once:
+            raise self._refusal(
+                "room",
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"There is room for {self.under_way} requests at a time, and all of it is taken. Come again in 1 s",
+                retry_after=1,
+            )
+
+    def _refuse_size(self, size: int) -> None:
+        if size > self.settings.max_body_bytes:
+            raise self._refusal(
+                "size",
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"Expected a body of at most {self.settings.max_body_bytes:,} bytes, found {size:,} or more. "
+                "Send fewer sequences in each request",
+            )
+
+    def _measured(self, receive: Receive) -> Receive:
+        """Receive a body that has to be small and here in time, whatever was said of its length."""
+        size, deadline, complete = 0, anyio.current_time() + PATIENCE_SECONDS, False
+
+        async def measured() -> Message:
+            nonlocal size, complete
+            if complete:  # what comes now is that the client has gone
+                return await receive()
+            try:
+                with anyio.fail_after(deadline - anyio.current_time()):
+                    message = await receive()
+            except TimeoutError:
+                words = f"Expected the whole body within {PATIENCE_SECONDS:.0f} s. Send it again"
+                raise self._refusal("slow", HTTPStatus.REQUEST_TIMEOUT, words) from None
+            size += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            self._refuse_size(size)
+            return message
+
+        return measured
+
+    def _refusal(self, reason: str, status: int, detail: str, **headers: Any) -> ProblemError:
+        self.metrics.refusals.labels(reason).inc()
+        return ProblemError(status, detail, **headers)
+
+
+class Turns:
+    """A few searches at a time, each in a thread; the others wait for their turn, but not for ever."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._limiter = anyio.CapacityLimiter(AT_A_TIME)
+        self._metrics = metrics
+
+    async def run(self, work: Callable[[], _Found]) -> _Found:
+        """Run something in a thread, when it is its turn."""
+        ticket = object()
+        try:
+            with anyio.fail_after(PATIENCE_SECONDS):
+                await self._limiter.acquire_on_behalf_of(ticket)
+        except TimeoutError:
+            self._metrics.refusals.labels("turn").inc()
+            words = f"No search could begin within {PATIENCE_SECONDS:.0f} s. Come again later"
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, words, retry_after=5) from None
+        try:
+            return await anyio.to_thread.run_sync(work)
+        finally:
+            self._limiter.release_on_behalf_of(ticket)

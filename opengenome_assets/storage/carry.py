@@ -1,0 +1,312 @@
+"""Transport: carrying tables with their whole history to another place and back.
+
+The other place is a folder or an object store; it is laid out like a home, so whatever reads a home reads it. All
+finished parts travel that are missing there, and all entries of the log: neither is ever changed. A file is compared
+with what was sent, by SHA-256, before it gets its name; a part's files travel before its manifest, and the log last and
+in order. So a reader never sees a version without its files, and a transport that was interrupted is continued by the
+next.
+
+Belongs here: what is missing, and carrying it. Does not belong here: figures and reports, which are made again from the
+tables.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import file_digest, sha256
+from itertools import groupby
+from typing import TypeVar
+
+import pyarrow.fs as pafs
+from deltalake import DeltaTable
+
+from opengenome_assets.storage.files import filesystem, read_bytes, write_bytes
+from opengenome_assets.storage.parquet.file import DamagedFileError, refuse_damaged_pages
+from opengenome_assets.storage.parts import MANIFEST
+from opengenome_assets.storage.tables import Tables
+
+LOG = "_delta_log"
+ENTRY = re.compile(r"\d{20}\.json")
+BLOCK = 8 * 2**20
+AT_ONCE = 8
+
+Work = TypeVar("Work")
+Done = TypeVar("Done")
+
+
+class DivergedError(ValueError):
+    """Both sides have a version that the other has not; a retry does not help, a decision does."""
+
+
+class TransportError(OSError):
+    """What arrived is not what was sent; nothing of it was kept, and a retry can help."""
+
+
+@dataclass(frozen=True)
+class Freight:
+    """What is missing of a table at the other side.
+
+    Attributes
+    ----------
+    name
+        The table.
+    versions
+        The versions that are missing there.
+    readable, unreadable
+        The versions of this side whose rows can be read at the other side once everything is there, and those whose
+        files are gone at both; without those that only rearrange files.
+    ahead
+        How many versions the other side has that this one has not; then none is missing there.
+    files
+        Parquet files and manifests that are missing there, in the order in which they travel, by their paths below
+        the table's folder.
+    size
+        Bytes of these.
+    """
+
+    name: str
+    versions: tuple[int, ...]
+    readable: tuple[int, ...]
+    unreadable: tuple[int, ...]
+    ahead: int
+    files: tuple[str, ...]
+    size: int
+
+
+def missing(source: Tables, target: Tables, name: str) -> Freight:
+    """Return what the target lacks of a table of the source; changes nothing.
+
+    Raises
+    ------
+    MissingTableError
+        If the source has no such table.
+    DamagedTableError, DamagedFileError
+        If the source's log is not as it was written, or a file of its newest version is gone or cut.
+    DivergedError
+        If both sides have a version that the other has not.
+    """
+    layouts = source.history(name).layouts()  # refuses a log that was changed
+    here, there = (_entries(tables.uri(name)) for tables in (source, target))
+    common = sorted(here.keys() & there.keys())
+    for number in common:
+        if here[number] != there[number]:
+            raise _diverged(source, target, name, number)
+    new = sorted(here.keys() - there.keys())
+    mine, theirs = (_files(tables.uri(name)) for tables in (source, target))
+    for file in source.files(source.open(name)):
+        if mine.get(file.path) != file.size or f"{posixpath.dirname(file.path)}/{MANIFEST}" not in mine:
+            raise DamagedFileError(
+                f"{source.uri(name)}/{file.path}, of the newest version, is gone or was cut, or its manifest is gone: "
+                f"expected {file.size:,} bytes, found {mine.get(file.path, 0):,}. Delete its folder and materialise "
+                f"{name} again. Nothing was carried"
+            )
+    travelling: list[str] = []
+    for folder, run in groupby(sorted(mine), key=posixpath.dirname):
+        manifest, paths = f"{folder}/{MANIFEST}", set(run)
+        if manifest in paths:  # else it is no part, or not yet
+            data = sorted(path for path in paths if path.endswith(".parquet"))
+            travelling += [path for path in [*data, manifest] if mine[path] != theirs.get(path)]
+    arriving = theirs.keys() | set(travelling)
+    whole = {
+        version: all(file.path in arriving for file in source.files(DeltaTable(source.uri(name), version=layout)))
+        for version, layout in layouts.items()
+    }
+    return Freight(
+        name=name,
+        versions=tuple(new),
+        readable=tuple(version for version, is_whole in whole.items() if is_whole),
+        unreadable=tuple(version for version, is_whole in whole.items() if not is_whole),
+        ahead=len(there.keys() - here.keys()),
+        files=tuple(travelling),
+        size=sum(mine[path] for path in travelling),
+    )
+
+
+def refuse_same(source: Tables, target: Tables) -> None:
+    """Refuse to carry a home onto itself.
+
+    Raises
+    ------
+    ValueError
+        If both are the same place.
+    """
+    if _place(source.home) == _place(target.home):
+        raise ValueError(f"{target.home} is the home itself: name another folder or address")
+
+
+def carry(source: Tables, target: Tables, freight: Freight) -> None:
+    """Carry what is missing.
+
+    Raises
+    ------
+    TransportError, DamagedFileError
+        If a file did not arrive as it was sent, or is damaged where it comes from. Nobody sees a new version then, and
+        what did arrive is not carried again.
+    DivergedError
+        If somebody else has committed to the target meanwhile.
+    """
+    name = freight.name
+    here, there = source.uri(name), target.uri(name)
+    folders = [list(run) for _, run in groupby(freight.files, key=posixpath.dirname)]
+
+    def carry_folder(paths: Sequence[str]) -> None:
+        for path in paths:
+            carry_file(f"{here}/{path}", f"{there}/{path}")
+
+    _each(carry_folder, folders)
+    entries = _entries(here)
+    for number in freight.versions:
+        entry = f"{there}/{LOG}/{number:020}.json"
+        present = read_bytes(entry)
+        if present not in (None, entries[number]):
+            raise _diverged(source, target, name, number)
+        write_bytes(entry, entries[number])
+    if freight.ahead == 0:
+        for path in _checkpoints(here):
+            content = read_bytes(f"{here}/{LOG}/{path}") or b""
+            if content != read_bytes(f"{there}/{LOG}/{path}"):
+                write_bytes(f"{there}/{LOG}/{path}", content)
+    target.open(name)  # its seal is that of what arrived
+
+
+def carry_file(source: str, target: str, digest: str | None = None) -> None:
+    """Copy a file, which has its name at the target only when it is known to have arrived as it was sent.
+
+    Parameters
+    ----------
+    source, target
+        Where it lies, and where it shall.
+    digest
+        SHA-256 that it has to have. The pages of Parquet files are compared with their checksums anyway.
+    """
+    here, path = filesystem(source)
+    there, goal = filesystem(target)
+    if path.endswith(".parquet"):
+        refuse_damaged_pages(
+            source,
+            "It was not carried. Delete its folder and materialise the asset again, or take the folder from a place "
+            "where it is whole",
+        )
+    there.create_dir(posixpath.dirname(goal), recursive=True)
+    aside, sent = f"{goal}.{uuid.uuid4().hex[:8]}.new", sha256()
+    try:
+        with (
+            here.open_input_stream(path, compression=None) as stream,
+            there.open_output_stream(aside, compression=None) as sink,
+        ):
+            while block := stream.read(BLOCK):
+                sent.update(block)
+                sink.write(block)
+        with there.open_input_file(aside) as stream:
+            arrived = file_digest(stream, "sha256").hexdigest()
+        if arrived != sent.hexdigest():
+            raise TransportError(f"{target}: {arrived[:16]}… arrived of {sent.hexdigest()[:16]}… sent. Run it again")
+        if digest not in (None, arrived):
+            raise DamagedFileError(f"{source} is damaged: expected SHA-256 {digest}, found {arrived}. Put it back")
+        there.move(aside, goal)
+    except BaseException:
+        if there.get_file_info(aside).type == pafs.FileType.File:
+            there.delete_file(aside)
+        raise
+
+
+def carry_raw(source: Tables, source_raw: str, target_raw: str) -> tuple[int, int]:
+    """Carry the FASTA files that the readable versions of raw_fasta name into a store, by their digests.
+
+    Parameters
+    ----------
+    source
+        The tables, of which raw_fasta is read.
+    source_raw, target_raw
+        The stores. A file that the first has not is looked for where raw_fasta says it lies.
+
+    Returns
+    -------
+    tuple
+        Number of files carried, and their bytes.
+
+    Raises
+    ------
+    DamagedFileError
+        If a file is gone or is not what raw_fasta says.
+    """
+    wanted: dict[str, tuple[str, int]] = {}
+    for version in source.history("raw_fasta").layouts():
+        try:
+            rows = source.read("raw_fasta", ["sha256", "uri", "bytes"], version)
+        except LookupError:  # removed by upkeep
+            continue
+        wanted.update({row["sha256"]: (row["uri"], row["bytes"]) for row in rows.to_pylist()})
+
+    def carry_one(file: tuple[str, tuple[str, int]]) -> int:
+        digest, (uri, size) = file
+        place = f"objects/sha256/{digest[:2]}/{digest}"
+        if _size(f"{target_raw}/{place}") == size:
+            return 0
+        stored = f"{source_raw}/{place}"
+        origin = stored if _size(stored) == size else uri
+        if _size(origin) != size:
+            raise DamagedFileError(f"{origin} is gone or was changed: raw_fasta names it with {size:,} bytes")
+        carry_file(origin, f"{target_raw}/{place}", digest)
+        return size
+
+    carried = [size for size in _each(carry_one, wanted.items()) if size]
+    return len(carried), sum(carried)
+
+
+def _each(do: Callable[[Work], Done], work: Iterable[Work]) -> list[Done]:
+    """Do something several times at once; after the first failure begin nothing more."""
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        try:
+            return list(threads.map(do, work))
+        except BaseException:
+            threads.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _place(home: str) -> str:
+    fs, path = filesystem(home)
+    return os.path.realpath(path) if isinstance(fs, pafs.LocalFileSystem) else home.rstrip("/")
+
+
+def _size(uri: str) -> int | None:
+    fs, path = filesystem(uri)
+    size: int | None = fs.get_file_info(path).size
+    return size
+
+
+def _entries(uri: str) -> dict[int, bytes]:
+    """Return the entries of a table's log by version, ascending; none if there is no table."""
+    names = sorted(name for name in _log(uri) if ENTRY.fullmatch(name))
+    return {int(name.partition(".")[0]): read_bytes(f"{uri}/{LOG}/{name}") or b"" for name in names}
+
+
+def _checkpoints(uri: str) -> list[str]:
+    """Return the files that spare readers of a long log its entries; last the one that says which is newest."""
+    return sorted((name for name in _log(uri) if "checkpoint" in name), key=lambda name: (name[0] == "_", name))
+
+
+def _log(uri: str) -> list[str]:
+    fs, root = filesystem(f"{uri}/{LOG}")
+    return [info.base_name for info in fs.get_file_info(pafs.FileSelector(root, allow_not_found=True))]
+
+
+def _files(uri: str) -> dict[str, int]:
+    """Return the size of every file below a table's folder, by its path there."""
+    fs, root = filesystem(uri)
+    found = fs.get_file_info(pafs.FileSelector(root, recursive=True, allow_not_found=True))
+    return {info.path.removeprefix(f"{root}/"): info.size for info in found if info.type == pafs.FileType.File}
+
+
+def _diverged(source: Tables, target: Tables, name: str, number: int) -> DivergedError:
+    return DivergedError(
+        f"{name}: version {number} of {source.uri(name)} and version {number} of {target.uri(name)} are not the same: "
+        "both sides were written to since they were last equal. Nothing was carried. Decide which to keep, move the "
+        "other's folder away and carry the table again; or carry to another place, which keeps both"
+    )

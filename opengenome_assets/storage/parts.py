@@ -1,0 +1,173 @@
+"""Parts: immutable, content-addressed pieces of tables, written by whoever computes them.
+
+A part is what one unit of work (a source file, a shard) contributes to a table: some Parquet files and a manifest,
+in a folder named by its *key*, the digest of everything that determines its content. A part exists once its manifest
+does, and is never changed after that, so
+
+* work that was done once is found again by its key, in the next run or after a crash;
+* a killed or repeated attempt leaves files that no manifest names, which nobody reads.
+
+Making parts visible to readers, all at once, is a table's commit and belongs to ``tables.py``; storing many small parts
+together belongs to ``packs.py``. This module runs inside Spark workers: it knows neither Spark nor Dagster.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from opengenome_assets.storage.files import filesystem, read_bytes, write_bytes
+from opengenome_assets.storage.parquet.file import ParquetWriter
+from opengenome_assets.storage.record import digest
+
+MANIFEST = "_manifest.json"
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A Parquet file of a part.
+
+    Attributes
+    ----------
+    path
+        Where it lies, relative to the table's folder.
+    size
+        Bytes; of a part that shares its file with others, the bytes that it took when it had its own.
+    rows
+        Number of rows.
+    row_groups
+        First row group and the one after the last, in a file that is shared with other parts; None if it is not.
+    """
+
+    path: str
+    size: int
+    rows: int
+    row_groups: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A finished part.
+
+    Attributes
+    ----------
+    key
+        Digest of all that determines the content.
+    files
+        Its Parquet files, in order; none if the work gave no rows.
+    facts
+        Small figures about the work that its readers need without opening the files.
+    """
+
+    key: str
+    files: tuple[DataFile, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows in all its files."""
+        return sum(file.rows for file in self.files)
+
+
+def find_part(table_uri: str, key: str) -> Part | None:
+    """Return the part with that key, or None if it is not there or any of its files is missing or was cut."""
+    content = read_bytes(f"{table_uri}/{key}/{MANIFEST}")
+    try:
+        manifest = json.loads(content or b"")
+        stated = manifest.pop("digest", None)  # manifests written before there were digests have none
+        files = tuple(DataFile(**file) for file in manifest["files"])
+    except (ValueError, LookupError, TypeError, AttributeError):  # none there, or damaged: the part is made anew
+        return None
+    if stated not in (None, digest(manifest)):
+        return None
+    fs, root = filesystem(table_uri)
+    found: list[pafs.FileInfo] = fs.get_file_info([f"{root}/{file.path}" for file in files])
+    whole = all(info.size == file.size for info, file in zip(found, files, strict=True))
+    return Part(key, files, manifest["facts"]) if whole else None
+
+
+class PartWriter:
+    """Writes one part: any number of Parquet files, then the manifest.
+
+    Used as a context manager; the part exists after :meth:`finish`, and after an exception it does not.
+
+    Parameters
+    ----------
+    table_uri
+        The table's folder.
+    key
+        The part's key.
+    schema
+        Arrow schema of the rows.
+    compression
+        Parquet codec: zstd, snappy, lz4 or gzip.
+    """
+
+    def __init__(self, table_uri: str, key: str, schema: pa.Schema, compression: str = "zstd") -> None:
+        self.table_uri = table_uri
+        self.fs, self.root = filesystem(table_uri)
+        self.key = key
+        self.schema = schema
+        self.compression = compression
+        self.files: list[DataFile] = []
+        # Two attempts at the same part (a retried or speculative task) must not write the same file.
+        self._attempt = uuid.uuid4().hex[:8]
+        self._writer: ParquetWriter | None = None
+        self._sink: Any = None
+        self._rows = 0
+
+    def __enter__(self) -> Self:
+        self.fs.create_dir(f"{self.root}/{self.key}", recursive=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._writer is not None:  # only after an exception: finish() closes the last file
+            self._writer.abandon()
+            self._sink.close()
+
+    @property
+    def _path(self) -> str:
+        return f"{self.key}/{len(self.files):05d}-{self._attempt}.parquet"
+
+    def write(self, table: pa.Table) -> None:
+        """Append rows, as one row group, to the current file."""
+        if self._writer is None:
+            self._sink = self.fs.open_output_stream(f"{self.root}/{self._path}")
+            self._writer = ParquetWriter(self._sink, self.schema, self.compression)
+        self._writer.write(table)
+        self._rows += table.num_rows
+
+    def close_file(self) -> None:
+        """End the current file, if there is one; the next rows open another."""
+        if self._writer is None:
+            return
+        self._writer.close()
+        size = self._sink.tell()
+        self._sink.close()
+        self.files.append(DataFile(self._path, size, self._rows))
+        self._writer, self._sink, self._rows = None, None, 0
+
+    def finish(self, **facts: Any) -> Part:
+        """End the part: from here on it exists."""
+        self.close_file()
+        part = Part(self.key, tuple(self.files), facts)
+        files = [{"path": file.path, "size": file.size, "rows": file.rows} for file in part.files]
+        manifest = {"files": files, "facts": facts}
+        content = json.dumps({**manifest, "digest": digest(manifest)})  # what was changed by hand is no part
+        write_bytes(f"{self.table_uri}/{self.key}/{MANIFEST}", content.encode())
+        return part
+
+
+def write_part(table_uri: str, key: str, table: pa.Table, **facts: Any) -> Part:
+    """Write a part of one file from one table in memory."""
+    with PartWriter(table_uri, key, table.schema) as writer:
+        writer.write(table)
+        return writer.finish(**facts)

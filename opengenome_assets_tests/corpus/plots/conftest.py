@@ -1,0 +1,35 @@
+"""The sample's tables, computed once for all tests of this room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import opengenome_assets
+from opengenome_assets_tests.corpus.plots.tables import Tables, random_corpus, sample_corpus, tables_of
+
+
+@pytest.fixture(scope="session")
+def sample() -> Tables:
+    """13 plastid and 16 mitochondrial genomes, read with genetic codes 11 and 5."""
+    folder = Path(opengenome_assets.__path__[0]) / "sample"
+    return tables_of(sample_corpus(folder), {"plastids": 11, "mitochondria": 5})
+
+
+@pytest.fixture(scope="session")
+def twenty() -> Tables:
+    """Twenty sources of very different GC content and size."""
+    return tables_of(random_corpus(20), ks=(4,))
+
+
+@pytest.fixture(scope="session", params=["one sequence", "no sequence", "empty and N-only sources", "odd name"])
+def unusual(request: pytest.FixtureRequest) -> Tables:
+    """Corpora at the edges of what a figure must be able to draw."""
+    corpora = {
+        "one sequence": {"only": [("a", "ACGTTGCAAC" * 40)]},
+        "no sequence": {},
+        "empty and N-only sources": {"a": [], "b": [("x", "N" * 12)], "c": [("y", "ACGGCATTAGCCGAT" * 30)]},
+        "odd name": {"_a$b_{^\\" + "x" * 60 + "\n": [("a", "ACGTTGCAAC" * 40), ("b", "ACCA" * 5)]},
+    }
+    return tables_of(corpora[request.param], ks=(6,))

@@ -1,0 +1,130 @@
+"""Sections hold the numbers of the tables."""
+
+import io
+
+import pandas as pd
+import pytest
+
+from opengenome_assets.corpus.plots import report_sections
+from opengenome_assets.kernels.fasta import read_records, reject_reasons
+from opengenome_assets.plots.report_page import Table
+from opengenome_assets_tests.corpus.plots.tables import Tables
+
+
+def _written(table: Table) -> list[list[str]]:
+    return [[column.write(cell) for column, cell in zip(table.columns, row, strict=True)] for row in table.rows]
+
+
+def test_summary_names_the_corpus_at_a_glance(sample: Tables) -> None:
+    facts = {fact.label: fact for fact in report_sections.summary(sample.sequence_stats, sample.rejected_records)}
+    assert facts["sequences"].value == "29"
+    assert (facts["bases"].value, facts["bases"].note) == ("2.23 Mb", "2,229,250")
+    assert (facts["sources"].value, facts["sources"].note) == ("2", "mitochondria, plastids")
+    assert facts["GC"].value == "36.21 %"
+    assert facts["rejected records"].value == "0"
+
+
+def test_corpus_lists_sources_and_all_last(sample: Tables) -> None:
+    (table,) = report_sections.corpus(sample.sequence_stats.iloc[::-1]).tables
+    rows = _written(table)
+    assert [row[0] for row in rows] == ["mitochondria", "plastids", "all"]
+    assert rows[1][1:4] == ["13", "1,971,102", "37.84 %"]
+
+
+def test_kmers_stand_by_rank_and_source(sample: Tables) -> None:
+    section = report_sections.kmers(sample.kmer_freq, top=3)
+    assert len(section.tables) == 3
+    assert [column.label for column in section.tables[0].columns] == ["Rank", "mitochondria", "plastids", "all"]
+    rows = _written(section.tables[0])
+    assert [row[0] for row in rows] == ["1", "2", "3"]
+    assert rows[0][1:3] == ["AATAAA 0.59 %", "TTTTTT 0.35 %"]
+
+
+def test_codons_are_listed_under_each_meaning(sample: Tables) -> None:
+    section = report_sections.codons(sample.codon_rscu)
+    rows = {(row[0], row[1]): row[2:] for row in _written(section.tables[0])}
+    assert len(rows) == 68
+    assert rows["ATA", "Ile"][:4] == ["—", "—", "28.74", "1.02"]
+    assert rows["ATA", "Met"][:4] == ["56.93", "1.72", "—", "—"]
+    assert "not of annotated genes" in section.text
+    assert "mitochondria 5, plastids 11" in section.text
+
+
+def test_rejected_records_are_counted_by_reason_and_the_first_shown() -> None:
+    section = report_sections.rejected(_refused(["empty record"] * 4 + ["illegal letter"] * 26))
+    counts, first = section.tables
+    assert _written(counts) == [["illegal letter", "26"], ["empty record", "4"]]
+    rows = _written(first)
+    assert [row[2] for row in rows] == [str(number) for number in range(1, 21)]
+    assert len(rows[0][4]) == 120
+    assert first.caption == "The first 20 of 30."
+
+
+def _refused(reasons: list[str]) -> pd.DataFrame:
+    """Refused records of one file, the last one first."""
+    return pd.DataFrame(
+        {
+            "source": "a",
+            "file": "a.fa",
+            "record": range(len(reasons), 0, -1),
+            "line": range(2 * len(reasons), 0, -2),
+            "header": ["h" * 500] * len(reasons),
+            "reason": reasons,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "kind"),
+    [
+        (">{0}\n" + "A" * 20 + "{1}*\n", "illegal letter '*'; expected IUPAC DNA letters ACGTRYSWKMBDHVN"),
+        (">{0}\n{1}ACU\n", "illegal letter 'U': U is RNA; convert U to T first"),
+        (">{0}\n" + "A" * 80 + "{1}\n", "longer than 50 bases"),
+        (">{0}\n", "empty sequence"),
+        (">\n{1}\n", "no identifier after >"),
+    ],
+)
+def test_reasons_that_differ_only_in_a_place_or_length_are_one_kind(record: str, kind: str) -> None:
+    text = "".join(record.format(number, "A" * number) for number in range(1, 30)).encode()
+    (batch,) = read_records(io.BytesIO(text).readinto, name="x.fa", max_length=50)
+    (kinds, _) = report_sections.rejected(_refused(list(reject_reasons(batch).values()))).tables
+    assert _written(kinds) == [[kind, "29"]]
+
+
+def test_repeated_identifiers_are_one_kind_however_long_and_odd_they_are() -> None:
+    words = "stands on an earlier record of this file; expected unique identifiers"
+    names = ["x" * 100_000, "a'b at base 7", "(line 3)\n", *map(str, range(40))]
+    kinds, first = report_sections.rejected(_refused([f"identifier {name!r} {words}" for name in names])).tables
+    assert _written(kinds) == [[f"identifier {words}", "43"]]
+    kinds, first = report_sections.rejected(_refused([f"identifier {names[0]!r} {words}"])).tables
+    reason = _written(first)[0][5]
+    assert len(reason) == 240
+    assert reason.endswith("expected unique identifiers")
+
+
+def test_the_most_frequent_kinds_are_listed_and_the_others_counted() -> None:
+    reasons = [f"illegal letter {chr(65 + kind)!r} at base {n} (line 2)" for kind in range(26) for n in range(kind + 1)]
+    kinds, _ = report_sections.rejected(_refused(reasons)).tables
+    rows = _written(kinds)
+    assert [rows[0], rows[-1], len(rows)] == [["illegal letter 'Z'", "26"], ["illegal letter 'G'", "7"], 20]
+    assert kinds.caption == "Rejected records by reason, the 20 most frequent; 6 more with 21 records."
+
+
+def test_a_corpus_without_a_sequence_is_summed_up(sample: Tables) -> None:
+    facts = report_sections.summary(sample.sequence_stats.head(0), _refused(["empty sequence"]))
+    assert [(fact.label, fact.value) for fact in facts] == [
+        ("sequences", "0"),
+        ("bases", "0 bp"),
+        ("sources", "0"),
+        ("GC", "—"),
+        ("rejected records", "1"),
+    ]
+    (table,) = report_sections.corpus(sample.sequence_stats.head(0)).tables
+    assert table.rows == []
+    assert "(no sources)" in report_sections.codons(sample.codon_rscu.head(0)).text
+
+
+def test_no_rejected_record_is_said_in_words(sample: Tables) -> None:
+    section = report_sections.rejected(sample.rejected_records)
+    assert not section.tables
+    assert "every record of every file was accepted" in section.text

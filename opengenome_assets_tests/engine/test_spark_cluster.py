@@ -1,0 +1,72 @@
+"""A laptop's own Dagster and an existing Spark cluster."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyspark
+import pytest
+
+from opengenome_assets.storage.tables import Tables
+from opengenome_assets_tests.processes import free_port, started, typed, wait_for
+
+SPARK_CLASS = str(Path(pyspark.__file__).with_name("bin") / "spark-class")
+DEPLOY = "org.apache.spark.deploy"
+
+
+@dataclass
+class StandaloneCluster:
+    """A master and a worker of two cores."""
+
+    address: str
+    page: int
+
+    def state(self) -> dict[str, Any]:
+        """What the master's page says."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.page}/json/", timeout=5) as answer:
+                return dict(json.load(answer))
+        except urllib.error.URLError:  # not there yet
+            return {"workers": []}
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[StandaloneCluster]:
+    port, page = free_port(), free_port()
+    running = StandaloneCluster(f"spark://127.0.0.1:{port}", page)
+    ports = ["--port", str(port), "--webui-port", str(page)]
+    master = [SPARK_CLASS, f"{DEPLOY}.master.Master", "--host", "127.0.0.1", *ports]
+    worker = [SPARK_CLASS, f"{DEPLOY}.worker.Worker", "--host", "127.0.0.1", "--cores", "2", "--memory", "1g"]
+    work = ["--work-dir", str(tmp_path / "work"), "--webui-port", "0"]
+    home = tmp_path / "cluster"
+    with started(master, home), started([*worker, *work, running.address], home):
+        wait_for(lambda: running.state()["workers"], "worker that the master knows")
+        yield running
+
+
+def test_assets_are_made_on_the_cluster_that_spark_master_names(cluster, tmp_path):
+    home = tmp_path / "home"
+    select = "dagster asset materialize --select '*kmer_' --module-name opengenome_assets.definitions"
+    said = typed(select, home, SPARK_MASTER=cluster.address)
+    (application,) = cluster.state()["completedapps"]
+    assert f"on {cluster.address}" in said
+    assert application["name"].startswith("__ASSET_JOB ")
+    assert application["cores"] == 2
+    tables = Tables(home=str(home))
+    assert len(tables.read("kmer_")) == 3 * len(tables.read("raw_fasta"))
+
+
+def test_every_table_of_the_sample_is_the_same_bit_for_bit_here_and_on_the_cluster(cluster, tmp_path):
+    home = tmp_path / "home"
+    tables = "rejected_records,*sequence_stats,*kmer_freq_k6,*kmer_freq_k7,*kmer_freq_k8,*codon_rscu,*tfidf_index"
+    typed(f"dagster asset materialize --select '{tables}' --module-name opengenome_assets.definitions", home)
+    again = json.loads(typed("opengenome reproduce --format json 2>/dev/null", home, SPARK_MASTER=cluster.address))
+    assert [each["name"] for each in again["tables"]] == Tables(home=str(home)).names()
+    assert len(again["tables"]) == 13
+    for each in again["tables"]:
+        assert (each["identical"], each["comparison"]["files"]) == (True, "identical"), each
+    assert len(cluster.state()["completedapps"]) == 7  # those whose passes run on Spark

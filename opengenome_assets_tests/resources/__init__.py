@@ -1,1 +1,0 @@
-"""Tests of what assets need from outside."""

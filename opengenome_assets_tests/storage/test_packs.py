@@ -1,0 +1,284 @@
+"""Packs: the same rows in fewer files, found and read wherever they lie, whatever comes in between."""
+
+import json
+import random
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+
+from opengenome_assets.storage import commits
+from opengenome_assets.storage import tables as tables_module
+from opengenome_assets.storage.packs import PartIndex, find_packs, write_pack
+from opengenome_assets.storage.parquet.file import DamagedFileError
+from opengenome_assets.storage.parts import Part, PartWriter, write_part
+from opengenome_assets.storage.tables import Tables
+from opengenome_assets_tests.storage.parquet.numbers import (
+    NAME,
+    SCHEMA,
+    SIZES,
+    commit,
+    compact,
+    content,
+    held,
+    make,
+    paths,
+    rows,
+    stored,
+)
+
+
+@pytest.fixture
+def tables(tmp_path):
+    return Tables(home=str(tmp_path))
+
+
+def forget_own_folders(tables: Tables) -> None:
+    """Remove the folders of parts, as a vacuum does when the packs hold them."""
+    for folder in Path(tables.uri(NAME)).glob("0*"):
+        shutil.rmtree(folder)
+
+
+def test_packing_changes_files_and_nothing_else(tables):
+    commit(tables, [3, 1, 2])
+    record, given = tables.provenance(NAME), tables.input(NAME)
+    compaction = compact(tables)
+    assert (compaction.files_before, compaction.files_after, compaction.parts_packed) == (6, 1, 3)
+    assert paths(tables) == [path for path in stored(tables) if path.startswith("packs/") and path.endswith("parquet")]
+    assert content(tables) == held(1, 2, 3)
+    assert (tables.provenance(NAME), tables.input(NAME)) == (record, given)
+    assert DeltaTable(tables.uri(NAME)).to_pyarrow_table().num_rows == 12
+    log = Path(tables.uri(NAME), "_delta_log", f"{1:020d}.json").read_text().splitlines()
+    changes = [action for line in log for action in json.loads(line).values() if "dataChange" in action]
+    assert len(changes) == 7
+    assert not any(action["dataChange"] for action in changes)
+
+
+def test_rows_come_in_the_same_order_however_they_are_packed(tables):
+    commit(tables, range(0, 10, 2))
+    compact(tables)
+    commit(tables, range(10))
+    assert len(paths(tables)) == 1 + 2 * 5
+    assert content(tables) == held(*range(10))
+    groups = list(tables.row_groups(NAME, ["number"]))
+    assert [group.num_rows for group in groups] == [2, 1, 1] * 10
+    assert [n for group in groups for n in group["number"].to_pylist()] == [row["number"] for row in held(*range(10))]
+    (only,) = tables.row_groups(NAME, ["text"], where=("number", 42))
+    assert only.to_pylist() == [{"text": "number 42"}]
+    assert [key for key, _ in tables.pieces(NAME, tables.open(NAME))][:4] == ["000", "000", "001", "001"]
+
+
+def test_packed_parts_are_found_without_their_folders_as_they_were(tables):
+    parts = [make(tables, number) for number in range(4)]
+    commit(tables, range(4))
+    compact(tables)
+    forget_own_folders(tables)
+    index = PartIndex(tables.uri(NAME))
+    for before in parts:
+        found = index.find(before.key)
+        assert (found.key, found.facts, found.rows) == (before.key, before.facts, before.rows)
+        assert [(file.size, file.rows) for file in found.files] == [(file.size, file.rows) for file in before.files]
+    assert index.find("004") is None
+    assert commit(tables, range(4)).files_added == 0
+
+
+def test_a_changed_part_costs_its_pack_and_no_other(tables):
+    commit(tables, range(9))
+    compact(tables, parts=3)
+    before = paths(tables)
+    assert len(before) == 3
+    forget_own_folders(tables)
+    done = commit(tables, [*range(8), 20])
+    assert (done.files, done.files_removed, done.files_added) == (3 + 2, 1, 1 + 2)
+    assert len(set(before) & set(paths(tables))) == 2
+    assert content(tables) == held(*range(8), 20)
+    assert content(tables, 0) == held(*range(9))
+
+
+def test_what_comes_back_is_read_from_the_pack_that_has_it(tables):
+    commit(tables, range(4))
+    compact(tables)
+    forget_own_folders(tables)
+    packed = paths(tables)
+    commit(tables, range(3))
+    assert paths(tables) != packed
+    done = commit(tables, range(4))
+    assert (paths(tables), done.files_added) == (packed, 1)
+    assert content(tables) == held(*range(4))
+
+
+def test_large_parts_stay_and_small_packs_are_packed_again(tables):
+    uri = tables.uri(NAME)
+    numbers = list(range(20_000))
+    random.Random(1).shuffle(numbers)
+    write_part(uri, "100", rows(*numbers))
+    commit(tables, [0, 1, 100])
+    (large,) = [file for file in tables.files(tables.open(NAME)) if file.path.startswith("100/")]
+    assert large.size > SIZES.small
+    compact(tables)
+    assert len(paths(tables)) == 2
+    commit(tables, [0, 1, 2, 3, 100])
+    compact(tables)
+    assert len(paths(tables)) == 2
+    assert large.path in paths(tables)
+    assert content(tables)[:16] == held(0, 1, 2, 3)
+
+
+def test_a_pack_keeps_to_its_sizes_and_fills_up_before_there_is_another(tables):
+    commit(tables, range(5))
+    size = tables.files(tables.open(NAME))[0].size
+    compact(tables, parts=3)
+    compact(tables, parts=3)
+    assert sorted(len(pack.parts) for pack in find_packs(tables.uri(NAME))) == [2, 3]
+    commit(tables, range(6))
+    assert compact(tables, parts=3).parts_packed == 3
+    assert len(paths(tables)) == 2
+    compact(tables, size=4 * size)
+    assert len(paths(tables)) == 2
+    compact(tables)
+    assert len(paths(tables)) == 1
+    assert content(tables) == held(*range(6))
+
+
+@pytest.mark.parametrize("numbers", [[], [5]])
+def test_what_has_nothing_to_be_packed_with_adds_no_version(tables, numbers):
+    commit(tables, numbers)
+    assert compact(tables).parts_packed == 0
+    commit(tables, [1, 2])
+    compact(tables)
+    version = tables.open(NAME).version()
+    compact(tables)
+    assert tables.open(NAME).version() == version
+
+
+def test_a_dry_run_foretells_and_writes_nothing(tables):
+    commit(tables, range(3))
+    before = stored(tables)
+    foretold = tables.compact(NAME, SIZES, dry_run=True)
+    assert (stored(tables), tables.open(NAME).version()) == (before, 0)
+    assert compact(tables) == foretold
+
+
+def test_schema_codec_and_row_groups_are_those_of_the_parts(tables):
+    parts = []
+    for number in range(2):
+        with PartWriter(tables.uri(NAME), str(number), SCHEMA, "snappy") as writer:
+            writer.write(rows(number))
+            parts.append(writer.finish())
+    pack = write_pack(tables.uri(NAME), parts)
+    file = pq.ParquetFile(f"{tables.uri(NAME)}/{pack.file.path}")
+    assert file.schema_arrow.equals(SCHEMA, check_metadata=True)
+    assert [file.metadata.row_group(n).column(0).compression for n in range(file.num_row_groups)] == ["SNAPPY"] * 2
+    assert [part.files[0].row_groups for part in pack.parts] == [(0, 1), (1, 2)]
+
+
+@pytest.mark.parametrize("damage", ["manifest", "cut"])
+def test_a_damaged_pack_is_named_and_not_used(tables, damage):
+    commit(tables, range(3))
+    compact(tables)
+    file = Path(tables.uri(NAME), paths(tables)[0])
+    if damage == "manifest":
+        (file.parent / "_manifest.json").unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(DamagedFileError, match=r"is damaged: its manifest is gone.*Delete this folder and materialise"):
+        tables.read(NAME)
+    with pytest.raises(DamagedFileError):  # damaged, which is not the same as removed with an old version
+        tables.read(NAME, version=0)
+    commit(tables, range(3))  # from the parts' own folders, which are still there
+    assert content(tables) == held(0, 1, 2)
+
+
+def test_a_page_that_changed_in_a_pack_is_found_and_is_not_packed_again(tables):
+    commit(tables, range(3))
+    compact(tables)
+    forget_own_folders(tables)
+    file = Path(tables.uri(NAME), paths(tables)[0])
+    page = pq.read_metadata(file).row_group(4).column(1)
+    content = bytearray(file.read_bytes())
+    content[page.data_page_offset + page.total_compressed_size - 1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(DamagedFileError, match=f"Delete the folder {file.parent}"):
+        commit(tables, [1, 2])
+    assert tables.open(NAME).version() == 1
+
+
+class Killed(BaseException):
+    """What a kill would be, at a chosen place."""
+
+
+@contextmanager
+def killed_at(monkeypatch: pytest.MonkeyPatch, place: tuple[object, str]) -> Iterator[None]:
+    """Run what is inside until it calls a method, at which it ends."""
+
+    def kill(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*place, kill)
+        with suppress(Killed):
+            yield
+            pytest.fail("it went on")
+
+
+@pytest.mark.parametrize("place", [(PartWriter, "write"), (PartWriter, "finish"), (commits, "replace")])
+def test_packing_that_is_killed_loses_nothing_and_is_done_the_next_time(tables, monkeypatch, place):
+    commit(tables, range(4))
+    with killed_at(monkeypatch, place):
+        compact(tables)
+    assert tables.open(NAME).version() == 0
+    assert content(tables) == held(*range(4))
+    finished = [path for path in stored(tables) if path.startswith("packs/") and path.endswith("_manifest.json")]
+    assert len(finished) == (place[1] == "replace")
+    compact(tables)
+    assert len(paths(tables)) == 1
+    assert content(tables) == held(*range(4))
+    assert len([path for path in stored(tables) if path.endswith("_manifest.json") and "packs/" in path]) == 1
+
+
+@pytest.mark.parametrize("place", [(PartWriter, "finish"), (commits, "replace")])
+def test_a_commit_that_is_killed_while_it_packs_anew_loses_nothing(tables, monkeypatch, place):
+    commit(tables, range(4))
+    compact(tables)
+    forget_own_folders(tables)
+    with killed_at(monkeypatch, place):
+        commit(tables, [0, 1, 2])
+    assert content(tables) == held(*range(4))
+    commit(tables, [0, 1, 2])
+    assert content(tables) == held(0, 1, 2)
+
+
+def test_who_commits_while_parts_are_packed_is_not_undone(tables, monkeypatch):
+    commit(tables, range(4))
+    real, others = write_pack, iter([[0, 1, 9]])
+
+    def interrupted(uri: str, parts: list[Part]):
+        for numbers in others:
+            commit(tables, numbers)
+        return real(uri, parts)
+
+    monkeypatch.setattr(tables_module, "write_pack", interrupted)
+    compact(tables)
+    assert content(tables) == held(0, 1, 9)
+    assert len(paths(tables)) == 1
+    assert content(tables, 0) == held(*range(4))
+
+
+def test_packing_and_committing_at_once_never_doubles_or_loses_a_part(tables):
+    commit(tables, [0, 1])
+    sizes = list(range(3, 9))
+    with ThreadPoolExecutor(4) as threads:
+        done = [threads.submit(commit, tables, range(size)) for size in sizes]
+        done += [threads.submit(compact, tables) for _ in range(4)]
+        for each in done:
+            each.result()
+    history = tables.history(NAME)
+    for number in history.versions:
+        expected = json.loads(history.provenance(number).code_version)
+        assert DeltaTable(tables.uri(NAME), version=number).to_pyarrow_table().num_rows == 4 * len(expected)
+        assert content(tables, number) == held(*expected)

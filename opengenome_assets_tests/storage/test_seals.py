@@ -1,0 +1,103 @@
+"""Seals: whatever is changed by hand in a table's log is found and named, wherever it stands."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opengenome_assets.storage.seals import DamagedTableError
+from opengenome_assets.storage.tables import Tables
+from opengenome_assets_tests.storage.parquet.numbers import NAME, commit, compact, content, held
+
+Entries = list[dict[str, Any]]
+
+
+def rewrite(tables: Tables, number: int, change: Callable[[Entries], None]) -> Path:
+    """Change an entry of the log by hand."""
+    path = Path(tables.uri(NAME), "_delta_log", f"{number:020}.json")
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    change(entries)
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    return path
+
+
+def action(entries: Entries, kind: str) -> dict[str, Any]:
+    return next(entry[kind] for entry in entries if kind in entry)
+
+
+def forget_a_file(entries: Entries) -> None:
+    del entries[next(place for place, entry in enumerate(entries) if "add" in entry)]
+
+
+def name_another_file(entries: Entries) -> None:
+    action(entries, "add")["path"] = "000/another.parquet"
+
+
+def miscount_rows(entries: Entries) -> None:
+    action(entries, "add")["stats"] = json.dumps({"numRecords": 1000})
+
+
+def misjudge_size(entries: Entries) -> None:
+    action(entries, "add")["size"] += 1
+
+
+def claim_other_code(entries: Entries) -> None:
+    info = action(entries, "commitInfo")
+    info["opengenome"] = json.dumps({**json.loads(info["opengenome"]), "code_version": "99"})
+
+
+def claim_that_nothing_was_made(entries: Entries) -> None:
+    action(entries, "commitInfo")["opengenome_rearranged"] = "1 files put into 1"
+
+
+def bring_back_a_file(entries: Entries) -> None:
+    del entries[next(place for place, entry in enumerate(entries) if "remove" in entry)]
+
+
+FILES = (forget_a_file, name_another_file, miscount_rows, misjudge_size)
+WORDS = (claim_other_code, claim_that_nothing_was_made)
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Tables:
+    tables = Tables(home=str(tmp_path))
+    for number in range(3):
+        commit(tables, [number, number + 1])
+    return tables
+
+
+@pytest.mark.parametrize("change", [*FILES, *WORDS, bring_back_a_file])
+def test_a_changed_entry_is_found_when_its_version_is_read(tables: Tables, change: Callable[[Entries], None]) -> None:
+    path = rewrite(tables, 1, change)
+    with pytest.raises(DamagedTableError, match=rf"{path.name}: .* changed after they were written.*from a copy"):
+        tables.read(NAME, version=1)
+
+
+@pytest.mark.parametrize("change", FILES)
+def test_and_when_the_newest_is_read_that_builds_on_it(tables: Tables, change: Callable[[Entries], None]) -> None:
+    rewrite(tables, 2, change)
+    with pytest.raises(DamagedTableError, match=r"numbers/_delta_log/0*2\.json: the files it names"):
+        tables.read(NAME)
+    assert content(tables, 0) == held(0, 1)
+
+
+@pytest.mark.parametrize("change", WORDS)
+def test_no_word_of_the_log_is_believed_that_was_changed(tables: Tables, change: Callable[[Entries], None]) -> None:
+    rewrite(tables, 0, change)
+    for ask in (tables.history, tables.provenance, tables.input):
+        with pytest.raises(DamagedTableError, match=r"numbers/_delta_log/0*0\.json: its words on what made"):
+            ask(NAME)
+
+
+def test_packing_and_restoring_are_sealed_too(tables: Tables) -> None:
+    compact(tables)
+    tables.restore(NAME, 0, "r")
+    assert content(tables) == held(0, 1)
+    rewrite(tables, 4, lambda entries: action(entries, "commitInfo").pop("opengenome_restored"))
+    with pytest.raises(DamagedTableError, match=r"0*4\.json"):
+        tables.history(NAME)
+    rewrite(tables, 3, forget_a_file)
+    with pytest.raises(DamagedTableError):
+        tables.open(NAME, 3)

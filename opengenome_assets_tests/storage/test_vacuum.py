@@ -1,0 +1,297 @@
+"""Vacuum: what is kept stays readable in full, the rest goes, and a dry run tells exactly what."""
+
+import os
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import pyarrow.fs as pafs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opengenome_assets.storage.history import REARRANGED_KEY, RECORD_KEY, History
+from opengenome_assets.storage.packs import PartIndex
+from opengenome_assets.storage.parts import PartWriter, write_part
+from opengenome_assets.storage.record import Input, Provenance
+from opengenome_assets.storage.tables import MissingVersionError, Tables
+from opengenome_assets.storage.vacuum import Removal, kept_versions, vacuum
+from opengenome_assets_tests.storage.parquet.numbers import (
+    NAME,
+    SCHEMA,
+    commit,
+    compact,
+    content,
+    held,
+    make,
+    rows,
+    stored,
+)
+
+
+@pytest.fixture
+def tables(tmp_path):
+    return Tables(home=str(tmp_path))
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def age(tables: Tables, folder: str = "", days: float = 40) -> None:
+    """Make the files of a table, or in one of its folders, look as old as that."""
+    moment = time.time() - days * 86400
+    root = Path(tables.uri(NAME), folder)
+    for path in [root, *root.rglob("*")]:
+        os.utime(path, (moment, moment))
+
+
+def clean(
+    tables: Tables, since: datetime | None = None, made: Iterable[Provenance] = (), *, dry_run: bool = False
+) -> Removal:
+    """Vacuum the table of numbers, keeping by default only what is newest and what lineage names."""
+    since = since or now()
+    return vacuum(tables, NAME, kept_versions(tables, since, made)[NAME], since, dry_run=dry_run)
+
+
+def test_what_was_newest_within_the_retention_stays_and_what_was_not_goes(tables):
+    for number in range(4):
+        commit(tables, [number, number + 1])
+    since = tables.history(NAME).versions[2].made  # until then version 1 was the newest
+    age(tables)
+    removal = clean(tables, since)
+    assert (removal.readable, removal.lost) == ((1, 2, 3), (0,))
+    assert [path.split("/")[0] for path in removal.files] == ["000"] * 3
+    assert removal.folders == ("000",)
+    assert stored(tables).isdisjoint({*removal.files, *removal.folders})
+    for version in (1, 2, 3):
+        assert content(tables, version) == held(version, version + 1)
+
+
+def test_a_version_that_is_gone_is_refused_with_what_to_do(tables):
+    commit(tables, [1])
+    commit(tables, [2])
+    age(tables)
+    clean(tables)
+    with pytest.raises(MissingVersionError, match=r"numbers: version 0 cannot be read any more.*retention_days \(30"):
+        tables.read(NAME, version=0)
+    with pytest.raises(MissingVersionError, match="numbers has no version 7; it has 0 to 1"):
+        tables.open(NAME, 7)
+
+
+def test_a_file_of_an_old_version_that_was_deleted_by_hand_is_named(tables):
+    commit(tables, [1])
+    commit(tables, [2])
+    (path, other) = (Path(tables.uri(NAME), file.path) for file in tables.files(tables.open(NAME, 0)))
+    path.unlink()
+    with pytest.raises(MissingVersionError, match=rf"{path} is gone\..* if neither did, somebody else has"):
+        tables.read(NAME, version=0)
+    other.unlink()
+    with pytest.raises(MissingVersionError, match=rf"{path} and 1 more of its files are gone\."):
+        tables.read(NAME, version=0)
+
+
+def test_what_lineage_names_stays_however_old_and_so_on_upstream(tables):
+    for number in range(3):
+        commit(tables, [number], name="origin")
+    for number in range(3):
+        commit(tables, [10 + number], inputs={"origin": number})
+    commit(tables, [5], name="result", inputs={"numbers": 1, "elsewhere": 4})
+    figure = Provenance(name="figure", code_version="1", inputs={"origin": Input(version=0, data_version="")})
+    assert kept_versions(tables, now(), []) == {"numbers": {1, 2}, "origin": {1, 2}, "result": {0}}
+    assert kept_versions(tables, now(), [figure])["origin"] == {0, 1, 2}
+    age(tables)
+    assert clean(tables).lost == (0,)
+    assert content(tables, 1) == held(11)
+
+
+def test_a_version_that_lineage_names_lives_on_in_its_newest_arrangement(tables):
+    commit(tables, range(3))
+    compact(tables)
+    commit(tables, [7])
+    named = Provenance(name="figure", code_version="1", inputs={NAME: Input(version=0, data_version="")})
+    age(tables)
+    removal = clean(tables, made=[named])
+    assert (removal.readable, removal.lost) == ((0, 2), ())
+    assert {path.split("/")[0] for path in stored(tables)} == {"007", "packs"}
+    assert content(tables, 0) == held(0, 1, 2)
+    assert tables.provenance(NAME, 1) == tables.provenance(NAME, 0)
+
+
+def test_young_files_stay_whoever_wrote_them(tables):
+    commit(tables, [1])
+    make(tables, 2)  # finished, of a run that failed before its commit
+    write_part(tables.uri(NAME), "unfinished", rows(1))
+    Path(tables.uri(NAME), "unfinished", "_manifest.json").unlink()
+    since = now() - timedelta(days=30)
+    before = stored(tables)
+    assert clean(tables, since) == Removal((), (), 0, (0,), ())
+    age(tables)
+    removal = clean(tables, since)
+    assert {path.split("/")[0] for path in removal.files} == {"002", "unfinished"}
+    assert stored(tables) == {path for path in before if path.startswith("001")}
+
+
+def test_strays_beside_what_is_needed_go_and_its_manifest_stays(tables):
+    commit(tables, [1])
+    folder = Path(tables.uri(NAME), "001")
+    for stray in ("00000-killed.parquet", "_manifest.json.1234.new"):
+        (folder / stray).write_bytes(b"1234")
+    age(tables)
+    removal = clean(tables)
+    assert removal.files == ("001/00000-killed.parquet", "001/_manifest.json.1234.new")
+    assert removal.size == 8
+    assert PartIndex(tables.uri(NAME)).find("001") is not None
+
+
+def test_of_two_attempts_at_a_part_both_stay_if_one_is_in_use(tables):
+    with PartWriter(tables.uri(NAME), "001", SCHEMA) as first, PartWriter(tables.uri(NAME), "001", SCHEMA) as second:
+        first.write(rows(1))
+        second.write(rows(1))
+        used = first.finish()
+        second.finish()
+    tables.commit(NAME, SCHEMA, [used], Provenance(name=NAME, code_version="1"))
+    age(tables)
+    assert clean(tables).files == ()
+    assert PartIndex(tables.uri(NAME)).find("001") is not None
+
+
+def test_a_part_without_rows_stays(tables):
+    with PartWriter(tables.uri(NAME), "empty", SCHEMA) as writer:
+        empty = writer.finish(source="s")
+    tables.commit(NAME, SCHEMA, [empty, make(tables, 1)], Provenance(name=NAME, code_version="1"))
+    age(tables)
+    clean(tables)
+    assert PartIndex(tables.uri(NAME)).find("empty") == empty
+
+
+def test_old_empty_folders_go(tables):
+    commit(tables, [1])
+    Path(tables.uri(NAME), "old", "inner").mkdir(parents=True)
+    age(tables)
+    Path(tables.uri(NAME), "young").mkdir()
+    removal = clean(tables, now() - timedelta(days=30))
+    assert removal.folders == ("old/inner", "old")
+    assert {"young"} == {path for path in stored(tables) if not path.startswith("001")}
+
+
+def test_a_dry_run_tells_what_would_go_and_removes_nothing(tables):
+    for number in range(3):
+        commit(tables, [number])
+    age(tables)
+    before = stored(tables)
+    foretold = clean(tables, dry_run=True)
+    assert stored(tables) == before
+    assert foretold.lost == (0, 1)
+    assert clean(tables) == foretold
+    assert stored(tables) == before - {*foretold.files, *foretold.folders}
+    assert clean(tables).lost == ()  # what is gone is not lost again
+
+
+@pytest.mark.parametrize("after", range(1, 6))
+def test_a_vacuum_that_is_killed_has_taken_nothing_that_is_kept(tables, monkeypatch, after):
+    commit(tables, range(3))
+    compact(tables)
+    commit(tables, [1, 2])
+    age(tables)
+    since = tables.history(NAME).versions[2].made
+    foretold = clean(tables, since, dry_run=True)
+    assert len(foretold.files) > after
+    calls, delete = count(), pafs.LocalFileSystem.delete_file
+
+    class Dying(pafs.LocalFileSystem):
+        def delete_file(self, path: str) -> None:
+            if next(calls) == after:
+                raise KeyboardInterrupt
+            delete(self, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("opengenome_assets.storage.vacuum.filesystem", lambda uri: (Dying(), uri))
+        with pytest.raises(KeyboardInterrupt):
+            clean(tables, since)
+    assert content(tables) == held(1, 2)
+    assert content(tables, 0) == held(0, 1, 2)
+    commit(tables, range(4))
+    assert content(tables) == held(*range(4))
+
+
+def test_a_home_named_by_a_uri_is_kept_up_in_the_same_way(tmp_path):
+    tables = Tables(home=f"file://{tmp_path}")
+    commit(tables, range(3))
+    compact(tables)
+    removal = clean(tables)
+    assert len(removal.files) == 3 * 3
+    assert content(tables) == content(tables, 0) == held(0, 1, 2)
+    assert {path.name for path in (tmp_path / "tables" / NAME).iterdir()} >= {"_delta_log", "packs"}
+
+
+class Told:
+    """A table that only has a history: the seconds at which its versions were made, rearrangements as None."""
+
+    table_uri = "told"
+
+    def __init__(self, *seconds: int, rearranged: Iterable[int] = ()) -> None:
+        self.seconds = seconds
+        self.rearranged = set(rearranged)
+
+    def version(self) -> int:
+        return len(self.seconds) - 1
+
+    def history(self) -> list[dict[str, object]]:
+        return [
+            {
+                "version": number,
+                "timestamp": seconds * 1000,
+                REARRANGED_KEY if number in self.rearranged else RECORD_KEY: "{}",
+            }
+            for number, seconds in reversed(list(enumerate(self.seconds)))
+        ]
+
+
+def moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def test_a_clock_that_went_backwards_makes_nothing_older():
+    history = History(Told(10, 30, 5, 6, 40))
+    assert history.newest_since(moment(41)) == {4}
+    assert history.newest_since(moment(31)) == {3, 4}
+    assert history.newest_since(moment(20)) == {0, 1, 2, 3, 4}
+
+
+def test_versions_that_hold_the_same_rows():
+    history = History(Told(1, 2, 3, 4, 5, rearranged=[1, 2, 4]))
+    assert history.layouts() == {0: 2, 3: 4}
+    assert [history.origin(number).number for number in range(5)] == [0, 0, 0, 3, 3]
+    assert (history.newest, history.current.number) == (4, 3)
+
+
+step = st.one_of(
+    st.tuples(st.just("commit"), st.sets(st.integers(0, 5))),
+    st.tuples(st.just("compact"), st.integers(2, 6)),
+    st.tuples(st.just("clean"), st.integers(0, 3)),
+)
+
+
+@settings(max_examples=20, deadline=None)
+@given(steps=st.lists(step, min_size=2, max_size=9))
+def test_whatever_is_done_in_whatever_order_what_is_kept_reads_as_it_was_committed(tmp_path_factory, steps):
+    tables = Tables(home=str(tmp_path_factory.mktemp("home")))
+    commit(tables, [0, 1])
+    expected = {0: {0, 1}}
+    for action, value in steps:
+        if action == "commit":
+            expected[commit(tables, value).version] = value
+        elif action == "compact":
+            compact(tables, parts=value)
+        else:
+            age(tables)
+            versions = list(tables.history(NAME).versions.values())
+            removal = clean(tables, versions[-min(value, len(versions))].made if value else None)
+            assert {*removal.readable, *removal.lost} == set(expected)
+            expected = {version: numbers for version, numbers in expected.items() if version in removal.readable}
+        assert tables.history(NAME).current.number in expected
+        for version, numbers in expected.items():
+            assert content(tables, version) == held(*numbers)
