@@ -14,13 +14,14 @@ from benchmarks.ingestion import parse_task
 from benchmarks.kernels import UNIT, shard_column
 from benchmarks.measure import best_cpu, in_fresh_process, must_equal
 from benchmarks.report import Row, Target, number, table
-from opengenome_assets.corpus.passes.parse import SHARDS_SCHEMA, parse_file
+from opengenome_assets.corpus.passes.parse import parse_file
+from opengenome_assets.corpus.tables import SEQUENCE_SHARDS
 from opengenome_assets.kernels.bases import arrow_text
 from opengenome_assets.kernels.occurrences import count_occurrences
 from opengenome_assets.kernels.warm import warm
 from opengenome_assets.search import KmerMatches, find_kmer
 from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 
 SHARDS = "sequence_shards"
 KERNEL_BASES = 200_000_000
@@ -74,17 +75,17 @@ def make_shards(home: str, bases: int) -> None:
     """Make sequence_shards of generated sequences."""
     file = Path(home, "corpus.fasta.gz")
     write_fasta(file, organelle_lengths(bases))
-    tables = Tables(home=home)
-    part = parse_file(replace(parse_task(file, Path(home)), shards_uri=tables.uri(SHARDS))).shards
+    tables = Home(home)
+    part = parse_file(replace(parse_task(file, Path(home)), shards_uri=tables.table(SHARDS).uri)).shards
     if part is None:
         raise RuntimeError(f"{file} was not parsed")
-    tables.commit(SHARDS, SHARDS_SCHEMA, [part], Provenance(name=SHARDS, code_version="1"))
+    tables.table(SHARDS).commit(SEQUENCE_SHARDS.schema, [part], Provenance(name=SHARDS, code_version="1"))
 
 
 def measure(home: str, kmer: str) -> dict[str, object]:
     """Search for the first letters of a k-mer, and return bases, and seconds for each length."""
     warm()
-    files = [f"{home}/tables/{SHARDS}/{file.path}" for file in Tables(home=home).files(Tables(home=home).open(SHARDS))]
+    files = [f"{home}/tables/{SHARDS}/{file.path}" for file in Home(home).table(SHARDS).at().files]
     duckdb.sql("SET threads = 2")
 
     def ours(k: int, *, both_strands: bool = False) -> KmerMatches:

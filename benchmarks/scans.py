@@ -19,8 +19,9 @@ from benchmarks.ingestion import parse_task
 from benchmarks.measure import in_fresh_process, must_equal, tree_cpu
 from benchmarks.pipeline import MASTER
 from benchmarks.report import Row, Target, number
-from opengenome_assets.corpus.passes.kmers import SCHEMA, count_kmers
+from opengenome_assets.corpus.passes.kmers import count_kmers
 from opengenome_assets.corpus.passes.parse import parse_file
+from opengenome_assets.corpus.tables import KMERS
 from opengenome_assets.engine.spark import Spark
 from opengenome_assets.framework.shards import Output, ScanTask, Shard, run_scan
 from opengenome_assets.kernels.bases import kmer_strings
@@ -88,7 +89,7 @@ def make_shards(bases: int, folder: Path) -> list[Shard]:
 
 def scan(spark: Spark, shards: list[Shard], folder: Path) -> list[list[Part]]:
     """Count the k-mers of shards as the asset kmer_ does, and return the parts that were written."""
-    outputs = (Output(str(folder / "kmer_"), SCHEMA),)
+    outputs = (Output(str(folder / "kmer_"), KMERS.schema),)
     return spark.map(
         run_scan,
         [ScanTask(partial(count_kmers, ks=KS), shard, shard.name.replace("/", "-"), outputs) for shard in shards],

@@ -15,14 +15,14 @@ import pyarrow as pa
 from benchmarks.corpus import organelle_lengths, sequences
 from benchmarks.measure import Cost, in_fresh_process, must_equal
 from benchmarks.report import Row, Target, number, table
-from opengenome_assets.corpus.passes.profiles import INDEX_SCHEMA
+from opengenome_assets.corpus.tables import TFIDF_INDEX
 from opengenome_assets.kernels.profiles import KMERS, sequence_kmers
 from opengenome_assets.kernels.warm import warm
 from opengenome_assets.search import Query, SearchIndex
 from opengenome_assets.search.ranking import query_counts, query_weights
 from opengenome_assets.storage.parts import PartWriter
 from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 
 SEQUENCES = 30_000
 MANY_SEQUENCES = 1_000_000
@@ -88,18 +88,18 @@ def measured(folder: Path, rows: int, *, peers: bool) -> tuple[Any, Cost]:
 
 def make_index(home: str, rows: int) -> None:
     """Write a tfidf_index of so many rows, each the mean of the counts of two generated sequences."""
-    tables, random = Tables(home=home), np.random.default_rng(1)
+    tables, random = Home(home), np.random.default_rng(1)
     pool = counts_pool()
-    uri = tables.uri("tfidf_index")
+    uri = tables.table("tfidf_index").uri
     parts = []
     for first in range(0, rows, PART):
-        with PartWriter(uri, f"{first:08}", INDEX_SCHEMA) as writer:
+        with PartWriter(uri, f"{first:08}", TFIDF_INDEX.schema) as writer:
             for start in range(first, min(first + PART, rows), ROW_GROUP):
                 stop = min(start + ROW_GROUP, rows)
                 pairs = pool[random.integers(0, len(pool), (2, stop - start))]
                 writer.write(index_rows(start, pairs.sum(axis=0) // 2))
             parts.append(writer.finish())
-    tables.commit("tfidf_index", INDEX_SCHEMA, parts, Provenance(name="tfidf_index", code_version="1"))
+    tables.table("tfidf_index").commit(TFIDF_INDEX.schema, parts, Provenance(name="tfidf_index", code_version="1"))
 
 
 def counts_pool() -> npt.NDArray[np.int32]:
@@ -129,7 +129,7 @@ def index_rows(first: int, counts: npt.NDArray[np.int32]) -> pa.Table:
         "codes": pa.ListArray.from_arrays(offsets, pa.array(codes)),
         "counts": pa.ListArray.from_arrays(offsets, pa.array(counts[seen])),
     }
-    return pa.table(columns).cast(INDEX_SCHEMA)
+    return pa.table(columns).cast(TFIDF_INDEX.schema)
 
 
 def measure(home: str, peers: bool) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """What Dagster loads: :func:`build_defs` assembles everything, ``defs`` is the result.
 
-Assets, checks, jobs and resources have modules of their own; nothing is implemented here.
+Belongs here: merging the groups with the jobs over all of them. Does not belong here: any asset, check, job or
+resource.
 """
 
 from __future__ import annotations
@@ -11,23 +12,11 @@ from typing import Any
 
 import dagster as dg
 
-from opengenome_assets.corpus.checks import build_checks, query_rules, rules
-from opengenome_assets.corpus.codons import codon_counts, codon_rscu
-from opengenome_assets.corpus.figures import figure_asset, figure_rule, figure_specs
-from opengenome_assets.corpus.jobs import build_jobs
-from opengenome_assets.corpus.kmers import counts_asset, frequency_asset
-from opengenome_assets.corpus.raw_fasta import raw_fasta
-from opengenome_assets.corpus.report import report_asset
-from opengenome_assets.corpus.sensors import build_sensor
-from opengenome_assets.corpus.sequence_shards import sequence_shards
-from opengenome_assets.corpus.sequence_stats import sequence_stats, shard_stats
-from opengenome_assets.corpus.tfidf_index import tfidf_index
+from opengenome_assets import groups
 from opengenome_assets.engine.spark import Spark
-from opengenome_assets.operations.restore import restore
-from opengenome_assets.operations.upkeep import upkeep, weekly_upkeep
-from opengenome_assets.search.query_hits import query_hits, search_queries
+from opengenome_assets.framework.resources import HomeResource
+from opengenome_assets.operations.definitions import build as build_operations
 from opengenome_assets.settings import Settings
-from opengenome_assets.storage.tables import Tables
 
 
 def build_defs(
@@ -38,40 +27,22 @@ def build_defs(
     Parameters
     ----------
     settings
-        Where things lie and which k-mer tables there are; read from the environment unless given.
+        The settings of the platform and of its groups; read from the environment unless given.
     resource_overrides
         Resources that take the place of those made from the settings.
     """
-    settings = settings or Settings.from_environment()
-    figures = figure_specs(settings.ks)
-    jobs = build_jobs()
-    all_rules = [*rules(settings.ks), *(figure_rule(spec) for spec in figures)]
-    return dg.Definitions(
-        assets=[
-            raw_fasta,
-            sequence_shards,
-            shard_stats,
-            sequence_stats,
-            counts_asset(settings.ks),
-            *(frequency_asset(k) for k in settings.ks),
-            codon_counts,
-            codon_rscu,
-            tfidf_index,
-            *(figure_asset(spec) for spec in figures),
-            report_asset(settings.ks, figures, all_rules),
-            query_hits,
-        ],
-        asset_checks=build_checks([*all_rules, *query_rules()]),
-        jobs=[*jobs, restore, search_queries, upkeep],
-        schedules=[weekly_upkeep],
-        sensors=[build_sensor(jobs[-1], settings.source, settings.home)],
+    settings = settings or groups.read_settings()
+    shared = dg.Definitions(
         resources={
-            "tables": Tables(home=settings.home),
-            "spark": Spark(master=settings.spark_master),
+            "home": HomeResource(uri=settings.home),
+            "engine": Spark(master=settings.spark_master),
             **(resource_overrides or {}),
         },
-        # One process a run: every step shares the run's one Spark session.
+        # One process a run: every step shares the run's one engine.
         executor=dg.in_process_executor,
+    )
+    return dg.Definitions.merge(
+        shared, build_operations(groups.specs()), *(group.build(settings) for group in groups.GROUPS)
     )
 
 

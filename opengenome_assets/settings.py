@@ -1,21 +1,27 @@
 """What a user sets, and where each value came from.
 
-Every setting has a default and one environment variable; where a run may differ, an asset's run config takes the
-value from here as its default. Tuning of Spark itself does not belong here: it goes to ``spark-defaults.conf`` or
-``SPARK_CONF_DIR``, as everywhere else in the Spark world.
+A *section* holds the settings of one room: home and engine here, each group's beside its assets. Every setting has a
+default and one environment variable. Where a run may differ, an asset's run config takes its default from here.
+
+Belongs here: what a section is, and the settings that every group shares. Does not belong here: a group's own settings,
+and Spark's tuning, which goes to ``spark-defaults.conf`` or ``SPARK_CONF_DIR`` as everywhere in the Spark world.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal, Self, TypeVar
 
-MAX_K = 12
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
 MAX_NAME_BYTES = 255  # of a file or folder, on Linux and macOS
-SAMPLE = "sample"
+DEFAULT = "default"
+
+Own = TypeVar("Own", bound="Section")
 
 
 class SettingsError(ValueError):
@@ -23,70 +29,155 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The platform's settings.
+class Setting:
+    """A setting as it is shown: its name, its value in words, and the variable that it came from, or ``default``."""
 
-    Attributes
-    ----------
-    home
-        Root of everything the platform writes: an absolute local path, or an object-store URI.
-    source
-        Where FASTA comes from: ``sample``, or files and folders separated by commas.
-    queries
-        FASTA to search the corpus with, named as ``source`` is; empty for none.
-    spark_master
-        ``local[*]`` (embedded), or ``spark://host:port``.
-    ks
-        Lengths of the k-mers counted, ascending, each 1 to 12.
-    genetic_codes
-        NCBI genetic code table of each source, as far as the user names any.
-    origins
-        For each field the environment variable it was read from, or ``default``.
-    """
+    name: str
+    value: str
+    origin: str
 
-    home: str
-    source: str = SAMPLE
-    queries: str = ""
-    spark_master: str = "local[*]"
-    ks: tuple[int, ...] = (6, 7, 8)
-    genetic_codes: Mapping[str, int] = field(default_factory=dict)
-    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+class Section(BaseSettings):
+    """A section of the settings; its fields are read from the environment by :meth:`from_environment` alone."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, env_ignore_empty=True, case_sensitive=True
+    )
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """Read the settings from environment variables.
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what the caller gives, and nothing else: a test or a job means what it says."""
+        return (init_settings,)
+
+    @classmethod
+    def variables(cls) -> dict[str, str]:
+        """Return the environment variable of each setting."""
+        return {name: str(field.validation_alias) for name, field in cls.model_fields.items() if field.validation_alias}
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the section from environment variables; an empty one counts as unset, since Compose passes those.
 
         Raises
         ------
         SettingsError
             If a variable holds a value that cannot be used.
         """
+        source = EnvSettingsSource(cls)
         env = os.environ if environment is None else environment
-        variables = {
-            "home": "OPENGENOME_HOME",
-            "source": "OPENGENOME_SOURCE",
-            "queries": "OPENGENOME_QUERIES",
-            "spark_master": "SPARK_MASTER",
-            "ks": "OPENGENOME_KS",
-            "genetic_codes": "OPENGENOME_GENETIC_CODES",
-        }
-        # An empty variable counts as unset: Compose and make pass those through.
-        given = {name: value for name, variable in variables.items() if (value := env.get(variable, "").strip())}
-        source = given.get("source", SAMPLE)
-        queries = given.get("queries", "")
-        for name, places in (("source", source), ("queries", queries)):
-            for place in places.split(","):
-                _refuse_long_names(variables[name], place)
-        codes = given.get("genetic_codes")
-        return cls(
-            home=read_home(env),
-            source=source,
-            queries=queries,
-            spark_master=given.get("spark_master", "local[*]"),
-            ks=parse_ks(given.get("ks", "6,7,8")),
-            genetic_codes=parse_genetic_codes(codes) if codes else {},
-            origins={name: variables[name] if name in given else "default" for name in variables},
-        )
+        source.env_vars = {name: value.strip() for name, value in env.items() if value.strip()}
+        given = source()
+        try:
+            section = cls(**given)
+        except ValidationError as error:
+            raise _in_words(cls, error) from error
+        section._origins = {name: variable for name, variable in cls.variables().items() if variable in given}
+        return section
+
+    def origin(self, name: str) -> str:
+        """Return the variable that a setting came from, or ``default``."""
+        return self._origins.get(name, DEFAULT)
+
+    def shown(self) -> Iterator[Setting]:
+        """Yield the settings as ``opengenome info`` shows them."""
+        for name in self.variables():
+            yield Setting(name, self.show(name), self.origin(name))
+
+    def show(self, name: str) -> str:
+        """Return a setting's value in words."""
+        return str(getattr(self, name)) or "none"
+
+
+def _in_words(section: type[Section], error: ValidationError) -> SettingsError:
+    """Return the first problem as a message: our validators word it whole, pydantic's name no variable."""
+    first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, SettingsError):
+        return cause
+    place = str(first["loc"][0]) if first["loc"] else section.__name__
+    return SettingsError(f"{place} is {first.get('input')!r}: {first['msg'][0].lower()}{first['msg'][1:]}")
+
+
+def absolute(location: str) -> str:
+    """Return a URI as it is, and a local path made absolute."""
+    return location if "://" in location else str(Path(location).expanduser().absolute())
+
+
+def refuse_long_names(variable: str, location: str) -> str:
+    """Return a place, or places separated by commas, if each name in them can be that of a file or folder.
+
+    Raises
+    ------
+    SettingsError
+        If one is too long.
+    """
+    for name in location.replace(",", "/").split("/"):
+        if len(os.fsencode(name)) > MAX_NAME_BYTES:
+            raise SettingsError(
+                f"{variable} holds a name of {len(os.fsencode(name)):,} bytes, {name[:20]}…{name[-20:]}: expected at "
+                f"most {MAX_NAME_BYTES}, as files and folders can have"
+            )
+    return location
+
+
+def _home(location: str) -> str:
+    return absolute(refuse_long_names("OPENGENOME_HOME", location))
+
+
+class HomeSettings(Section):
+    """Where everything is kept: what has to be readable whatever the other settings are."""
+
+    home: Annotated[str, AfterValidator(_home)] = Field(
+        default="data",
+        validation_alias="OPENGENOME_HOME",
+        validate_default=True,
+        description="where everything is kept: a folder, or an object store as `s3://BUCKET/PATH`",
+    )
+
+
+class Settings(HomeSettings):
+    """The settings that every group shares, and the sections of the groups.
+
+    Attributes
+    ----------
+    home
+        Root of everything the platform writes: an absolute local path, or an object-store URI.
+    engine
+        Where work runs: ``spark``, or ``processes`` of this machine, which need no Java.
+    spark_master
+        ``local[*]`` (embedded), or ``spark://host:port``.
+    sections
+        The groups' sections; a group without one has its defaults.
+    """
+
+    engine: Literal["spark", "processes"] = Field(
+        default="spark",
+        validation_alias="OPENGENOME_ENGINE",
+        description="`processes` runs the work in processes of this machine, without Java",
+    )
+    spark_master: str = Field(
+        default="local[*]", validation_alias="SPARK_MASTER", description="`spark://host:7077` for a cluster"
+    )
+    sections: tuple[Section, ...] = ()
+
+    def section(self, kind: type[Own]) -> Own:
+        """Return a group's section: as given, or its defaults."""
+        return next((each for each in self.sections if isinstance(each, kind)), None) or kind()
+
+    def with_sections(self, sections: Iterable[Section]) -> Self:
+        """Return these settings with the groups' sections."""
+        changed = self.model_copy(update={"sections": tuple(sections)})
+        changed._origins = self._origins
+        return changed
 
 
 def read_home(environment: Mapping[str, str] | None = None) -> str:
@@ -97,53 +188,9 @@ def read_home(environment: Mapping[str, str] | None = None) -> str:
     SettingsError
         If it can be no path.
     """
-    env = os.environ if environment is None else environment
-    home = env.get("OPENGENOME_HOME", "").strip() or "data"
-    _refuse_long_names("OPENGENOME_HOME", home)
-    return absolute(home)
-
-
-def _refuse_long_names(variable: str, location: str) -> None:
-    for name in location.split("/"):
-        if len(os.fsencode(name)) > MAX_NAME_BYTES:
-            raise SettingsError(
-                f"{variable} holds a name of {len(os.fsencode(name)):,} bytes, {name[:20]}…{name[-20:]}: expected at "
-                f"most {MAX_NAME_BYTES}, as files and folders can have"
-            )
-
-
-def absolute(location: str) -> str:
-    """Return a URI as it is, and a local path made absolute."""
-    return location if "://" in location else str(Path(location).expanduser().absolute())
+    return HomeSettings.from_environment(environment).home
 
 
 def local_home(home: str) -> Path:
     """Return where files lie that an object store cannot hold: the home, or ``data`` in the current folder."""
     return Path(absolute("data") if "://" in home else home)
-
-
-def parse_ks(text: str) -> tuple[int, ...]:
-    """Parse a comma-separated list of k-mer lengths."""
-    try:
-        ks = tuple(sorted({int(part) for part in text.split(",")}))
-    except ValueError:
-        ks = ()
-    if not ks or ks[0] < 1 or ks[-1] > MAX_K:
-        raise SettingsError(
-            f"OPENGENOME_KS is {text!r}: expected whole numbers from 1 to {MAX_K} separated by commas, e.g. 6,7,8"
-        )
-    return ks
-
-
-def parse_genetic_codes(text: str) -> dict[str, int]:
-    """Parse ``source=table`` pairs separated by commas."""
-    codes = {}
-    for pair in text.split(","):
-        source, equals, table = pair.partition("=")
-        if not (equals and source.strip() and re.fullmatch(r"\s*[0-9]{1,3}\s*", table)):
-            raise SettingsError(
-                f"OPENGENOME_GENETIC_CODES holds {pair!r}: expected SOURCE=TABLE pairs separated by commas, "
-                "e.g. plastids=11,mitochondria=5 (tables as numbered by NCBI)"
-            )
-        codes[source.strip()] = int(table)
-    return codes

@@ -21,7 +21,7 @@ from opengenome_assets.operations.validate import Verdict
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.parts import write_part
 from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.processes import REPOSITORY
 
 GOOD = Verdict("Python", "ok", "Python 3.11")
@@ -97,7 +97,7 @@ def test_info_of_an_empty_home_says_what_to_do() -> None:
 
 def test_info_sums_up_what_was_made(home: Path) -> None:
     rows = pa.table({"n": pa.array(range(1234), pa.int64())})
-    Tables(home=str(home)).write("kmer_freq_k6", rows, Provenance(name="kmer_freq_k6", code_version="1"))
+    Home(str(home)).table("kmer_freq_k6").write(rows, Provenance(name="kmer_freq_k6", code_version="1"))
     (home / "figures").mkdir()
     (home / "figures" / "gc.png").write_bytes(bytes(2_500_000))
     (home / "reports").mkdir()
@@ -113,9 +113,9 @@ def test_info_sums_up_what_was_made(home: Path) -> None:
 
 
 def test_info_shows_what_is_damaged_and_goes_on(home: Path) -> None:
-    tables = Tables(home=str(home))
+    tables = Home(str(home))
     for name in ("codon_rscu", "sequence_stats"):
-        tables.write(name, pa.table({"n": [1]}), Provenance(name=name, code_version="1"))
+        tables.table(name).write(pa.table({"n": [1]}), Provenance(name=name, code_version="1"))
     (home / "tables" / "codon_rscu" / "_delta_log" / "00000000000000000000.json").write_text("")
     result = run("info")
     assert result.exit_code == 0
@@ -161,13 +161,13 @@ def lucky() -> None:
     pass
 
 
-def two_versions(home: Path) -> Tables:
+def two_versions(home: Path) -> Home:
     """A table of two parts, and before that of one of them; all of it old."""
-    tables = Tables(home=str(home))
+    tables = Home(str(home))
     rows = pa.table({"n": [1]})
     for number in (1, 2):
-        parts = [write_part(tables.uri("kmer_"), f"{part}", rows) for part in range(number)]
-        tables.commit("kmer_", rows.schema, parts, Provenance(name="kmer_", code_version=str(number)))
+        parts = [write_part(tables.table("kmer_").uri, f"{part}", rows) for part in range(number)]
+        tables.table("kmer_").commit(rows.schema, parts, Provenance(name="kmer_", code_version=str(number)))
     for path in (home / "tables" / "kmer_").rglob("*"):
         os.utime(path, (1_000_000_000, 1_000_000_000))
     return tables
@@ -180,7 +180,7 @@ def test_upkeep_tells_what_it_would_do_and_does_it(home: Path, monkeypatch: pyte
     assert told.exit_code == 0
     assert told.output.startswith(f"What would be done to the tables at {home}\n")
     assert re.search(r"^  kmer_ +1 +\d+ B +1 +0 +2 -> 1 +2$", told.output, re.MULTILINE)
-    assert len(tables.files(tables.open("kmer_"))) == 2
+    assert len(tables.table("kmer_").at().files) == 2
     answer = json.loads(run("upkeep", "--retention-days", "0", "--format", "json").output)["kmer_"]
     assert (answer["parquet_files_after"], answer["versions_readable"]) == (1, [1])
     assert answer["versions_removed"] == [0]

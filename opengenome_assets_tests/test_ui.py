@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 from opengenome_assets.corpus.kmers import FREQUENCY_SCHEMA
 from opengenome_assets.definitions import defs
 from opengenome_assets.storage.columns import comment
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.processes import free_port, processes_of, started, wait_for
 
 GROUP = "locations/opengenome_assets.definitions/asset-groups/corpus/lineage"
@@ -139,10 +139,10 @@ def test_a_table_says_what_it_holds_and_how_it_was_made(page: Page, address: str
         line = page.get_by_role("row").filter(has=page.get_by_text(column.name, exact=True)).first
         expect(line).to_contain_text(str(column.type))
         expect(line).to_contain_text(comment(column) or "no comment")
-    tables = Tables(home=str(home))
-    expect(page.get_by_text(f"{tables.read('kmer_freq_k6').num_rows:,}", exact=True)).to_be_visible()
-    assert facts["table_version"] == str(tables.open("kmer_freq_k6").version())
-    assert facts["path"] == tables.uri("kmer_freq_k6") == f"{home}/tables/kmer_freq_k6"
+    tables = Home(str(home))
+    expect(page.get_by_text(f"{tables.table('kmer_freq_k6').read().num_rows:,}", exact=True)).to_be_visible()
+    assert facts["table_version"] == str(tables.table("kmer_freq_k6").at().version())
+    assert facts["path"] == tables.table("kmer_freq_k6").uri == f"{home}/tables/kmer_freq_k6"
     assert 0 < float(facts["seconds"]) < RUN_MILLISECONDS / 1000
     picture(page, home, "ui-table", 1900)
     assert passed(page, address, "kmer_freq_k6") >= {"columns", "counts_and_ranks"}

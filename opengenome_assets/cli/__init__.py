@@ -1,19 +1,19 @@
 """The command line: ``opengenome`` and its commands.
 
-Belongs here: arguments, wording and exit codes, in one module a subject. Does not belong here: what the commands do.
-Modules that take a second to import (Spark, Dagster) are imported by the command that needs them.
+Belongs here: arguments, wording and exit codes, one module per subject. A group brings its own commands
+(``commands.py`` in its room). Does not belong here: what the commands do. Modules that take a second to import (Spark,
+Dagster) are imported by the command that needs them.
 """
 
 from __future__ import annotations
 
 import click
 
-from opengenome_assets import __version__
+from opengenome_assets import __version__, groups
 from opengenome_assets.cli.lineage import diff, lineage, reindex
 from opengenome_assets.cli.runs import runs
-from opengenome_assets.cli.search import search
 from opengenome_assets.cli.serve import serve, ui
-from opengenome_assets.cli.state import failures, info, source, validate
+from opengenome_assets.cli.state import failures, info, validate
 from opengenome_assets.cli.upkeep import pin, prune, unpin, upkeep
 from opengenome_assets.cli.versions import checkout, pull, push, reproduce, restore
 
@@ -27,7 +27,6 @@ def main() -> None:
 for command in (
     validate,
     info,
-    source,
     failures,
     lineage,
     diff,
@@ -41,9 +40,9 @@ for command in (
     pin,
     unpin,
     prune,
-    search,
     serve,
     ui,
     upkeep,
+    *(command for group in groups.GROUPS for command in group.commands()),
 ):
     main.add_command(command)

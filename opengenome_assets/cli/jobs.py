@@ -8,10 +8,10 @@ from typing import Any
 import click
 import dagster as dg
 
-from opengenome_assets.cli.forms import setting_errors
 from opengenome_assets.definitions import build_defs
 from opengenome_assets.lineage.failures import newest_run, open_instance
 from opengenome_assets.settings import Settings
+from opengenome_assets.terminal import setting_errors
 
 PLAIN = (bool, int, float, str, list, dict)  # what JSON can hold
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opengenome_assets.cli.forms import (
+from opengenome_assets import groups
+from opengenome_assets.cli.platform import parents_of_assets, settings_in_use
+from opengenome_assets.terminal import (
     aligned,
     clock,
     format_option,
@@ -21,7 +23,6 @@ from opengenome_assets.cli.forms import (
     refusals,
     section,
     setting_errors,
-    settings_in_use,
     written,
 )
 
@@ -45,17 +46,16 @@ def lineage(name: str, version: int | None, column: str | None, files: int, outp
     all files are named.
     """
     settings = settings_in_use()
-    from opengenome_assets.framework.table import trace_column  # imports Dagster
     from opengenome_assets.lineage import tree
-    from opengenome_assets.storage.tables import Tables
+    from opengenome_assets.storage.tables import Home
 
     with refusals():
         if column:
-            origins = trace_column(name, column)
+            origins = groups.specs().trace_column(name, column)
             text = (f"{of} <- {', '.join(given) or 'the files, a setting or a list'}" for of, given in origins.items())
             click.echo(json.dumps(origins) if output == "json" else "\n".join(text))
             return
-        found = tree.lineage(Tables(home=settings.home), name, version)
+        found = tree.lineage(Home(settings.home), groups.specs(), name, version)
     if output == "json":
         click.echo(json.dumps({"root": found.root, "nodes": {label: _plain(n) for label, n in found.nodes.items()}}))
     else:
@@ -82,12 +82,11 @@ def _plain(node: Any) -> dict[str, Any]:
 def diff(table: str, before: int, after: int, most: int, output: str) -> None:
     """Show how two versions of TABLE differ: in what made them, up to the source files, and in their rows."""
     settings = settings_in_use()
-    from opengenome_assets.framework.table import columns_of  # imports Dagster
     from opengenome_assets.lineage import diff as comparing
-    from opengenome_assets.storage.tables import Tables
+    from opengenome_assets.storage.tables import Home
 
     with refusals():
-        found = comparing.diff(Tables(home=settings.home), table, before, after, columns_of(table).key, most)
+        found = comparing.diff(Home(settings.home), groups.specs(), table, before, after, most)
     made = found.made
     if output == "json":
         files = {kind: len(names) for kind, names in asdict(made.files).items()}
@@ -176,18 +175,13 @@ def reindex(output: str) -> None:
     the commit and the run stand in their metadata. Doing it twice tells nothing twice.
     """
     settings = settings_in_use()
-    from opengenome_assets.definitions import build_defs
     from opengenome_assets.lineage.failures import open_instance
     from opengenome_assets.operations import reindex as index  # imports Dagster
-    from opengenome_assets.storage.tables import Tables
+    from opengenome_assets.storage.tables import Home
 
-    graph = build_defs(settings).resolve_asset_graph()
-    dependencies = {
-        key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
-        for key in graph.get_all_asset_keys()
-    }
+    dependencies = parents_of_assets(settings)
     with setting_errors(), refusals(), open_instance() as instance:
-        told = list(index.reindex(instance, Tables(home=settings.home), dependencies))
+        told = list(index.reindex(instance, Home(settings.home), groups.specs(), dependencies))
     if output == "json":
         click.echo(json.dumps([asdict(each) for each in told], indent=2))
         return

@@ -14,16 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opengenome_assets.cli.forms import (
-    aligned,
-    clock,
-    known,
-    refusals,
-    section,
-    setting_errors,
-    settings_in_use,
-    written,
-)
+from opengenome_assets.cli.platform import settings_in_use
+from opengenome_assets.terminal import aligned, clock, known, refusals, section, setting_errors, written
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -46,9 +38,9 @@ def runs(context: click.Context, compare: tuple[str, str] | None, limit: int, ou
         return
     settings = settings_in_use()
     from opengenome_assets.lineage import runs as known_runs  # imports Dagster
-    from opengenome_assets.storage.tables import Tables
+    from opengenome_assets.storage.tables import Home
 
-    tables = Tables(home=settings.home)
+    tables = Home(settings.home)
     with setting_errors(), refusals(), _instance() as instance:
         if compare:
             sides = [known_runs.find_run(tables, instance, run_id) for run_id in compare]
@@ -112,7 +104,7 @@ def _add(run: str, tags: Mapping[str, str]) -> str:
     """Tag a run and return its whole id."""
     settings = settings_in_use()
     from opengenome_assets.lineage.runs import add_tags
-    from opengenome_assets.storage.tables import Tables
+    from opengenome_assets.storage.tables import Home
 
     with setting_errors(), refusals(), _instance() as instance:
         if instance is None:
@@ -120,7 +112,7 @@ def _add(run: str, tags: Mapping[str, str]) -> str:
                 "tags and notes are kept by Dagster, and there is no dagster.yaml in this folder. Set DAGSTER_HOME to "
                 "the folder that has it"
             )
-        return add_tags(Tables(home=settings.home), instance, run, tags)
+        return add_tags(Home(settings.home), instance, run, tags)
 
 
 @contextmanager

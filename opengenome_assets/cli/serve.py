@@ -18,7 +18,8 @@ from types import FrameType
 
 import click
 
-from opengenome_assets.cli.forms import setting_errors, settings_in_use
+from opengenome_assets.cli.platform import settings_in_use
+from opengenome_assets.terminal import setting_errors
 
 HOST = "127.0.0.1"
 

@@ -1,7 +1,7 @@
-"""Commands that say how things are: ``validate``, ``info``, ``failures`` and ``source``; they change nothing.
+"""Commands that say how things are: ``validate``, ``info`` and ``failures``; they change nothing.
 
-Does not belong here: the checks (``validate.py``), what there is (``inventory.py``) and why a run failed
-(``failures.py``), which scripts may call themselves.
+Does not belong here: the checks (``operations/validate.py``), what there is (``lineage/inventory.py``) and why a run
+failed (``lineage/failures.py``), which scripts may call themselves.
 """
 
 from __future__ import annotations
@@ -10,20 +10,13 @@ import json
 import textwrap
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 
 import click
 
-from opengenome_assets.cli.forms import (
-    aligned,
-    clock,
-    format_option,
-    in_bytes,
-    indented,
-    known,
-    section,
-    setting_errors,
-    settings_in_use,
-)
+from opengenome_assets import groups
+from opengenome_assets.cli.platform import settings_in_use
+from opengenome_assets.terminal import aligned, clock, format_option, in_bytes, indented, known, section, setting_errors
 
 COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
@@ -36,10 +29,12 @@ def validate(output: str) -> None:
     Exits with status 1 if the pipeline cannot run on this machine with these settings.
     """
     settings = settings_in_use()
+    from opengenome_assets.corpus.settings import SAMPLE_FOLDER, CorpusSettings
     from opengenome_assets.operations import validate as checks  # Spark and Dagster take a second to import
 
     verdicts = []
-    for verdict in checks.validate(settings):
+    source = settings.section(CorpusSettings).source
+    for verdict in checks.validate(settings, source, SAMPLE_FOLDER):
         verdicts.append(verdict)
         if output == "text":
             click.secho(f"{verdict.status:<9}", fg=COLOURS[verdict.status], nl=False)
@@ -60,9 +55,9 @@ def validate(output: str) -> None:
 def info(output: str) -> None:
     """Show settings, versions, storage use, tables, figures and the report."""
     settings = settings_in_use()
-    from opengenome_assets.lineage.inventory import take_inventory  # imports Dagster
+    from opengenome_assets.lineage.inventory import take_inventory
 
-    inventory = take_inventory(settings)
+    inventory = take_inventory(settings, groups.specs(), partial(groups.outside, settings))
     if output == "json":
         click.echo(json.dumps(asdict(inventory), indent=2))
         return
@@ -117,43 +112,3 @@ def failures(since: float | None, output: str) -> None:
         click.echo(f"Run {run.run_id[:8]}: {run.status.lower()}")
     if run is None or run.status != "SUCCESS":
         raise SystemExit(1)
-
-
-@click.command()
-@click.argument("specification", required=False)
-@format_option
-def source(specification: str | None, output: str) -> None:
-    """List the files that SPECIFICATION names and what would be fetched. Changes nothing.
-
-    SPECIFICATION is as in OPENGENOME_SOURCE, which is its default. Exits with status 1 if a run could not have the
-    files.
-    """
-    settings = settings_in_use()
-    from opengenome_assets.intake.hub.request import RemoteError
-    from opengenome_assets.intake.sources import SourceError
-    from opengenome_assets.operations.dry_run import preview  # imports Dagster
-
-    try:
-        found = preview(specification or settings.source, settings.home)
-    except (SourceError, RemoteError) as error:
-        raise click.ClickException(str(error)) from error
-    if output == "json":
-        click.echo(json.dumps(asdict(found), indent=2))
-    else:
-        rows = [(each.source, each.path, in_bytes(each.bytes), each.sha256 or "", each.state) for each in found.files]
-        section(found.source, aligned([("source", "path", "size", "SHA-256", "state"), *rows], right=(2,)))
-        if found.left_out:
-            section("Left out, no FASTA ending", found.left_out)
-        sums = [("files", f"{len(found.files):,}, {in_bytes(found.bytes)}")]
-        if found.bytes_free is not None:
-            sums += [
-                ("commit", ", ".join(found.commits)),
-                ("to fetch", in_bytes(found.bytes_to_fetch)),
-                ("free", f"{in_bytes(found.bytes_free)} for {found.store}"),
-            ]
-        section("Together", aligned(sums))
-    if not found.fits:
-        raise click.ClickException(
-            f"{found.bytes_to_fetch:,} bytes are to be fetched to {found.store}, whose disk has {found.bytes_free:,} "
-            "free. Free some, choose fewer files, or set OPENGENOME_HOME to a larger disk"
-        )

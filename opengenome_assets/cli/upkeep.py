@@ -13,24 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opengenome_assets.cli.forms import (
-    aligned,
-    format_option,
-    in_bytes,
-    ranges,
-    refusals,
-    section,
-    setting_errors,
-    settings_in_use,
-)
+from opengenome_assets.cli.platform import settings_in_use
 from opengenome_assets.settings import Settings
+from opengenome_assets.terminal import aligned, format_option, in_bytes, ranges, refusals, section, setting_errors
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
-    from opengenome_assets.storage.tables import Tables
+    from opengenome_assets.storage.tables import Home
 
-JOB = ("upkeep", "keep_up")
 Keeping = tuple[str, int]
 
 
@@ -52,8 +43,11 @@ def upkeep(dry_run: bool, retention_days: float, output: str) -> None:
     """
     settings = settings_in_use()
     from opengenome_assets.cli.jobs import run_job  # imports Dagster
+    from opengenome_assets.operations.upkeep import NAME, OP
 
-    _show(settings, run_job(settings, *JOB, {"dry_run": dry_run, "retention_days": retention_days}), dry_run, output)
+    _show(
+        settings, run_job(settings, NAME, OP, {"dry_run": dry_run, "retention_days": retention_days}), dry_run, output
+    )
 
 
 class Keep(click.ParamType[Keeping]):
@@ -90,15 +84,16 @@ def prune(keeping: tuple[Keeping, ...], raw: bool, yes: bool, output: str) -> No
     """
     settings = settings_in_use()
     from opengenome_assets.cli.jobs import run_job  # imports Dagster
+    from opengenome_assets.operations.upkeep import NAME, OP
 
     config = {"retention_days": 0, "small_megabytes": 0, "raw_files": raw, **dict(keeping)}
     if not yes:
-        planned = run_job(settings, *JOB, {**config, "dry_run": True})
+        planned = run_job(settings, NAME, OP, {**config, "dry_run": True})
         _show(settings, planned, True, output)
         nothing = not any(each["files_removed"] + each.get("raw_files_removed", 0) for each in planned.values())
         if output == "json" or nothing or not click.confirm("Remove these files?"):
             return
-    _show(settings, run_job(settings, *JOB, config), False, output)
+    _show(settings, run_job(settings, NAME, OP, config), False, output)
 
 
 @click.command()
@@ -127,14 +122,14 @@ def unpin(run: str) -> None:
 
 
 @contextmanager
-def _home() -> Iterator[tuple[Tables, DagsterInstance]]:
+def _home() -> Iterator[tuple[Home, DagsterInstance]]:
     """Open the tables and Dagster's records; a run or version that is not there is an error of the command."""
     settings = settings_in_use()
     from opengenome_assets.lineage.failures import open_instance
-    from opengenome_assets.storage.tables import Tables
+    from opengenome_assets.storage.tables import Home
 
     with setting_errors(), refusals(), open_instance() as instance:
-        yield Tables(home=settings.home), instance
+        yield Home(settings.home), instance
 
 
 def _show(settings: Settings, tables: Mapping[str, Mapping[str, Any]], dry_run: bool, output: str) -> None:

@@ -1,6 +1,6 @@
 """Commands that act on versions of tables: ``restore``, ``checkout``, ``reproduce``, ``push`` and ``pull``.
 
-Does not belong here: what they do, which is the job in ``operations/restore.py`` and the modules of ``versioning``.
+Does not belong here: what they do, which is in ``operations``, and in ``storage/carry.py``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from opengenome_assets.cli.forms import (
+from opengenome_assets import groups
+from opengenome_assets.cli.platform import parents_of_assets, settings_in_use
+from opengenome_assets.settings import Settings, absolute, local_home
+from opengenome_assets.terminal import (
     aligned,
     clock,
     format_option,
@@ -25,13 +29,14 @@ from opengenome_assets.cli.forms import (
     refusals,
     section,
     setting_errors,
-    settings_in_use,
 )
-from opengenome_assets.settings import Settings, absolute, local_home
 from opengenome_assets.words import materialize
 
 if TYPE_CHECKING:
+    from dagster import Definitions
+
     from opengenome_assets.operations.reproduce import Reproduction
+    from opengenome_assets.storage.record import Provenance
 
 STDERR = 2  # the descriptor
 
@@ -51,12 +56,12 @@ def restore(table: str, version: int, dry_run: bool, output: str) -> None:
     """
     settings = settings_in_use()
     from opengenome_assets.lineage.records import find  # imports Dagster
-    from opengenome_assets.storage.tables import Tables
+    from opengenome_assets.storage.tables import Home
 
-    tables = Tables(home=settings.home)
+    tables = Home(settings.home)
     with refusals():  # before a run begins
         find(tables, table, version)
-        tables.open(table, version)
+        tables.table(table).at(version)
     _restore(settings, {table: version}, {}, dry_run, output)
 
 
@@ -73,10 +78,10 @@ def checkout(run: str, dry_run: bool, output: str) -> None:
     settings = settings_in_use()
     from opengenome_assets.lineage.failures import open_instance  # imports Dagster
     from opengenome_assets.operations.checkout import state_after
-    from opengenome_assets.storage.tables import Tables
+    from opengenome_assets.storage.tables import Home
 
     with setting_errors(), refusals(), open_instance() as instance:
-        state = state_after(Tables(home=settings.home), instance, run)
+        state = state_after(Home(settings.home), instance, run)
     about = {
         "run": state.run_id,
         "ended": state.ended.isoformat(timespec="seconds"),
@@ -100,17 +105,23 @@ def reproduce(tables: tuple[str, ...], version: int | None, output: str) -> None
     settings = settings_in_use()
     if version is not None and len(tables) != 1:
         raise click.UsageError("--version is of one table")
-    from opengenome_assets.engine.spark import Spark  # imports Dagster and Spark
+    from opengenome_assets.definitions import build_defs  # imports Dagster and Spark
+    from opengenome_assets.engine.spark import Spark
     from opengenome_assets.operations import reproduce as reproducing
-    from opengenome_assets.storage.tables import Tables
+    from opengenome_assets.storage.tables import Home
 
-    home = Tables(home=settings.home)
+    home, specs = Home(settings.home), groups.specs()
+    engine = Spark(master=settings.spark_master)
+
+    def remade(record: Provenance, scratch: str) -> Definitions:
+        return build_defs(groups.settings_of(record, scratch))
+
     results: list[Reproduction] = []
     failed: dict[str, str] = {}
     for name in tables or home.names():
         try:
             with engine_unheard(), TemporaryDirectory(prefix="opengenome-reproduce-") as scratch:
-                result = reproducing.reproduce(home, name, version, scratch, Spark(master=settings.spark_master))
+                result = reproducing.reproduce(home, specs, remade, name, version, scratch, engine)
         except (LookupError, OSError, RuntimeError) as error:
             failed[name] = str(error)
             if output == "text":
@@ -217,28 +228,31 @@ def _carry(
     output: str,
 ) -> None:
     """Carry tables, and raw files, from one home and its store to another."""
+    from opengenome_assets.framework.table import Role
     from opengenome_assets.storage.carry import carry, carry_raw, missing, refuse_same
     from opengenome_assets.storage.lock import only_writer
-    from opengenome_assets.storage.tables import Tables
+    from opengenome_assets.storage.tables import Home
 
-    source, target = (Tables(home=home) for home, _ in (origin, goal))
+    source, target = (Home(home) for home, _ in (origin, goal))
     raw = (0, 0)
     with refusals(), ExitStack() as stack:
         refuse_same(source, target)
         present = source.names()
         if not present:
-            raise LookupError(f"there are no tables at {source.home}/tables")
+            raise LookupError(f"there are no tables at {source.uri}/tables")
         if unknown := ", ".join(name for name in names if name not in present):
-            raise LookupError(f"there is no table {unknown} at {source.home}. There are: {', '.join(present)}")
+            raise LookupError(f"there is no table {unknown} at {source.uri}. There are: {', '.join(present)}")
         chosen = names or present
         if not dry_run:
-            stack.enter_context(only_writer(target.home, f"a transport from {source.home}", click.echo))
+            stack.enter_context(only_writer(target.uri, f"a transport from {source.uri}", click.echo))
         freights = [missing(source, target, name) for name in chosen]
         if not dry_run:
             for freight in freights:
                 carry(source, target, freight)
-            if with_raw:
-                raw = carry_raw(source, origin[1], goal[1])
+            for catalogue in groups.specs().named(Role.CATALOGUE) if with_raw else ():
+                if catalogue in present:
+                    files, size = carry_raw(source, catalogue, origin[1], goal[1])
+                    raw = raw[0] + files, raw[1] + size
     if output == "json":
         told = {"dry_run": dry_run, "tables": [asdict(each) for each in freights]}
         click.echo(json.dumps({**told, "raw_files": raw[0], "raw_bytes": raw[1]}, indent=2))
@@ -246,14 +260,14 @@ def _carry(
     rows = [
         (
             each.name,
-            ranges(each.versions) or ("none" if not each.ahead else f"none, {each.ahead} more at {target.home}"),
+            ranges(each.versions) or ("none" if not each.ahead else f"none, {each.ahead} more at {target.uri}"),
             ranges(each.readable),
             f"{len(each.files):,}",
             in_bytes(each.size),
         )
         for each in freights
     ]
-    title = f"{'What would travel' if dry_run else 'Carried'} from {source.home} to {target.home}"
+    title = f"{'What would travel' if dry_run else 'Carried'} from {source.uri} to {target.uri}"
     heading = ("table", "versions", "readable then", "files", "size")
     section(title, aligned([heading, *rows], right=(3, 4)))
     if not raw[0] and not any(each.versions or each.files or each.ahead for each in freights):
@@ -268,21 +282,17 @@ def _restore(
     settings: Settings, versions: Mapping[str, int], about: Mapping[str, Any], dry_run: bool, output: str
 ) -> None:
     from opengenome_assets.cli.jobs import run_job  # imports Dagster
-    from opengenome_assets.definitions import build_defs
-    from opengenome_assets.operations.restore import outdated, refreshing
-    from opengenome_assets.storage.tables import Tables
+    from opengenome_assets.operations.refresh import outdated, refreshing
+    from opengenome_assets.operations.restore import NAME, OP
+    from opengenome_assets.storage.tables import Home
 
     tags = {"opengenome/checkout": about["run"]} if about else None
-    done = run_job(settings, "restore", "restore_versions", {"versions": dict(versions), "dry_run": dry_run}, tags)
-    tables = Tables(home=settings.home)
-    then = {name: tables.provenance(name, version).data_version for name, version in versions.items()}
-    stale = outdated(tables, then)
-    graph = build_defs(settings).resolve_asset_graph()
-    parents = {
-        key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
-        for key in graph.get_all_asset_keys()
-    }
-    remedy = refreshing(tables, parents, stale, versions)
+    done = run_job(settings, NAME, OP, {"versions": dict(versions), "dry_run": dry_run}, tags)
+    home = Home(settings.home)
+    then = {name: home.table(name).provenance(version).data_version for name, version in versions.items()}
+    stale = outdated(home, then)
+    outside = partial(groups.outside, settings)
+    remedy = refreshing(home, groups.specs(), parents_of_assets(settings), stale, versions, outside)
     if output == "json":
         told = {**about, "dry_run": dry_run, "tables": done, "outdated": stale}
         click.echo(json.dumps({**told, "to_make": remedy.selection, "undefined": remedy.undefined}, indent=2))

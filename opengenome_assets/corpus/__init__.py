@@ -1,10 +1,9 @@
 """The asset group ``corpus``: one module an artifact, in the order in which data flows.
 
 ``raw_fasta`` -> ``sequence_shards`` -> ``sequence_stats``, ``kmers``, ``codons``, ``tfidf_index`` -> ``figures`` ->
-``report``. ``query_hits``, a group of its own, searches what was made with sequences of the user's. Beside them
-``checks``, ``jobs``, ``sensors``, ``upkeep``, ``reindex``, and what the assets share: ``scans`` (working through
-shards), ``columns`` (what identifies a row, and what columns are worked out from) and ``materialization`` (what an
-asset says of itself). Of what is in here, only ``definitions`` and the command line know.
-"""
+``report``. Beside them ``tables`` (what each table holds), ``settings``, ``jobs``, ``sensors``, ``commands``,
+``passes`` (what workers run), ``plots``, and ``definitions``, which puts all of it together for ``group``.
 
-GROUP = "corpus"
+Belongs here: the science of a corpus of sequences. Does not belong here: what every group is made of (``framework``),
+and searching the corpus (``search``).
+"""

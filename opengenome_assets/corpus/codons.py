@@ -1,10 +1,10 @@
 """codon_counts and codon_rscu: codon usage in the forward reading frames, by shard and by source.
 
-Belongs here: from shards to counts, and from counts to relative synonymous codon usage. Does not belong here: the
-counting and the formula (``kernels/codons.py``).
+Belongs here: from shards to counts, from counts to relative synonymous codon usage, and the rules of both. Does not
+belong here: the counting and the formula (``kernels/codons.py``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -12,42 +12,23 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from opengenome_assets.corpus import GROUP
-from opengenome_assets.corpus.passes.codons import SCHEMA, count_codons
-from opengenome_assets.engine.spark import Spark
-from opengenome_assets.framework.making import Making, table_result
-from opengenome_assets.framework.scans import SHARDS, Scan, scan_shards
+from opengenome_assets.corpus.passes.codons import count_codons
+from opengenome_assets.corpus.settings import CorpusSettings
+from opengenome_assets.corpus.tables import CODON_COUNTS, CODON_RSCU, RAW_FASTA, SEQUENCE_SHARDS
+from opengenome_assets.corpus.windows import windows_match
+from opengenome_assets.framework.checks import rule
+from opengenome_assets.framework.group import Member
+from opengenome_assets.framework.scans import Scan
+from opengenome_assets.framework.summaries import Rows, Step, summary
 from opengenome_assets.intake.sources import ALL
 from opengenome_assets.kernels.bases import kmer_strings
 from opengenome_assets.kernels.codons import codon_families, rscu
-from opengenome_assets.settings import Settings
-from opengenome_assets.storage.columns import SOURCE_OR_ALL, column
-from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.tables import Tables, describe
+from opengenome_assets.storage.snapshot import Snapshot
+from opengenome_assets.storage.tables import Home
 
-COUNTS_VERSION = "1"
-RSCU_VERSION = "1"
 STANDARD_CODE = 1
 # The shipped sample's sources: plastids by table 11; of the 16 mitochondria 15 are insects (table 5).
 SAMPLE_GENETIC_CODES = {"plastids": 11, "mitochondria": 5}
-
-RSCU_SCHEMA = pa.schema(
-    [
-        SOURCE_OR_ALL,
-        column("frame", pa.int32(), "Reading frame: position of the first codon's first letter, 0, 1 or 2"),
-        column("codon", pa.string(), "The codon"),
-        column("amino_acid", pa.string(), "What it codes for by the genetic code, one letter; * is a stop"),
-        column("count", pa.int64(), "Occurrences in that frame of the whole sequences, genes or not"),
-        column("per_thousand", pa.float64(), "Count per thousand codons of that source and frame"),
-        column(
-            "rscu",
-            pa.float64(),
-            "Relative synonymous codon usage: count divided by the mean count of the codons for the same amino acid "
-            "(Sharp & Li 1987); empty where none of them occurs",
-        ),
-        column("genetic_code", pa.int32(), "NCBI number of the genetic code used for that source"),
-    ]
-)
 
 
 class CodonRscuConfig(dg.Config):
@@ -61,77 +42,54 @@ class CodonRscuConfig(dg.Config):
     )
 
 
-@dg.asset(
-    group_name=GROUP,
-    deps=[SHARDS],
-    code_version=COUNTS_VERSION,
-    kinds={"deltalake", "spark"},
-    metadata={"dagster/column_schema": describe(SCHEMA)},
-    description="Exact counts of all 64 codons in the three forward reading frames, for each shard, from one pass over "
-    "the sequences.",
-)
-def codon_counts(context: dg.AssetExecutionContext, tables: Tables, spark: Spark) -> dg.MaterializeResult[Any]:
-    """Count the codons of the shards not counted before."""
-    scan = Scan("counting codons", count_codons, {"codon_counts": SCHEMA}, COUNTS_VERSION)
-    return scan_shards(context, tables, spark, scan)["codon_counts"]
+codon_counts = Scan("counting codons", count_codons, SEQUENCE_SHARDS, (CODON_COUNTS,)).asset()
 
 
-@dg.asset(
-    group_name=GROUP,
-    deps=["codon_counts"],
-    code_version=RSCU_VERSION,
-    kinds={"deltalake"},
-    metadata={"dagster/column_schema": describe(RSCU_SCHEMA)},
-    description="Codon usage by source and over all sources: counts, per thousand, and relative synonymous usage. "
-    "Codons are those of a reading frame of the whole sequence, not of annotated genes.",
-)
-def codon_rscu(context: dg.AssetExecutionContext, config: CodonRscuConfig, tables: Tables) -> dg.MaterializeResult[Any]:
-    """Sum the counts by source and relate them to their synonymous codons."""
-    making = Making(context, __name__)
-    upstream = tables.input("codon_counts")
-    counts = counts_by_source(tables, upstream.version)
-    configured = config.genetic_codes
-    known = sample_codes(tables)
-    known.update(Settings.from_environment().genetic_codes if configured is None else configured)
-    codes = {source: known.get(source, STANDARD_CODE) for source in counts}
-    for unknown in sorted(set(known) - set(counts)):
-        context.log.warning(f"a genetic code is set for {unknown!r}, which is no source of this corpus")
-    try:
-        pieces = [usage(source, counts[source], codes[source]) for source in counts]
-    except ValueError as error:  # an unknown genetic code
-        raise dg.Failure(str(error), allow_retries=False) from error
-    rows = pa.concat_tables([RSCU_SCHEMA.empty_table(), *pieces])
-    provenance = making.recorded(
-        Provenance(
-            name="codon_rscu",
-            code_version=RSCU_VERSION,
+def define(settings: CorpusSettings) -> list[Member]:
+    """Return the two tables and their rules."""
+    return [codon_counts, rscu_asset(settings.genetic_codes), sum_of_counts, totals_and_means]
+
+
+def rscu_asset(default: Mapping[str, int]) -> dg.AssetsDefinition:
+    """Return the asset codon_rscu, which takes the genetic codes of ``default`` unless its run config has others."""
+
+    @summary(CODON_RSCU, reads=[CODON_COUNTS], config=CodonRscuConfig)
+    def codon_rscu(step: Step) -> Rows:
+        """Sum the counts by source and relate them to their synonymous codons."""
+        counts = counts_by_source(step[CODON_COUNTS])
+        configured = step.config.genetic_codes
+        known = sample_codes(step.home)
+        known.update(default if configured is None else configured)
+        codes = {source: known.get(source, STANDARD_CODE) for source in counts}
+        for unknown in sorted(set(known) - set(counts)):
+            step.log.warning(f"a genetic code is set for {unknown!r}, which is no source of this corpus")
+        try:
+            pieces = [usage(source, counts[source], codes[source]) for source in counts]
+        except ValueError as error:  # an unknown genetic code
+            raise dg.Failure(str(error), allow_retries=False) from error
+        return Rows(
+            pa.concat_tables([CODON_RSCU.schema.empty_table(), *pieces]),
             settings={"genetic_codes": codes},
-            inputs={"codon_counts": upstream},
-            corpus=tables.provenance("codon_counts", upstream.version).corpus,
+            metadata={
+                "genetic_codes": codes,
+                "codons": {source: int(by_frame[0].sum()) for source, by_frame in counts.items()},
+            },
         )
-    )
-    commit = tables.write("codon_rscu", rows, provenance)
-    return table_result(
-        commit,
-        provenance,
-        making,
-        genetic_codes=codes,
-        codons={source: int(by_frame[0].sum()) for source, by_frame in counts.items()},
-    )
+
+    return codon_rscu
 
 
-def sample_codes(tables: Tables) -> dict[str, int]:
+def sample_codes(home: Home) -> dict[str, int]:
     """Return the genetic codes of those sources that are the shipped sample's, by the catalogue's word."""
-    catalogue = tables.read("raw_fasta", ["source", "revision"]).to_pylist()
+    catalogue = home.table(RAW_FASTA).read(["source", "revision"]).to_pylist()
     sources = {row["source"] for row in catalogue if row["revision"].startswith("sample-")}
     return {source: SAMPLE_GENETIC_CODES[source.split("/")[-1]] for source in sources}
 
 
-def counts_by_source(tables: Tables, version: int | None = None) -> dict[str, np.ndarray]:
+def counts_by_source(codons: Snapshot) -> dict[str, np.ndarray]:
     """Return the codon counts of each source, by name, and of all together; arrays of shape (3, 64), int64."""
-    table = tables.read("codon_counts", ["source", "frame", "counts"], version)
     sums: dict[str, np.ndarray] = {}
-    for row in table.to_pylist():
+    for row in codons.read(["source", "frame", "counts"]).to_pylist():
         sums.setdefault(row["source"], np.zeros((3, 64), np.int64))[row["frame"]] += row["counts"]
     ordered = {source: sums[source] for source in sorted(sums)}
     if ordered:
@@ -169,4 +127,34 @@ def usage(source: str, counts: np.ndarray, genetic_code: int) -> pa.Table:
         "rscu": pa.array(relative, mask=np.isnan(relative)),
         "genetic_code": np.full(192, genetic_code, np.int32),
     }
-    return pa.table(columns, schema=RSCU_SCHEMA)
+    return pa.table(columns, schema=CODON_RSCU.schema)
+
+
+@rule(CODON_COUNTS, "For each shard the codons of the three frames add up to the number of valid windows of 3 letters")
+def sum_of_counts(home: Home) -> Iterator[str]:
+    """Compare the sum of counts over the frames with the number of valid windows, by shard."""
+    return windows_match(home.table(CODON_COUNTS).at(), lambda rows: [3] * rows.num_rows)
+
+
+@rule(
+    CODON_RSCU,
+    "Counts add up to those of codon_counts, per thousand to 1,000, and RSCU has the mean 1 within each amino acid "
+    "that "
+    "occurs",
+)
+def totals_and_means(home: Home) -> Iterator[str]:
+    """Compare codon usage with the counts, and RSCU with its definition."""
+    frame = home.table(CODON_RSCU).read().to_pandas()
+    counted = counts_by_source(home.table(CODON_COUNTS).at())
+    for (source, reading_frame), rows in frame.groupby(["source", "frame"]):
+        total = int(counted[source][reading_frame].sum())
+        if rows["count"].sum() != total:
+            yield f"{source}, frame {reading_frame}: {rows['count'].sum():,} codons, but codon_counts holds {total:,}"
+        if total and abs(rows["per_thousand"].sum() - 1000) > 1e-6:
+            yield f"{source}, frame {reading_frame}: per thousand adds up to {rows['per_thousand'].sum()}"
+        for amino_acid, family in rows.groupby("amino_acid"):
+            occurs = family["count"].sum() > 0
+            if occurs != family["rscu"].notna().all() or (occurs and abs(family["rscu"].mean() - 1) > 1e-9):
+                yield f"{source}, frame {reading_frame}, {amino_acid}: mean RSCU {family['rscu'].mean()}"
+    if missing := set(counted) - set(frame["source"]):
+        yield f"no rows for {', '.join(sorted(missing))}"

@@ -4,13 +4,12 @@ Each size is a run config in ``presets/<size>.yaml``, which can be given to the 
 (``dagster asset materialize --select '*' --config …``), and is what the job ``corpus_<size>`` starts from in the UI.
 """
 
-from importlib.resources import files
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from opengenome_assets.corpus import GROUP
+from opengenome_assets.corpus.group import GROUP
+from opengenome_assets.framework.private import UnresolvedAssetJobDefinition
 
 PRESETS = ("minimal", "baseline", "full")
 
@@ -22,11 +21,11 @@ def build_jobs() -> list[UnresolvedAssetJobDefinition]:
 
 def build_job(preset: str) -> UnresolvedAssetJobDefinition:
     """Return the job of a preset, described by the comment at the top of its file."""
-    path = Path(str(files("opengenome_assets"))) / "corpus" / "presets" / f"{preset}.yaml"
+    path = Path(__file__).parent / "presets" / f"{preset}.yaml"
     comment = " ".join(line.lstrip("# ") for line in path.read_text().splitlines() if line.startswith("#"))
     return dg.define_asset_job(
         f"corpus_{preset}",
-        selection=dg.AssetSelection.groups(GROUP),
+        selection=dg.AssetSelection.groups(GROUP.name),
         config=dg.config_from_files([str(path)]),
         description=comment,
     )

@@ -1,7 +1,7 @@
 """kmer_ and kmer_freq_k*: exact k-mer counts, by shard and by source.
 
-Belongs here: from shards to counts (one pass for every k), and from counts to the tables that people read. Does not
-belong here: counting itself (``kernels/kmers.py``, sent to the workers by ``corpus/passes/kmers.py``).
+Belongs here: from shards to counts (one pass for every k), from counts to the tables that people read, and the rules of
+both. Does not belong here: counting itself (``kernels/kmers.py``, sent to the workers by ``passes/kmers.py``).
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,118 +12,80 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from opengenome_assets.corpus import GROUP
-from opengenome_assets.corpus.passes.kmers import SCHEMA, count_kmers
-from opengenome_assets.engine.spark import Spark
-from opengenome_assets.framework.making import Making, table_result
-from opengenome_assets.framework.scans import SHARDS, Scan, scan_shards
+from opengenome_assets.corpus.passes.kmers import count_kmers
+from opengenome_assets.corpus.settings import CorpusSettings
+from opengenome_assets.corpus.tables import KMER_FREQUENCIES, KMERS, SEQUENCE_SHARDS
+from opengenome_assets.corpus.windows import windows_match
+from opengenome_assets.framework.checks import Rule, rule
+from opengenome_assets.framework.group import Member
+from opengenome_assets.framework.scans import Scan
+from opengenome_assets.framework.summaries import Rows, Step, summary
 from opengenome_assets.intake.sources import ALL
 from opengenome_assets.kernels.bases import kmer_strings, reverse_complement_codes
-from opengenome_assets.storage.columns import SOURCE_OR_ALL, column
-from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.tables import Tables, describe
+from opengenome_assets.storage.snapshot import Snapshot
+from opengenome_assets.storage.tables import Home
 
-COUNTS_VERSION = "1"
-FREQUENCIES_VERSION = "1"
+TOP = 10
 
-FREQUENCY_SCHEMA = pa.schema(
-    [
-        SOURCE_OR_ALL,
-        column("kmer", pa.string(), "The k-mer; only k-mers that occur have a row"),
-        column("count", pa.int64(), "Occurrences on the strand as given, overlapping ones included"),
-        column("frequency", pa.float64(), "Count divided by the sum of the source's counts, in [0, 1]"),
-        column("rank", pa.int64(), "1 for the source's most frequent k-mer; equal counts in alphabetical order"),
-        column("canonical", pa.string(), "The k-mer or its reverse complement, whichever comes first in the alphabet"),
-        column("canonical_count", pa.int64(), "Occurrences of the k-mer on both strands, by its canonical form"),
+
+def define(settings: CorpusSettings) -> list[Member]:
+    """Return the counts, a frequency table for each k, and their rules."""
+    return [
+        counts_scan(settings.ks).asset(),
+        *(frequency_asset(k) for k in settings.ks),
+        sum_of_counts,
+        *(counts_and_ranks(k) for k in settings.ks),
     ]
-)
 
 
-def counts_asset(ks: Sequence[int]) -> dg.AssetsDefinition:
-    """Return the asset kmer_, which counts every given k in one pass."""
-    listed = ", ".join(str(k) for k in ks)
-
-    @dg.asset(
-        name="kmer_",
-        group_name=GROUP,
-        deps=[SHARDS],
-        code_version=COUNTS_VERSION,
-        kinds={"deltalake", "spark"},
-        metadata={"dagster/column_schema": describe(SCHEMA)},
-        description=f"Exact counts of all k-mers, k = {listed}, for each shard, from one pass over the sequences. "
-        "The name is short on purpose: Dagster reads `--select kmer_*` as 'kmer_ and everything downstream of it', "
-        "which is every k-mer table and what is drawn from them. Set the list of k with OPENGENOME_KS (1 to 12).",
+def counts_scan(ks: Sequence[int]) -> Scan:
+    """Return the scan behind kmer_, which counts every given k in one pass."""
+    return Scan(
+        label=f"counting k-mers (k = {', '.join(map(str, ks))})",
+        compute=partial(count_kmers, ks=tuple(ks)),
+        over=SEQUENCE_SHARDS,
+        outputs=(KMERS,),
+        settings={"ks": list(ks)},
     )
-    def kmer_(context: dg.AssetExecutionContext, tables: Tables, spark: Spark) -> dg.MaterializeResult[Any]:
-        scan = Scan(
-            label=f"counting k-mers (k = {listed})",
-            compute=partial(count_kmers, ks=tuple(ks)),
-            outputs={"kmer_": SCHEMA},
-            code_version=COUNTS_VERSION,
-            settings={"ks": list(ks)},
-        )
-        return scan_shards(context, tables, spark, scan)["kmer_"]
-
-    return kmer_
 
 
 def frequency_asset(k: int) -> dg.AssetsDefinition:
     """Return the asset kmer_freq_k<k>."""
-    name = f"kmer_freq_k{k}"
+    spec = KMER_FREQUENCIES.member(k)
 
-    @dg.asset(
-        name=name,
-        group_name=GROUP,
-        deps=["kmer_"],
-        code_version=FREQUENCIES_VERSION,
-        kinds={"deltalake"},
-        metadata={"dagster/column_schema": describe(FREQUENCY_SCHEMA)},
-        description=f"Counts, frequencies and ranks of all {k}-mers, by source and over all sources. Windows with "
-        "other letters than A, C, G, T are not counted. The strand is as given; the canonical columns merge both.",
-    )
-    def kmer_freq(context: dg.AssetExecutionContext, tables: Tables) -> dg.MaterializeResult[Any]:
-        making = Making(context, __name__)
-        upstream = tables.input("kmer_")
-        counted = tables.provenance("kmer_", upstream.version)
-        if k not in counted.settings["ks"]:
+    @summary(spec, reads=[KMERS])
+    def kmer_freq(step: Step) -> Rows:
+        counted = step[KMERS].provenance.settings["ks"]
+        if k not in counted:
             raise dg.Failure(
                 f"kmer_ was made with other settings: expected counts for k = {k}, found them for k = "
-                f"{', '.join(map(str, counted.settings['ks']))} (version {upstream.version}). Refresh: dagster asset "
+                f"{', '.join(map(str, counted))} (version {step[KMERS].version}). Refresh: dagster asset "
                 "materialize --select 'kmer_*'",
                 allow_retries=False,
             )
-        counts = counts_by_source(tables, k, upstream.version)
+        counts = counts_by_source(step[KMERS], k)
         rows = pa.concat_tables(
-            [FREQUENCY_SCHEMA.empty_table(), *(frequencies(source, c, k) for source, c in counts.items())]
+            [spec.schema.empty_table(), *(frequencies(source, c, k) for source, c in counts.items())]
         )
-        provenance = making.recorded(
-            Provenance(
-                name=name,
-                code_version=FREQUENCIES_VERSION,
-                settings={"k": k},
-                inputs={"kmer_": upstream},
-                corpus=counted.corpus,
-            )
-        )
-        commit = tables.write(name, rows, provenance)
-        return table_result(
-            commit,
-            provenance,
-            making,
-            k=k,
-            windows=int(counts[ALL].sum()) if ALL in counts else 0,
-            distinct_kmers=int(np.count_nonzero(counts[ALL])) if ALL in counts else 0,
-            possible_kmers=4**k,
-            most_frequent=dg.MetadataValue.md(top_markdown(rows)),
+        return Rows(
+            rows,
+            settings={"k": k},
+            metadata={
+                "k": k,
+                "windows": int(counts[ALL].sum()) if ALL in counts else 0,
+                "distinct_kmers": int(np.count_nonzero(counts[ALL])) if ALL in counts else 0,
+                "possible_kmers": 4**k,
+                "most_frequent": most_frequent(rows),
+            },
         )
 
     return kmer_freq
 
 
-def counts_by_source(tables: Tables, k: int, version: int | None = None) -> dict[str, np.ndarray]:
+def counts_by_source(kmers: Snapshot, k: int) -> dict[str, np.ndarray]:
     """Return the k-mer counts of each source, by name, and of all together; arrays of shape (4**k,), int64."""
     sums: dict[str, np.ndarray] = {}
-    for source, counts in _counts(tables, k, version):
+    for source, counts in _counts(kmers, k):
         sums[source] = sums[source] + counts if source in sums else counts
     ordered = {source: sums[source] for source in sorted(sums)}
     if ordered:
@@ -131,9 +93,9 @@ def counts_by_source(tables: Tables, k: int, version: int | None = None) -> dict
     return ordered
 
 
-def _counts(tables: Tables, k: int, version: int | None) -> Iterator[tuple[str, np.ndarray]]:
+def _counts(kmers: Snapshot, k: int) -> Iterator[tuple[str, np.ndarray]]:
     """Yield source and counts of the rows for one k, one at a time: a row for k = 12 takes 134 MB."""
-    for rows in tables.row_groups("kmer_", ["source", "k", "counts"], version, where=("k", k)):
+    for rows in kmers.row_groups(["source", "k", "counts"], where=("k", k)):
         for source, counts in zip(rows["source"].to_pylist(), rows["counts"], strict=True):
             yield source, counts.values.to_numpy()
 
@@ -166,13 +128,47 @@ def frequencies(source: str, counts: np.ndarray, k: int) -> pa.Table:
             pa.array(names[np.minimum(codes, complement)[order]], pa.string()),
             merged[order],
         ],
-        schema=FREQUENCY_SCHEMA,
+        schema=KMER_FREQUENCIES.template.schema,
     )
 
 
-def top_markdown(rows: pa.Table, top: int = 10) -> str:
-    """Return the most frequent k-mers over all sources as a Markdown table."""
-    lines = ["| k-mer | count | frequency |", "|---|---:|---:|"]
-    for row in rows.filter(rows["source"].to_numpy(zero_copy_only=False) == ALL).slice(0, top).to_pylist():
-        lines.append(f"| `{row['kmer']}` | {row['count']:,} | {row['frequency']:.4%} |")
-    return "\n".join(lines)
+def most_frequent(rows: pa.Table) -> Any:
+    """Return the most frequent k-mers over all sources as a table for the UI."""
+    overall = rows.filter(rows["source"].to_numpy(zero_copy_only=False) == ALL).slice(0, TOP)
+    return dg.MetadataValue.table(
+        [
+            dg.TableRecord({"kmer": row["kmer"], "count": row["count"], "frequency": f"{row['frequency']:.4%}"})
+            for row in overall.to_pylist()
+        ]
+    )
+
+
+@rule(
+    KMERS,
+    "For each shard and k the counts add up to the number of valid windows, worked out from runs of A, C, G, T",
+)
+def sum_of_counts(home: Home) -> Iterator[str]:
+    """Compare the sum of counts with the number of valid windows, by shard and k."""
+    return windows_match(home.table(KMERS).at(), lambda rows: rows["k"].to_pylist(), ["k"])
+
+
+def counts_and_ranks(k: int) -> Rule:
+    """Return the rule of a frequency table."""
+    spec = KMER_FREQUENCIES.member(k)
+
+    @rule(spec, "By source the counts add up to those of kmer_, frequencies to 1, and ranks follow the counts")
+    def counts_and_ranks(home: Home) -> Iterator[str]:
+        table = home.table(spec).read(["source", "count", "frequency", "rank"])
+        names = table["source"].to_numpy(zero_copy_only=False)
+        for source, counts in counts_by_source(home.table(KMERS).at(), k).items():
+            rows = table.filter(names == source)
+            count, rank = rows["count"].to_numpy(), rows["rank"].to_numpy()
+            if count.sum() != counts.sum():
+                yield f"{source}: counts add up to {count.sum():,}, but kmer_ holds {counts.sum():,}"
+            if len(count) and abs(rows["frequency"].to_numpy().sum() - 1) > 1e-9:
+                yield f"{source}: frequencies add up to {rows['frequency'].to_numpy().sum()}"
+            by_rank = count[np.argsort(rank)]
+            if not np.array_equal(np.sort(rank), np.arange(1, len(rank) + 1)) or (np.diff(by_rank) > 0).any():
+                yield f"{source}: ranks do not follow the counts"
+
+    return counts_and_ranks

@@ -15,16 +15,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from pydantic import BaseModel, ValidationError
 
+from opengenome_assets.corpus.report import NAME as REPORT
+from opengenome_assets.corpus.tables import RAW_FASTA
+from opengenome_assets.framework.private import UnresolvedAssetJobDefinition
 from opengenome_assets.intake.hub.download import RemoteFile
 from opengenome_assets.intake.hub.store import Store
 from opengenome_assets.intake.sources import HUB_PREFIX, list_remote, remote_places, split
 from opengenome_assets.lineage.records import find
 from opengenome_assets.settings import local_home
 from opengenome_assets.storage.record import digest
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 
 NAME = "hf_revision_sensor"
 INTERVAL_SECONDS = 120
@@ -159,7 +161,7 @@ def look(seen: Seen, home: str) -> tuple[Seen, str]:
     now.files = digest(sorted(files))
     if now.files == seen.files:
         return now, f"commit {short(commits)} changed none of the {len(files):,} files in use"
-    if not seen.files and is_made(Tables(home=home), [file for its in found for file in its]):
+    if not seen.files and is_made(Home(home), [file for its in found for file in its]):
         return (
             now,
             f"commit {short(commits)} has the {len(files):,} files that raw_fasta lists and the report is made of",
@@ -168,17 +170,17 @@ def look(seen: Seen, home: str) -> tuple[Seen, str]:
     return now, f"commit {short(commits)} changed files in use"
 
 
-def is_made(tables: Tables, files: Sequence[RemoteFile]) -> bool:
+def is_made(home: Home, files: Sequence[RemoteFile]) -> bool:
     """Tell whether the catalogue lists these files of the Hub and no others of it, and all was made that follows."""
     try:
-        report, catalogue = (find(tables, name).provenance for name in ("corpus_report", "raw_fasta"))
+        report, catalogue = (find(home, name).provenance for name in (REPORT, RAW_FASTA.name))
     except LookupError:
         return False
-    read = report.inputs.get("raw_fasta")
+    read = report.inputs.get(RAW_FASTA.name)
     if read is None or read.data_version != catalogue.data_version:
         return False
-    store = Store(local_home(tables.home) / "raw")
-    rows = tables.read("raw_fasta", ["path", "sha256", "uri"]).to_pylist()
+    store = Store(local_home(home.uri) / "raw")
+    rows = home.table(RAW_FASTA).read(["path", "sha256", "uri"]).to_pylist()
     listed = sorted((row["path"], row["sha256"]) for row in rows if Path(row["uri"]).is_relative_to(store.root))
     stored = [(file.path, found.sha256) for file in files if (found := store.find(file))]
     return len(stored) == len(files) and sorted(stored) == listed
@@ -190,7 +192,7 @@ def request(now: Seen, attempt: int) -> dg.SensorResult:
         run_requests=[
             dg.RunRequest(
                 run_key=f"{now.change}-{attempt}",
-                run_config={"ops": {"raw_fasta": {"config": {"source": now.pinned}}}},
+                run_config={"ops": {RAW_FASTA.name: {"config": {"source": now.pinned}}}},
                 tags={CHANGE_TAG: now.change, COMMIT_TAG: ",".join(dict.fromkeys(now.commits))},
             )
         ],

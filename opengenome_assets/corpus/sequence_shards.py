@@ -1,7 +1,7 @@
 """sequence_shards and rejected_records: the corpus as Parquet, and what the parser refused.
 
-Belongs here: which files have to be parsed, and when the result may be published. Does not belong here: parsing
-(``corpus/passes/parse.py``).
+Belongs here: which units have to be parsed, whether the result may be published, publishing it, and the rules of the
+two tables. Does not belong here: parsing (``passes/parse.py``).
 """
 
 from collections import Counter
@@ -10,29 +10,28 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 import dagster as dg
-import pyarrow as pa
+import numpy as np
+import pyarrow.compute as pc
 from pydantic import Field
 
-from opengenome_assets.corpus import GROUP
-from opengenome_assets.corpus.passes.parse import (
-    REJECTED_SCHEMA,
-    SHARDS_SCHEMA,
-    Parsed,
-    ParseSettings,
-    ParseTask,
-    parse_file,
-)
-from opengenome_assets.engine.spark import Spark
-from opengenome_assets.framework.making import Making, emitted, table_result
+from opengenome_assets.corpus.passes.parse import Parsed, ParseSettings, ParseTask, parse_file
+from opengenome_assets.corpus.settings import CorpusSettings
+from opengenome_assets.corpus.tables import RAW_FASTA, REJECTED_RECORDS, SEQUENCE_SHARDS
+from opengenome_assets.engine import Engine
+from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.checks import SHOWN, rule
+from opengenome_assets.framework.group import Member
+from opengenome_assets.framework.making import Making, emitted
+from opengenome_assets.framework.table import TableSpec
 from opengenome_assets.intake.containers import ContainerError, units
 from opengenome_assets.intake.streams import StoredFile
 from opengenome_assets.storage.packs import PartIndex
-from opengenome_assets.storage.parts import Part
+from opengenome_assets.storage.parts import Part, write_part
 from opengenome_assets.storage.record import Provenance, digest
-from opengenome_assets.storage.tables import Tables, describe
+from opengenome_assets.storage.tables import Home
 
-CODE_VERSION = "1"
-SCHEMAS: Mapping[str, pa.Schema] = {"rejected_records": REJECTED_SCHEMA, "sequence_shards": SHARDS_SCHEMA}
+TALLIED = ("records", "accepted", "rejected", "too_short", "ambiguous", "bases")
+NAMED = 20
 
 
 class SequenceShardsConfig(dg.Config):
@@ -41,16 +40,16 @@ class SequenceShardsConfig(dg.Config):
     min_length: int = Field(default=0, ge=0, description="Leave out sequences shorter than this, in bases.")
     drop_ambiguous: bool = Field(default=False, description="Leave out sequences with other letters than A, C, G, T.")
     first_records: int | None = Field(
-        default=None, ge=1, description="Sample mode: read only so many records of each file."
+        default=None, ge=1, description="Sample mode: read only the first records of each file, up to this number."
     )
     compression: Literal["zstd", "snappy", "lz4", "gzip"] = Field(
         default="zstd", description="Parquet compression of the shards."
     )
-    max_records_per_shard: int = Field(default=100_000, ge=1, description="A shard holds at most so many records.")
+    max_records_per_shard: int = Field(default=100_000, ge=1, description="Maximum number of records in a shard.")
     max_bases_per_shard: int = Field(
         default=128 * 2**20,
         ge=1,
-        description="A shard holds at most so many bases, one byte each before compression; a longer sequence has a "
+        description="Maximum number of bases in a shard, one byte each before compression; a longer sequence has a "
         "shard of its own.",
     )
     max_rejected_share: float = Field(
@@ -66,111 +65,51 @@ class SequenceShardsConfig(dg.Config):
 
 
 @dg.multi_asset(
-    group_name=GROUP,
+    name=SEQUENCE_SHARDS.name,
     can_subset=True,
-    specs=[
-        dg.AssetSpec(
-            "rejected_records",
-            deps=["raw_fasta"],
-            code_version=CODE_VERSION,
-            kinds={"deltalake", "spark"},
-            metadata={"dagster/column_schema": describe(REJECTED_SCHEMA)},
-            description="Records that were refused, each with its file, place, line and the reason. Good records "
-            "beside them are kept; too many refused records stop the run.",
-        ),
-        dg.AssetSpec(
-            "sequence_shards",
-            deps=["raw_fasta"],
-            code_version=CODE_VERSION,
-            kinds={"deltalake", "spark", "parquet"},
-            metadata={"dagster/column_schema": describe(SHARDS_SCHEMA)},
-            description="The corpus as Parquet shards, one row a sequence, in upper case. Each shard belongs to one "
-            "FASTA file; only files that are new or changed are parsed.",
-        ),
-    ],
+    specs=[asset_spec(REJECTED_RECORDS, [RAW_FASTA]), asset_spec(SEQUENCE_SHARDS, [RAW_FASTA])],
 )
 def sequence_shards(
-    context: dg.AssetExecutionContext, config: SequenceShardsConfig, tables: Tables, spark: Spark
+    context: dg.AssetExecutionContext,
+    config: SequenceShardsConfig,
+    home: dg.ResourceParam[Home],
+    engine: dg.ResourceParam[Engine],
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
-    """Parse the files not parsed before with these settings, and publish all if all is well."""
+    """Parse the units not parsed before with these settings, and publish all if all is well."""
     making = Making(context, __name__)
     settings = config.parse_settings()
-    upstream = tables.input("raw_fasta")
-    catalogue = tables.read("raw_fasta", version=upstream.version).to_pylist()
+    raw_fasta = home.table(RAW_FASTA).at()
+    catalogue = raw_fasta.read().to_pylist()
     try:
-        tasks = parse_tasks(tables, catalogue, settings)
+        tasks = parse_tasks(home, catalogue, settings)
     except ContainerError as error:
         raise dg.Failure(f"{error}. Then materialise raw_fasta again", allow_retries=False) from error
     sizes = {(file["source"], file["path"]): file["bytes"] for file in catalogue}
-    results = find_parsed(tables, tasks)
-    new = [place for place, result in enumerate(results) if result is None]
-    parsed = spark.map(
-        parse_file,
-        [tasks[place] for place in new],
-        weights=[sum(sizes[tasks[place].source, file.path] for file in tasks[place].files) for place in new],
-        label="parsing FASTA",
-        unit="bytes",
-        log=context.log,
-    )
-    for place, result in zip(new, parsed, strict=True):
-        results[place] = result
+    results, parsed = parse(context, engine, home, tasks, sizes)
     parts = usable_parts(tasks, results)
     tally = add_up(part for part, _ in parts)
-
     provenance = Provenance(
-        name="sequence_shards",
-        code_version=CODE_VERSION,
+        name=SEQUENCE_SHARDS.name,
+        code_version=SEQUENCE_SHARDS.code_version,
         settings=asdict(settings),
-        inputs={"raw_fasta": upstream},
+        inputs={RAW_FASTA.name: raw_fasta.input},
     )
     provenance = provenance.model_copy(update={"corpus": provenance.data_version})
-    extra: dict[str, Any] = {
-        **{f"left_out_{name}" if name in ("too_short", "ambiguous") else name: n for name, n in tally.items()},
-        "rejected_share": tally["rejected"] / max(tally["records"], 1),
-        "files": len(tasks),
-        "files_reused": len(tasks) - len(new),
-        "archive_members": sum(part.facts.get("members", 0) for part, _ in parts),
-        "archive_members_left_out": sum(part.facts.get("left_out", 0) for part, _ in parts),
-    }
-    for part, _ in parts:
-        if left_out := part.facts.get("left_out"):
-            shown = ", ".join(part.facts["left_out_first"])
-            context.log.warning(f"{part.facts['file']}: {left_out:,} members left out, no FASTA ending: {shown}")
+    extra = told(context, [part for part, _ in parts], tally, parsed)
 
-    barren = [str(part.facts["file"]) for part, _ in parts if not part.facts["accepted"]]
-    if barren:
-        extra["files_without_sequences"] = barren[:100]
-        context.log.warning(f"{len(barren):,} files give no sequence, see rejected_records: {', '.join(barren[:10])}")
-
-    def publish(name: str, pieces: list[Part]) -> dg.MaterializeResult[Any]:
-        made = making.recorded(provenance.model_copy(update={"name": name}))
-        commit = tables.commit(name, SCHEMAS[name], pieces, made)
-        return table_result(commit, made, making, asset_key=name, **extra)
+    def publish(spec: TableSpec, pieces: list[Part]) -> dg.MaterializeResult[Any]:
+        own = {"name": spec.name, "code_version": spec.code_version}
+        record = making.recorded(provenance.model_copy(update=own))
+        commit = home.table(spec).commit(spec.schema, pieces, record)
+        return making.result(spec, commit, record, extra)
 
     # What was refused is published in any case, so that it can be looked at.
-    refused = publish("rejected_records", [part for _, part in parts])
-    yield emitted(context, tables, "rejected_records", refused)
-    if extra["rejected_share"] > config.max_rejected_share:
-        raise dg.Failure(
-            f"{tally['rejected']:,} of {tally['records']:,} records were refused ({extra['rejected_share']:.1%}), more "
-            f"than the {config.max_rejected_share:.1%} that max_rejected_share allows: {most_frequent(tables)}. "
-            "The table rejected_records names each of them. Mend or remove those files, or raise max_rejected_share in "
-            "the run config of sequence_shards. sequence_shards was left as it was; the parsed files are kept",
-            metadata={"rejected_records": dg.MetadataValue.path(tables.uri("rejected_records"))},
-            allow_retries=False,
-        )
-    if not tally["accepted"]:
-        raise dg.Failure(
-            f"no sequence is left: of {tally['records']:,} records {tally['rejected']:,} were refused, "
-            f"{tally['too_short']:,} are shorter than min_length ({settings.min_length:,}) and {tally['ambiguous']:,} "
-            "have ambiguous letters. Change the run config of sequence_shards; the table was left as it was",
-            allow_retries=False,
-        )
-    corpus = publish("sequence_shards", [part for part, _ in parts])
-    yield emitted(context, tables, "sequence_shards", corpus)
+    yield emitted(context, home, publish(REJECTED_RECORDS, [part for _, part in parts]))
+    refuse_unusable(home, tally, settings, config.max_rejected_share)
+    yield emitted(context, home, publish(SEQUENCE_SHARDS, [part for part, _ in parts]))
 
 
-def parse_tasks(tables: Tables, catalogue: Sequence[Mapping[str, Any]], settings: ParseSettings) -> list[ParseTask]:
+def parse_tasks(home: Home, catalogue: Sequence[Mapping[str, Any]], settings: ParseSettings) -> list[ParseTask]:
     """Return the work that the catalogue stands for.
 
     Raises
@@ -183,39 +122,79 @@ def parse_tasks(tables: Tables, catalogue: Sequence[Mapping[str, Any]], settings
         file = StoredFile(row["path"], row["uri"], row["sha256"])
         by_source.setdefault(row["source"], {})[file.path] = file
     return [
-        parse_task(tables, source, path, tuple(files[part] for part in parts), settings)
+        parse_task(home, source, path, tuple(files[part] for part in parts), settings)
         for source, files in by_source.items()
         for path, parts in units(files).items()
     ]
 
 
-def parse_task(
-    tables: Tables, source: str, path: str, files: tuple[StoredFile, ...], settings: ParseSettings
-) -> ParseTask:
-    """Return the work that a unit stands for, with the key of what it gives."""
+def parse_task(home: Home, source: str, path: str, files: tuple[StoredFile, ...], settings: ParseSettings) -> ParseTask:
+    """Return the work that a unit stands for, with the keys of what it gives."""
     sha256 = [file.sha256 for file in files]
     # The same bytes cut elsewhere are another unit: what is known of them are the parts' checksums.
     content = sha256[0] if files[0].path == path else sha256
+
+    def key(spec: TableSpec) -> str:
+        return digest([spec.code_version, source, path, content, asdict(settings)])
+
     return ParseTask(
         source=source,
         path=path,
         files=files,
-        key=digest([CODE_VERSION, source, path, content, asdict(settings)]),
-        shards_uri=tables.uri("sequence_shards"),
-        rejected_uri=tables.uri("rejected_records"),
+        shards_key=key(SEQUENCE_SHARDS),
+        rejected_key=key(REJECTED_RECORDS),
+        shards_uri=home.table(SEQUENCE_SHARDS).uri,
+        rejected_uri=home.table(REJECTED_RECORDS).uri,
         settings=settings,
     )
 
 
-def find_parsed(tables: Tables, tasks: Iterable[ParseTask]) -> list[Parsed | None]:
+def parse(
+    context: dg.AssetExecutionContext,
+    engine: Engine,
+    home: Home,
+    tasks: Sequence[ParseTask],
+    sizes: Mapping[tuple[str, str], int],
+) -> tuple[list[Parsed | None], int]:
+    """Return what became of each task, and how many units were parsed for it; the others' parts were there."""
+    results = find_parsed(home, tasks)
+    new = [place for place, result in enumerate(results) if result is None]
+    parsed = engine.map(
+        parse_file,
+        [tasks[place] for place in new],
+        weights=[sum(sizes[tasks[place].source, file.path] for file in tasks[place].files) for place in new],
+        label="parsing FASTA",
+        unit="bytes",
+        log=context.log,
+    )
+    for place, result in zip(new, parsed, strict=True):
+        results[place] = result
+    return results, len(new)
+
+
+def find_parsed(home: Home, tasks: Iterable[ParseTask]) -> list[Parsed | None]:
     """Return for each task what an earlier run made of the same bytes with the same settings, or None."""
-    shards, rejected = (PartIndex(tables.uri(name)) for name in ("sequence_shards", "rejected_records"))
-    found = [(shards.find(task.key), rejected.find(task.key)) for task in tasks]
-    return [Parsed(*parts) if all(parts) else None for parts in found]
+    shards, rejected = (home.table(spec).parts() for spec in (SEQUENCE_SHARDS, REJECTED_RECORDS))
+    return [_find_parsed(shards, rejected, task) for task in tasks]
+
+
+def _find_parsed(shards: PartIndex, rejected: PartIndex, task: ParseTask) -> Parsed | None:
+    part = shards.find(task.shards_key)
+    if part is None:
+        return None
+    refused = rejected.find(task.rejected_key)
+    if refused is None and part.facts["rejected"] == 0:  # of a unit without refused records, no row is missing
+        empty = REJECTED_RECORDS.schema.empty_table()
+        refused = write_part(task.rejected_uri, task.rejected_key, empty, **_facts_of(part))
+    return Parsed(part, refused) if refused else None
+
+
+def _facts_of(part: Part) -> dict[str, Any]:
+    return {name: fact for name, fact in part.facts.items() if name != "shard_bases"}
 
 
 def usable_parts(tasks: Sequence[ParseTask], results: Sequence[Parsed | None]) -> list[tuple[Part, Part]]:
-    """Return the parts (shards, rejected records) of every file.
+    """Return the parts (shards, rejected records) of every unit.
 
     Raises
     ------
@@ -229,8 +208,8 @@ def usable_parts(tasks: Sequence[ParseTask], results: Sequence[Parsed | None]) -
         else:
             parts.append((result.shards, result.rejected))
     if errors:
-        listed = "\n".join(f"- {error}" for error in errors[:20])
-        more = f"\n- and {len(errors) - 20:,} more" if len(errors) > 20 else ""
+        listed = "\n".join(f"- {error}" for error in errors[:NAMED])
+        more = f"\n- and {len(errors) - NAMED:,} more" if len(errors) > NAMED else ""
         raise dg.Failure(
             f"{len(errors):,} of {len(tasks):,} files cannot be used:\n{listed}{more}\n"
             f"Mend or remove them and materialise raw_fasta and sequence_shards again. Nothing was published; the "
@@ -241,18 +220,126 @@ def usable_parts(tasks: Sequence[ParseTask], results: Sequence[Parsed | None]) -
 
 
 def add_up(parts: Iterable[Part]) -> dict[str, int]:
-    """Return the sums over files of the records read, accepted, refused and left out, and of bases."""
-    names = ("records", "accepted", "rejected", "too_short", "ambiguous", "bases")
-    totals = dict.fromkeys(names, 0)
+    """Return the sums over units of the records read, accepted, refused and left out, and of bases."""
+    totals = dict.fromkeys(TALLIED, 0)
     for part in parts:
-        for name in names:
+        for name in TALLIED:
             totals[name] += part.facts[name]
     return totals
 
 
-def most_frequent(tables: Tables, top: int = 3) -> str:
+def told(
+    context: dg.AssetExecutionContext, parts: Sequence[Part], tally: Mapping[str, int], parsed: int
+) -> dict[str, Any]:
+    """Return what the UI shows of the parsing, and warn of files that gave less than their owner may think."""
+    extra: dict[str, Any] = {
+        **{f"left_out_{name}" if name in ("too_short", "ambiguous") else name: n for name, n in tally.items()},
+        "rejected_share": rejected_share(tally),
+        "files": len(parts),
+        "files_reused": len(parts) - parsed,
+        "archive_members": sum(part.facts.get("members", 0) for part in parts),
+        "archive_members_left_out": sum(part.facts.get("left_out", 0) for part in parts),
+    }
+    for part in parts:
+        if left_out := part.facts.get("left_out"):
+            shown = ", ".join(part.facts["left_out_first"])
+            context.log.warning(f"{part.facts['file']}: {left_out:,} members left out, no FASTA ending: {shown}")
+    barren = [str(part.facts["file"]) for part in parts if not part.facts["accepted"]]
+    if barren:
+        extra["files_without_sequences"] = barren[:100]
+        context.log.warning(f"{len(barren):,} files give no sequence, see rejected_records: {', '.join(barren[:10])}")
+    return extra
+
+
+def rejected_share(tally: Mapping[str, int]) -> float:
+    """Return refused records divided by all, in [0, 1]."""
+    return tally["rejected"] / max(tally["records"], 1)
+
+
+def refuse_unusable(home: Home, tally: Mapping[str, int], settings: ParseSettings, max_rejected_share: float) -> None:
+    """Refuse to publish a corpus too much of which was refused, or that holds no sequence.
+
+    Raises
+    ------
+    dagster.Failure
+        The message says how much, where and why.
+    """
+    if (share := rejected_share(tally)) > max_rejected_share:
+        raise dg.Failure(
+            f"{tally['rejected']:,} of {tally['records']:,} records were refused ({share:.1%}), more than the "
+            f"{max_rejected_share:.1%} that max_rejected_share allows: {most_frequent(home)}. The table "
+            "rejected_records names each of them. Mend or remove those files, or raise max_rejected_share in the run "
+            "config of sequence_shards. sequence_shards was left as it was; the parsed files are kept",
+            metadata={"rejected_records": dg.MetadataValue.path(home.table(REJECTED_RECORDS).uri)},
+            allow_retries=False,
+        )
+    if not tally["accepted"]:
+        raise dg.Failure(
+            f"no sequence is left: of {tally['records']:,} records {tally['rejected']:,} were refused, "
+            f"{tally['too_short']:,} are shorter than min_length ({settings.min_length:,}) and {tally['ambiguous']:,} "
+            "have ambiguous letters. Change the run config of sequence_shards; the table was left as it was",
+            allow_retries=False,
+        )
+
+
+def most_frequent(home: Home, top: int = 3) -> str:
     """Say which files most refused records are in, and the first reason in each."""
-    rows = tables.read("rejected_records", ["file", "reason"]).to_pylist()
+    rows = home.table(REJECTED_RECORDS).read(["file", "reason"]).to_pylist()
     first = {row["file"]: row["reason"] for row in reversed(rows)}
     counts = Counter(row["file"] for row in rows).most_common(top)
     return "; ".join(f"{file}: {count:,} records, first: {first[file]}" for file, count in counts)
+
+
+@rule(
+    SEQUENCE_SHARDS,
+    "Every header line of every file, counted without the parser, is a row, a refused record or left out by a setting; "
+    "and the table has the rows that were accepted",
+)
+def record_count(home: Home) -> Iterator[str]:
+    """Compare the parser's count of each file with the stream's count of header lines, and with the table."""
+    shards = home.table(SEQUENCE_SHARDS).at()
+    index = PartIndex(shards.uri)
+    for key, files in shards.parts.items():
+        part, count = index.find(key), sum(file.rows for file in files)
+        if part is None:
+            yield f"{shards.uri}/{key}: files of the table are missing or were cut; materialise sequence_shards again"
+            continue
+        facts = part.facts
+        accounted = sum(facts[name] for name in ("accepted", "rejected", "too_short", "ambiguous"))
+        if facts["header_lines"] not in (None, facts["records"]):  # None: only the first records were read
+            yield f"{facts['file']}: {facts['header_lines']:,} header lines, but {facts['records']:,} records parsed"
+        if accounted != facts["records"]:
+            yield f"{facts['file']}: {facts['records']:,} records, but {accounted:,} accounted for"
+        if count != facts["accepted"]:
+            yield f"{facts['file']}: {facts['accepted']:,} records accepted, but {count:,} rows in the table"
+
+
+@rule(SEQUENCE_SHARDS, "No identifier occurs twice in a file")
+def unique_ids(home: Home) -> Iterator[str]:
+    """Look for identifiers that occur twice in a file, or in a member of an archive."""
+    for part in home.table(SEQUENCE_SHARDS).at().by_part(["file", "seq_id"]):
+        counts = part.group_by(["file"]).aggregate([("seq_id", "count"), ("seq_id", "count_distinct")])
+        repeated = pc.subtract(counts["seq_id_count"], counts["seq_id_count_distinct"])
+        for file, more in zip(counts["file"].to_pylist(), repeated.to_pylist(), strict=True):
+            if more:
+                yield f"{file}: {more:,} identifiers occur more than once"
+
+
+@rule(
+    SEQUENCE_SHARDS,
+    "Lengths are at least 1 and at least the number of A, C, G, T; GC is in [0, 1], and empty only without any",
+)
+def lengths_and_gc(home: Home) -> Iterator[str]:
+    """Look for rows whose figures cannot be."""
+    for part in home.table(SEQUENCE_SHARDS).row_groups(["file", "seq_id", "length", "gc_content", "acgt_bases"]):
+        length, acgt = part["length"].to_numpy(), part["acgt_bases"].to_numpy()
+        gc = part["gc_content"].to_numpy()
+        wrong = (length < 1) | (acgt < 0) | (acgt > length) | (np.isnan(gc) != (acgt == 0)) | (gc < 0) | (gc > 1)
+        for place in np.flatnonzero(wrong)[:SHOWN]:
+            row = part.slice(place, 1).to_pylist()[0]
+            yield ", ".join(f"{name} {value}" for name, value in row.items())
+
+
+def define(_: CorpusSettings) -> list[Member]:
+    """Return the two tables and their rules."""
+    return [sequence_shards, record_count, unique_ids, lengths_and_gc]

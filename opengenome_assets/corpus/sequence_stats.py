@@ -1,97 +1,41 @@
 """shard_stats and sequence_stats: how much there is of what, by shard and by source.
 
-Belongs here: from shards to sums, and from sums to the statistics that people quote. Does not belong here: k-mers and
-codons.
+Belongs here: from shards to sums, from sums to the statistics that people quote, and the rules of both. Does not belong
+here: k-mers and codons.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
-import dagster as dg
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from opengenome_assets.corpus import GROUP
-from opengenome_assets.corpus.passes.stats import GC_BINS, SCHEMA, summarise_shard
-from opengenome_assets.engine.spark import Spark
-from opengenome_assets.framework.making import Making, table_result
-from opengenome_assets.framework.scans import SHARDS, Scan, scan_shards
+from opengenome_assets.corpus.passes.stats import summarise_shard
+from opengenome_assets.corpus.settings import CorpusSettings
+from opengenome_assets.corpus.tables import GC_BINS, SEQUENCE_SHARDS, SEQUENCE_STATS, SHARD_STATS
+from opengenome_assets.framework.checks import rule
+from opengenome_assets.framework.group import Member
+from opengenome_assets.framework.scans import Scan
+from opengenome_assets.framework.summaries import Rows, Step, summary
 from opengenome_assets.intake.sources import ALL
-from opengenome_assets.storage.columns import SOURCE_OR_ALL, column
-from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.tables import Tables, describe
+from opengenome_assets.storage.tables import Home
 
-SHARD_VERSION = "1"
-STATS_VERSION = "1"
 LENGTH_BINS_PER_DECADE = 10
 
-STATS_SCHEMA = pa.schema(
-    [
-        SOURCE_OR_ALL,
-        column("sequences", pa.int64(), "Number of sequences"),
-        column("bases", pa.int64(), "Letters in all sequences, ambiguous ones included"),
-        column("acgt_bases", pa.int64(), "Letters A, C, G and T"),
-        column("gc_bases", pa.int64(), "Letters G and C"),
-        column("ambiguous_bases", pa.int64(), "Other letters than A, C, G, T"),
-        column("ambiguous_share", pa.float64(), "Ambiguous letters divided by all letters, in [0, 1]"),
-        column("ambiguous_sequences", pa.int64(), "Sequences with at least one ambiguous letter"),
-        column("gc_content", pa.float64(), "G and C divided by A, C, G and T over all sequences, in [0, 1]"),
-        column("gc_median", pa.float64(), "Median of the sequences' GC contents, to 0.1 %, in [0, 1]"),
-        column("min_length", pa.int64(), "Shortest sequence, in bases"),
-        column("max_length", pa.int64(), "Longest sequence, in bases"),
-        column("mean_length", pa.float64(), "Mean length, in bases"),
-        column("median_length", pa.float64(), "Median length, in bases"),
-        column("n50", pa.int64(), "Half of all bases are in sequences at least this long"),
-        column("l50", pa.int64(), "Number of the longest sequences that together hold half of all bases"),
-        column("gc_histogram", pa.list_(pa.int64()), f"Sequences by GC content, in {GC_BINS} bins of 0.1 %"),
-        column("length_edges", pa.list_(pa.float64()), "Edges of the bins of length_histogram, in bases"),
-        column("length_histogram", pa.list_(pa.int64()), "Sequences by length, in bins of a tenth of a decade"),
-    ]
-)
+shard_stats = Scan("summarising sequences", summarise_shard, SEQUENCE_SHARDS, (SHARD_STATS,)).asset()
 
 
-@dg.asset(
-    group_name=GROUP,
-    deps=[SHARDS],
-    code_version=SHARD_VERSION,
-    kinds={"deltalake", "spark"},
-    metadata={"dagster/column_schema": describe(SCHEMA)},
-    description="For each shard what can be added up: sequences, bases, lengths, GC, counted anew from the sequences.",
-)
-def shard_stats(context: dg.AssetExecutionContext, tables: Tables, spark: Spark) -> dg.MaterializeResult[Any]:
-    """Summarise the shards not summarised before."""
-    scan = Scan("summarising sequences", summarise_shard, {"shard_stats": SCHEMA}, SHARD_VERSION)
-    return scan_shards(context, tables, spark, scan)["shard_stats"]
-
-
-@dg.asset(
-    group_name=GROUP,
-    deps=["shard_stats"],
-    code_version=STATS_VERSION,
-    kinds={"deltalake"},
-    metadata={"dagster/column_schema": describe(STATS_SCHEMA)},
-    description="Statistics of each source and over all sources: sequences, bases, lengths with N50, GC, ambiguity, "
-    "and histograms of length and GC.",
-)
-def sequence_stats(context: dg.AssetExecutionContext, tables: Tables) -> dg.MaterializeResult[Any]:
+@summary(SEQUENCE_STATS, reads=[SHARD_STATS])
+def sequence_stats(step: Step) -> Rows:
     """Add the shards' sums up by source."""
-    making = Making(context, __name__)
-    upstream = tables.input("shard_stats")
-    shards = tables.read("shard_stats", version=upstream.version)
+    shards = step[SHARD_STATS].read()
     names = shards["source"].to_numpy(zero_copy_only=False)
     rows = [statistics(source, shards.filter(names == source)) for source in sorted(set(names))]
     if rows:
         rows.append(statistics(ALL, shards))
-    provenance = making.recorded(
-        Provenance(
-            name="sequence_stats",
-            code_version=STATS_VERSION,
-            inputs={"shard_stats": upstream},
-            corpus=tables.provenance("shard_stats", upstream.version).corpus,
-        )
-    )
-    commit = tables.write("sequence_stats", pa.Table.from_pylist(rows, STATS_SCHEMA), provenance)
     overall = {key: rows[-1][key] for key in ("sequences", "bases", "gc_content", "n50")} if rows else {}
-    return table_result(commit, provenance, making, **overall, sources=sorted(set(names)))
+    return Rows(pa.Table.from_pylist(rows, SEQUENCE_STATS.schema), metadata={**overall, "sources": sorted(set(names))})
 
 
 def statistics(source: str, shards: pa.Table) -> dict[str, Any]:
@@ -182,3 +126,46 @@ def _length_edges(lengths: np.ndarray) -> np.ndarray:
     # Rounding must not push the shortest or longest sequence out of the histogram.
     edges[0], edges[-1] = min(edges[0], lengths[0]), max(edges[-1], lengths[-1])
     return edges
+
+
+@rule(
+    SHARD_STATS,
+    "Sequences, letters and A, C, G, T counted anew from the sequences are what the columns of sequence_shards say",
+)
+def columns_match_sequences(home: Home) -> Iterator[str]:
+    """Compare sums over the narrow columns of the shards with what was counted from the sequences."""
+    counted = home.table(SHARD_STATS).read(["sequences", "bases", "acgt_bases"])
+    columns = home.table(SEQUENCE_SHARDS).read(["length", "acgt_bases"])
+    expected = {
+        "sequences": columns.num_rows,
+        "bases": pc.sum(columns["length"]).as_py() or 0,
+        "acgt_bases": pc.sum(columns["acgt_bases"]).as_py() or 0,
+    }
+    for name, value in expected.items():
+        found = pc.sum(counted[name]).as_py() or 0
+        if found != value:
+            yield f"{name}: {found:,} counted from the sequences, but {value:,} by the columns of sequence_shards"
+
+
+@rule(SEQUENCE_STATS, "The sources add up to 'all', and statistics are in their range")
+def totals(home: Home) -> Iterator[str]:
+    """Compare the row over all sources with the sum of the others, and look for figures that cannot be."""
+    rows = home.table(SEQUENCE_STATS).read().to_pylist()
+    overall = [row for row in rows if row["source"] == ALL]
+    for name in ("sequences", "bases", "acgt_bases", "gc_bases"):
+        by_source = sum(row[name] for row in rows if row["source"] != ALL)
+        if overall and overall[0][name] != by_source:
+            yield f"{name}: {by_source:,} over the sources, {overall[0][name]:,} in the row 'all'"
+    for row in rows:
+        if not row["min_length"] <= row["n50"] <= row["max_length"]:
+            yield f"{row['source']}: N50 {row['n50']:,} is outside {row['min_length']:,} to {row['max_length']:,}"
+        if row["gc_content"] is not None and not 0 <= row["gc_content"] <= 1:
+            yield f"{row['source']}: GC content {row['gc_content']}"
+        for name in ("gc_histogram", "length_histogram"):
+            if sum(row[name]) > row["sequences"] or (name == "length_histogram" and sum(row[name]) < row["sequences"]):
+                yield f"{row['source']}: {name} holds {sum(row[name]):,} of {row['sequences']:,} sequences"
+
+
+def define(_: CorpusSettings) -> list[Member]:
+    """Return the two tables and their rules."""
+    return [shard_stats, sequence_stats, columns_match_sequences, totals]

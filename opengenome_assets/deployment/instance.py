@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dagster import DagsterInstance, Field
-from dagster._core.instance.ref import InstanceRef
-from dagster._serdes import ConfigurableClassData
 
+from opengenome_assets.framework.private import ConfigurableClassData, InstanceRef
 from opengenome_assets.settings import SettingsError, local_home, read_home
 
 

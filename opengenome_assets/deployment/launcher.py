@@ -9,13 +9,17 @@ from __future__ import annotations
 import json
 
 from dagster import DagsterRun
-from dagster._core.errors import DagsterUserCodeUnreachableError
-from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
-from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
-from dagster._core.storage.tags import GRPC_INFO_TAG
-from dagster._grpc.client import DagsterGrpcClient
-from dagster._grpc.types import GetCurrentRunsResult
-from dagster._serdes import deserialize_value
+
+from opengenome_assets.framework.private import (
+    GRPC_INFO_TAG,
+    CheckRunHealthResult,
+    DagsterGrpcClient,
+    DagsterUserCodeUnreachableError,
+    DefaultRunLauncher,
+    GetCurrentRunsResult,
+    WorkerStatus,
+    deserialize_value,
+)
 
 
 class MonitoredRunLauncher(DefaultRunLauncher):

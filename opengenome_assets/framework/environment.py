@@ -11,6 +11,7 @@ import ast
 import hashlib
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -34,7 +35,9 @@ LIBRARIES = (
     "matplotlib",
 )
 # What computes results; the rest of the package stores, sends and shows them, and is covered by the commit.
-COMPUTING = ("kernels", "tasks", "search", "plots")
+COMPUTING = re.compile(r"(kernels|plots|search)\b|\w+\.(passes|plots)\b")
+# Until then digests counted docstrings and imports too, and cannot be compared.
+COMPARABLE_SINCE = (0, 2)
 DIGITS = 16
 
 
@@ -77,7 +80,8 @@ def modules(name: str) -> dict[str, str]:
     -------
     dict
         That module and what it imports, directly or not, of kernels, passes, search and plots: the first 16 hexadecimal
-        digits of the SHA-256 of each one's code, by the module's name within the package. Comments do not count.
+        digits of the SHA-256 of each one's code, by the module's name within the package. Comments,
+        docstrings and imports do not count.
     """
     found: dict[str, str] = {}
     waiting = [name.removeprefix(f"{PACKAGE.name}.")]
@@ -85,8 +89,13 @@ def modules(name: str) -> dict[str, str]:
         module = waiting.pop()
         if module not in found:
             found[module], imports = _parse(module)
-            waiting += [each for each in imports if each.startswith(COMPUTING)]
+            waiting += [each for each in imports if COMPUTING.match(each)]
     return dict(sorted(found.items()))
+
+
+def is_comparable(package_version: str) -> bool:
+    """Tell whether the digests that a version of the package recorded can be compared with today's."""
+    return tuple(int(number) for number in re.findall(r"\d+", package_version)[:2]) >= COMPARABLE_SINCE
 
 
 def changed_modules(recorded: Mapping[str, str]) -> list[str]:
@@ -101,10 +110,25 @@ def _file(module: str) -> Path:
 
 @cache
 def _parse(module: str) -> tuple[str, tuple[str, ...]]:
-    """Return a digest of a module's code, without comments and layout, and the modules of this package it imports."""
+    """Return a digest of what a module computes, and the modules of this package that it imports."""
     tree = ast.parse(_file(module).read_bytes())
-    digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:DIGITS]
-    return digest, tuple(name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for name in _named(node))
+    imported = tuple(name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for name in _named(node))
+    computing = ast.dump(_WithoutWords().visit(tree)).encode()
+    return hashlib.sha256(computing).hexdigest()[:DIGITS], imported
+
+
+class _WithoutWords(ast.NodeTransformer):
+    """Takes docstrings and imports out of a module: neither changes what is computed, and a move changes both."""
+
+    def visit_Import(self, node: ast.Import) -> None:
+        """Take an import out."""
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        """Take an import out."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        """Take a string that stands by itself out."""
+        return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node
 
 
 def _named(node: ast.ImportFrom) -> Iterator[str]:

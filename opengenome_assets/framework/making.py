@@ -1,16 +1,20 @@
-"""What every asset says of itself when it is materialised, in one form.
+"""The making of one result: what it reads, the record of how it was made, and what Dagster is told.
 
-Belongs here: turning commits, files and provenance into Dagster's metadata. Does not belong here: figures that only one
-asset has; it adds them itself.
+Belongs here: pinning inputs, provenance, and turning commits, files and records into Dagster's metadata. Does not
+belong here: figures that only one asset has; it adds them itself.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import (
+
+from opengenome_assets.framework import environment
+from opengenome_assets.framework.assets import column_lineage
+from opengenome_assets.framework.private import (
     CODE_VERSION_TAG,
     DATA_VERSION_IS_USER_PROVIDED_TAG,
     DATA_VERSION_TAG,
@@ -18,11 +22,9 @@ from dagster._core.definitions.data_version import (
     get_input_data_version_tag,
     get_input_event_pointer_tag,
 )
-
-from opengenome_assets.framework import environment
-from opengenome_assets.framework.table import column_lineage
+from opengenome_assets.framework.table import TableSpec
 from opengenome_assets.storage.record import Provenance, abbreviated
-from opengenome_assets.storage.tables import Commit, Tables
+from opengenome_assets.storage.tables import Commit, Home
 
 
 class Making:
@@ -69,6 +71,28 @@ class Making:
         """Return what it took, as metadata."""
         return {"seconds": self.seconds, "driver_cpu_seconds": self.cpu_seconds}
 
+    def result(
+        self, spec: TableSpec, commit: Commit, provenance: Provenance, extra: Mapping[str, Any]
+    ) -> dg.MaterializeResult[Any]:
+        """Return the result of a table's materialisation; the columns stand in the asset's definition."""
+        return dg.MaterializeResult(
+            asset_key=spec.name,
+            metadata={
+                **extra,
+                **version_metadata(spec, commit.uri, commit.version, commit.rows, commit.size, commit.files),
+                "parquet_files_added": commit.files_added,
+                "parquet_files_removed": commit.files_removed,
+                **self.metadata(),
+                **lineage(provenance),
+            },
+            data_version=dg.DataVersion(provenance.data_version),
+        )
+
+
+def module_of(function: Callable[..., Any]) -> str:
+    """Return the module of a function, also of one with some of its arguments given."""
+    return (function.func if isinstance(function, partial) else function).__module__
+
 
 def lineage(provenance: Provenance) -> dict[str, Any]:
     """Return the record of what made something, as metadata; digests are cut to what a person compares."""
@@ -77,24 +101,22 @@ def lineage(provenance: Provenance) -> dict[str, Any]:
     return {"provenance": dg.MetadataValue.json(abbreviated(record))}
 
 
-def table_metadata(commit: Commit, provenance: Provenance, making: Making, extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the UI shows of a table's materialisation; columns stand in the asset's definition."""
-    return {
-        **extra,
-        **version_metadata(commit.name, commit.uri, commit.version, commit.rows, commit.size, commit.files),
-        "parquet_files_added": commit.files_added,
-        "parquet_files_removed": commit.files_removed,
-        **making.metadata(),
-        **lineage(provenance),
-    }
+def version_metadata(
+    spec: TableSpec | None, uri: str, version: int, rows: int, size: int, files: int
+) -> dict[str, Any]:
+    """Return what can be said of a version of a table at any time.
 
-
-def version_metadata(name: str, uri: str, version: int, rows: int, size: int, files: int) -> dict[str, Any]:
-    """Return what can be said of a version of a table at any time; ``size`` is in bytes."""
+    Parameters
+    ----------
+    spec
+        Its declaration; None if no group declares it any more.
+    uri, version, rows, size, files
+        Where it lies, the version, its rows, bytes and number of Parquet files.
+    """
     return {
         "dagster/row_count": rows,
         "dagster/uri": uri,
-        "dagster/column_lineage": column_lineage(name),
+        **({"dagster/column_lineage": column_lineage(spec)} if spec else {}),
         "table_version": version,
         "path": dg.MetadataValue.path(uri),
         "megabytes": round(size / 1e6, 3),
@@ -105,7 +127,7 @@ def version_metadata(name: str, uri: str, version: int, rows: int, size: int, fi
 def version_tags(provenance: Provenance, inputs: Iterable[str]) -> dict[str, str]:
     """Return the tags by which Dagster knows what a materialisation was made from, and so whether it is stale.
 
-    Dagster adds them to results by itself; whoever reports an event has to.
+    Dagster adds them to results by itself. A reported event needs them.
 
     Parameters
     ----------
@@ -125,26 +147,17 @@ def version_tags(provenance: Provenance, inputs: Iterable[str]) -> dict[str, str
 
 
 def emitted(
-    context: dg.AssetExecutionContext, tables: Tables, name: str, result: dg.MaterializeResult[Any]
+    context: dg.AssetExecutionContext, home: Home, result: dg.MaterializeResult[Any]
 ) -> dg.MaterializeResult[Any] | dg.AssetMaterialization:
     """Return what to yield for one of several tables that are made together.
 
     Selecting one of them makes all, and the history of each has to say so: a table that the run did not select gets an
     event instead of a result.
     """
-    if dg.AssetKey(name) in context.selected_asset_keys:
+    key = result.asset_key
+    if key is None or key in context.selected_asset_keys:
         return result
-    made = tables.provenance(name)
+    name = key.to_user_string()
+    made = home.table(name).provenance()
     tags = version_tags(made, made.inputs)
     return dg.AssetMaterialization(name, metadata=result.metadata or {}, tags=tags)
-
-
-def table_result(
-    commit: Commit, provenance: Provenance, making: Making, *, asset_key: str | None = None, **extra: Any
-) -> dg.MaterializeResult[Any]:
-    """Return the result of a table's materialisation; an asset that makes several says which by ``asset_key``."""
-    return dg.MaterializeResult(
-        asset_key=asset_key,
-        metadata=table_metadata(commit, provenance, making, extra),
-        data_version=dg.DataVersion(provenance.data_version),
-    )

@@ -1,141 +1,165 @@
-"""Working through the shards: each one once, and only those not worked through before.
+"""Scans: each shard of a table worked through once, and only if it has not been before.
 
-Belongs here: which shards there are, which parts are there already, sending the rest to Spark and committing the whole.
-Does not belong here: what a pass computes (``tasks``).
+Belongs here: which shards there are, which parts are there already, sending the rest to the engine and committing the
+whole. Does not belong here: what a pass computes (``passes`` of each group), and what runs in a worker (``shards.py``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import dagster as dg
-import pyarrow as pa
 
-from opengenome_assets.engine.spark import Spark
-from opengenome_assets.framework.making import Making, table_result
+from opengenome_assets.engine import Engine
+from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.making import Making, emitted, module_of
 from opengenome_assets.framework.shards import Output, Pass, ScanTask, Shard, run_scan
+from opengenome_assets.framework.table import TableSpec
 from opengenome_assets.storage.packs import PartIndex
 from opengenome_assets.storage.parts import Part
 from opengenome_assets.storage.record import Provenance, digest
-from opengenome_assets.storage.tables import Tables
-
-SHARDS = "sequence_shards"
+from opengenome_assets.storage.snapshot import Snapshot
+from opengenome_assets.storage.tables import Home
 
 
 @dataclass(frozen=True)
 class Scan:
-    """A pass over the shards and the tables that it makes.
+    """A pass over the shards of a table, and the tables that it makes.
 
     Attributes
     ----------
     label
-        What is done, for logs and Spark's UI.
+        What is done, for logs and the engine's UI.
     compute
-        The pass, importable by Spark's workers.
+        The pass, importable by workers.
+    over
+        The table whose shards are worked through; each of its parts says its source and its shards' bases.
     outputs
-        Schema of each table it makes; in the order of the pass's writers.
-    code_version
-        Raised whenever the pass would give other rows for the same shard.
+        The tables it makes, all of one code version, in the order of the pass's writers.
     settings
         Settings that change the rows.
+    facts
+        What to tell Dagster beside the numbers of the scan, worked out from the tables just made.
     """
 
     label: str
     compute: partial[None] | Pass
-    outputs: Mapping[str, pa.Schema]
-    code_version: str
+    over: TableSpec
+    outputs: tuple[TableSpec, ...]
     settings: dict[str, Any] = field(default_factory=dict)
+    facts: Callable[[Home], Mapping[str, Any]] = lambda _: {}
 
     @property
     def module(self) -> str:
         """The module of the pass."""
-        return (self.compute.func if isinstance(self.compute, partial) else self.compute).__module__
+        return module_of(self.compute)
+
+    @property
+    def code_version(self) -> str:
+        """Code version of the pass."""
+        (version,) = {output.code_version for output in self.outputs}
+        return version
 
     def key(self, shard: Shard) -> str:
         """Return the key of the parts that this pass makes of a shard."""
-        return digest([sorted(self.outputs), self.code_version, self.settings, shard.name])
+        names = sorted(output.name for output in self.outputs)
+        return digest([names, self.code_version, self.settings, shard.name])
+
+    def asset(self) -> dg.AssetsDefinition:
+        """Return the asset that makes the tables; selecting one of several makes all."""
+
+        @dg.multi_asset(
+            name=self.outputs[0].name,
+            specs=[asset_spec(output, [self.over]) for output in self.outputs],
+            can_subset=len(self.outputs) > 1,
+        )
+        def scan(
+            context: dg.AssetExecutionContext, home: dg.ResourceParam[Home], engine: dg.ResourceParam[Engine]
+        ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
+            for result in self.run(context, home, engine):
+                yield emitted(context, home, result)
+
+        return scan
+
+    def run(self, context: dg.AssetExecutionContext, home: Home, engine: Engine) -> Iterator[dg.MaterializeResult[Any]]:
+        """Run the pass over every shard that it has not been run over before, and commit its tables.
+
+        Yields
+        ------
+        dagster.MaterializeResult
+            The result of each table.
+
+        Raises
+        ------
+        MissingTableError
+            If the table of shards has not been made.
+        """
+        making = Making(context, self.module)
+        upstream = home.table(self.over).at()
+        shards = list_shards(upstream)
+        outputs = tuple(Output(home.table(output).uri, output.schema) for output in self.outputs)
+        indexes = [PartIndex(output.uri) for output in outputs]
+        parts = {shard.name: _present(indexes, self.key(shard)) for shard in shards}
+        new = [shard for shard in shards if not parts[shard.name]]
+        made = engine.map(
+            run_scan,
+            [ScanTask(self.compute, shard, self.key(shard), outputs) for shard in new],
+            weights=[shard.bases for shard in new],
+            label=self.label,
+            unit="bases",
+            log=context.log,
+        )
+        parts.update(zip((shard.name for shard in new), made, strict=True))
+
+        counts = {
+            "shards": len(shards),
+            "shards_reused": len(shards) - len(new),
+            "bases_scanned": sum(shard.bases for shard in new),
+            "bases_reused": sum(shard.bases for shard in shards) - sum(shard.bases for shard in new),
+        }
+        committed = []
+        for position, output in enumerate(self.outputs):
+            provenance = making.recorded(
+                Provenance(
+                    name=output.name,
+                    code_version=self.code_version,
+                    settings=self.settings,
+                    inputs={self.over.name: upstream.input},
+                    corpus=upstream.provenance.data_version,
+                )
+            )
+            pieces = [part[position] for part in parts.values()]
+            committed.append((output, home.table(output).commit(output.schema, pieces, provenance), provenance))
+        context.log.info(f"{self.label}: {len(new):,} shards scanned, {len(shards) - len(new):,} reused")
+        facts = self.facts(home)
+        for output, commit, provenance in committed:
+            yield making.result(output, commit, provenance, {**facts, **counts})
 
 
-def list_shards(tables: Tables, version: int) -> list[Shard]:
-    """Return the shards of a version of sequence_shards, sorted by name."""
-    uri = tables.uri(SHARDS)
-    index = PartIndex(uri)
+def list_shards(snapshot: Snapshot) -> list[Shard]:
+    """Return the shards of a version of a table, sorted by name."""
+    index = PartIndex(snapshot.uri)
     shards = []
-    for key in dict.fromkeys(key for key, _ in tables.pieces(SHARDS, tables.open(SHARDS, version))):
+    for key in snapshot.parts:
         part = index.find(key)
         if part is None:
             raise dg.Failure(
-                f"sequence_shards: files of {uri}/{key} are missing or were changed by hand, though the table names "
-                "them. Materialise sequence_shards again: it parses just those files anew",
+                f"{snapshot.name}: files of {snapshot.uri}/{key} are missing or were changed by hand, though the table "
+                f"names them. Materialise {snapshot.name} again: only those files are made again",
                 allow_retries=False,
             )
         for number, file in enumerate(part.files):
             shards.append(
                 Shard(
                     name=f"{key[:32]}/{number:05d}",
-                    uri=f"{uri}/{file.path}",
+                    uri=f"{snapshot.uri}/{file.path}",
                     source=part.facts["source"],
                     bases=part.facts["shard_bases"][number],
                     row_groups=file.row_groups,
                 )
             )
     return shards
-
-
-def scan_shards(
-    context: dg.AssetExecutionContext, tables: Tables, spark: Spark, scan: Scan
-) -> dict[str, dg.MaterializeResult[Any]]:
-    """Run a pass over every shard that it has not been run over before, and commit its tables.
-
-    Returns
-    -------
-    dict
-        The result of each table's materialisation, by its name.
-
-    Raises
-    ------
-    MissingTableError
-        If sequence_shards has not been made.
-    """
-    making = Making(context, scan.module)
-    upstream = tables.input(SHARDS)
-    shards = list_shards(tables, upstream.version)
-    outputs = tuple(Output(tables.uri(name), schema) for name, schema in scan.outputs.items())
-    indexes = [PartIndex(output.uri) for output in outputs]
-    parts = {shard.name: _present(indexes, scan.key(shard)) for shard in shards}
-    new = [shard for shard in shards if not parts[shard.name]]
-    made = spark.map(
-        run_scan,
-        [ScanTask(scan.compute, shard, scan.key(shard), outputs) for shard in new],
-        weights=[shard.bases for shard in new],
-        label=scan.label,
-        unit="bases",
-        log=context.log,
-    )
-    parts.update(zip((shard.name for shard in new), made, strict=True))
-
-    facts = {
-        "shards": len(shards),
-        "shards_reused": len(shards) - len(new),
-        "bases_scanned": sum(shard.bases for shard in new),
-        "bases_reused": sum(shard.bases for shard in shards) - sum(shard.bases for shard in new),
-    }
-    results: dict[str, dg.MaterializeResult[Any]] = {}
-    for position, (name, schema) in enumerate(scan.outputs.items()):
-        provenance = making.recorded(
-            Provenance(
-                name=name,
-                code_version=scan.code_version,
-                settings=scan.settings,
-                inputs={SHARDS: upstream},
-                corpus=upstream.data_version,
-            )
-        )
-        commit = tables.commit(name, schema, [part[position] for part in parts.values()], provenance)
-        results[name] = table_result(commit, provenance, making, asset_key=name, **facts)
-    context.log.info(f"{scan.label}: {len(new):,} shards scanned, {len(shards) - len(new):,} reused")
-    return results
 
 
 def _present(indexes: Sequence[PartIndex], key: str) -> list[Part]:

@@ -1,197 +1,232 @@
-"""Columns: of every table, which identify a row, and what each is worked out from.
+"""The declaration of a table: one place for its columns, key, lineage, code version and words.
 
-Belongs here: the key of each table, by which two versions are compared, and the lineage of its columns as Dagster shows
-it. Does not belong here: types and descriptions, which stand in the schema of each table.
+Belongs here: what a declaration is, families of tables that differ in a number, and looking declarations up. Does not
+belong here: any declaration (``tables.py`` of each group), and Dagster: workers and ``opengenome info`` read
+declarations too (``assets.py`` turns them into Dagster's words).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from __future__ import annotations
 
-import dagster as dg
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import cached_property
+from typing import Any
 
-# Given by the source files themselves, by a setting, or by a list that is always the same.
-GIVEN = ""
+import pyarrow as pa
+
+from opengenome_assets.storage.columns import column
+
+
+class Role(Enum):
+    """What a table is to the platform, beside its rows.
+
+    A *catalogue* lists source files: columns source, path, bytes, sha256, uri, revision. A *basis* is what other tables
+    of its group describe: they carry its data version, and are out of date when it has another.
+    """
+
+    CATALOGUE = "catalogue"
+    BASIS = "basis"
 
 
 @dataclass(frozen=True)
-class Columns:
-    """The columns of a table.
+class Column:
+    """A column of a table.
 
     Attributes
     ----------
-    key
-        Those that identify a row.
+    name, type, words
+        Its name, Arrow type and description.
     origins
-        For each column those that it is worked out from, as ``table.column`` with a space between; or ``GIVEN``.
+        The columns that it is worked out from, as ``table.column``. None if the source files themselves, a setting or
+        a fixed list gives it.
     """
 
+    name: str
+    type: pa.DataType
+    words: str
+    origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table, as its group declares it.
+
+    Attributes
+    ----------
+    name
+        The table, and the asset that makes it.
+    description
+        What it holds, in sentences for Dagster's UI and the docs.
+    columns
+        Its columns, in order.
+    key
+        The columns that identify a row.
+    code_version
+        Version of the code that computes its rows; raised whenever the same inputs would give other rows.
+    kinds
+        Labels for Dagster's UI beside ``deltalake``.
+    role
+        What it is to the platform, if it is more than a table.
+    settings
+        Settings of the group that its record holds under the same name.
+    lenient
+        Run config with which it is made again: what decides only whether rows are published, and not which.
+    """
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
     key: tuple[str, ...]
-    origins: Mapping[str, str]
+    code_version: str = "1"
+    kinds: frozenset[str] = frozenset()
+    role: Role | None = None
+    settings: tuple[str, ...] = ()
+    lenient: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if missing := set(self.key) - set(self.schema.names):
+            raise ValueError(f"{self.name}: the key names no column of the table: {', '.join(sorted(missing))}")
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Arrow schema of the rows, each column with its description."""
+        return pa.schema([column(each.name, each.type, each.words) for each in self.columns])
+
+    def __getitem__(self, name: str) -> str:
+        """Return a column as others name it among their origins: ``table.column``."""
+        return f"{self.name}.{self.column(name).name}"
+
+    def column(self, name: str) -> Column:
+        """Return a column.
+
+        Raises
+        ------
+        LookupError
+            If there is none of that name.
+        """
+        for each in self.columns:
+            if each.name == name:
+                return each
+        raise LookupError(f"{self.name} has no column {name!r}: expected {', '.join(self.schema.names)}")
 
 
-BYTES = "raw_fasta.sha256"  # stands for the content of the file
-LETTERS = "sequence_shards.sequence"
-SHARD = "sequence_shards.source sequence_shards.file"
-LENGTHS = "shard_stats.lengths shard_stats.length_counts"
+@dataclass(frozen=True)
+class TableFamily:
+    """Tables that differ in one number, such as the k of k-mers.
 
-WEIGHTS = "tfidf_index.codes tfidf_index.counts tfidf_terms.document_frequency tfidf_terms.sequences"
-
-KMER_FREQUENCIES = Columns(
-    ("source", "kmer"),
-    {
-        "source": "kmer_.source",
-        "kmer": "kmer_.k kmer_.counts",
-        "count": "kmer_.counts",
-        "frequency": "kmer_.counts",
-        "rank": "kmer_.counts",
-        "canonical": "kmer_.k kmer_.counts",
-        "canonical_count": "kmer_.counts",
-    },
-)
-
-TABLES: Mapping[str, Columns] = {
-    "raw_fasta": Columns(
-        ("source", "path"), dict.fromkeys(("source", "path", "bytes", "sha256", "uri", "revision"), GIVEN)
-    ),
-    "rejected_records": Columns(
-        ("source", "file", "record"),
-        {
-            "source": "raw_fasta.source",
-            "file": f"raw_fasta.path {BYTES}",
-            **dict.fromkeys(("record", "line", "header", "reason"), BYTES),
-        },
-    ),
-    "sequence_shards": Columns(
-        ("source", "file", "seq_id"),
-        {
-            "source": "raw_fasta.source",
-            "file": f"raw_fasta.path {BYTES}",
-            **dict.fromkeys(("seq_id", "description", "length", "sequence", "gc_content", "acgt_bases"), BYTES),
-        },
-    ),
-    "shard_stats": Columns(
-        ("shard",),
-        {
-            "shard": SHARD,
-            "source": "sequence_shards.source",
-            **dict.fromkeys(("sequences", "bases", "acgt_bases", "gc_bases", "ambiguous_sequences"), LETTERS),
-            **dict.fromkeys(("lengths", "length_counts", "gc_histogram"), LETTERS),
-        },
-    ),
-    "sequence_stats": Columns(
-        ("source",),
-        {
-            "source": "shard_stats.source",
-            "sequences": "shard_stats.length_counts",
-            "bases": LENGTHS,
-            "acgt_bases": "shard_stats.acgt_bases",
-            "gc_bases": "shard_stats.gc_bases",
-            "ambiguous_bases": f"{LENGTHS} shard_stats.acgt_bases",
-            "ambiguous_share": f"{LENGTHS} shard_stats.acgt_bases",
-            "ambiguous_sequences": "shard_stats.ambiguous_sequences",
-            "gc_content": "shard_stats.gc_bases shard_stats.acgt_bases",
-            "gc_median": "shard_stats.gc_histogram",
-            "min_length": "shard_stats.lengths",
-            "max_length": "shard_stats.lengths",
-            **dict.fromkeys(("mean_length", "median_length", "n50", "l50"), LENGTHS),
-            "gc_histogram": "shard_stats.gc_histogram",
-            "length_edges": "shard_stats.lengths",
-            "length_histogram": LENGTHS,
-        },
-    ),
-    "kmer_": Columns(
-        ("shard", "k"),
-        {"shard": SHARD, "source": "sequence_shards.source", "k": GIVEN, "windows": LETTERS, "counts": LETTERS},
-    ),
-    "codon_counts": Columns(
-        ("shard", "frame"),
-        {"shard": SHARD, "source": "sequence_shards.source", "frame": GIVEN, "windows": LETTERS, "counts": LETTERS},
-    ),
-    "codon_rscu": Columns(
-        ("source", "frame", "codon"),
-        {
-            "source": "codon_counts.source",
-            "frame": "codon_counts.frame",
-            **dict.fromkeys(("codon", "amino_acid", "genetic_code"), GIVEN),
-            **dict.fromkeys(("count", "per_thousand", "rscu"), "codon_counts.counts"),
-        },
-    ),
-    "tfidf_terms": Columns(
-        ("shard",),
-        {"shard": SHARD, "source": "sequence_shards.source", "sequences": LETTERS, "document_frequency": LETTERS},
-    ),
-    "tfidf_index": Columns(
-        ("source", "file", "seq_id"),
-        {
-            **{name: f"sequence_shards.{name}" for name in ("source", "file", "seq_id", "description", "length")},
-            **dict.fromkeys(("kmers", "codes", "counts"), LETTERS),
-        },
-    ),
-    "query_hits": Columns(
-        ("query_number", "rank"),
-        {
-            **dict.fromkeys(("query_file", "query_number", "query"), GIVEN),
-            **dict.fromkeys(("rank", "similarity", "strand"), WEIGHTS),
-            **{name: f"tfidf_index.{name}" for name in ("seq_id", "source", "length", "description", "file")},
-        },
-    ),
-}
-
-
-def columns_of(table: str) -> Columns:
-    """Return the columns of a table.
-
-    Raises
-    ------
-    LookupError
-        If it is none that an asset makes.
+    Attributes
+    ----------
+    parameter
+        The number's name.
+    setting
+        The setting of the group that lists the numbers.
+    template
+        The declaration, with ``{parameter}`` in its name and its description.
     """
-    if table.startswith("kmer_freq_k"):
-        return KMER_FREQUENCIES
-    if table not in TABLES:
-        raise LookupError(
-            f"{table} is no table that is made here: expected {', '.join(TABLES)}, or kmer_freq_k and a number"
+
+    parameter: str
+    setting: str
+    template: TableSpec
+
+    def member(self, value: int) -> TableSpec:
+        """Return the declaration of the table for a number."""
+        name, description = (
+            text.replace(f"{{{self.parameter}}}", str(value))
+            for text in (self.template.name, self.template.description)
         )
-    return TABLES[table]
+        return replace(self.template, name=name, description=description)
+
+    def match(self, name: str) -> int | None:
+        """Return the number in a table's name, or None if the table is no member."""
+        before, _, after = self.template.name.partition(f"{{{self.parameter}}}")
+        found = re.fullmatch(rf"{re.escape(before)}(\d+){re.escape(after)}", name)
+        return int(found[1]) if found else None
 
 
-def trace_column(table: str, column: str) -> dict[str, list[str]]:
-    """Return the columns that a column goes back to, each with those that it is worked out from itself.
+class UnknownTableError(LookupError):
+    """A name that no group declares as a table; the message lists those that there are."""
+
+
+class Specs:
+    """The declarations of several groups, looked up by a table's name or role.
 
     Parameters
     ----------
-    table, column
-        The column.
-
-    Returns
-    -------
-    dict
-        By ``table.column``, the column itself first; no origins where it is given by the files or a setting.
-
-    Raises
-    ------
-    LookupError
-        If there is no such table or column.
+    declared
+        Tables and families.
     """
-    found: dict[str, list[str]] = {}
-    waiting = [f"{table}.{column}"]
-    while waiting:
-        name = waiting.pop(0)
-        if name not in found:
-            owner, _, part = name.partition(".")
-            origins = columns_of(owner).origins
-            if part not in origins:
-                raise LookupError(f"{owner} has no column {part!r}: expected {', '.join(origins)}")
-            found[name] = origins[part].split()
-            waiting += found[name]
-    return found
 
+    def __init__(self, declared: Iterable[TableSpec | TableFamily]) -> None:
+        self.declared = tuple(declared)
 
-def column_lineage(table: str) -> dg.TableColumnLineage:
-    """Return what the columns of a table are worked out from, in Dagster's form."""
-    return dg.TableColumnLineage(
-        {
-            column: [dg.TableColumnDep(*origin.split(".")) for origin in origins.split()]
-            for column, origins in columns_of(table).origins.items()
-        }
-    )
+    def __iter__(self) -> Iterator[TableSpec]:
+        """Yield every declaration; of a family its template."""
+        return (each if isinstance(each, TableSpec) else each.template for each in self.declared)
+
+    def find(self, name: str) -> TableSpec:
+        """Return the declaration of a table.
+
+        Raises
+        ------
+        UnknownTableError
+            If no group declares it.
+        """
+        for each in self.declared:
+            if isinstance(each, TableSpec):
+                if each.name == name:
+                    return each
+            elif (value := each.match(name)) is not None:
+                return each.member(value)
+        raise UnknownTableError(
+            f"{name} is no table that is made here: expected {', '.join(spec.name for spec in self)}"
+        )
+
+    def family(self, name: str) -> tuple[TableFamily, int] | None:
+        """Return the family that a table belongs to, and its number there; None if it belongs to none."""
+        families = (each for each in self.declared if isinstance(each, TableFamily))
+        return next(((each, value) for each in families if (value := each.match(name)) is not None), None)
+
+    def get(self, name: str) -> TableSpec | None:
+        """Return the declaration of a table; None if no group declares it."""
+        return self.find(name) if self.knows(name) else None
+
+    def knows(self, name: str) -> bool:
+        """Tell whether a group declares a table of that name."""
+        try:
+            self.find(name)
+        except UnknownTableError:
+            return False
+        return True
+
+    def role(self, name: str) -> Role | None:
+        """Return the role of a table; None if it has none, or no group declares it."""
+        return self.find(name).role if self.knows(name) else None
+
+    def named(self, role: Role) -> list[str]:
+        """Return the names of the tables in a role."""
+        return [spec.name for spec in self if spec.role is role]
+
+    def trace_column(self, table: str, name: str) -> dict[str, Sequence[str]]:
+        """Return the columns that a column goes back to, each with its own origins.
+
+        Returns
+        -------
+        dict
+            By ``table.column``, the column itself first. A column without origins is given by the files or a setting.
+
+        Raises
+        ------
+        LookupError
+            If there is no such table or column.
+        """
+        found: dict[str, Sequence[str]] = {}
+        waiting = [f"{table}.{name}"]
+        while waiting:
+            current = waiting.pop(0)
+            if current not in found:
+                owner, _, part = current.partition(".")
+                found[current] = self.find(owner).column(part).origins
+                waiting += found[current]
+        return found

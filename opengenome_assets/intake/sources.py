@@ -12,14 +12,12 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from importlib.resources import files as package_files
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING
 
 from opengenome_assets import __version__
 from opengenome_assets.intake.containers import ContainerError, select, source_name, units
 from opengenome_assets.intake.streams import FASTA_ENDINGS
-from opengenome_assets.settings import SAMPLE
 
 if TYPE_CHECKING:
     from opengenome_assets.intake.hub.download import RemoteFile
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
 
 ALL = "all"
 HUB_PREFIX = "hf://"
+SAMPLE = "sample"
 
 
 class SourceError(ValueError):
@@ -69,7 +68,7 @@ class Listing:
     skipped: tuple[str, ...]
 
 
-def list_source(specification: str) -> Listing:
+def list_source(specification: str, *, sample: Path | None = None) -> Listing:
     """List the FASTA files that a specification names, sorted by source and path.
 
     Parameters
@@ -79,6 +78,8 @@ def list_source(specification: str) -> Listing:
         (``hf://datasets/OWNER/NAME[@REVISION]/PATH-OR-GLOB``), separated by commas. Of a folder all files below it with
         a FASTA ending are taken, compressed or not, in parts or in tar archives; a local file named directly is taken
         whatever its name.
+    sample
+        The folder that the name ``sample`` stands for, if it stands for one.
 
     Raises
     ------
@@ -93,7 +94,7 @@ def list_source(specification: str) -> Listing:
     found: dict[str, tuple[PurePath, SourceFile]] = {}  # by address; with what names its source
     skipped: list[str] = []
     for name in named:
-        for division, file in _find(name, skipped):
+        for division, file in _find(name, sample, skipped):
             found.setdefault(file.uri, (division, file))
     if not found:
         beside = f"; left out: {', '.join(skipped[:5])}" if skipped else ""
@@ -142,9 +143,9 @@ def _place(name: str) -> Specification:
     return Specification.parse(name)
 
 
-def _find(name: str, skipped: list[str]) -> Iterator[tuple[PurePath, SourceFile]]:
-    if name == SAMPLE:
-        return _find_sample()
+def _find(name: str, sample: Path | None, skipped: list[str]) -> Iterator[tuple[PurePath, SourceFile]]:
+    if name == SAMPLE and sample is not None:
+        return _find_sample(sample)
     if name.startswith(HUB_PREFIX):
         return _find_remote(name, skipped)
     if "://" in name:
@@ -155,8 +156,7 @@ def _find(name: str, skipped: list[str]) -> Iterator[tuple[PurePath, SourceFile]
     return _find_local(name, skipped)
 
 
-def _find_sample() -> Iterator[tuple[PurePath, SourceFile]]:
-    folder = Path(str(package_files("opengenome_assets").joinpath("corpus", "sample")))
+def _find_sample(folder: Path) -> Iterator[tuple[PurePath, SourceFile]]:
     for file in sorted(folder.glob("*.fasta.gz")):
         yield _local(file, folder / source_name(file.name), file.name, f"sample-{__version__}")
 

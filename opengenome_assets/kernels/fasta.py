@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -184,20 +184,27 @@ def read_records(
     yield _with_line_ends(name, buffers.batch(count, records_before, max_length))
 
 
-def reject_reasons(batch: FastaBatch) -> dict[int, str]:
+class Refusal(NamedTuple):
+    """Why a record cannot be used: the kind, the same words for every record of it, and the reason with its place."""
+
+    kind: str
+    reason: str
+
+
+def refusals(batch: FastaBatch) -> dict[int, Refusal]:
     """Why records cannot be used, in words for their owner.
 
     Returns
     -------
     dict
-        From the index in the batch to the reason, ascending; records that are in order are not in it.
+        From the index in the batch to the refusal, ascending; records that are in order are not in it.
     """
     starts = batch.header_offsets[:-1]
     nameless = starts == batch.header_offsets[1:]
     named = np.flatnonzero(~nameless)
     nameless[named] = np.isin(batch.header_data[starts[named]], (ord(" "), ord("\t"), ord("\r")))
     refused = nameless | (batch.length == 0) | (batch.illegal >= 0) | batch.too_long
-    return {index: _reason(batch, index, nameless[index]) for index in np.flatnonzero(refused).tolist()}
+    return {index: _refusal(batch, index, nameless[index]) for index in np.flatnonzero(refused).tolist()}
 
 
 def split_headers(batch: FastaBatch) -> tuple[pa.StringArray, pa.StringArray]:
@@ -346,16 +353,18 @@ def _not_fasta(name: str, line: int, found: bytes) -> FastaError:
     )
 
 
-def _reason(batch: FastaBatch, index: int, nameless: np.bool_) -> str:
+def _refusal(batch: FastaBatch, index: int, nameless: np.bool_) -> Refusal:
     if nameless:
-        return "no identifier after >"
+        return Refusal("no identifier", "no identifier after >")
     if batch.length[index] == 0:
-        return "empty sequence"
+        return Refusal("empty sequence", "empty sequence")
     if batch.illegal[index] < 0:
-        return f"longer than {batch.max_length:,} bases: {batch.length[index]:,}"
+        return Refusal("too long", f"longer than {batch.max_length:,} bases: {batch.length[index]:,}")
     byte = int(batch.illegal[index])
     letter = repr(chr(byte)) if byte < 127 else f"(byte 0x{byte:02x})"
     place = f"at base {batch.illegal_position[index] + 1:,} (line {batch.illegal_line[index]:,})"
     if letter in ("'U'", "'u'"):
-        return f"illegal letter {letter} {place}: U is RNA; convert U to T first"
-    return f"illegal letter {letter} {place}; expected IUPAC DNA letters {IUPAC_DNA}"
+        reason = f"illegal letter {letter} {place}: U is RNA; convert U to T first"
+    else:
+        reason = f"illegal letter {letter} {place}; expected IUPAC DNA letters {IUPAC_DNA}"
+    return Refusal(f"illegal letter {letter}", reason)

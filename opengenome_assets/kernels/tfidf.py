@@ -7,10 +7,30 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from numba import njit
 
 from opengenome_assets.kernels.bases import readonly
-from opengenome_assets.kernels.profiles import SequenceKmers
+from opengenome_assets.kernels.profiles import KMERS, SequenceKmers
+
+
+def total_frequency(terms: pa.Table) -> tuple[npt.NDArray[np.int64], int]:
+    """Number of sequences in which each 6-mer occurs over all shards, and the number of sequences.
+
+    Parameters
+    ----------
+    terms : pyarrow.Table
+        One row a shard: ``document_frequency``, a list of 4,096 int64, and ``sequences``, int64.
+
+    Returns
+    -------
+    int64 array of shape (4096,), int
+        What `inverse_document_frequency` takes.
+    """
+    frequency = np.zeros(KMERS, np.int64)
+    for row in terms["document_frequency"]:
+        frequency += row.values.to_numpy()
+    return frequency, sum(terms["sequences"].to_pylist())
 
 
 def inverse_document_frequency(document_frequency: npt.NDArray[np.int64], sequences: int) -> npt.NDArray[np.float64]:

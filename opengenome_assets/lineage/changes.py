@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from opengenome_assets.framework.environment import is_comparable
+from opengenome_assets.framework.table import Role, Specs
 from opengenome_assets.lineage.records import Record, find
-from opengenome_assets.lineage.tree import CATALOGUE
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.tables import Home
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Changes:
     notes: list[str]
 
 
-def compare(tables: Tables, before: Record, after: Record) -> Changes:
+def compare(home: Home, specs: Specs, before: Record, after: Record) -> Changes:
     """Compare two records of a table and, where their inputs differ, those of the inputs."""
     found = Changes([], [], FileChanges(), [])
     seen: set[tuple[str, int | None, int | None]] = set()
@@ -87,41 +89,46 @@ def compare(tables: Tables, before: Record, after: Record) -> Changes:
         if (old.name, old.version, new.version) in seen:
             continue
         seen.add((old.name, old.version, new.version))
-        found.determining.extend(_determining(old, new))
-        found.circumstances.extend(_circumstances(old, new))
-        if old.name == CATALOGUE:
-            _compare_files(tables, old, new, found)
+        found.determining.extend(determining(specs, old.provenance, new.provenance))
+        found.determining.extend(_versions(old.provenance, new.provenance))
+        found.circumstances.extend(circumstances(old.provenance, new.provenance))
+        if specs.role(old.name) is Role.CATALOGUE:
+            _compare_files(home, old, new, found)
         inputs, others = old.provenance.inputs, new.provenance.inputs
         for name in inputs.keys() & others.keys():
             if inputs[name].data_version != others[name].data_version:
                 try:
-                    waiting.append((find(tables, name, inputs[name].version), find(tables, name, others[name].version)))
+                    waiting.append((find(home, name, inputs[name].version), find(home, name, others[name].version)))
                 except LookupError as error:
                     found.notes.append(str(error))
     return found
 
 
-def _determining(old: Record, new: Record) -> Iterator[Change]:
-    before, after = old.provenance, new.provenance
+def determining(specs: Specs, before: Provenance, after: Provenance) -> Iterator[Change]:
+    """Yield how two records of a table differ in what decides its content, its inputs aside."""
     if before.code_version != after.code_version:
-        yield Change(new.name, "code version", before.code_version, after.code_version)
+        yield Change(after.name, "code version", before.code_version, after.code_version)
     # The catalogue's setting is the digest of its files, which are compared themselves.
-    if new.name != CATALOGUE:
-        yield from _mapping(new.name, "setting", before.settings, after.settings)
-    versions = ({name: given.version for name, given in made.inputs.items()} for made in (before, after))
-    yield from _mapping(new.name, "version of", *versions)
+    if specs.role(after.name) is not Role.CATALOGUE:
+        yield from _mapping(after.name, "setting", before.settings, after.settings)
 
 
-def _circumstances(old: Record, new: Record) -> Iterator[Change]:
-    before, after = old.provenance, new.provenance
+def _versions(before: Provenance, after: Provenance) -> Iterator[Change]:
+    versions = ({name: given.version for name, given in record.inputs.items()} for record in (before, after))
+    yield from _mapping(after.name, "version of", *versions)
+
+
+def circumstances(before: Provenance, after: Provenance) -> Iterator[Change]:
+    """Yield how two records differ in what should not decide the content: package, commit, code, libraries."""
     if before.package_version != after.package_version:
-        yield Change(new.name, "opengenome-assets", before.package_version, after.package_version)
+        yield Change(after.name, "opengenome-assets", before.package_version, after.package_version)
     if before.commit != after.commit:
-        yield Change(new.name, "commit", before.commit or None, after.commit or None)
-    if before.modules and after.modules:  # else one is older than the field
-        yield from _mapping(new.name, "code of", before.modules, after.modules)
+        yield Change(after.name, "commit", before.commit or None, after.commit or None)
+    # A record may be older than a field, or than digests that can be compared.
+    if all(each.modules and is_comparable(each.package_version) for each in (before, after)):
+        yield from _mapping(after.name, "code of", before.modules, after.modules)
     if before.libraries and after.libraries:
-        yield from _mapping(new.name, "library", before.libraries, after.libraries)
+        yield from _mapping(after.name, "library", before.libraries, after.libraries)
 
 
 def _mapping(where: str, what: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
@@ -130,13 +137,13 @@ def _mapping(where: str, what: str, before: Mapping[str, Any], after: Mapping[st
             yield Change(where, f"{what} {name}", before.get(name), after.get(name))
 
 
-def _compare_files(tables: Tables, old: Record, new: Record, found: Changes) -> None:
+def _compare_files(home: Home, old: Record, new: Record, found: Changes) -> None:
     columns = ["source", "path", "sha256"]
     try:
         before, after = (
             {
                 f"{row['source']}: {row['path']}": row["sha256"]
-                for row in tables.read(CATALOGUE, columns, record.version).to_pylist()
+                for row in home.table(record.name).at(record.version).read(columns).to_pylist()
             }
             for record in (old, new)
         )

@@ -1,7 +1,8 @@
-"""Comparison: are two tables the same, row by row and byte by byte, and on what their records do not agree.
+"""Comparison: are two tables the same, row by row and byte by byte.
 
-Belongs here: looking at rows, files and records of two tables. Does not belong here: making one of them again
-(``reproduce.py``). Rows are compared in order and a row group at a time, so that memory holds no more.
+Belongs here: looking at rows and files of two tables. Does not belong here: comparing records (``changes.py``), and
+making one of them again (``operations/reproduce.py``). Rows are compared in order and a row group at a time, so that
+memory holds no more.
 """
 
 from __future__ import annotations
@@ -9,19 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import file_digest
-from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
 
 from opengenome_assets.storage.files import filesystem
-from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.snapshot import Snapshot
 
-# What is no cause of a difference: who made it, when and how long it took, and which versions inputs had in a home.
-CIRCUMSTANCES = {"format", "run_id", "started", "seconds", "cpu_seconds", "inputs"}
-# What older records do not say.
-LATER = {"commit", "modules", "libraries"}
 SHOWN = 80
 
 
@@ -50,44 +45,32 @@ class Comparison:
         return not self.differences
 
 
-@dataclass(frozen=True)
-class Change:
-    """Something that two records do not agree on."""
-
-    what: str
-    before: str
-    after: str
-
-
-def compare(tables: Tables, name: str, version: int, again: Tables) -> Comparison:
-    """Compare a version of a table with the newest version of the one of that name in another home.
+def compare_rows(table: Snapshot, again: Snapshot) -> Comparison:
+    """Compare a version of a table with one of the table of that name in another home.
 
     Raises
     ------
     DamagedFileError
         If a file of either is not as it was written.
     """
-    table = tables.open(name, version)
-    schema, other = pa.schema(table.schema()), pa.schema(again.open(name).schema())
-    rows = sum(file.rows for file in tables.files(table))
-    if not schema.equals(other, check_metadata=True):
-        return Comparison(rows, [f"columns: expected {_columns(schema)}; found {_columns(other)}"], "different")
+    schema, other = table.schema, again.schema
+    if not schema.equals(other):  # descriptions aside, which are words about the same rows
+        return Comparison(table.rows, [f"columns: expected {_columns(schema)}; found {_columns(other)}"], "different")
     found: dict[str, str] = {}
     row = 0
-    for expected, made in _aligned(_rows(tables, name, version, schema), _rows(again, name, None, schema)):
+    for expected, made in _aligned(_rows(table, schema), _rows(again, schema)):
         for column in schema.names:
             if column not in found and not expected[column].equals(made[column]):
                 found[column] = f"column {column}: {_first(expected[column], made[column], row)}"
         row += expected.num_rows
     differences = list(found.values())
-    rows_again = sum(file.rows for file in again.files(again.open(name)))
-    if rows_again != rows:
-        differences.insert(0, f"rows: expected {rows:,}, found {rows_again:,}")
-    return Comparison(rows, differences, _files(tables, name, version, again))
+    if again.rows != table.rows:
+        differences.insert(0, f"rows: expected {table.rows:,}, found {again.rows:,}")
+    return Comparison(table.rows, differences, _files(table, again))
 
 
-def _rows(tables: Tables, name: str, version: int | None, schema: pa.Schema) -> Iterator[pa.Table]:
-    return (group.cast(schema) for group in tables.row_groups(name, schema.names, version))
+def _rows(table: Snapshot, schema: pa.Schema) -> Iterator[pa.Table]:
+    return (group.cast(schema) for group in table.row_groups(schema.names))
 
 
 def _aligned(first: Iterator[pa.Table], second: Iterator[pa.Table]) -> Iterator[tuple[pa.Table, pa.Table]]:
@@ -124,42 +107,22 @@ def _columns(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name} {field.type}" for field in schema)
 
 
-def _files(tables: Tables, name: str, version: int, again: Tables) -> str:
-    mine = _hashed(tables, name, version)
+def _files(table: Snapshot, again: Snapshot) -> str:
+    mine = _hashed(table)
     if mine is None:
         return "packed"
-    return "identical" if mine == _hashed(again, name, None) else "different"
+    return "identical" if mine == _hashed(again) else "different"
 
 
-def _hashed(tables: Tables, name: str, version: int | None) -> list[list[str]] | None:
+def _hashed(table: Snapshot) -> list[list[str]] | None:
     """Return the SHA-256 of the files of each part, by key; None if any part shares its file with others."""
-    pieces = tables.pieces(name, tables.open(name, version))
-    if any(file.row_groups for _, file in pieces):
+    if any(file.row_groups for _, file in table.pieces):
         return None
-    fs, root = filesystem(tables.uri(name))
+    fs, root = filesystem(table.uri)
     hashed: list[list[str]] = []
-    for _, files in groupby(pieces, key=lambda piece: piece[0]):
+    for files in table.parts.values():
         hashed.append([])
-        for _, file in files:
+        for file in files:
             with fs.open_input_file(f"{root}/{file.path}") as stream:
                 hashed[-1].append(file_digest(stream, "sha256").hexdigest())
     return hashed
-
-
-def changes(before: Provenance, after: Provenance) -> list[Change]:
-    """Return what two records of the same table do not agree on, apart from who made it when."""
-    first, second = (record.model_dump(mode="json", exclude=CIRCUMSTANCES) for record in (before, after))
-    found = []
-    for field, value in first.items():
-        other = second[field]
-        if field in LATER and not (value and other):
-            continue
-        pairs = [(field, value, other)]
-        if isinstance(value, dict):
-            pairs = [(f"{field}: {name}", value.get(name), other.get(name)) for name in sorted({*value, *other})]
-        found += [Change(what, str(old), str(new)) for what, old, new in pairs if old != new]
-    for name, given in before.inputs.items():
-        again = after.inputs.get(name)
-        if again is None or again.data_version != given.data_version:
-            found.append(Change(f"inputs: {name}", given.data_version, again.data_version if again else "none"))
-    return found

@@ -3,14 +3,14 @@
 Parts are known by what determines their content, so only parts that are not in both versions are read, row group by row
 group. Of their rows memory holds the key and the other values, where lists and long texts are stood for by a digest.
 
-Belongs here: comparing rows. Does not belong here: comparing records (``changes.py``), and which columns identify a
-row, which whoever calls knows.
+Belongs here: comparing rows. Does not belong here: comparing records (``changes.py``), and which columns identify
+a row, which the table's declaration says.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,11 +18,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from opengenome_assets.framework.table import Specs
 from opengenome_assets.lineage.changes import Changes, compare
 from opengenome_assets.lineage.records import find
-from opengenome_assets.storage.parquet.file import open_row_groups
-from opengenome_assets.storage.parts import DataFile
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.snapshot import Snapshot
+from opengenome_assets.storage.tables import Home
 
 MEASURE = "frequency"
 LONG_TEXT = 64
@@ -91,61 +91,53 @@ class Difference:
     content: Content
 
 
-def diff(tables: Tables, name: str, before: int, after: int, key: Sequence[str], most: int = 10) -> Difference:
+def diff(home: Home, specs: Specs, name: str, before: int, after: int, most: int = 10) -> Difference:
     """Compare two versions of a table.
 
     Parameters
     ----------
-    tables
+    home
         Where the table is.
+    specs
+        The declarations of tables: the key of this one identifies its rows.
     name
         The table.
     before, after
         The versions.
-    key
-        Columns that identify a row.
     most
         How many rows of each kind are named at most.
 
     Raises
     ------
-    UnknownNameError, MissingVersionError, MissingTableError
-        If there is no such table or version, or its files have been removed.
+    UnknownNameError, MissingVersionError, MissingTableError, UnknownTableError
+        If there is no such table or version, its files have been removed, or no group declares it.
     AmbiguousRowsError
         If two rows of a version have the same key.
     """
-    records = find(tables, name, before), find(tables, name, after)
-    opened = [tables.open(name, version) for version in (before, after)]
-    pieces = [tables.pieces(name, table) for table in opened]
+    records = find(home, name, before), find(home, name, after)
+    opened = [home.table(name).at(version) for version in (before, after)]
     sides = [
         Side(
             version,
             record.made.isoformat(timespec="seconds") if record.made else "",
             record.provenance.data_version,
-            sum(file.rows for _, file in piece),
+            snapshot.rows,
         )
-        for version, record, piece in zip((before, after), records, pieces, strict=True)
+        for version, record, snapshot in zip((before, after), records, opened, strict=True)
     ]
-    schemas = [pa.schema(table.schema()) for table in opened]
-    content = _compare(tables.uri(name), schemas, pieces, key, most)
-    return Difference(name, sides[0], sides[1], compare(tables, *records), content)
+    content = _compare(opened, specs.find(name).key, most)
+    return Difference(name, sides[0], sides[1], compare(home, specs, *records), content)
 
 
-def _compare(
-    uri: str,
-    schemas: Sequence[pa.Schema],
-    pieces: Sequence[Sequence[tuple[str, DataFile]]],
-    key: Sequence[str],
-    most: int,
-) -> Content:
-    keys = [{part for part, _ in side} for side in pieces]
-    different = [[file for part, file in side if part in keys[i] ^ keys[1 - i]] for i, side in enumerate(pieces)]
+def _compare(opened: Sequence[Snapshot], key: Sequence[str], most: int) -> Content:
+    schemas = [snapshot.schema for snapshot in opened]
+    keys = [snapshot.parts.keys() for snapshot in opened]
     added, removed = ([field.name for field in b if field.name not in a.names] for a, b in (schemas, schemas[::-1]))
     parts = len(keys[0] ^ keys[1])
     shared = [field.name for field in schemas[0] if field.name in schemas[1].names]
     if not parts:
         return Content(not (added or removed), columns_added=added, columns_removed=removed)
-    rows = [_read(uri, files, schemas[i].field, shared, key) for i, files in enumerate(different)]
+    rows = [_read(snapshot, keys[0] ^ keys[1], shared, key) for snapshot in opened]
     old, new = (table.append_column("present", pa.repeat(True, table.num_rows)) for table in rows)
     joined = old.join(new, list(key), join_type="full outer", right_suffix=" after").sort_by(
         [(column, "ascending") for column in key]
@@ -174,21 +166,20 @@ def _compare(
     )
 
 
-def _read(uri: str, files: Sequence[DataFile], field: Any, columns: Sequence[str], key: Sequence[str]) -> pa.Table:
-    """Read rows with lists and long texts replaced by digests, so that all of them fit in memory."""
-    pieces = []
-    for file in files:
-        with open_row_groups(f"{uri}/{file.path}", file.row_groups) as (opened, groups):
-            for group in groups:
-                rows = opened.read_row_group(group, columns=list(columns))
-                pieces.append(pa.table({name: _digested(rows[name].combine_chunks()) for name in columns}))
-    empty = {name: _digested(pa.array([], field(name).type)) for name in columns}
+def _read(snapshot: Snapshot, parts: Set[str], columns: Sequence[str], key: Sequence[str]) -> pa.Table:
+    """Read the rows of some parts, with lists and long texts replaced by digests, so that all of them fit in memory."""
+    pieces = [
+        pa.table({name: _digested(rows[name].combine_chunks()) for name in columns})
+        for rows in snapshot.row_groups(columns, parts=parts)
+    ]
+    empty = {name: _digested(pa.array([], snapshot.schema.field(name).type)) for name in columns}
     found = pa.concat_tables([pa.table(empty), *pieces], promote_options="permissive")
     distinct = found.group_by(list(key)).aggregate([]).num_rows
     if distinct != found.num_rows:
         raise AmbiguousRowsError(
-            f"{uri}: expected one row for each {', '.join(key)}, found {found.num_rows:,} rows with {distinct:,}. The "
-            "table's module has to name columns that identify a row"
+            f"{snapshot.uri}: expected one row for each {', '.join(key)}, found {found.num_rows:,} rows with "
+            f"{distinct:,}. The "
+            "table's declaration has to name columns that identify a row"
         )
     return found
 

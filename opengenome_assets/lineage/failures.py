@@ -12,7 +12,8 @@ from datetime import datetime
 
 import dagster as dg
 from dagster import DagsterEvent, DagsterEventType
-from dagster_shared.error import SerializableErrorInfo
+
+from opengenome_assets.framework.private import SerializableErrorInfo
 
 EVENTS = {DagsterEventType.STEP_FAILURE, DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.RUN_FAILURE}
 # Dagster's own words for a check that failed, or an exception; what they are about stands beside or behind them.

@@ -7,8 +7,7 @@ shown is the command line's business (``cli``).
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -17,19 +16,13 @@ import pyarrow.fs as pafs
 from opengenome_assets import words
 from opengenome_assets.engine.java import JavaNotFoundError, find_java
 from opengenome_assets.framework.environment import libraries
-from opengenome_assets.settings import Settings
+from opengenome_assets.framework.table import Role, Specs
+from opengenome_assets.settings import Setting, Settings
 from opengenome_assets.storage.files import filesystem, read_bytes
 from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home, Table
 
-
-@dataclass(frozen=True)
-class Setting:
-    """A setting, its value, and the environment variable it came from (or ``default``)."""
-
-    name: str
-    value: str
-    origin: str
+Outside = Callable[[str], str | None]
 
 
 @dataclass(frozen=True)
@@ -43,7 +36,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class TableState:
-    """A table as it is now; of one that cannot be read only where it lies.
+    """A table's current state. If it cannot be read, only ``uri`` and ``state`` are set.
 
     Attributes
     ----------
@@ -52,8 +45,8 @@ class TableState:
     made
         When that was committed, in ISO 8601 and UTC.
     state
-        ``current``, ``from another corpus`` than the newest sequence_shards, ``without
-        sequence_shards`` that could be compared, ``not in OPENGENOME_KS``, or ``unreadable`` with the reason.
+        ``current``, ``from another corpus`` than the newest basis, ``without`` a basis that could be compared, ``not
+        in`` a variable that leaves it out, or ``unreadable`` with the reason.
     """
 
     name: str
@@ -87,38 +80,34 @@ class Inventory:
     reports: list[str]
 
 
-def take_inventory(settings: Settings) -> Inventory:
-    """Look at the settings, the libraries and the home."""
+def take_inventory(settings: Settings, specs: Specs, outside: Outside) -> Inventory:
+    """Look at the settings, the libraries and the home.
+
+    Parameters
+    ----------
+    settings
+        The settings, with every group's section.
+    specs
+        The declarations of tables.
+    outside
+        From a table's name to the variable whose present value leaves it out; None for a table that is made.
+    """
     files = _files(settings.home)
-    judge = _Judge(Tables(home=settings.home), settings.ks)
     return Inventory(
-        settings=_settings(settings),
+        settings=[shown for section in (settings, *settings.sections) for shown in section.shown()],
         versions=_versions(),
         storage=_usage(files),
-        tables=table_states(settings),
-        figures=_figures(settings.home, files, judge),
+        tables=table_states(settings.home, specs, outside),
+        figures=_figures(settings.home, files, _Judge(Home(settings.home), specs, outside)),
         reports=[f"{settings.home}/{path}" for path in files if path.startswith("reports/") and path.endswith(".html")],
     )
 
 
-def table_states(settings: Settings) -> list[TableState]:
-    """Look at the tables alone."""
-    tables = Tables(home=settings.home)
-    judge = _Judge(tables, settings.ks)
-    return [_table(tables, name, judge) for name in tables.names()]
-
-
-def _settings(settings: Settings) -> list[Setting]:
-    values = {
-        "home": settings.home,
-        "source": settings.source,
-        "queries": settings.queries or "none",
-        "spark_master": settings.spark_master,
-        "ks": ",".join(map(str, settings.ks)),
-        "genetic_codes": ",".join(f"{source}={table}" for source, table in settings.genetic_codes.items())
-        or "by source: the sample's its own, else 1",
-    }
-    return [Setting(name, value, settings.origins.get(name, "default")) for name, value in values.items()]
+def table_states(uri: str, specs: Specs, outside: Outside) -> list[TableState]:
+    """Look at the tables of a home alone."""
+    home = Home(uri)
+    judge = _Judge(home, specs, outside)
+    return [_table(home.table(name), judge) for name in home.names()]
 
 
 def _versions() -> dict[str, str]:
@@ -147,41 +136,41 @@ def _usage(files: dict[str, int]) -> list[Usage]:
 
 
 class _Judge:
-    """Says whether what was made describes the newest corpus."""
+    """Says whether what was made describes the newest version of its basis."""
 
-    def __init__(self, tables: Tables, ks: Sequence[int]) -> None:
-        self.ks = ks
-        self.corpus: str | None = None
-        with suppress(Exception):  # not made yet, or its own row says what is wrong
-            self.corpus = tables.provenance("sequence_shards").corpus
+    def __init__(self, home: Home, specs: Specs, outside: Outside) -> None:
+        self.outside = outside
+        self.basis = " or ".join(specs.named(Role.BASIS))
+        self.corpora: set[str] = set()
+        for name in specs.named(Role.BASIS):
+            with suppress(Exception):  # not made yet, or its own row says what is wrong
+                self.corpora.add(home.table(name).provenance().corpus)
 
-    def __call__(self, name: str, made: Provenance) -> str:
-        k = re.fullmatch(r"(?:kmer_freq|figure_kmers)_k(\d+)", name)
-        if k and int(k[1]) not in self.ks:
-            return "not in OPENGENOME_KS"
-        if made.corpus in (self.corpus, ""):  # raw_fasta comes before the corpus
+    def __call__(self, provenance: Provenance) -> str:
+        for name in (provenance.name, *provenance.inputs):
+            if variable := self.outside(name):
+                return f"not in {variable}"
+        if provenance.corpus in (*self.corpora, ""):  # a catalogue comes before the basis
             return "current"
-        return "from another corpus" if self.corpus else "without sequence_shards"
+        return "from another corpus" if self.corpora else f"without {self.basis}"
 
 
-def _table(tables: Tables, name: str, judge: _Judge) -> TableState:
-    uri = tables.uri(name)
+def _table(table: Table, judge: _Judge) -> TableState:
     try:
-        table = tables.open(name)
-        files = tables.files(table)
-        current = tables.history(name).current
+        now = table.at()
+        current = now.history.current
         return TableState(
-            name=name,
-            uri=uri,
-            state=judge(name, tables.provenance(name)),
-            rows=sum(file.rows for file in files),
+            name=table.name,
+            uri=table.uri,
+            state=judge(now.provenance),
+            rows=now.rows,
             version=current.number,
-            files=len(files),
-            bytes=sum(file.size for file in files),
+            files=len(now.files),
+            bytes=now.size,
             made=current.made.isoformat(timespec="seconds"),
         )
     except Exception as error:  # whatever is wrong with one table, the others are there
-        return TableState(name, uri, _unreadable(error))
+        return TableState(table.name, table.uri, _unreadable(error))
 
 
 def _figures(home: str, files: Iterable[str], judge: _Judge) -> list[FigureState]:
@@ -199,7 +188,7 @@ def _figure_state(home: str, name: str, judge: _Judge) -> str:
         record = read_bytes(f"{home}/figures/{name}.json")
         if record is None:
             return "without record"
-        return judge(name, Provenance.model_validate(json.loads(record)["provenance"]))
+        return judge(Provenance.model_validate(json.loads(record)["provenance"]))
     except Exception as error:
         return _unreadable(error)
 

@@ -17,7 +17,8 @@ from pydantic import BaseModel, ValidationError
 from opengenome_assets.storage.files import filesystem, read_bytes
 from opengenome_assets.storage.history import History
 from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.tables import MissingTableError, MissingVersionError, Tables
+from opengenome_assets.storage.snapshot import MissingTableError, MissingVersionError
+from opengenome_assets.storage.tables import Home
 
 Kind = Literal["table", "figure", "report"]
 FOLDERS: dict[str, Kind] = {"figures": "figure", "reports": "report"}
@@ -65,19 +66,19 @@ class Records:
         The tables, with figures and report beside them.
     """
 
-    def __init__(self, tables: Tables) -> None:
-        self.tables = tables
+    def __init__(self, home: Home) -> None:
+        self.home = home
         self._histories: dict[str, History | None] = {}
 
     @cached_property
     def beside(self) -> dict[str, Record]:
         """Those of the figures and the report, by name."""
-        return {record.name: record for record in beside_tables(self.tables.home)}
+        return {record.name: record for record in beside_tables(self.home.uri)}
 
     def history(self, name: str) -> History | None:
         """Return the history of a table, or None if there is no such table."""
         if name not in self._histories:
-            self._histories[name] = self.tables.history(name) if self.tables.exists(name) else None
+            self._histories[name] = self.home.table(name).history() if self.home.table(name).exists() else None
         return self._histories[name]
 
     def find(self, name: str, version: int | None = None) -> Record:
@@ -104,15 +105,15 @@ class Records:
         provenance = history.provenance(number)
         if provenance is None:
             raise MissingTableError(
-                f"{self.tables.uri(name)} is a Delta table, but nothing in its history says what made it"
+                f"{self.home.table(name).uri} is a Delta table, but nothing in its history says what made it"
             )
         return Record(name, "table", origin.number, origin.made, provenance)
 
     def _find_beside(self, name: str, version: int | None) -> Record:
         if name not in self.beside:
             raise UnknownNameError(
-                f"nothing at {self.tables.home} is called {name!r}. There are: "
-                f"{', '.join([*self.tables.names(), *sorted(self.beside)]) or 'no tables yet; make run'}"
+                f"nothing at {self.home.uri} is called {name!r}. There are: "
+                f"{', '.join([*self.home.names(), *sorted(self.beside)]) or 'no tables yet; make run'}"
             )
         found = self.beside[name]
         if version is not None:
@@ -123,9 +124,9 @@ class Records:
         return found
 
 
-def find(tables: Tables, name: str, version: int | None = None) -> Record:
+def find(home: Home, name: str, version: int | None = None) -> Record:
     """Return one record: as :meth:`Records.find`."""
-    return Records(tables).find(name, version)
+    return Records(home).find(name, version)
 
 
 def beside_tables(home: str) -> Iterator[Record]:

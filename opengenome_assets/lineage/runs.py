@@ -18,7 +18,8 @@ from dagster import DagsterEventType
 
 from opengenome_assets.lineage.records import beside_tables
 from opengenome_assets.storage.record import Provenance, abbreviated
-from opengenome_assets.storage.tables import MissingTableError, Tables
+from opengenome_assets.storage.snapshot import MissingTableError
+from opengenome_assets.storage.tables import Home
 
 NOTE_TAG = "opengenome/note"
 EVENTS = {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_CHECK_EVALUATION}
@@ -63,7 +64,7 @@ class Run:
     note: str = ""
 
 
-def list_runs(tables: Tables, instance: dg.DagsterInstance | None, limit: int | None = None) -> list[Run]:
+def list_runs(home: Home, instance: dg.DagsterInstance | None, limit: int | None = None) -> list[Run]:
     """Return the runs that Dagster or the tables know, newest first.
 
     Parameters
@@ -75,7 +76,7 @@ def list_runs(tables: Tables, instance: dg.DagsterInstance | None, limit: int | 
     limit
         At most so many.
     """
-    recorded = _recorded(tables)
+    recorded = _recorded(home)
     runs = {run_id: _from_records(run_id, made) for run_id, made in recorded.items()}
     if instance is not None:
         for known in instance.get_run_records(limit=limit):
@@ -84,7 +85,7 @@ def list_runs(tables: Tables, instance: dg.DagsterInstance | None, limit: int | 
     return sorted(runs.values(), key=lambda run: run.started or "", reverse=True)[:limit]
 
 
-def find_run(tables: Tables, instance: dg.DagsterInstance | None, run_id: str) -> Run:
+def find_run(home: Home, instance: dg.DagsterInstance | None, run_id: str) -> Run:
     """Return the run whose id begins with these letters.
 
     Raises
@@ -92,7 +93,7 @@ def find_run(tables: Tables, instance: dg.DagsterInstance | None, run_id: str) -
     UnknownRunError
         If none does, or more than one.
     """
-    recorded = _recorded(tables)
+    recorded = _recorded(home)
     known = {} if instance is None else {run.run_id: run for run in instance.get_runs()}
     whole = only({*recorded, *known}, run_id)
     run = _from_records(whole, recorded.get(whole, []))
@@ -102,7 +103,7 @@ def find_run(tables: Tables, instance: dg.DagsterInstance | None, run_id: str) -
     return _from_dagster(instance, record, run)
 
 
-def add_tags(tables: Tables, instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, str]) -> str:
+def add_tags(home: Home, instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, str]) -> str:
     """Tag the run whose id begins with these letters, and return its whole id.
 
     Raises
@@ -111,7 +112,7 @@ def add_tags(tables: Tables, instance: dg.DagsterInstance, run_id: str, tags: Ma
         If none does, or more than one, or only the tables know it: tags are Dagster's.
     """
     known = {run.run_id for run in instance.get_runs()}
-    whole = only({*_recorded(tables), *known}, run_id)
+    whole = only({*_recorded(home), *known}, run_id)
     if whole not in known:
         raise UnknownRunError(
             f"Dagster has forgotten run {whole}: only the records of what it made know it. Tags and notes are kept by "
@@ -186,19 +187,19 @@ def only(ids: Iterable[str], beginning: str) -> str:
     return found[0]
 
 
-def _recorded(tables: Tables) -> dict[str, list[Provenance]]:
+def _recorded(home: Home) -> dict[str, list[Provenance]]:
     """Return the records in tables, figures and report, by the run that made them."""
     found: dict[str, list[Provenance]] = {}
-    for name in tables.names():
+    for name in home.names():
         try:
-            history = tables.history(name)
+            history = home.table(name).history()
         except MissingTableError:
             continue
         for number, version in history.versions.items():
             made = history.provenance(number) if version.record else None
             if made is not None:
                 found.setdefault(made.run_id, []).append(made)
-    for record in beside_tables(tables.home):
+    for record in beside_tables(home.uri):
         found.setdefault(record.provenance.run_id, []).append(record.provenance)
     found.pop("", None)
     return found

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from opengenome_assets.framework import environment
+from opengenome_assets.framework.table import Role, Specs
 from opengenome_assets.lineage.records import Kind, Record, Records, find
 from opengenome_assets.storage.history import History
 from opengenome_assets.storage.record import Provenance, abbreviated
-from opengenome_assets.storage.tables import MissingVersionError, Tables
+from opengenome_assets.storage.snapshot import MissingVersionError
+from opengenome_assets.storage.tables import Home
 
-CATALOGUE = "raw_fasta"
 FILES_SHOWN = 20
 
 
@@ -72,12 +73,12 @@ class Tree:
     nodes: dict[str, Node]
 
 
-def trace(tables: Tables, record: Record) -> Tree:
+def trace(home: Home, specs: Specs, record: Record) -> Tree:
     """Follow a record upstream to the files.
 
     An input whose record cannot be found any more, or is not of what was read, is a node that says so.
     """
-    records = Records(tables)
+    records = Records(home)
     nodes: dict[str, Node] = {}
     root = _label(record.name, record.version)
     waiting = [(root, record)]
@@ -101,7 +102,7 @@ def trace(tables: Tables, record: Record) -> Tree:
                 nodes[upstream] = Node(
                     name, found.kind, found.version, None, given.data_version, notes=["has been made again since"]
                 )
-        nodes[label] = _node(records, current, inputs)
+        nodes[label] = _node(records, specs, current, inputs)
     return Tree(root, {root: nodes.pop(root), **nodes})
 
 
@@ -109,9 +110,10 @@ def _label(name: str, version: int | None) -> str:
     return name if version is None else f"{name} version {version}"
 
 
-def _node(records: Records, record: Record, inputs: list[str]) -> Node:
+def _node(records: Records, specs: Specs, record: Record, inputs: list[str]) -> Node:
     made, notes, files = record.provenance, [], []
-    if changed := environment.changed_modules(made.modules):
+    comparable = environment.is_comparable(made.package_version)
+    if comparable and (changed := environment.changed_modules(made.modules)):
         notes.append(f"since then the code has changed in {', '.join(changed)}; code version then: {made.code_version}")
     history = records.history(record.name)
     if history and (others := _other_code(history, record)):
@@ -119,9 +121,9 @@ def _node(records: Records, record: Record, inputs: list[str]) -> Node:
             f"version {', '.join(map(str, others))}, of which parts may have been used again, was made with the same "
             "code version by other code"
         )
-    if record.name == CATALOGUE:
+    if specs.role(record.name) is Role.CATALOGUE:
         try:
-            rows = records.tables.read(CATALOGUE, version=record.version).to_pylist()
+            rows = records.home.table(record.name).at(record.version).read().to_pylist()
             files = [File(**{name: row[name] for name in File.__dataclass_fields__}) for row in rows]
         except MissingVersionError as error:
             notes.append(str(error))
@@ -149,7 +151,9 @@ def _other_code(history: History, record: Record) -> list[int]:
     return [
         number
         for number, made in earlier
-        if made.modules and now.modules and made.code_version == now.code_version and made.modules != now.modules
+        if made.code_version == now.code_version
+        and made.modules != now.modules
+        and all(each.modules and environment.is_comparable(each.package_version) for each in (made, now))
     ]
 
 
@@ -237,7 +241,7 @@ def _listed(labels: Sequence[str], most: int = 5) -> str:
     return ", ".join(labels[:most]) + (f" and {len(labels) - most} more" if len(labels) > most else "")
 
 
-def lineage(tables: Tables, name: str, version: int | None = None) -> Tree:
+def lineage(home: Home, specs: Specs, name: str, version: int | None = None) -> Tree:
     """Return the tree of what made a table, figure or report.
 
     Raises
@@ -245,4 +249,4 @@ def lineage(tables: Tables, name: str, version: int | None = None) -> Tree:
     UnknownNameError, MissingVersionError, MissingTableError
         As :func:`opengenome_assets.lineage.records.find`.
     """
-    return trace(tables, find(tables, name, version))
+    return trace(home, specs, find(home, name, version))

@@ -13,7 +13,7 @@ import dagster as dg
 
 from opengenome_assets.lineage.runs import UnknownRunError, only
 from opengenome_assets.storage.history import History
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Checkout:
     later: list[str]
 
 
-def state_after(tables: Tables, instance: dg.DagsterInstance, run: str) -> Checkout:
+def state_after(home: Home, instance: dg.DagsterInstance, run: str) -> Checkout:
     """Return the tables as a run left them.
 
     Parameters
     ----------
-    tables
+    home
         The tables.
     instance
         What remembers runs; the tables' records serve where it does not.
@@ -55,8 +55,8 @@ def state_after(tables: Tables, instance: dg.DagsterInstance, run: str) -> Check
     UnknownRunError
         If there is no such run, several ids begin like that, or the run goes on or ended before it did anything.
     """
-    run_id = find_run(tables, instance, run)
-    histories = {name: tables.history(name) for name in tables.names()}
+    run_id = find_run(home, instance, run)
+    histories = {name: home.table(name).history() for name in home.names()}
     own = {name: numbers[-1] for name, history in histories.items() if (numbers := _made_by(history, run_id))}
     record = instance.get_run_record_by_id(run_id)
     if record and not record.dagster_run.is_finished:
@@ -78,7 +78,7 @@ def state_after(tables: Tables, instance: dg.DagsterInstance, run: str) -> Check
     )
 
 
-def find_run(tables: Tables, instance: dg.DagsterInstance, run: str) -> str:
+def find_run(home: Home, instance: dg.DagsterInstance, run: str) -> str:
     """Return the id of the run that begins so, known to Dagster or to a table.
 
     Raises
@@ -87,7 +87,7 @@ def find_run(tables: Tables, instance: dg.DagsterInstance, run: str) -> str:
         If there is none, or more than one.
     """
     known = {record.dagster_run.run_id for record in instance.get_run_records()}
-    known |= {run_id for name in tables.names() for run_id in tables.history(name).made_by().values()}
+    known |= {run_id for name in home.names() for run_id in home.table(name).history().made_by().values()}
     return only(known, run)
 
 

@@ -1,8 +1,8 @@
 """A dry run: which files a source specification names, and what of them would have to be fetched.
 
-Belongs here: what a run of ``raw_fasta`` would find and do, as plain values. Does not belong here: doing it. Nothing is
-written and no file is fetched; of the Hub only listings are asked for. How it is shown is the command line's business
-(``cli``).
+Belongs here: what a run that lists source files would find and do, as plain values. Does not belong here: doing it.
+Nothing is written and no file is fetched; of the Hub only listings are asked for. How it is shown is the command line's
+business (``cli``).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from opengenome_assets.corpus.raw_fasta import Checksums
 from opengenome_assets.intake.hub.store import Plan, Store
 from opengenome_assets.intake.sources import list_source
+from opengenome_assets.intake.verification import Checksums
 from opengenome_assets.settings import local_home
 
 LOCAL, STORED, MISSING = "local", "stored", "to fetch"
@@ -57,7 +57,7 @@ class Preview:
     commits
         Those of the Hub that the files are of.
     bytes, bytes_to_fetch
-        Size of all files; what of it would come over the network, without what is there of it already.
+        Size of all files, and bytes still to fetch.
     store, bytes_free
         Where files of the Hub are kept, and the room on that disk; None if no file is of the Hub.
     """
@@ -77,7 +77,7 @@ class Preview:
         return self.bytes_free is None or self.bytes_to_fetch <= self.bytes_free
 
 
-def preview(specification: str, home: str) -> Preview:
+def preview(specification: str, home: str, *, sample: Path | None = None) -> Preview:
     """Say what a run with a source specification would find, as things are now.
 
     Parameters
@@ -86,13 +86,15 @@ def preview(specification: str, home: str) -> Preview:
         As OPENGENOME_SOURCE takes it.
     home
         Root of everything the platform writes.
+    sample
+        The folder that the name ``sample`` stands for.
 
     Raises
     ------
     SourceError, RemoteError
         What would stop the run before its first file: see `opengenome_assets.intake.sources.list_source`.
     """
-    listing = list_source(specification)
+    listing = list_source(specification, sample=sample)
     remote = [file.remote for file in listing.files if file.remote]
     store = Store(local_home(home) / "raw")
     plan = store.plan(remote) if remote else Plan((), (), 0)

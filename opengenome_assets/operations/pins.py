@@ -15,14 +15,14 @@ import pyarrow.fs as pafs
 from opengenome_assets.lineage.runs import UnknownRunError
 from opengenome_assets.operations.checkout import Checkout, find_run, state_after
 from opengenome_assets.storage.files import filesystem, read_bytes, write_bytes
-from opengenome_assets.storage.record import Input, Provenance
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.tables import Home
 
 TAG = "opengenome/pinned"
 FOLDER = "pins"
 
 
-def pin(tables: Tables, instance: dg.DagsterInstance, run: str) -> Checkout:
+def pin(home: Home, instance: dg.DagsterInstance, run: str) -> Checkout:
     """Keep the tables as a run left them, and return how that is.
 
     Raises
@@ -32,20 +32,15 @@ def pin(tables: Tables, instance: dg.DagsterInstance, run: str) -> Checkout:
     MissingVersionError
         If a version that it left has been removed.
     """
-    state = state_after(tables, instance, run)
-    for name, version in state.versions.items():
-        tables.open(name, version)
-    inputs = {
-        name: Input(version=version, data_version=tables.provenance(name, version).data_version)
-        for name, version in state.versions.items()
-    }
+    state = state_after(home, instance, run)
+    inputs = {name: home.table(name).at(version).input for name, version in state.versions.items()}
     record = Provenance(name="pin", code_version="1", inputs=inputs, run_id=state.run_id)
-    write_bytes(_address(tables, state.run_id), record.model_dump_json().encode())
+    write_bytes(_address(home, state.run_id), record.model_dump_json().encode())
     _tag(instance, state.run_id, "true")
     return state
 
 
-def unpin(tables: Tables, instance: dg.DagsterInstance, run: str) -> str:
+def unpin(home: Home, instance: dg.DagsterInstance, run: str) -> str:
     """Keep a run's tables no longer than others, and return its id.
 
     Raises
@@ -53,40 +48,38 @@ def unpin(tables: Tables, instance: dg.DagsterInstance, run: str) -> str:
     UnknownRunError
         If no run, or more than one, begins like that, or the run is not pinned.
     """
-    files = [record.run_id for record in _read(tables) if record.run_id.startswith(run)]
-    run_id = files[0] if len(files) == 1 and run else find_run(tables, instance, run)
+    files = [record.run_id for record in _read(home) if record.run_id.startswith(run)]
+    run_id = files[0] if len(files) == 1 and run else find_run(home, instance, run)
     known = instance.get_run_by_id(run_id)
     if not files and not (known and known.tags.get(TAG) == "true"):
-        pins = ", ".join(sorted(record.run_id for record in _read(tables))) or "none"
+        pins = ", ".join(sorted(record.run_id for record in _read(home))) or "none"
         raise UnknownRunError(f"run {run_id} is not pinned. Pinned runs: {pins}")
-    fs, path = filesystem(_address(tables, run_id))
+    fs, path = filesystem(_address(home, run_id))
     with contextlib.suppress(FileNotFoundError):
         fs.delete_file(path)
     _tag(instance, run_id, "false")
     return run_id
 
 
-def pinned(tables: Tables, instance: dg.DagsterInstance) -> list[Provenance]:
+def pinned(home: Home, instance: dg.DagsterInstance) -> list[Provenance]:
     """Return what the pinned runs left behind, as records whose inputs are to be kept."""
-    known = {record.run_id for record in _read(tables)}
+    known = {record.run_id for record in _read(home)}
     for run in instance.get_runs(filters=dg.RunsFilter(tags={TAG: "true"})):
         if run.run_id not in known:
             with contextlib.suppress(LookupError):  # it goes on, did nothing, or what it left is gone
-                pin(tables, instance, run.run_id)
-    return list(_read(tables))
+                pin(home, instance, run.run_id)
+    return list(_read(home))
 
 
-def _read(tables: Tables) -> Iterator[Provenance]:
-    fs, root = filesystem(f"{tables.home.rstrip('/')}/{FOLDER}")
+def _read(home: Home) -> Iterator[Provenance]:
+    fs, root = filesystem(f"{home.uri}/{FOLDER}")
     for info in fs.get_file_info(pafs.FileSelector(root, allow_not_found=True)):
         if info.path.endswith(".json"):
-            yield Provenance.model_validate_json(
-                read_bytes(f"{tables.home.rstrip('/')}/{FOLDER}/{info.base_name}") or b""
-            )
+            yield Provenance.model_validate_json(read_bytes(f"{home.uri}/{FOLDER}/{info.base_name}") or b"")
 
 
-def _address(tables: Tables, run_id: str) -> str:
-    return f"{tables.home.rstrip('/')}/{FOLDER}/{run_id}.json"
+def _address(home: Home, run_id: str) -> str:
+    return f"{home.uri}/{FOLDER}/{run_id}.json"
 
 
 def _tag(instance: dg.DagsterInstance, run_id: str, value: str) -> None:

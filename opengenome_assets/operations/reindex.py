@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_TAG
-from deltalake import DeltaTable
 
-from opengenome_assets.corpus.figures import figure_metadata, load_figure
-from opengenome_assets.corpus.report import report_metadata
+from opengenome_assets.framework.figures import figure_metadata, load_figure
 from opengenome_assets.framework.making import lineage, version_metadata, version_tags
+from opengenome_assets.framework.private import DATA_VERSION_TAG
+from opengenome_assets.framework.report import report_metadata
+from opengenome_assets.framework.table import Specs, TableSpec
 from opengenome_assets.lineage.records import beside_tables
 from opengenome_assets.storage.history import Version
 from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home, Table
 
 PAGE = 1000
 
@@ -35,15 +35,19 @@ class Reindexed:
     versions: Sequence[int | None]
 
 
-def reindex(instance: dg.DagsterInstance, tables: Tables, dependencies: Mapping[str, set[str]]) -> Iterator[Reindexed]:
+def reindex(
+    instance: dg.DagsterInstance, home: Home, specs: Specs, dependencies: Mapping[str, set[str]]
+) -> Iterator[Reindexed]:
     """Report to Dagster what it does not know; doing so twice tells nothing twice.
 
     Parameters
     ----------
     instance
         Where events are kept, in whichever database.
-    tables
+    home
         The tables; figures and report lie beside them.
+    specs
+        The declarations of tables.
     dependencies
         What Dagster knows each asset to depend on.
 
@@ -52,27 +56,29 @@ def reindex(instance: dg.DagsterInstance, tables: Tables, dependencies: Mapping[
     Reindexed
         Each asset of which something was told.
     """
-    for name in tables.names():
-        if told := list(_reindex_table(instance, tables, name, dependencies.get(name, set()))):
+    for name in home.names():
+        if told := list(_reindex_table(instance, home.table(name), specs.get(name), dependencies.get(name, set()))):
             yield Reindexed(name, told)
-    for record in beside_tables(tables.home):
+    for record in beside_tables(home.uri):
         made = record.provenance
         known = list(_known(instance, record.name))
         if known and known[0][1] == made.data_version:
             continue
         if record.kind == "figure":
-            saved = load_figure(tables, record.name)
+            saved = load_figure(home, record.name)
             if saved is None:  # not what was saved: it is drawn anew by the next run
                 continue
             metadata = figure_metadata(saved)
         else:
-            metadata = report_metadata(tables.home, made)
+            metadata = report_metadata(home.uri, made)
         _report(instance, record.name, metadata, made, dependencies.get(record.name, set()))
         yield Reindexed(record.name, [None])
 
 
-def _reindex_table(instance: dg.DagsterInstance, tables: Tables, name: str, dependencies: set[str]) -> Iterator[int]:
-    history = tables.history(name)
+def _reindex_table(
+    instance: dg.DagsterInstance, table: Table, spec: TableSpec | None, dependencies: set[str]
+) -> Iterator[int]:
+    name, history = table.name, table.history()
     made = {
         number: record
         for number, version in history.versions.items()
@@ -87,7 +93,7 @@ def _reindex_table(instance: dg.DagsterInstance, tables: Tables, name: str, depe
     if current in made and last != current:
         missing.append(current)
     for number in missing:
-        metadata = _version(tables, name, history.versions[number]) | lineage(made[number])
+        metadata = _version(table, spec, history.versions[number]) | lineage(made[number])
         _report(instance, name, metadata, made[number], dependencies)
         yield number
 
@@ -108,13 +114,12 @@ def _known(instance: dg.DagsterInstance, name: str) -> Iterator[tuple[int | None
         cursor = page.cursor
 
 
-def _version(tables: Tables, name: str, version: Version) -> dict[str, Any]:
+def _version(table: Table, spec: TableSpec | None, version: Version) -> dict[str, Any]:
     """Return what is known of a version from the table's log; its files may have been removed since."""
-    uri = tables.uri(name)
-    files = tables.files(DeltaTable(uri, version=version.number))
+    files = table.named(version.number)
     sums = sum(file.rows for file in files), sum(file.size for file in files)
     return {
-        **version_metadata(name, uri, version.number, *sums, len(files)),
+        **version_metadata(spec, table.uri, version.number, *sums, len(files)),
         "committed": dg.MetadataValue.timestamp(version.made),
         "reindexed": True,
     }

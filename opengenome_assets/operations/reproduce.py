@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import posixpath
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
@@ -22,24 +22,20 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from opengenome_assets.corpus.raw_fasta import catalogue_record
-from opengenome_assets.definitions import build_defs
-from opengenome_assets.engine.spark import Spark
+from opengenome_assets.engine import Engine
+from opengenome_assets.framework.catalogues import catalogue_record
+from opengenome_assets.framework.table import Role, Specs, TableSpec
 from opengenome_assets.intake.hub.store import Store
-from opengenome_assets.lineage.comparison import Change, Comparison, changes, compare
+from opengenome_assets.lineage.changes import Change, circumstances, determining
+from opengenome_assets.lineage.comparison import Comparison, compare_rows
 from opengenome_assets.lineage.failures import newest_run
-from opengenome_assets.settings import Settings, local_home
-from opengenome_assets.storage import commits
+from opengenome_assets.settings import local_home
 from opengenome_assets.storage.files import filesystem
-from opengenome_assets.storage.history import RECORD_KEY
 from opengenome_assets.storage.parts import MANIFEST
 from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.seals import sealed
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 
-CATALOGUE = "raw_fasta"
-# What decides only whether rows are published, and not which.
-LENIENT = {"max_rejected_share": 1.0}
+Build = Callable[[Provenance, str], dg.Definitions]
 
 
 class NotReproducibleError(RuntimeError):
@@ -69,18 +65,24 @@ class Reproduction:
     seconds: float
 
 
-def reproduce(tables: Tables, name: str, version: int | None, scratch: str, spark: Spark) -> Reproduction:
+def reproduce(
+    home: Home, specs: Specs, build: Build, name: str, version: int | None, scratch: str, engine: Engine
+) -> Reproduction:
     """Make a version of a table again and compare.
 
     Parameters
     ----------
-    tables
+    home
         The tables; only read.
+    specs
+        The declarations of tables.
+    build
+        From a record and a home to the definitions with the settings that the record holds.
     name, version
         The table, and the version; the newest if None.
     scratch
-        An empty local folder for it, which Spark's workers see.
-    spark
+        An empty local folder for it, which the engine's workers see.
+    engine
         The engine.
 
     Raises
@@ -91,55 +93,65 @@ def reproduce(tables: Tables, name: str, version: int | None, scratch: str, spar
         If it cannot be made again.
     """
     started = time.monotonic()
-    origin = tables.history(name).origin(tables.history(name).newest if version is None else version).number
-    recorded = tables.provenance(name, origin)
-    again = Tables(home=scratch)
-    if name == CATALOGUE:
-        hash_again(tables, origin, again)
+    snapshot = home.table(name).at(version)
+    recorded, again = snapshot.provenance, Home(scratch)
+    if specs.role(name) is Role.CATALOGUE:
+        hash_again(home, specs.find(name), snapshot.version, again)
     else:
-        link_inputs(tables, recorded, again, set())
-        make_again(recorded, again, spark)
+        link_inputs(home, specs, recorded, again, set())
+        make_again(recorded, specs.get(name), build(recorded, scratch), again, engine)
+    made = again.table(name).at()
     return Reproduction(
         name,
-        origin,
-        compare(tables, name, origin, again),
-        changes(recorded, again.provenance(name)),
+        snapshot.version,
+        compare_rows(snapshot, made),
+        list(changes(specs, recorded, made.provenance)),
         round(time.monotonic() - started, 2),
     )
 
 
-def link_inputs(tables: Tables, recorded: Provenance, again: Tables, done: set[str]) -> None:
+def changes(specs: Specs, recorded: Provenance, made: Provenance) -> Iterator[Change]:
+    """Yield what two records do not agree on: which versions inputs had is no difference, what they held is."""
+    yield from determining(specs, recorded, made)
+    yield from circumstances(recorded, made)
+    for name, given in recorded.inputs.items():
+        again = made.inputs.get(name)
+        if again is None or again.data_version != given.data_version:
+            yield Change(made.name, f"input {name}", given.data_version, again.data_version if again else None)
+
+
+def link_inputs(home: Home, specs: Specs, recorded: Provenance, again: Home, done: set[str]) -> None:
     """Give a scratch home the inputs that a record names, and theirs, in their recorded versions."""
     for name, given in recorded.inputs.items():
         if name not in done:
             done.add(name)
-            record = tables.provenance(name, given.version)
-            if name == CATALOGUE:
-                rows = tables.read(name, version=given.version)
-                again.write(name, with_addresses(rows, located(rows, tables.home)), record)
+            record = home.table(name).provenance(given.version)
+            if specs.role(name) is Role.CATALOGUE:
+                rows = home.table(name).at(given.version).read()
+                again.table(name).write(with_addresses(rows, located(rows, home.uri)), record)
             else:
-                link(tables, name, given.version, record, again)
-            link_inputs(tables, record, again, done)
+                link(home, name, given.version, record, again)
+            link_inputs(home, specs, record, again, done)
 
 
-def link(tables: Tables, name: str, version: int, record: Provenance, again: Tables) -> None:
+def link(home: Home, name: str, version: int, record: Provenance, again: Home) -> None:
     """Give a scratch home a version of a table, made of links to its files."""
-    table = tables.open(name, version)
-    files = tables.files(table)
-    fs, root = filesystem(tables.uri(name))
-    folders = {posixpath.dirname(file.path) for file in files}
-    for path in [*(file.path for file in files), *(f"{folder}/{MANIFEST}" for folder in sorted(folders))]:
-        target = Path(again.uri(name), path)
-        target.parent.mkdir(parents=True, exist_ok=True)
+    snapshot, target = home.table(name).at(version), again.table(name)
+    fs, root = filesystem(snapshot.uri)
+    folders = {posixpath.dirname(file.path) for file in snapshot.files}
+    for path in [*(file.path for file in snapshot.files), *(f"{folder}/{MANIFEST}" for folder in sorted(folders))]:
+        place = Path(target.uri, path)
+        place.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(fs, pafs.LocalFileSystem):
-            target.symlink_to(Path(root, path))
+            place.symlink_to(Path(root, path))
         else:
-            pafs.copy_files(f"{root}/{path}", str(target), fs, pafs.LocalFileSystem())
-    said = {RECORD_KEY: record.model_dump_json()}
-    commits.create(again.uri(name), pa.schema(table.schema()), files, sealed(said, files))
+            pafs.copy_files(f"{root}/{path}", str(place), fs, pafs.LocalFileSystem())
+    target.adopt(snapshot, record)
 
 
-def make_again(recorded: Provenance, again: Tables, spark: Spark) -> None:
+def make_again(
+    recorded: Provenance, spec: TableSpec | None, definitions: dg.Definitions, again: Home, engine: Engine
+) -> None:
     """Materialise a table in a scratch home that has its inputs, with its recorded settings.
 
     Raises
@@ -147,30 +159,26 @@ def make_again(recorded: Provenance, again: Tables, spark: Spark) -> None:
     NotReproducibleError
         If no asset makes it, or that fails.
     """
-    made = recorded.settings
-    settings = Settings(home=again.home, spark_master=spark.master)
-    if ks := made.get("ks") or ([made["k"]] if "k" in made else None):
-        settings = replace(settings, ks=tuple(ks))
-    assets = [each for each in build_defs(settings).assets or [] if isinstance(each, dg.AssetsDefinition)]
+    assets = [each for each in definitions.assets or [] if isinstance(each, dg.AssetsDefinition)]
     key = dg.AssetKey(recorded.name)
     steps = [each for each in assets if key in each.keys]
-    if not steps:
+    if spec is None or not steps:
         raise NotReproducibleError(
             f"{recorded.name}: no asset of this package makes it. It was made by code version {recorded.code_version} "
             f"of opengenome-assets {recorded.package_version}: install that one to make it again"
         )
-    config = {name: value for name, value in {**LENIENT, **made}.items() if name in _config_fields(steps[0])}
+    given = {**spec.lenient, **recorded.settings}
+    config = {name: value for name, value in given.items() if name in _config_fields(steps[0])}
     run_config = {
         "ops": {steps[0].op.name: {"config": config}} if config else {},
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
     }
-    resources = {"tables": again, "spark": spark}
     with dg.DagsterInstance.ephemeral() as instance:
         try:
             result = dg.materialize(
                 assets,
                 selection=[key],
-                resources=resources,
+                resources={"home": again, "engine": engine},
                 run_config=run_config,
                 instance=instance,
                 raise_on_error=False,
@@ -190,7 +198,7 @@ def _config_fields(step: dg.AssetsDefinition) -> Iterable[str]:
     return fields.keys()
 
 
-def hash_again(tables: Tables, version: int, again: Tables) -> None:
+def hash_again(home: Home, spec: TableSpec, version: int, again: Home) -> None:
     """Make a catalogue again by hashing the files that it names.
 
     Raises
@@ -198,14 +206,15 @@ def hash_again(tables: Tables, version: int, again: Tables) -> None:
     NotReproducibleError
         If files are gone; the message names them.
     """
-    rows = tables.read(CATALOGUE, version=version)
-    addresses = located(rows, tables.home)
+    snapshot = home.table(spec).at(version)
+    rows = snapshot.read()
+    addresses = located(rows, home.uri)
     gone = [uri for uri in addresses if not Path(uri).is_file()]
     if gone:
         listed = "\n".join(f"- {uri}" for uri in gone[:20])
         raise NotReproducibleError(
-            f"{len(gone):,} of {rows.num_rows:,} files of {CATALOGUE} version {version} are gone:\n{listed}\nPut them "
-            "back where they were; those of the Hub are fetched again by materialising raw_fasta"
+            f"{len(gone):,} of {rows.num_rows:,} files of {spec.name} version {version} are gone:\n{listed}\nPut them "
+            f"back where they were; those of the Hub are fetched again by materialising {spec.name}"
         )
     hashed: dict[str, list[Any]] = {"bytes": [], "sha256": []}
     for uri in addresses:
@@ -215,8 +224,8 @@ def hash_again(tables: Tables, version: int, again: Tables) -> None:
     for name, values in hashed.items():
         place = rows.schema.get_field_index(name)
         rows = rows.set_column(place, rows.schema.field(place), pa.array(values, rows.schema.field(place).type))
-    recorded = tables.provenance(CATALOGUE, version)
-    again.write(CATALOGUE, rows, recorded.model_copy(update={"settings": catalogue_record(rows).settings}))
+    content = catalogue_record(spec, rows).settings
+    again.table(spec).write(rows, snapshot.provenance.model_copy(update={"settings": content}))
 
 
 def located(rows: pa.Table, home: str) -> list[str]:

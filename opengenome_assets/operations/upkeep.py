@@ -5,24 +5,28 @@ Belongs here: when it runs, with which settings, and what it tells. Does not bel
 not all of them, runs it; like every run it waits until no other run uses the same home.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
+from opengenome_assets.framework.table import Role, Specs
 from opengenome_assets.intake.hub.store import Store
 from opengenome_assets.lineage.records import beside_tables
 from opengenome_assets.operations.pins import pinned
 from opengenome_assets.settings import local_home
 from opengenome_assets.storage.packs import PackSizes
-from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets.storage.vacuum import kept_versions, vacuum
 
 NAME = "upkeep"
-CATALOGUE = "raw_fasta"
+OP = "keep_up"
+DESCRIPTION = (
+    "Remove the files of every table that no kept version needs, and pack its small parts together. What was done to a "
+    "table stands on its asset's page."
+)
 MEGABYTE = 2**20
 
 
@@ -55,68 +59,71 @@ class UpkeepConfig(dg.Config):
     pack_parts: int = Field(default=64, ge=2, description="A pack holds at most so many parts, for the same reason.")
 
 
-@dg.op(
-    description="Remove the files of every table that no kept version needs, and pack its small parts together. What "
-    "was done to a table stands on its asset's page.",
-)
-def keep_up(context: dg.OpExecutionContext, config: UpkeepConfig, tables: Tables) -> None:
-    """Remove and pack, table by table."""
-    sizes = PackSizes(
-        small=int(config.small_megabytes * MEGABYTE),
-        size=int(config.pack_megabytes * MEGABYTE),
-        parts=config.pack_parts,
+def upkeep_job(specs: Specs) -> dg.JobDefinition:
+    """Return the job, which knows tables that list source files by their role."""
+
+    @dg.op(name=OP, description=DESCRIPTION)
+    def keep_up(context: dg.OpExecutionContext, config: UpkeepConfig, home: dg.ResourceParam[Home]) -> None:
+        """Remove and pack, table by table."""
+        sizes = PackSizes(
+            small=int(config.small_megabytes * MEGABYTE),
+            size=int(config.pack_megabytes * MEGABYTE),
+            parts=config.pack_parts,
+        )
+        since = datetime.now(UTC) - timedelta(days=config.retention_days)
+        beside = (record.provenance for record in beside_tables(home.uri))
+        kept = kept_versions(home, since, [*beside, *pinned(home, context.instance)], config.keep_versions)
+        catalogues = {name: kept[name] for name in specs.named(Role.CATALOGUE) if name in kept}
+        freed = 0
+        for name, versions in kept.items():
+            # What is packed now was the newest until now: its old files go when the retention has passed.
+            removal = vacuum(home.table(name), versions, since, dry_run=config.dry_run)
+            compaction = home.table(name).compact(sizes, dry_run=config.dry_run)
+            freed += removal.size
+            metadata: dict[str, Any] = {
+                "dry_run": config.dry_run,
+                "parquet_files_before": compaction.files_before,
+                "parquet_files_after": compaction.files_after,
+                "parts_packed": compaction.parts_packed,
+                "files_removed": len(removal.files),
+                "bytes_freed": removal.size,
+                "versions_readable": list(removal.readable),
+                "versions_removed": list(removal.lost),
+                "retention_days": config.retention_days,
+            }
+            if name == next(iter(catalogues), None) and config.raw_files:
+                files, size = unneeded_raw_files(home, catalogues, since, dry_run=config.dry_run)
+                metadata |= {"raw_files_removed": files, "raw_bytes_freed": size}
+                freed += size
+            context.log_event(dg.AssetObservation(name, metadata=metadata))
+        word = "would be freed" if config.dry_run else "freed"
+        context.log.info(f"{len(kept):,} tables; {freed:,} bytes {word}")
+
+    @dg.job(name=NAME, description=DESCRIPTION)
+    def upkeep() -> None:
+        keep_up()
+
+    return upkeep
+
+
+def weekly(job: dg.JobDefinition) -> dg.ScheduleDefinition:
+    """Return the schedule of the job."""
+    return dg.ScheduleDefinition(
+        name=f"weekly_{NAME}",
+        job=job,
+        cron_schedule="0 3 * * 0",
+        description="Sundays at three o'clock. Off until it is switched on.",
     )
-    since = datetime.now(UTC) - timedelta(days=config.retention_days)
-    named = [*recorded(tables.home), *pinned(tables, context.instance)]
-    kept = kept_versions(tables, since, named, config.keep_versions)
-    freed = 0
-    for name, versions in kept.items():
-        # What is packed now was the newest until now: its old files go when the retention has passed.
-        removal = vacuum(tables, name, versions, since, dry_run=config.dry_run)
-        compaction = tables.compact(name, sizes, dry_run=config.dry_run)
-        freed += removal.size
-        metadata: dict[str, Any] = {
-            "dry_run": config.dry_run,
-            "parquet_files_before": compaction.files_before,
-            "parquet_files_after": compaction.files_after,
-            "parts_packed": compaction.parts_packed,
-            "files_removed": len(removal.files),
-            "bytes_freed": removal.size,
-            "versions_readable": list(removal.readable),
-            "versions_removed": list(removal.lost),
-            "retention_days": config.retention_days,
-        }
-        if name == CATALOGUE and config.raw_files:
-            files, size = unneeded_raw_files(tables, versions, since, dry_run=config.dry_run)
-            metadata |= {"raw_files_removed": files, "raw_bytes_freed": size}
-            freed += size
-        context.log_event(dg.AssetObservation(name, metadata=metadata))
-    word = "would be freed" if config.dry_run else "freed"
-    context.log.info(f"{len(kept):,} tables; {freed:,} bytes {word}")
 
 
-def unneeded_raw_files(tables: Tables, versions: Iterable[int], since: datetime, *, dry_run: bool) -> tuple[int, int]:
-    """Remove what was fetched and is in none of these versions of raw_fasta; return how many files and bytes."""
+def unneeded_raw_files(
+    home: Home, catalogues: Mapping[str, Iterable[int]], since: datetime, *, dry_run: bool
+) -> tuple[int, int]:
+    """Remove what was fetched and is in none of these versions of catalogues; return how many files and bytes."""
     needed = {
-        sha256 for version in versions for sha256 in tables.read(CATALOGUE, ["sha256"], version)["sha256"].to_pylist()
+        sha256
+        for name, versions in catalogues.items()
+        for version in versions
+        for sha256 in home.table(name).at(version).read(["sha256"])["sha256"].to_pylist()
     }
-    return Store(local_home(tables.home) / "raw").remove_all_but(needed, since, dry_run=dry_run)
-
-
-def recorded(home: str) -> Iterator[Provenance]:
-    """Return the records of the figures and the report: the versions that they were made from are kept."""
-    return (record.provenance for record in beside_tables(home))
-
-
-@dg.job(name=NAME, description=keep_up.description)
-def upkeep() -> None:
-    """Run :func:`keep_up`."""
-    keep_up()
-
-
-weekly_upkeep = dg.ScheduleDefinition(
-    name=f"weekly_{NAME}",
-    job=upkeep,
-    cron_schedule="0 3 * * 0",
-    description="Sundays at three o'clock. Off until it is switched on.",
-)
+    return Store(local_home(home.uri) / "raw").remove_all_but(needed, since, dry_run=dry_run)

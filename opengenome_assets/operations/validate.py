@@ -29,7 +29,7 @@ from opengenome_assets.intake.sources import SourceError, list_source
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.files import filesystem
 from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 
 DISTRIBUTION = "opengenome-assets"
 LOCK = Path(__file__).parents[2] / "requirements.lock"
@@ -63,15 +63,23 @@ class Verdict:
     remedy: str = ""
 
 
-def validate(settings: Settings) -> Iterator[Verdict]:
-    """Check everything a run needs, and yield each verdict as soon as it is known."""
+def validate(settings: Settings, source: str, sample: Path) -> Iterator[Verdict]:
+    """Check everything a run needs, and yield each verdict as soon as it is known.
+
+    Parameters
+    ----------
+    settings
+        The settings.
+    source, sample
+        Where source files come from, and the folder that the name ``sample`` stands for.
+    """
     yield check_python()
     yield check_packages()
     yield check_java()
     yield check_spark(Spark(master=settings.spark_master))
     yield check_storage(settings.home)
     yield check_space(settings.home)
-    yield check_source(settings.source)
+    yield check_source(source, sample)
 
 
 def check_python() -> Verdict:
@@ -169,11 +177,11 @@ def check_storage(home: str) -> Verdict:
     try:
         fs.create_dir(root, recursive=True)
         try:
-            tables = Tables(home=f"{home.rstrip('/')}/{root.rpartition('/')[2]}")
+            tables = Home(f"{home.rstrip('/')}/{root.rpartition('/')[2]}")
             for rows, record in zip(versions, records, strict=True):
-                tables.write("validate", rows, record)
-            found = [tables.read("validate", None, version) for version in (0, 1)]
-            history = [tables.provenance("validate", version) for version in (0, 1)]
+                tables.table("validate").write(rows, record)
+            found = [tables.table("validate").at(version).read() for version in (0, 1)]
+            history = [tables.table("validate").provenance(version) for version in (0, 1)]
         finally:
             fs.delete_dir(root)
     except Exception as error:  # each file system has its own exceptions
@@ -203,10 +211,10 @@ def check_space(home: str) -> Verdict:
     return Verdict("Free space", status, found, remedy)
 
 
-def check_source(source: str) -> Verdict:
+def check_source(source: str, sample: Path) -> Verdict:
     """List the FASTA files that the source names."""
     try:
-        listing = list_source(source)
+        listing = list_source(source, sample=sample)
     except SourceError as error:
         remedy = "Set OPENGENOME_SOURCE to a FASTA file, a folder of them, or sample"
         return Verdict("Source", "failed", str(error), remedy)

@@ -1,13 +1,32 @@
-"""Searching the corpus: the library, and what serves it.
+"""Searching the corpus: the library, the command, and the asset of many queries.
 
 Belongs here: reading tfidf_index and sequence_shards to answer questions. Does not belong here: making these tables
-(``corpus``), and arithmetic over counts and letters (``kernels``). Nothing here writes to the home.
+(``corpus``), arithmetic over counts and letters (``kernels``), and serving over HTTP (``service``). The library writes
+nothing and imports no Dagster. A name is imported when it is first used, since the index imports Numba.
 """
 
-from opengenome_assets.search.index import Explanation, SearchIndex, SharedKmer
-from opengenome_assets.search.kmers import KmerHit, KmerMatches, Occurrence, find_kmer
-from opengenome_assets.search.queries import Query, QueryError, read_queries
-from opengenome_assets.search.ranking import Hit
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opengenome_assets.search.index import Explanation, SearchIndex, SharedKmer
+    from opengenome_assets.search.kmers import KmerHit, KmerMatches, Occurrence, find_kmer
+    from opengenome_assets.search.queries import Query, QueryError, read_queries
+    from opengenome_assets.search.ranking import Hit
+
+_MODULES = {
+    "Explanation": "index",
+    "Hit": "ranking",
+    "KmerHit": "kmers",
+    "KmerMatches": "kmers",
+    "Occurrence": "kmers",
+    "Query": "queries",
+    "QueryError": "queries",
+    "SearchIndex": "index",
+    "SharedKmer": "index",
+    "find_kmer": "kmers",
+    "read_queries": "queries",
+}
 
 __all__ = [
     "Explanation",
@@ -22,3 +41,9 @@ __all__ = [
     "find_kmer",
     "read_queries",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,7 +17,6 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from opengenome_assets.corpus.tables import TFIDF_INDEX
 from opengenome_assets.kernels.bases import kmer_strings, reverse_complement_codes
 from opengenome_assets.kernels.planes import Planes, concatenate, dot, norms, pack, score, unpack
 from opengenome_assets.kernels.profiles import KMERS, K, SequenceKmers, document_frequency, sequence_kmers
@@ -32,12 +32,10 @@ from opengenome_assets.kernels.tfidf import inverse_document_frequency
 from opengenome_assets.search.queries import Query
 from opengenome_assets.search.ranking import DECIMALS, NAMES, Hit, candidates, query_counts, query_weights, rank, unit
 from opengenome_assets.settings import read_home
-from opengenome_assets.storage.parquet.file import open_row_groups
 from opengenome_assets.storage.parts import DataFile
 from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.tables import Tables
-
-INDEX = "tfidf_index"
+from opengenome_assets.storage.snapshot import Snapshot
+from opengenome_assets.storage.tables import Home, Table
 
 # Rows that one thread scores at once, and vectors that are scored in one pass over memory.
 _ROWS = 1024
@@ -108,14 +106,14 @@ class SearchIndex:
 
     def __init__(
         self,
-        tables: Tables,
+        table: Table,
         version: int,
         provenance: Provenance,
         segments: dict[str, _Segment],
         threads: int | None = None,
         idf: npt.NDArray[np.float64] | None = None,
     ) -> None:
-        self.tables = tables
+        self.table = table
         self.version = version
         self.provenance = provenance
         self._segments = segments
@@ -170,17 +168,16 @@ class SearchIndex:
         MissingTableError, MissingVersionError, DamagedTableError, DamagedFileError
             If it cannot be read.
         """
-        tables = Tables(home=home or read_home())
-        version = tables.input(INDEX).version if version is None else version
-        pieces = tables.pieces(INDEX, tables.open(INDEX, version))
-        files = {key: [file for _, file in run] for key, run in groupby(pieces, key=lambda piece: piece[0])}
+        table = Home(home or read_home()).table(TFIDF_INDEX)
+        snapshot = table.at(version)
+        files = snapshot.parts
         keys = files if parts is None else [key for key in files if key in parts]
-        known = previous._segments if previous and previous.tables.home == tables.home else {}
+        known = previous._segments if previous and previous.table == table else {}
         with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
-            new = {key: pool.submit(_read_segment, tables.uri(INDEX), files[key]) for key in keys if key not in known}
+            new = {key: pool.submit(_read_segment, snapshot, files[key]) for key in keys if key not in known}
             segments = {key: new[key].result() if key in new else known[key] for key in keys}
         pa.default_memory_pool().release_unused()
-        return cls(tables, version, tables.provenance(INDEX, version), segments, threads, idf)
+        return cls(table, snapshot.version, snapshot.provenance, segments, threads, idf)
 
     @property
     def data_version(self) -> str:
@@ -200,7 +197,7 @@ class SearchIndex:
 
     def is_current(self) -> bool:
         """Tell whether the table has no newer rows."""
-        return self.tables.input(INDEX).version == self.version
+        return self.table.at().version == self.version
 
     def similar(
         self,
@@ -377,10 +374,10 @@ class SearchIndex:
         return rank(similarities.max(axis=0), strand, self.names(rows), top_n, threshold)
 
 
-def _read_segment(uri: str, files: Iterable[DataFile]) -> _Segment:
+def _read_segment(snapshot: Snapshot, files: Iterable[DataFile]) -> _Segment:
     names, planes, frequency = [], [], np.zeros(KMERS, np.int64)
     for file in files:
-        with open_row_groups(f"{uri}/{file.path}", file.row_groups) as (opened, groups):
+        with snapshot.open(file) as (opened, groups):
             for group in groups:
                 rows = opened.read_row_group(group, columns=[*NAMES, "codes", "counts"], use_threads=False)
                 rows = rows.combine_chunks()

@@ -23,16 +23,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from opengenome_assets.corpus.tables import SEQUENCE_SHARDS
 from opengenome_assets.kernels.bases import LETTERS, Letters, Offsets, arrow_text
 from opengenome_assets.kernels.occurrences import count_occurrences, find_occurrences
 from opengenome_assets.search.index import UnknownSourceError
 from opengenome_assets.search.queries import QueryError
 from opengenome_assets.settings import read_home
-from opengenome_assets.storage.parquet.file import ParquetFile, open_row_groups
+from opengenome_assets.storage.parquet.file import ParquetFile
 from opengenome_assets.storage.parts import DataFile
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.snapshot import Snapshot
+from opengenome_assets.storage.tables import Home
 
-SHARDS = "sequence_shards"
 MAX_K = 31
 COMPLEMENT = bytes.maketrans(b"ACGT", b"TGCA")
 
@@ -169,28 +170,27 @@ def find_kmer(
         if value is not None and value < least:
             raise ValueError(f"expected {name} of at least {least}, found {value}")
     search = _Search(_strands(checked_kmer(kmer), both_strands), source, min_count, limit, positions)
-    tables = Tables(home=home or read_home())
-    version = tables.input(SHARDS).version if version is None else version
-    pieces = [file for _, file in tables.pieces(SHARDS, tables.open(SHARDS, version))]
-    origin = tables.history(SHARDS).origin(version).number
+    snapshot = Home(home or read_home()).table(SEQUENCE_SHARDS).at(version)
     found = _Found(limit)
     with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0)), "k-mer search") as pool:
         try:
-            largest_first = sorted(pieces, key=lambda file: -file.size)
-            for part in pool.map(lambda piece: search.piece(tables.uri(SHARDS), piece), largest_first):
+            largest_first = sorted((file for _, file in snapshot.pieces), key=lambda file: -file.size)
+            for part in pool.map(lambda piece: search.piece(snapshot, piece), largest_first):
                 found.add(part)
         finally:
             search.ended.set()
     if source is not None and source not in found.sources:
         has = ", ".join(sorted(found.sources))
-        raise UnknownSourceError(f"no source is called {source!r}; version {origin} of sequence_shards has {has}")
+        raise UnknownSourceError(
+            f"no source is called {source!r}; version {snapshot.version} of {snapshot.name} has {has}"
+        )
     return KmerMatches(
         kmer=search.strands["+"].decode(),
         both_strands=both_strands,
         min_count=min_count,
         source=source,
-        version=origin,
-        data_version=tables.provenance(SHARDS, origin).data_version,
+        version=snapshot.version,
+        data_version=snapshot.provenance.data_version,
         sequences_searched=found.sequences_searched,
         bases_searched=found.bases_searched,
         sequences=found.sequences,
@@ -264,10 +264,10 @@ class _Search:
     positions: int
     ended: Event = field(default_factory=Event)
 
-    def piece(self, uri: str, piece: DataFile) -> _Found:
+    def piece(self, snapshot: Snapshot, piece: DataFile) -> _Found:
         """Search one of the table's files, or a range of its row groups."""
         found = _Found(self.limit)
-        with open_row_groups(f"{uri}/{piece.path}", piece.row_groups) as (file, groups):
+        with snapshot.open(piece) as (file, groups):
             for group in groups:
                 if self.ended.is_set():  # another thread failed, or whoever asks was interrupted
                     break

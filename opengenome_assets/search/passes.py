@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-if TYPE_CHECKING:
-    from opengenome_assets.search.queries import Query
-
-NUMBER = "query_number"
+from opengenome_assets.search.index import SearchIndex
+from opengenome_assets.search.queries import Query
+from opengenome_assets.search.rows import similar_rows
+from opengenome_assets.search.tables import NUMBER
 
 
 @dataclass(frozen=True)
-class SearchSettings:
+class Asked:
     """Which hits are asked for; as `SearchIndex.similar` takes them."""
 
     top_n: int
@@ -58,7 +57,7 @@ def search_parts(
     queries: Sequence[Query],
     before: int,
     idf: npt.NDArray[np.float64],
-    settings: SearchSettings,
+    asked: Asked,
 ) -> Found:
     """Search some parts of the index.
 
@@ -70,16 +69,12 @@ def search_parts(
         Some of the queries, and how many there are before these.
     idf
         The weights of the whole index, shape (4096,), with which similarities are those of the whole.
-    settings
+    asked
         Which hits are asked for.
     """
-    # It imports Dagster, for which no other pass's workers shall wait.
-    from opengenome_assets.search.index import SearchIndex
-    from opengenome_assets.search.rows import similar_rows
-
     index = SearchIndex.open(task.home, version=task.version, threads=1, parts=task.parts, idf=idf)
-    known = settings.source in (None, *index.sources)
-    found = index.similar(queries, **vars(settings)) if known else [[] for _ in queries]
+    known = asked.source in (None, *index.sources)
+    found = index.similar(queries, **vars(asked)) if known else [[] for _ in queries]
     numbers = np.repeat(np.arange(before + 1, before + 1 + len(queries)), [len(hits) for hits in found])
     hits = similar_rows(queries, found).add_column(0, NUMBER, pa.array(numbers))
     return Found(hits, index.sources)

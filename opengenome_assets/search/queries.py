@@ -16,7 +16,7 @@ from opengenome_assets.kernels.fasta import (
     FastaBatch,
     FastaError,
     read_records,
-    reject_reasons,
+    refusals,
     split_headers,
 )
 
@@ -102,9 +102,9 @@ def _batches(content: bytes) -> Iterator[FastaBatch]:
 
 def _queries(batch: FastaBatch) -> Iterator[Query]:
     names, _ = split_headers(batch)
-    reasons = reject_reasons(batch)
+    refused = refusals(batch)
     for index, name in enumerate(names.to_pylist()):
         query = Query(name, batch.data[batch.offsets[index] : batch.offsets[index + 1]].tobytes())
-        if index in reasons:
-            raise QueryError(f"{query.called if name else f'record {batch.record[index]}'}: {reasons[index]}")
+        if index in refused:
+            raise QueryError(f"{query.called if name else f'record {batch.record[index]}'}: {refused[index].reason}")
         yield query

@@ -8,7 +8,7 @@ long as other assets are asked for too, so that "Materialize all" needs no queri
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from heapq import heapreplace
@@ -20,48 +20,38 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from opengenome_assets.corpus.raw_fasta import fetch, take_checksums
-from opengenome_assets.corpus.tfidf_index import document_frequency
-from opengenome_assets.engine.spark import Spark
-from opengenome_assets.framework.making import Making, table_result
+from opengenome_assets.corpus.tables import TFIDF_INDEX, TFIDF_TERMS
+from opengenome_assets.engine import Engine
+from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.checks import SHOWN, rule
+from opengenome_assets.framework.group import Member
+from opengenome_assets.framework.making import Making
+from opengenome_assets.framework.summaries import Step, pinned
 from opengenome_assets.intake.containers import ContainerError, Unit, units
 from opengenome_assets.intake.hub.request import RemoteError
 from opengenome_assets.intake.sources import SourceError, list_source
 from opengenome_assets.intake.streams import StoredFile, StreamError
-from opengenome_assets.kernels.tfidf import inverse_document_frequency
-from opengenome_assets.search.passes import NUMBER, Found, SearchSettings, SearchTask, search_parts
+from opengenome_assets.intake.verification import fetch, take_checksums
+from opengenome_assets.kernels.tfidf import inverse_document_frequency, total_frequency
+from opengenome_assets.search.passes import Asked, Found, SearchTask, search_parts
 from opengenome_assets.search.queries import Query, QueryError, read_queries
 from opengenome_assets.search.ranking import query_counts
-from opengenome_assets.search.rows import SIMILAR_SCHEMA
-from opengenome_assets.settings import Settings, local_home
-from opengenome_assets.storage.columns import column
-from opengenome_assets.storage.packs import PartIndex
+from opengenome_assets.search.settings import SearchSettings
+from opengenome_assets.search.tables import NUMBER, QUERY_HITS
+from opengenome_assets.settings import local_home
 from opengenome_assets.storage.parts import write_part
-from opengenome_assets.storage.record import Provenance, common_corpus
-from opengenome_assets.storage.tables import Tables, describe
+from opengenome_assets.storage.snapshot import Snapshot
+from opengenome_assets.storage.tables import Home
 
-NAME = "query_hits"
-GROUP = "search"
-CODE_VERSION = "1"
-INPUTS = ("tfidf_index", "tfidf_terms")
+INPUTS = (TFIDF_INDEX, TFIDF_TERMS)
+# What workers find: they know the queries' numbers, not their files.
+COMPARED = QUERY_HITS.schema.remove(0)
 
 # A task takes about so many sequences, 70 MB or less: with fewer there is more to merge.
 TASK_SEQUENCES = 8_192
 
 # Hits that are merged at once, some hundred bytes each: with more, the queries are dealt with one lot after another.
 MERGED = 2_000_000
-
-SCHEMA = pa.schema(
-    [
-        column(
-            "query_file",
-            pa.string(),
-            "Path of the query's FASTA file below what was named; in an archive, the member's below it",
-        ),
-        column(NUMBER, pa.int64(), "The query's place among all, from 1: by file, and by record in each"),
-        *SIMILAR_SCHEMA,
-    ]
-)
 
 
 class QueryHitsConfig(dg.Config):
@@ -80,71 +70,69 @@ class QueryHitsConfig(dg.Config):
     )
 
 
-@dg.asset(
-    name=NAME,
-    group_name=GROUP,
-    deps=list(INPUTS),
-    code_version=CODE_VERSION,
-    kinds={"deltalake", "spark"},
-    output_required=False,
-    metadata={"dagster/column_schema": describe(SCHEMA)},
-    description="The most similar sequences of the corpus for each query in FASTA files, which OPENGENOME_QUERIES or "
-    "the run config of the job search_queries names: the same hits as of `opengenome search similar`, found on Spark. "
-    "Without queries it is not made.",
-)
-def query_hits(
-    context: dg.AssetExecutionContext, config: QueryHitsConfig, tables: Tables, spark: Spark
-) -> Iterator[dg.MaterializeResult[Any]]:
-    """Search with every query, unless the same was done before."""
+def hits_asset(default: str) -> dg.AssetsDefinition:
+    """Return the asset query_hits, which searches with ``default`` unless its run config names other queries."""
+
+    @dg.multi_asset(name=QUERY_HITS.name, specs=[asset_spec(QUERY_HITS, INPUTS, skippable=True)])
+    def query_hits(
+        context: dg.AssetExecutionContext,
+        config: QueryHitsConfig,
+        home: dg.ResourceParam[Home],
+        engine: dg.ResourceParam[Engine],
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        named = config.queries or default
+        if not named:
+            remedy = "no queries: name their FASTA files in OPENGENOME_QUERIES, or as `queries` in the run config"
+            if context.job_def.asset_layer.selected_asset_keys == {context.asset_key}:
+                raise dg.Failure(remedy, allow_retries=False)
+            context.log.info(f"{remedy}; query_hits is not made")
+            return
+        asked = Asked(config.top_n, config.threshold, config.source, config.both_strands)
+        yield make(context, home, engine, named, asked)
+
+    return query_hits
+
+
+def make(
+    context: dg.AssetExecutionContext, home: Home, engine: Engine, named: str, asked: Asked
+) -> dg.MaterializeResult[Any]:
+    """Search with every query of the files that are named, unless the same was done before."""
     making = Making(context, __name__)
-    named = config.queries or Settings.from_environment().queries
-    if not named:
-        remedy = "no queries: name their FASTA files in OPENGENOME_QUERIES, or as `queries` in the run config"
-        if context.job_def.asset_layer.selected_asset_keys == {context.asset_key}:
-            raise dg.Failure(remedy, allow_retries=False)
-        context.log.info(f"{remedy}; query_hits is not made")
-        return
-    settings = SearchSettings(config.top_n, config.threshold, config.source, config.both_strands)
     try:
-        files = query_files(named, tables.home, context.log.info)
+        files = query_files(named, home.uri, context.log.info)
         queries = [query for path, parts in units_of(files) for query in read_unit(path, parts)]
         refuse_short(queries)
     except (ContainerError, QueryError, SourceError, StreamError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     except RemoteError as error:
         raise dg.Failure(str(error), allow_retries=error.passing) from error
-    inputs = {name: tables.input(name) for name in INPUTS}
-    provenance = Provenance(
-        name=NAME,
-        code_version=CODE_VERSION,
-        settings={**asdict(settings), "queries": {f"{source}: {file.path}": file.sha256 for source, file in files}},
-        inputs=inputs,
-        corpus=common_corpus({name: tables.provenance(name, given.version) for name, given in inputs.items()}),
-    )
-    part = PartIndex(tables.uri(NAME)).find(provenance.data_version)
+    step = Step(home, pinned(home, INPUTS))
+    checksums = {f"{source}: {file.path}": file.sha256 for source, file in files}
+    settings = {**asdict(asked), "queries": checksums}
+    provenance = step.provenance(QUERY_HITS.name, QUERY_HITS.code_version, settings)
+    table = home.table(QUERY_HITS)
+    part = table.parts().find(provenance.data_version)
     if part is None:
-        versions = {name: given.version for name, given in inputs.items()}
-        rows = search(context, tables, spark, versions, [query for _, query in queries], settings)
+        rows = search(context, engine, step, [query for _, query in queries], asked)
         numbers = rows[NUMBER].to_numpy() - 1
-        rows = rows.add_column(0, SCHEMA.field(0), pa.array([path for path, _ in queries], pa.string()).take(numbers))
+        path = QUERY_HITS.schema.field(0)
+        rows = rows.add_column(0, path, pa.array([path for path, _ in queries], pa.string()).take(numbers))
         without = len(queries) - len(np.unique(numbers))
-        part = write_part(tables.uri(NAME), provenance.data_version, rows.cast(SCHEMA), without=without)
+        part = write_part(table.uri, provenance.data_version, rows.cast(QUERY_HITS.schema), without=without)
     provenance = making.recorded(provenance)
-    commit = tables.commit(NAME, SCHEMA, [part], provenance)
-    yield table_result(
-        commit,
-        provenance,
-        making,
-        queries=len(queries),
-        queries_without_hits=part.facts["without"],
-        query_files={f"{source}: {file.path}": file.sha256 for source, file in files},
-        index_version=inputs["tfidf_index"].version,
-    )
+    commit = table.commit(QUERY_HITS.schema, [part], provenance)
+    facts = {
+        "queries": len(queries),
+        "queries_without_hits": part.facts["without"],
+        "query_files": checksums,
+        "index_version": step[TFIDF_INDEX].version,
+    }
+    return making.result(QUERY_HITS, commit, provenance, facts)
 
 
 search_queries = dg.define_asset_job(
     "search_queries",
-    selection=dg.AssetSelection.assets(NAME),
+    selection=dg.AssetSelection.assets(QUERY_HITS.name),
     description="Search the corpus with sequences of FASTA files, which the run config or OPENGENOME_QUERIES names.",
 )
 
@@ -207,28 +195,23 @@ def refuse_short(queries: Sequence[tuple[str, Query]], block: int = 512) -> None
 
 
 def search(
-    context: dg.AssetExecutionContext,
-    tables: Tables,
-    spark: Spark,
-    versions: Mapping[str, int],
-    queries: Sequence[Query],
-    settings: SearchSettings,
+    context: dg.AssetExecutionContext, engine: Engine, step: Step, queries: Sequence[Query], asked: Asked
 ) -> pa.Table:
-    """Search versions of the index and its terms, and return the hits with the number of their query.
+    """Search the pinned versions of the index and its terms, and return the hits with the number of their query.
 
     Raises
     ------
     dagster.Failure
         If the index does not hold the source that was asked for.
     """
-    idf = inverse_document_frequency(*document_frequency(tables, versions["tfidf_terms"]))
-    tasks = deal_parts(tables, versions["tfidf_index"])
-    at_once = max(1, MERGED // max(1, sum(min(settings.top_n, task.sequences) for task in tasks)))
-    merged = [SCHEMA.remove(0).empty_table()]
+    idf = inverse_document_frequency(*total_frequency(step[TFIDF_TERMS].read()))
+    tasks = deal_parts(step.home, step[TFIDF_INDEX])
+    at_once = max(1, MERGED // max(1, sum(min(asked.top_n, task.sequences) for task in tasks)))
+    merged = [COMPARED.empty_table()]
     for first in range(0, len(queries), at_once):
         some = queries[first : first + at_once]
-        found: list[Found] = spark.map(
-            partial(search_parts, queries=some, before=first, idf=idf, settings=settings),
+        found: list[Found] = engine.map(
+            partial(search_parts, queries=some, before=first, idf=idf, asked=asked),
             tasks,
             weights=[task.sequences for task in tasks],
             label=f"searching with queries {first + 1:,} to {first + len(some):,} of {len(queries):,}",
@@ -236,28 +219,26 @@ def search(
             log=context.log,
         )
         sources = sorted({source for part in found for source in part.sources})
-        if settings.source not in (None, *sources):
+        if asked.source not in (None, *sources):
             raise dg.Failure(
-                f"no source is called {settings.source}; tfidf_index has {', '.join(sources) or 'none'}. Set another "
+                f"no source is called {asked.source}; tfidf_index has {', '.join(sources) or 'none'}. Set another "
                 "in the run config of query_hits",
                 allow_retries=False,
             )
-        merged.append(merge([part.hits for part in found], settings.top_n))
+        merged.append(merge([part.hits for part in found], asked.top_n))
     return pa.concat_tables(merged)
 
 
-def deal_parts(tables: Tables, version: int) -> list[SearchTask]:
+def deal_parts(home: Home, index: Snapshot) -> list[SearchTask]:
     """Return tasks that together search the index, with about as many sequences each as its parts allow."""
-    sizes: Counter[str] = Counter()
-    for key, file in tables.pieces("tfidf_index", tables.open("tfidf_index", version)):
-        sizes[key] += file.rows
+    sizes = Counter({key: sum(file.rows for file in files) for key, files in index.parts.items()})
     hands: list[tuple[int, int, tuple[str, ...]]] = [
         (0, number, ()) for number in range(min(len(sizes), -(-sizes.total() // TASK_SEQUENCES)))
     ]
     for key, rows in sizes.most_common():
         least, number, keys = hands[0]
         heapreplace(hands, (least + rows, number, (*keys, key)))
-    return [SearchTask(tables.home, version, keys, rows) for rows, _, keys in hands]
+    return [SearchTask(home.uri, index.version, keys, rows) for rows, _, keys in hands]
 
 
 def merge(found: Sequence[pa.Table], top_n: int) -> pa.Table:
@@ -272,8 +253,32 @@ def merge(found: Sequence[pa.Table], top_n: int) -> pa.Table:
     """
     order = [(NUMBER, "ascending"), ("similarity", "descending")]
     order += [(name, "ascending") for name in ("seq_id", "source", "file")]
-    hits = pa.concat_tables([each.cast(SCHEMA.remove(0)) for each in found]).sort_by(order)
+    hits = pa.concat_tables([each.cast(COMPARED) for each in found]).sort_by(order)
     numbers = hits[NUMBER].to_numpy()
     ranks = np.arange(len(numbers)) - np.searchsorted(numbers, numbers) + 1
     place = hits.column_names.index("rank")
     return hits.set_column(place, hits.field(place), pa.array(ranks)).filter(pa.array(ranks <= top_n))
+
+
+@rule(
+    QUERY_HITS,
+    "By query ranks count from 1 without a gap; similarities are in (0, 1] and descend, equal ones by seq_id",
+)
+def ranks(home: Home) -> Iterator[str]:
+    """Compare the ranks of hits with their order and their similarities."""
+    columns = [NUMBER, "rank", "similarity", "seq_id"]
+    number, rank, similarity, name = (
+        column.to_numpy(zero_copy_only=False) for column in home.table(QUERY_HITS).read(columns).columns
+    )
+    same = np.diff(number) == 0
+    follows = (similarity[1:] < similarity[:-1]) | ((similarity[1:] == similarity[:-1]) & (name[1:] >= name[:-1]))
+    right = (similarity > 0) & (similarity <= 1)
+    right[:1] &= rank[:1] == 1
+    right[1:] &= np.where(same, (np.diff(rank) == 1) & follows, (np.diff(number) > 0) & (rank[1:] == 1))
+    for place in np.flatnonzero(~right)[:SHOWN]:
+        yield f"query {number[place]:,}, rank {rank[place]:,}: {name[place]} with similarity {similarity[place]}"
+
+
+def define(settings: SearchSettings) -> list[Member]:
+    """Return the table and its rule."""
+    return [hits_asset(settings.queries), ranks]

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from opengenome_assets.corpus.tables import SEQUENCE_SHARDS
 from opengenome_assets.storage.parquet.file import open_row_groups
 from opengenome_assets.storage.parts import DataFile
-from opengenome_assets.storage.tables import Tables
-
-SHARDS = "sequence_shards"
+from opengenome_assets.storage.tables import Home
 
 _FACTS = ("seq_id", "source", "file", "description", "length", "gc_content")
 
@@ -42,7 +41,7 @@ class Record:
     place: tuple[DataFile, int, int]
 
 
-def find_records(tables: Tables, version: int, seq_id: str) -> list[Record]:
+def find_records(home: Home, version: int, seq_id: str) -> list[Record]:
     """Return the records with an identifier, which is unique within a file only, in the order of the table.
 
     Raises
@@ -50,12 +49,13 @@ def find_records(tables: Tables, version: int, seq_id: str) -> list[Record]:
     MissingTableError, MissingVersionError, DamagedTableError, DamagedFileError
         If sequence_shards cannot be read at that version.
     """
-    return list(_find(tables, version, seq_id))
+    return list(_find(home, version, seq_id))
 
 
-def _find(tables: Tables, version: int, seq_id: str) -> Iterator[Record]:
-    for _, file in tables.pieces(SHARDS, tables.open(SHARDS, version)):
-        with open_row_groups(f"{tables.uri(SHARDS)}/{file.path}", file.row_groups) as (opened, groups):
+def _find(home: Home, version: int, seq_id: str) -> Iterator[Record]:
+    shards = home.table(SEQUENCE_SHARDS).at(version)
+    for _, file in shards.pieces:
+        with shards.open(file) as (opened, groups):
             for group in groups:
                 identifiers = opened.read_row_group(group, columns=["seq_id"])["seq_id"]
                 rows = pc.indices_nonzero(pc.equal(identifiers, pa.scalar(seq_id, identifiers.type)))
@@ -65,7 +65,7 @@ def _find(tables: Tables, version: int, seq_id: str) -> Iterator[Record]:
                         yield Record(**values, place=(file, group, row))
 
 
-def read_letters(tables: Tables, record: Record, start: int = 0, end: int | None = None) -> str:
+def read_letters(home: Home, record: Record, start: int = 0, end: int | None = None) -> str:
     """Return the letters of a record from ``start`` up to ``end``, counted from 0, ``end`` not included.
 
     The whole record is in memory while this works, with the others of its page.
@@ -76,7 +76,7 @@ def read_letters(tables: Tables, record: Record, start: int = 0, end: int | None
         If its file is not there or not as it was written.
     """
     file, group, row = record.place
-    with open_row_groups(f"{tables.uri(SHARDS)}/{file.path}", file.row_groups) as (opened, _):
+    with open_row_groups(f"{home.table(SEQUENCE_SHARDS).uri}/{file.path}", file.row_groups) as (opened, _):
         pages = opened.read_text(group, "sequence", "length")
         page = next(pages)
         while row >= len(page):

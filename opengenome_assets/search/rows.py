@@ -13,32 +13,21 @@ import pyarrow as pa
 from opengenome_assets.search.kmers import KmerHit
 from opengenome_assets.search.queries import Query
 from opengenome_assets.search.ranking import Hit
-from opengenome_assets.storage.columns import SOURCE, column
+from opengenome_assets.search.tables import QUERY_HITS
+from opengenome_assets.storage.columns import column
 
-_SEQ_ID = column("seq_id", pa.string(), "Identifier of the sequence found")
-_LENGTH = column("length", pa.int64(), "Its letters")
-_DESCRIPTION = column("description", pa.string(), "The rest of its header")
-_FILE = column("file", pa.string(), "Path of its FASTA file below the source that was named")
-
-SIMILAR_SCHEMA = pa.schema(
-    [
-        column("query", pa.string(), "Name of the query: the first word of its header"),
-        column("rank", pa.int64(), "1 for the query's most similar sequence"),
-        _SEQ_ID,
-        SOURCE,
-        column("similarity", pa.float64(), "Cosine of the two TF-IDF vectors over 6-mers, in (0, 1], to 12 decimals"),
-        _LENGTH,
-        _DESCRIPTION,
-        column("strand", pa.string(), "+, or - if the query's reverse complement is more similar and was asked for"),
-        _FILE,
-    ]
+_SEQ_ID, _SOURCE, _LENGTH, _DESCRIPTION, _FILE = (
+    QUERY_HITS.schema.field(name) for name in ("seq_id", "source", "length", "description", "file")
 )
+
+# Beside the columns of a table of many queries: from which file each query is, and its place there.
+SIMILAR_SCHEMA = pa.schema(list(QUERY_HITS.schema)[2:])
 
 KMER_SCHEMA = pa.schema(
     [
         column("rank", pa.int64(), "1 for the sequence with most occurrences"),
         _SEQ_ID,
-        SOURCE,
+        _SOURCE,
         column("count", pa.int64(), "Occurrences on the strands searched, overlapping ones included"),
         column("reverse", pa.int64(), "How many of them are on the reverse strand"),
         _LENGTH,

@@ -80,7 +80,7 @@ def create_app(settings: Settings, limits: ServerSettings) -> FastAPI:
         ],
         exception_handlers={HTTPException: on_problem, RequestValidationError: on_invalid_request},
     )
-    if limits.token is None:
+    if not limits.token:
         app.include_router(api)
     else:
         # For the description: the token is asked for before a request comes here.

@@ -15,10 +15,10 @@ import anyio
 import anyio.to_thread
 import numpy as np
 
+from opengenome_assets.corpus.tables import SEQUENCE_SHARDS
 from opengenome_assets.search import Query, SearchIndex
-from opengenome_assets.search.records import SHARDS
 from opengenome_assets.service.metrics import Metrics
-from opengenome_assets.storage.tables import MissingTableError
+from opengenome_assets.storage.snapshot import MissingTableError
 
 LOG = logging.getLogger("opengenome.search")
 
@@ -107,7 +107,7 @@ class FollowedIndex:
         self._metrics.index_sequences.set(index.sequences)
         self._metrics.index_bytes.set(index.nbytes)
         places = np.linspace(0, index.sequences - 1, min(EXAMPLES, index.sequences)).astype(np.int64)
-        return Opened(index, index.provenance.inputs[SHARDS].version, index.names(places).to_pylist())
+        return Opened(index, index.provenance.inputs[SEQUENCE_SHARDS.name].version, index.names(places).to_pylist())
 
     def _named(self) -> str:
         return f"version {self.opened.index.version} of tfidf_index" if self.opened else "nothing"

@@ -99,7 +99,7 @@ class Guard:
             self.under_way -= is_api
 
     def _ask_for_token(self, headers: Headers) -> None:
-        if self.settings.token is None:
+        if not self.settings.token:
             return
         scheme, _, token = headers.get("authorization", "").partition(" ")
         given = token.strip().encode("latin-1")

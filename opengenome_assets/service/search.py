@@ -18,6 +18,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
+from opengenome_assets import groups
 from opengenome_assets.lineage.inventory import table_states
 from opengenome_assets.search import Hit, QueryError, find_kmer, read_queries
 from opengenome_assets.search import Query as Searchable
@@ -32,7 +33,7 @@ from opengenome_assets.service.problems import ProblemError, described
 from opengenome_assets.service.settings import ServerSettings
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.files import exists
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 
 _Found = TypeVar("_Found")
 
@@ -54,9 +55,9 @@ class Service:
     metrics: Metrics
 
     @property
-    def tables(self) -> Tables:
+    def home(self) -> Home:
         """The tables of the home."""
-        return Tables(home=self.settings.home)
+        return Home(self.settings.home)
 
     @property
     def opened(self) -> Opened:
@@ -295,14 +296,16 @@ async def read_sequence(
 @api.get("/tables")
 async def list_tables(here: Here) -> list[answers.Table]:
     """List the tables, their versions, and whether they are current."""
-    states = await here.run(partial(table_states, here.settings))
+    states = await here.run(
+        partial(table_states, here.settings.home, groups.specs(), partial(groups.outside, here.settings))
+    )
     return [answers.Table.model_validate(state) for state in states]
 
 
 def _records(here: Service, version: int, seq_id: str, source: str | None, file: str | None) -> list[Record]:
     records = [
         record
-        for record in find_records(here.tables, version, seq_id)
+        for record in find_records(here.home, version, seq_id)
         if source in (None, record.source) and file in (None, record.file)
     ]
     if not records:
@@ -334,7 +337,7 @@ def _fasta(
             f"{seq_id} has {record.length:,} letters, and records are read whole: expected at most "
             f"{LONGEST_RECORD:,}. Read it from the table sequence_shards"
         )
-    letters = read_letters(here.tables, record, start, end)
+    letters = read_letters(here.home, record, start, end)
     # In the notation of Python's slices, which leaves no doubt about where counting begins.
     part = "" if end - start == record.length else f"[{start}:{end}]"
     lines = [" ".join(filter(None, [f">{record.seq_id}", part, record.description]))]

@@ -24,12 +24,11 @@ from itertools import groupby
 from typing import TypeVar
 
 import pyarrow.fs as pafs
-from deltalake import DeltaTable
 
 from opengenome_assets.storage.files import filesystem, read_bytes, write_bytes
 from opengenome_assets.storage.parquet.file import DamagedFileError, refuse_damaged_pages
 from opengenome_assets.storage.parts import MANIFEST
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 
 LOG = "_delta_log"
 ENTRY = re.compile(r"\d{20}\.json")
@@ -79,7 +78,7 @@ class Freight:
     size: int
 
 
-def missing(source: Tables, target: Tables, name: str) -> Freight:
+def missing(source: Home, target: Home, name: str) -> Freight:
     """Return what the target lacks of a table of the source; changes nothing.
 
     Raises
@@ -91,19 +90,20 @@ def missing(source: Tables, target: Tables, name: str) -> Freight:
     DivergedError
         If both sides have a version that the other has not.
     """
-    layouts = source.history(name).layouts()  # refuses a log that was changed
-    here, there = (_entries(tables.uri(name)) for tables in (source, target))
+    layouts = source.table(name).history().layouts()  # refuses a log that was changed
+    here, there = (_entries(tables.table(name).uri) for tables in (source, target))
     common = sorted(here.keys() & there.keys())
     for number in common:
         if here[number] != there[number]:
             raise _diverged(source, target, name, number)
     new = sorted(here.keys() - there.keys())
-    mine, theirs = (_files(tables.uri(name)) for tables in (source, target))
-    for file in source.files(source.open(name)):
+    mine, theirs = (_files(tables.table(name).uri) for tables in (source, target))
+    for file in source.table(name).at().files:
         if mine.get(file.path) != file.size or f"{posixpath.dirname(file.path)}/{MANIFEST}" not in mine:
             raise DamagedFileError(
-                f"{source.uri(name)}/{file.path}, of the newest version, is gone or was cut, or its manifest is gone: "
-                f"expected {file.size:,} bytes, found {mine.get(file.path, 0):,}. Delete its folder and materialise "
+                f"{source.table(name).uri}/{file.path}, of the newest version, is gone or was cut, or its manifest is "
+                f"gone: expected {file.size:,} bytes, found {mine.get(file.path, 0):,}. Delete its folder and "
+                f"materialise "
                 f"{name} again. Nothing was carried"
             )
     travelling: list[str] = []
@@ -114,7 +114,7 @@ def missing(source: Tables, target: Tables, name: str) -> Freight:
             travelling += [path for path in [*data, manifest] if mine[path] != theirs.get(path)]
     arriving = theirs.keys() | set(travelling)
     whole = {
-        version: all(file.path in arriving for file in source.files(DeltaTable(source.uri(name), version=layout)))
+        version: all(file.path in arriving for file in source.table(name).named(layout))
         for version, layout in layouts.items()
     }
     return Freight(
@@ -128,7 +128,7 @@ def missing(source: Tables, target: Tables, name: str) -> Freight:
     )
 
 
-def refuse_same(source: Tables, target: Tables) -> None:
+def refuse_same(source: Home, target: Home) -> None:
     """Refuse to carry a home onto itself.
 
     Raises
@@ -136,11 +136,11 @@ def refuse_same(source: Tables, target: Tables) -> None:
     ValueError
         If both are the same place.
     """
-    if _place(source.home) == _place(target.home):
-        raise ValueError(f"{target.home} is the home itself: name another folder or address")
+    if _place(source.uri) == _place(target.uri):
+        raise ValueError(f"{target.uri} is the home itself: name another folder or address")
 
 
-def carry(source: Tables, target: Tables, freight: Freight) -> None:
+def carry(source: Home, target: Home, freight: Freight) -> None:
     """Carry what is missing.
 
     Raises
@@ -152,7 +152,7 @@ def carry(source: Tables, target: Tables, freight: Freight) -> None:
         If somebody else has committed to the target meanwhile.
     """
     name = freight.name
-    here, there = source.uri(name), target.uri(name)
+    here, there = source.table(name).uri, target.table(name).uri
     folders = [list(run) for _, run in groupby(freight.files, key=posixpath.dirname)]
 
     def carry_folder(paths: Sequence[str]) -> None:
@@ -172,7 +172,7 @@ def carry(source: Tables, target: Tables, freight: Freight) -> None:
             content = read_bytes(f"{here}/{LOG}/{path}") or b""
             if content != read_bytes(f"{there}/{LOG}/{path}"):
                 write_bytes(f"{there}/{LOG}/{path}", content)
-    target.open(name)  # its seal is that of what arrived
+    target.table(name).at()  # its seal is that of what arrived
 
 
 def carry_file(source: str, target: str, digest: str | None = None) -> None:
@@ -216,15 +216,17 @@ def carry_file(source: str, target: str, digest: str | None = None) -> None:
         raise
 
 
-def carry_raw(source: Tables, source_raw: str, target_raw: str) -> tuple[int, int]:
-    """Carry the FASTA files that the readable versions of raw_fasta name into a store, by their digests.
+def carry_raw(source: Home, catalogue: str, source_raw: str, target_raw: str) -> tuple[int, int]:
+    """Carry the source files that the readable versions of a catalogue name into a store, by their digests.
 
     Parameters
     ----------
     source
-        The tables, of which raw_fasta is read.
+        The home of the catalogue.
+    catalogue
+        A table with the columns sha256, uri and bytes.
     source_raw, target_raw
-        The stores. A file that the first has not is looked for where raw_fasta says it lies.
+        The stores. A file that the first has not is looked for where the catalogue says it lies.
 
     Returns
     -------
@@ -234,12 +236,12 @@ def carry_raw(source: Tables, source_raw: str, target_raw: str) -> tuple[int, in
     Raises
     ------
     DamagedFileError
-        If a file is gone or is not what raw_fasta says.
+        If a file is gone or is not what the catalogue says.
     """
     wanted: dict[str, tuple[str, int]] = {}
-    for version in source.history("raw_fasta").layouts():
+    for version in source.table(catalogue).history().layouts():
         try:
-            rows = source.read("raw_fasta", ["sha256", "uri", "bytes"], version)
+            rows = source.table(catalogue).at(version).read(["sha256", "uri", "bytes"])
         except LookupError:  # removed by upkeep
             continue
         wanted.update({row["sha256"]: (row["uri"], row["bytes"]) for row in rows.to_pylist()})
@@ -252,7 +254,7 @@ def carry_raw(source: Tables, source_raw: str, target_raw: str) -> tuple[int, in
         stored = f"{source_raw}/{place}"
         origin = stored if _size(stored) == size else uri
         if _size(origin) != size:
-            raise DamagedFileError(f"{origin} is gone or was changed: raw_fasta names it with {size:,} bytes")
+            raise DamagedFileError(f"{origin} is gone or was changed: {catalogue} names it with {size:,} bytes")
         carry_file(origin, f"{target_raw}/{place}", digest)
         return size
 
@@ -304,9 +306,11 @@ def _files(uri: str) -> dict[str, int]:
     return {info.path.removeprefix(f"{root}/"): info.size for info in found if info.type == pafs.FileType.File}
 
 
-def _diverged(source: Tables, target: Tables, name: str, number: int) -> DivergedError:
+def _diverged(source: Home, target: Home, name: str, number: int) -> DivergedError:
     return DivergedError(
-        f"{name}: version {number} of {source.uri(name)} and version {number} of {target.uri(name)} are not the same: "
-        "both sides were written to since they were last equal. Nothing was carried. Decide which to keep, move the "
+        f"{name}: version {number} of {source.table(name).uri} and version {number} of {target.table(name).uri} are "
+        f"not "
+        "the same: both sides were written to since they were last equal. Nothing was carried. Decide which to keep, "
+        "move the "
         "other's folder away and carry the table again; or carry to another place, which keeps both"
     )

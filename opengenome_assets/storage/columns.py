@@ -1,7 +1,7 @@
 """Columns that say what they hold.
 
 A column's description travels in the schema of its table, so that Dagster's UI, Delta Lake and the report show the same
-words. The schema of a table stands in the module that makes its rows, not here.
+words. The columns of a table stand in its declaration, not here.
 """
 
 from __future__ import annotations
@@ -17,8 +17,3 @@ def column(name: str, kind: pa.DataType, description: str) -> pa.Field:
 def comment(field: pa.Field) -> str:
     """Return a column's description, empty if it has none."""
     return str((field.metadata or {}).get(b"comment", b"").decode())
-
-
-SOURCE = column("source", pa.string(), "Division of the corpus that it belongs to")
-SOURCE_OR_ALL = column("source", pa.string(), "Division of the corpus; 'all' stands for every source together")
-SHARD = column("shard", pa.string(), "The shard of sequence_shards that this row describes")

@@ -46,6 +46,11 @@ def until_committed(attempt: Callable[[], Done]) -> Done:
     return attempt()
 
 
+def stored(schema: pa.Schema) -> pa.Schema:
+    """Return the schema of a Delta table that is made with this one: some Arrow types have no equal there."""
+    return pa.schema(Schema.from_arrow(schema))
+
+
 def create(uri: str, schema: pa.Schema, files: Sequence[DataFile], metadata: dict[str, str]) -> None:
     """Create a table, named after its folder; one that is there gets this schema, and these files for its own.
 

@@ -70,7 +70,8 @@ class Provenance(BaseModel):
     inputs
         The tables read, with their versions.
     corpus
-        Data version of ``sequence_shards`` that the content describes; empty for what comes before it.
+        Data version of the group's basis that the content describes (of the corpus: sequence_shards); empty for what
+        comes before it.
     run_id
         The Dagster run that made it.
     package_version
@@ -139,12 +140,12 @@ def common_corpus(upstream: Mapping[str, Provenance]) -> str:
         If they do not describe the same one; the message names the tables to refresh.
     """
     corpora = {name: record.corpus for name, record in upstream.items() if record.corpus}
-    newest = corpora.get("sequence_shards") or next(iter(corpora.values()), "")
-    stale = sorted(name for name, corpus in corpora.items() if corpus != newest)
+    common = next(iter(corpora.values()), "")
+    stale = sorted(name for name, corpus in corpora.items() if corpus != common)
     if stale:
         raise IncompatibleTablesError(
-            f"{', '.join(stale)}: made from another corpus (sequence_shards "
-            f"{', '.join(corpora[name][:12] for name in stale)}) than the other tables read here ({newest[:12]}). "
+            f"{', '.join(stale)}: made from another corpus (data version "
+            f"{', '.join(corpora[name][:12] for name in stale)}) than the other tables read here ({common[:12]}). "
             f"Refresh: {materialize(','.join(stale))}"
         )
-    return newest
+    return common

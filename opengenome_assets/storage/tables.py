@@ -1,51 +1,32 @@
-"""Tables: Delta Lake tables whose rows come in parts.
+"""Homes and tables: Delta Lake tables whose rows come in parts.
 
-Belongs here: committing parts as a table version in one transaction, and reading tables back with the record of what
-made them. Does not belong here: what any table holds (its module under ``corpus``), writing parts (``parts.py``, which
-Spark workers use), in which files they lie (``packs.py``), and what is removed when (``vacuum.py``).
+Belongs here: a home, its tables, and committing parts as a version in one transaction. Does not belong here: what any
+table holds (its group), reading a version (``snapshot.py``), writing parts (``parts.py``, which workers use), in which
+files they lie (``packs.py``), and what is removed when (``vacuum.py``).
 
 A commit makes the table consist of exactly the given parts. Readers see the version before or the version after, and
-every version stays readable until a vacuum removes it. Rows come in the order of their parts' keys, in whichever files
-they lie.
+every version stays readable until a vacuum removes it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
-from typing import Any
+from typing import Any, Protocol
 
-import dagster as dg
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
 from deltalake import DeltaTable, Schema
-from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from opengenome_assets.storage import commits
-from opengenome_assets.storage.columns import comment
 from opengenome_assets.storage.files import filesystem
 from opengenome_assets.storage.history import REARRANGED_KEY, RECORD_KEY, RESTORED_KEY, History, Restoration
-from opengenome_assets.storage.lock import only_writer
-from opengenome_assets.storage.packs import PackSizes, arrange, choose, is_pack, open_pack, write_pack
-from opengenome_assets.storage.parquet.file import open_parquet, open_row_groups
+from opengenome_assets.storage.packs import PackSizes, PartIndex, arrange, choose, write_pack
 from opengenome_assets.storage.parts import DataFile, Part, find_part, write_part
 from opengenome_assets.storage.record import Input, Provenance
-from opengenome_assets.storage.seals import DamagedTableError, refuse_changed_files, sealed
-from opengenome_assets.words import materialize
-
-
-class MissingTableError(LookupError):
-    """A table was asked for that nobody has made yet; materialising it helps, a retry does not."""
-
-
-class MissingVersionError(LookupError):
-    """A version was asked for that a table does not have, or has no longer; a retry does not help."""
+from opengenome_assets.storage.seals import sealed
+from opengenome_assets.storage.snapshot import MissingVersionError, Snapshot, files_of, open_snapshot, recorded
 
 
 @dataclass(frozen=True)
@@ -82,228 +63,123 @@ class Compaction:
     parts_packed: int
 
 
-class Tables(dg.ConfigurableResource["Tables"]):
-    """The tables under one root.
+class Named(Protocol):
+    """The declaration of a table."""
+
+    @property
+    def name(self) -> str:
+        """The table's name."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """Root of everything the platform writes: a local folder, or a place in an object store.
 
     Parameters
     ----------
-    home
-        Root of everything the platform writes; tables lie at ``home/tables/<name>``.
+    uri
+        An absolute path, or a URI.
     """
 
-    home: str
+    uri: str
 
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Tables]:
-        """Wait until no other run writes to the same home, and keep others out while this one lasts."""
-        if context.run is None:
-            yield self
-            return
-        tell = context.log.info if context.log else lambda _: None
-        with only_writer(self.home, f"run {context.run.run_id}", tell):
-            yield self
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "uri", self.uri.rstrip("/"))
 
-    def uri(self, name: str) -> str:
-        """Return where a table lies."""
-        return f"{self.home.rstrip('/')}/tables/{name}"
+    def table(self, table: str | Named) -> Table:
+        """Return a handle on a table, by its name or its declaration, whether it has been made or not."""
+        return Table(self, table if isinstance(table, str) else table.name)
 
     def names(self) -> list[str]:
         """Return the names of the tables that exist, sorted."""
-        fs, root = filesystem(f"{self.home.rstrip('/')}/tables")
+        fs, root = filesystem(f"{self.uri}/tables")
         found = fs.get_file_info(pafs.FileSelector(root, allow_not_found=True))
         folders = (info.base_name for info in found if info.type == pafs.FileType.Directory)
-        return sorted(name for name in folders if self.exists(name))
+        return sorted(name for name in folders if self.table(name).exists())
 
-    def exists(self, name: str) -> bool:
-        """Tell whether a table has been made."""
-        return bool(DeltaTable.is_deltatable(self.uri(name)))
 
-    def open(self, name: str, version: int | None = None) -> DeltaTable:
-        """Open a table, at its newest version unless told; of versions that hold the same rows at the newest of them.
+@dataclass(frozen=True)
+class Table:
+    """A handle on a table of a home: opened, read, committed to and restored by it; it holds nothing open itself."""
 
-        Raises
-        ------
-        MissingTableError
-            If it has not been made yet.
-        MissingVersionError
-            If there is no such version, or its files have been removed.
-        """
-        uri = self.uri(name)
-        try:
-            table = DeltaTable(uri)
-            number = newest = table.version()
-            if version not in (None, newest):
-                history = History(table)
-                if version not in history.versions:
-                    raise MissingVersionError(
-                        f"{name} has no version {version}; it has {min(history.versions)} to {history.newest}"
-                    )
-                number = history.layout(version)
-                table = DeltaTable(uri, version=number)
-            refuse_changed_files(uri, number, self.files(table))
-        except TableNotFoundError as error:
-            raise MissingTableError(
-                f"{name} has not been made yet: there is no table at {uri}. "
-                f"Make it and what it needs: {materialize(f'*{name}')}"
-            ) from error
-        except DeltaError as error:
-            words = str(error).splitlines()[0]  # a stack trace of the library's follows
-            raise DamagedTableError(
-                f"{name}: the log of the table at {uri} cannot be read ({words}). Move its folder "
-                "_delta_log away and materialise it again: its files are used again"
-            ) from error
-        if number != newest and (gone := self._gone(name, table)):
-            more = f" and {len(gone) - 1:,} more of its files are" if len(gone) > 1 else " is"
-            raise MissingVersionError(
-                f"{name}: version {version} cannot be read any more: {uri}/{gone[0]}{more} gone. Upkeep removes the "
-                "files of a version that has not been the newest for longer than its retention_days (30 unless set "
-                "otherwise), and prune those it is told to, if nothing that is kept was made from it; if neither did, "
-                "somebody else has. Read a newer version, put the file back from a copy, or make this version again "
-                "from its inputs"
-            )
-        return table
+    home: Home
+    name: str
 
-    def _gone(self, name: str, table: DeltaTable) -> list[str]:
-        """Return the paths of an open table's files that are not there."""
-        fs, root = filesystem(self.uri(name))
-        paths = [file.path for file in self.files(table)]
-        found = fs.get_file_info([f"{root}/{path}" for path in paths])
-        return [path for path, info in zip(paths, found, strict=True) if info.type != pafs.FileType.File]
+    @property
+    def uri(self) -> str:
+        """Where the table lies."""
+        return f"{self.home.uri}/tables/{self.name}"
 
-    def read(self, name: str, columns: Sequence[str] | None = None, version: int | None = None) -> pa.Table:
-        """Read a table, or some of its columns, into memory, in the order of its parts' keys."""
-        table = self.open(name, version)
-        schema = pa.schema(table.schema())
-        if columns is not None:
-            schema = pa.schema([schema.field(column) for column in columns])
-        pieces = []
-        # Neighbours in a pack are read at once.
-        for path, run in groupby((file for _, file in self.pieces(name, table)), key=lambda file: file.path):
-            spans = [file.row_groups for file in run]
-            with open_parquet(f"{self.uri(name)}/{path}", shared=spans[0] is not None) as opened:
-                groups = [group for span in spans for group in range(*(span or (0, opened.num_row_groups)))]
-                pieces.append(opened.read_row_groups(groups, columns=schema.names).cast(schema))
-        return pa.concat_tables([schema.empty_table(), *pieces])
+    def exists(self) -> bool:
+        """Tell whether the table has been made."""
+        return bool(DeltaTable.is_deltatable(self.uri))
 
-    def row_groups(
-        self,
-        name: str,
-        columns: Sequence[str],
-        version: int | None = None,
-        where: tuple[str, Any] | None = None,
-    ) -> Iterator[pa.Table]:
-        """Yield some columns of a table, row group by row group, so that memory holds one of them.
+    def at(self, version: int | None = None) -> Snapshot:
+        """Open a version, the newest unless told; raises what `open_snapshot` does."""
+        return open_snapshot(self.name, self.uri, version)
 
-        With ``where``, a column and a value, only the rows with that value; row groups that by their statistics have
-        none are not read.
-        """
-        for _, file in self.pieces(name, self.open(name, version)):
-            with open_row_groups(f"{self.uri(name)}/{file.path}", file.row_groups) as (opened, groups):
-                for group in groups:
-                    if where is None:
-                        yield opened.read_row_group(group, columns=list(columns))
-                    elif _may_hold(opened, group, *where):
-                        column, value = where
-                        rows = opened.read_row_group(group, columns=list({*columns, column}))
-                        rows = rows.filter(pc.equal(rows[column], value))
-                        if rows.num_rows:
-                            yield rows.select(columns)
+    def history(self) -> History:
+        """Return the table's history; raises what `at` does."""
+        return self.at().history
 
-    def spread(self, name: str, columns: Sequence[str], most: int) -> pa.Table:
-        """Read some columns of at most so many rows, evenly spread over a table, and no row groups without them."""
-        table = self.open(name)
-        total = sum(file.rows for file in self.files(table))
-        places = np.linspace(0, total - 1, min(most, total)).astype(np.int64)
-        taken = [pa.schema([pa.schema(table.schema()).field(column) for column in columns]).empty_table()]
-        first = 0
-        for _, file in self.pieces(name, table):
-            group_first, first = first, first + file.rows
-            if np.searchsorted(places, group_first) == np.searchsorted(places, first):
-                continue
-            with open_row_groups(f"{self.uri(name)}/{file.path}", file.row_groups) as (opened, groups):
-                for group in groups:
-                    end = group_first + opened.metadata.row_group(group).num_rows
-                    here = places[np.searchsorted(places, group_first) : np.searchsorted(places, end)]
-                    if len(here):
-                        rows = opened.read_row_group(group, columns=list(columns))
-                        taken.append(rows.take(pa.array(here - group_first)).cast(taken[0].schema))
-                    group_first = end
-        return pa.concat_tables(taken)
-
-    def files(self, table: DeltaTable) -> list[DataFile]:
-        """Return the Parquet files of an open table, sorted by path."""
-        actions = pa.table(table.get_add_actions(flatten=True))
-        rows = zip(*(actions[column].to_pylist() for column in ("path", "size_bytes", "num_records")), strict=True)
-        return sorted((DataFile(*row) for row in rows), key=lambda file: file.path)
-
-    def pieces(self, name: str, table: DeltaTable) -> list[tuple[str, DataFile]]:
-        """Return what an open table consists of: keys of parts, and their files or ranges of packs, sorted by key.
-
-        Raises
-        ------
-        DamagedFileError
-            If a pack is not as it was written.
-        """
-        found: list[tuple[str, str, DataFile]] = []
-        for file in self.files(table):
-            if is_pack(file):
-                for part in open_pack(self.uri(name), file).parts:
-                    found += [(part.key, f"{number:05d}", piece) for number, piece in enumerate(part.files)]
-            else:
-                key, _, number = file.path.rpartition("/")
-                found.append((key, number, file))
-        return [(key, file) for key, _, file in sorted(found, key=lambda piece: piece[:2])]
-
-    def history(self, name: str) -> History:
-        """Return the history of a table."""
-        return History(self.open(name))
-
-    def provenance(self, name: str, version: int | None = None) -> Provenance:
-        """Return the record of what made a table.
+    def provenance(self, version: int | None = None) -> Provenance:
+        """Return the record of what made a version, the newest unless told; its files may be gone.
 
         Raises
         ------
         MissingTableError
             If there is no such table, or none of its commits carries a record.
         """
-        history = self.history(name)
-        record = history.provenance(history.newest if version is None else version)
-        if record is None:
-            raise MissingTableError(f"{self.uri(name)} is a Delta table, but nothing in its history says what made it")
-        return record
+        history = self.history()
+        return recorded(self.uri, history, history.newest if version is None else version)
 
-    def input(self, name: str) -> Input:
+    def input(self) -> Input:
         """Return what a step records of a table that it reads; reading that version, it reads what it recorded."""
-        version = self.history(name).current.number
-        return Input(version=version, data_version=self.provenance(name, version).data_version)
+        return self.at().input
 
-    def commit(self, name: str, schema: pa.Schema, parts: Iterable[Part], provenance: Provenance) -> Commit:
-        """Make a table consist of exactly these parts, in one transaction.
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read the newest version: `Snapshot.read`."""
+        return self.at().read(columns)
+
+    def row_groups(self, columns: Sequence[str], where: tuple[str, Any] | None = None) -> Iterator[pa.Table]:
+        """Read the newest version, row group by row group: `Snapshot.row_groups`."""
+        return self.at().row_groups(columns, where)
+
+    def named(self, version: int) -> list[DataFile]:
+        """Return the Parquet files that the log names at a version, sorted by path; they may be gone."""
+        return files_of(DeltaTable(self.uri, version=version))
+
+    def parts(self) -> PartIndex:
+        """Return an index of the parts that have been made, whether a version names them or not."""
+        return PartIndex(self.uri)
+
+    def commit(self, schema: pa.Schema, parts: Iterable[Part], provenance: Provenance) -> Commit:
+        """Make the table consist of exactly these parts, in one transaction.
 
         If the table already consists of them, and was made with the same code, inputs and settings, no version is
         added. If somebody else commits at the same time, the difference is worked out again on top of their version.
         """
-        wanted, said = arrange(self.uri(name), list(parts)), {RECORD_KEY: provenance.model_dump_json()}
-        return commits.until_committed(lambda: self._commit_once(name, schema, wanted, said))
+        wanted, said = arrange(self.uri, list(parts)), {RECORD_KEY: provenance.model_dump_json()}
+        return commits.until_committed(lambda: self._commit_once(schema, wanted, said))
 
-    def write(self, name: str, rows: pa.Table, provenance: Provenance, key: str | None = None) -> Commit:
-        """Make a table hold exactly these rows: for tables small enough to be made in one piece.
+    def write(self, rows: pa.Table, provenance: Provenance, key: str | None = None) -> Commit:
+        """Make the table hold exactly these rows: for tables small enough to be made in one piece.
 
         The part's key is the provenance's data version, unless another is given.
         """
         key = key or provenance.data_version
-        part = find_part(self.uri(name), key) or write_part(self.uri(name), key, rows)
-        return self.commit(name, rows.schema, [part], provenance)
+        part = find_part(self.uri, key) or write_part(self.uri, key, rows)
+        return self.commit(rows.schema, [part], provenance)
 
-    def restore(self, name: str, version: int, run_id: str) -> Commit:
-        """Make a table consist of what an earlier version holds, with that version's record; nothing is lost.
+    def restore(self, version: int, run_id: str) -> Commit:
+        """Make the table consist of what an earlier version holds, with that version's record; nothing is lost.
 
         Adds no version if the table holds and says just that already.
 
         Parameters
         ----------
-        name, version
-            The table, and the version whose rows it shall have.
+        version
+            The version whose rows the table gets.
         run_id
             The run that restores it, for the commit.
 
@@ -312,33 +188,39 @@ class Tables(dg.ConfigurableResource["Tables"]):
         MissingVersionError
             If there is no such version, or its files have been removed.
         """
-        table = self.open(name, version)
-        wanted, schema = self.files(table), pa.schema(table.schema())
-        origin = self.history(name).origin(version)
+        then = self.at(version)
+        origin = then.history.origin(version)
         if origin.record is None:
-            raise MissingVersionError(f"{name}: nothing says what made version {version}, so it cannot be restored")
+            raise MissingVersionError(
+                f"{self.name}: nothing says what made version {version}, so it cannot be restored"
+            )
         said = {RECORD_KEY: origin.record, RESTORED_KEY: json.dumps(asdict(Restoration(origin.number, run_id)))}
-        return commits.until_committed(lambda: self._commit_once(name, schema, wanted, said))
+        return commits.until_committed(lambda: self._commit_once(then.schema, then.files, said))
 
-    def compact(self, name: str, sizes: PackSizes, *, dry_run: bool = False) -> Compaction:
+    def adopt(self, snapshot: Snapshot, provenance: Provenance) -> None:
+        """Create the table from a snapshot of another home, whose files lie here already."""
+        said = {RECORD_KEY: provenance.model_dump_json()}
+        commits.create(self.uri, snapshot.schema, snapshot.files, sealed(said, snapshot.files))
+
+    def compact(self, sizes: PackSizes, *, dry_run: bool = False) -> Compaction:
         """Pack small parts together; the rows and what is said of them stay as they are. A dry run changes nothing."""
-        return commits.until_committed(lambda: self._compact_once(name, sizes, dry_run))
+        return commits.until_committed(lambda: self._compact_once(sizes, dry_run))
 
-    def _commit_once(self, name: str, schema: pa.Schema, wanted: Sequence[DataFile], said: Mapping[str, str]) -> Commit:
-        uri, metadata = self.uri(name), sealed(said, wanted)
+    def _commit_once(self, schema: pa.Schema, wanted: Sequence[DataFile], said: Mapping[str, str]) -> Commit:
+        uri, metadata = self.uri, sealed(said, wanted)
         made = Provenance.model_validate_json(said[RECORD_KEY]).data_version
         table = DeltaTable(uri) if DeltaTable.is_deltatable(uri) else None
-        present = self.files(table) if table else []
-        recorded = History(table).provenance(table.version()) if table else None
+        present = files_of(table) if table else []
+        before = History(table).provenance(table.version()) if table else None
         added, removed = _without(wanted, present), _without(present, wanted)
         if table is None or Schema.from_arrow(schema) != table.schema():
             commits.create(uri, schema, wanted, metadata)
-        elif added or removed or recorded is None or recorded.data_version != made:
+        elif added or removed or before is None or before.data_version != made:
             commits.replace(table, removed, added, metadata)
         return Commit(
-            name=name,
+            name=self.name,
             uri=uri,
-            version=self.history(name).current.number,
+            version=self.history().current.number,
             rows=sum(file.rows for file in wanted),
             size=sum(file.size for file in wanted),
             files=len(wanted),
@@ -346,33 +228,20 @@ class Tables(dg.ConfigurableResource["Tables"]):
             files_removed=len(removed),
         )
 
-    def _compact_once(self, name: str, sizes: PackSizes, dry_run: bool) -> Compaction:
-        uri, table = self.uri(name), self.open(name)
-        files = self.files(table)
-        groups = choose(uri, files, sizes)
+    def _compact_once(self, sizes: PackSizes, dry_run: bool) -> Compaction:
+        now = self.at()
+        files = now.files
+        groups = choose(self.uri, files, sizes)
         packed = {file.path for group in groups for part in group for file in part.files}
         if groups and not dry_run:
             removed = [file for file in files if file.path in packed]
-            added = [write_pack(uri, group).file for group in groups]
+            added = [write_pack(self.uri, group).file for group in groups]
             said = {REARRANGED_KEY: f"{len(removed)} files put into {len(added)}"}
             metadata = sealed(said, [*_without(files, removed), *added])
-            commits.replace(table, removed, added, metadata, rearranged=True)
+            commits.replace(now.delta, removed, added, metadata, rearranged=True)
         return Compaction(len(files), len(files) - len(packed) + len(groups), sum(map(len, groups)))
 
 
 def _without(files: Sequence[DataFile], others: Sequence[DataFile]) -> list[DataFile]:
     paths = {file.path for file in others}
     return [file for file in files if file.path not in paths]
-
-
-def _may_hold(file: pq.ParquetFile, group: int, column: str, value: Any) -> bool:
-    """Tell whether a row group can have a value in a column, as far as its statistics say."""
-    statistics = file.metadata.row_group(group).column(file.schema_arrow.names.index(column)).statistics
-    return not (statistics and statistics.has_min_max) or statistics.min <= value <= statistics.max
-
-
-def describe(schema: pa.Schema) -> dg.TableSchema:
-    """Return a table's columns, types and descriptions in Dagster's form."""
-    return dg.TableSchema(
-        columns=[dg.TableColumn(field.name, str(field.type), description=comment(field)) for field in schema]
-    )

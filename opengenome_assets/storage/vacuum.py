@@ -22,12 +22,11 @@ from datetime import datetime
 from itertools import groupby
 
 import pyarrow.fs as pafs
-from deltalake import DeltaTable
 
 from opengenome_assets.storage.files import filesystem
 from opengenome_assets.storage.parts import MANIFEST, find_part
 from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home, Table
 
 LOG = "_delta_log"
 
@@ -57,13 +56,13 @@ class Removal:
     lost: tuple[int, ...]
 
 
-def kept_versions(tables: Tables, since: datetime, made: Iterable[Provenance], newest: int = 1) -> dict[str, set[int]]:
+def kept_versions(home: Home, since: datetime, made: Iterable[Provenance], newest: int = 1) -> dict[str, set[int]]:
     """Return the versions of each table that are to be kept.
 
     Parameters
     ----------
-    tables
-        The tables.
+    home
+        The home.
     since
         A version that was the newest at this moment or later is kept.
     made
@@ -71,7 +70,7 @@ def kept_versions(tables: Tables, since: datetime, made: Iterable[Provenance], n
     newest
         So many versions of each table are kept however old, the newest ones; those that only rearrange do not count.
     """
-    histories = {name: tables.history(name) for name in tables.names()}
+    histories = {name: home.table(name).history() for name in home.names()}
     kept = {
         name: history.newest_since(since) | set(list(history.layouts().values())[-newest:])
         for name, history in histories.items()
@@ -89,12 +88,12 @@ def kept_versions(tables: Tables, since: datetime, made: Iterable[Provenance], n
     return kept
 
 
-def vacuum(tables: Tables, name: str, kept: Collection[int], since: datetime, *, dry_run: bool = False) -> Removal:
+def vacuum(table: Table, kept: Collection[int], since: datetime, *, dry_run: bool = False) -> Removal:
     """Remove a table's files that are older than ``since`` and that no version in ``kept`` needs.
 
     A vacuum that is killed has removed only what the next one would have removed. A dry run removes nothing.
     """
-    uri = tables.uri(name)
+    uri = table.uri
     fs, root = filesystem(uri)
     infos: list[pafs.FileInfo] = fs.get_file_info(pafs.FileSelector(root, recursive=True))
     there = {info.path.removeprefix(f"{root}/"): info for info in infos}
@@ -102,13 +101,13 @@ def vacuum(tables: Tables, name: str, kept: Collection[int], since: datetime, *,
     files = {path: info for path, info in there.items() if info.type == pafs.FileType.File}
 
     def named(version: int) -> set[str]:
-        return {file.path for file in tables.files(DeltaTable(uri, version=version))}
+        return {file.path for file in table.named(version)}
 
     needed = {path for version in kept for path in named(version)}
     gone = _strays(uri, files, needed | {path for path, info in files.items() if info.mtime >= since})
     left = files.keys() - set(gone)
     readable, lost = [], []
-    for version, layout in tables.history(name).layouts().items():
+    for version, layout in table.history().layouts().items():
         paths = named(layout)
         if paths <= left:
             readable.append(version)

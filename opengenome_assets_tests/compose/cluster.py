@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests import processes
 from opengenome_assets_tests.processes import REPOSITORY
 
@@ -198,11 +198,11 @@ class Cluster:
         assert runs[-1].status == "SUCCESS", self.story(runs[-1].run_id)
         return runs
 
-    def fetch_tables(self, folder: Path) -> Tables:
+    def fetch_tables(self, folder: Path) -> Home:
         """Copy the tables out of the volume into a new home."""
         folder.mkdir(parents=True)
         self.compose("cp", "dagster-webserver:/data/tables", str(folder / "tables"))
-        return Tables(home=str(folder))
+        return Home(str(folder))
 
     def parts(self, table: str) -> int:
         """Return how many parts of a table are finished, of all the versions that there were."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.compose.cluster import Cluster, docker
 from opengenome_assets_tests.compose.made import Corpus
 from opengenome_assets_tests.processes import REPOSITORY, free_port, typed
@@ -58,11 +58,11 @@ def cluster(image: str, secrets: Path) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def local_tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+def local_tables(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """What a run on this machine makes of the sample, with the embedded engine."""
     home = tmp_path_factory.mktemp("local") / "home"
     typed("dagster asset materialize --select '*' --module-name opengenome_assets.definitions", home)
-    return Tables(home=str(home))
+    return Home(str(home))
 
 
 @pytest.fixture(scope="session")

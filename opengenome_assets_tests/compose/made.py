@@ -61,7 +61,7 @@ class Corpus:
     def check(self, folder: Path) -> None:
         """Assert that every file is counted, and once."""
         tables = self.cluster.fetch_tables(folder)
-        assert tables.read("kmer_").num_rows == 3 * FILES
-        rows = tables.read("kmer_freq_k6").to_pandas()
+        assert tables.table("kmer_").read().num_rows == 3 * FILES
+        rows = tables.table("kmer_freq_k6").read().to_pandas()
         rows = rows[rows["source"] == "all"].sort_values("kmer")
         np.testing.assert_array_equal(rows["count"], self.counts)

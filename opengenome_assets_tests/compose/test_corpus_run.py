@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.compose.cluster import Cluster, Run, wait_for
 from opengenome_assets_tests.processes import typed
 
@@ -28,12 +28,12 @@ def test_every_asset_and_check_succeeds(run: Run) -> None:
 
 
 def test_every_table_is_that_of_a_local_run_bit_for_bit(
-    cluster: Cluster, run: Run, local_tables: Tables, tmp_path: Path
+    cluster: Cluster, run: Run, local_tables: Home, tmp_path: Path
 ) -> None:
     tables = cluster.fetch_tables(tmp_path / "cluster")
     assert tables.names() == local_tables.names()
     for name in tables.names():
-        mine, theirs = tables.read(name), local_tables.read(name)
+        mine, theirs = tables.table(name).read(), local_tables.table(name).read()
         if name == "raw_fasta":  # says where the files lie
             mine, theirs = (each.drop_columns(["uri"]) for each in (mine, theirs))
         assert mine.equals(theirs, check_metadata=True), name
@@ -44,7 +44,7 @@ def test_what_the_cluster_made_is_reproduced_here_bit_for_bit(cluster: Cluster, 
     home = tmp_path / "pushed"
     cluster.compose("cp", "dagster-webserver:/data/pushed", str(home))
     told = json.loads(typed("opengenome reproduce --format json 2>/dev/null", home))
-    assert [each["name"] for each in told["tables"]] == Tables(home=str(home)).names()
+    assert [each["name"] for each in told["tables"]] == Home(str(home)).names()
     for each in told["tables"]:
         assert (each["identical"], each["comparison"]["files"]) == (True, "identical"), each
 
@@ -66,7 +66,7 @@ def test_the_command_line_in_a_container_uses_the_cluster_and_the_database(clust
     assert "kmer_freq_k8" in states
 
 
-def test_the_search_finds_what_was_made(cluster: Cluster, run: Run, local_tables: Tables) -> None:
+def test_the_search_finds_what_was_made(cluster: Cluster, run: Run, local_tables: Home) -> None:
     address = f"http://127.0.0.1:{cluster.settings['SEARCH_UI_PORT']}"
 
     def index() -> Any:
@@ -76,9 +76,9 @@ def test_the_search_finds_what_was_made(cluster: Cluster, run: Run, local_tables
             return None
 
     described = wait_for(index, "index in the search")
-    assert described["sequences"] == local_tables.read("tfidf_index").num_rows
+    assert described["sequences"] == local_tables.table("tfidf_index").read().num_rows
     assert described["report"]
-    sequence = local_tables.read("sequence_shards", ["seq_id", "sequence"]).slice(0, 1).to_pylist()[0]
+    sequence = local_tables.table("sequence_shards").read(["seq_id", "sequence"]).slice(0, 1).to_pylist()[0]
     answer = read_json(f"{address}/api/similar", {"queries": sequence["sequence"], "top_n": 1})
     ((hit,),) = (result["hits"] for result in answer["results"])
     assert (hit["seq_id"], round(hit["similarity"], 9)) == (sequence["seq_id"], 1)

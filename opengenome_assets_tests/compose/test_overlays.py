@@ -17,7 +17,7 @@ from typing import Any
 import boto3
 import pytest
 
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.compose.cluster import Cluster, docker, wait_for
 from opengenome_assets_tests.processes import REPOSITORY, free_port
 
@@ -195,7 +195,7 @@ def store(cluster: Cluster) -> Iterator[str]:
 
 @pytest.mark.drill
 def test_an_object_store_serves_as_home(
-    cluster: Cluster, store: str, secrets: Path, local_tables: Tables, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, store: str, secrets: Path, local_tables: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "object-store-secret"}
     (secrets / "object_store_keys").write_text("".join(f"{name}={value}\n" for name, value in keys.items()))
@@ -205,9 +205,9 @@ def test_an_object_store_serves_as_home(
     boto3.client("s3").create_bucket(Bucket=BUCKET)
     stored = overlaid(cluster, "object-store", OPENGENOME_HOME=f"s3://{BUCKET}/home", **settings)
     stored.succeed(stored.launch())
-    tables = Tables(home=f"s3://{BUCKET}/home")
+    tables = Home(f"s3://{BUCKET}/home")
     assert tables.names() == local_tables.names()
     for name in set(tables.names()) - {"raw_fasta"}:
-        assert tables.read(name).equals(local_tables.read(name), check_metadata=True), name
+        assert tables.table(name).read().equals(local_tables.table(name).read(), check_metadata=True), name
     assert boto3.client("s3").head_object(Bucket=BUCKET, Key="home/reports/corpus_report.html")["ContentLength"] > 1e5
     assert keys["AWS_SECRET_ACCESS_KEY"] not in json.dumps(stored.containers()) + stored.compose("config")

@@ -16,7 +16,7 @@ from opengenome_assets.corpus import GROUP
 from opengenome_assets.definitions import build_defs
 from opengenome_assets.engine.spark import Spark
 from opengenome_assets.settings import Settings
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 
 
 class KeptSpark(Spark):
@@ -30,7 +30,7 @@ class KeptSpark(Spark):
 class Corpus:
     """A home, and a way to materialise assets in it."""
 
-    tables: Tables
+    tables: Home
     source: str
     ks: tuple[int, ...] = (2, 6)
 
@@ -44,7 +44,7 @@ class Corpus:
         **config: Mapping[str, Any],
     ) -> dg.ExecuteInProcessResult:
         """Materialise a selection with some ops' config; assert that it succeeds, or fails."""
-        settings = Settings(home=self.tables.home, source=self.source, ks=self.ks)
+        settings = Settings(home=self.tables.uri, source=self.source, ks=self.ks)
         overrides = {"tables": self.tables, "spark": KeptSpark(master="local[2]"), **(resources or {})}
         defs = build_defs(settings, resource_overrides=overrides)
         config = {"raw_fasta": {"source": self.source}, **config}
@@ -65,7 +65,7 @@ class Corpus:
 
     def graph(self) -> BaseAssetGraph[Any]:
         """Return what Dagster knows of the assets."""
-        settings = Settings(home=self.tables.home, source=self.source, ks=self.ks)
+        settings = Settings(home=self.tables.uri, source=self.source, ks=self.ks)
         return build_defs(settings).resolve_asset_graph()
 
     def stale(self, instance: dg.DagsterInstance) -> dict[str, list[str]]:
@@ -83,7 +83,7 @@ class Corpus:
 
     def content(self, name: str) -> list[dict[str, Any]]:
         """Return a table's rows in an order that does not depend on how it was made."""
-        return sorted(self.tables.read(name).to_pylist(), key=repr)
+        return sorted(self.tables.table(name).read().to_pylist(), key=repr)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -105,7 +105,7 @@ class Sample:
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
     """Materialise everything from the shipped sample, once for all tests; to be read, not changed."""
-    made = Corpus(Tables(home=str(tmp_path_factory.mktemp("sample"))), "sample", (6, 7, 8))
+    made = Corpus(Home(str(tmp_path_factory.mktemp("sample"))), "sample", (6, 7, 8))
     with dg.instance_for_test() as instance:
         yield Sample(made, made.materialize(instance=instance))
 
@@ -116,9 +116,9 @@ def corpus(tmp_path: Path) -> Callable[..., Corpus]:
 
     def make(files: Mapping[str, str | bytes] | None = None, **options: Any) -> Corpus:
         if files is None:
-            return Corpus(Tables(home=str(tmp_path / "home")), "sample", **options)
+            return Corpus(Home(str(tmp_path / "home")), "sample", **options)
         write_files(tmp_path / "fasta", files)
-        return Corpus(Tables(home=str(tmp_path / "home")), str(tmp_path / "fasta"), **options)
+        return Corpus(Home(str(tmp_path / "home")), str(tmp_path / "fasta"), **options)
 
     return make
 

@@ -18,10 +18,10 @@ from opengenome_assets.lineage.failures import open_instance
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.parts import Part
 from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.tables import Commit, Tables
+from opengenome_assets.storage.tables import Commit, Home
 
 
-class DyingTables(Tables):
+class DyingTables(Home):
     """Tables whose process is killed just before or just after one of them is committed."""
 
     table: str

@@ -33,7 +33,7 @@ def plain_fasta(source: str, path: Path) -> Path:
 
 
 def table(sample, name: str, **where: object) -> pd.DataFrame:
-    frame = sample.corpus.tables.read(name).to_pandas()
+    frame = sample.corpus.tables.table(name).read().to_pandas()
     for column, value in where.items():
         frame = frame[frame[column] == value]
     return frame
@@ -94,7 +94,7 @@ def test_amino_acids_and_rscu_follow_biopythons_table(sample, source, code):
 
 
 def test_tfidf_vectors_equal_scikit_learns(sample):
-    index = sample.corpus.tables.read("tfidf_index")
+    index = sample.corpus.tables.table("tfidf_index").read()
     idf = inverse_document_frequency(*document_frequency(sample.corpus.tables))
     vectors = sequence_kmers_of(index)
     ours = np.zeros((index.num_rows, 4096))

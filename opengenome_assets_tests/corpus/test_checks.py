@@ -11,13 +11,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from matplotlib.figure import Figure
-
 from opengenome_assets.corpus.checks import as_check, rules, table_schemas
+
 from opengenome_assets.corpus.figures import figure_rule, figure_specs, save_figure
 from opengenome_assets.plots.style import Picture
 from opengenome_assets.storage.files import write_bytes
 from opengenome_assets.storage.record import Provenance, digest
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpus.conftest import Corpus
 
 KS = (2, 6)
@@ -31,22 +31,22 @@ def good(tmp_path_factory):
     for name, content in FILES.items():
         (root / "fasta" / name).parent.mkdir(parents=True)
         (root / "fasta" / name).write_text(content)
-    made = Corpus(Tables(home=str(root / "home")), str(root / "fasta"), KS)
+    made = Corpus(Home(str(root / "home")), str(root / "fasta"), KS)
     made.materialize("*tfidf_index,*codon_rscu,*sequence_stats,rejected_records,*kmer_freq_k2,*kmer_freq_k6")
     return made.tables
 
 
-def problems(tables: Tables, asset: str, name: str) -> list[str]:
+def problems(tables: Home, asset: str, name: str) -> list[str]:
     (rule,) = [rule for rule in rules(KS) if (rule.asset, rule.name) == (asset, name)]
     return list(rule.problems(tables))
 
 
-def poisoned(good: Tables, tmp_path, asset: str, poison) -> Tables:
+def poisoned(good: Home, tmp_path, asset: str, poison) -> Home:
     """Return a copy of the tables in which one holds other rows, though every record says they are right."""
-    tables = Tables(home=str(tmp_path / "poisoned"))
-    shutil.copytree(good.home, tables.home)
-    for file in tables.files(tables.open(asset)):
-        path = Path(tables.uri(asset), file.path)
+    tables = Home(str(tmp_path / "poisoned"))
+    shutil.copytree(good.home, tables.uri)
+    for file in tables.table(asset).at().files:
+        path = Path(tables.table(asset).uri, file.path)
         rows = pq.read_table(path)
         pq.write_table(poison(rows).cast(rows.schema), path)
         edit_manifest(path.parent, lambda manifest, path=path: manifest["files"][0].update(size=path.stat().st_size))
@@ -125,20 +125,22 @@ def test_a_wrong_table_is_found(good, tmp_path, asset, check, poison, said):
     ],
 )
 def test_counts_of_a_file_that_do_not_agree_are_found(good, tmp_path, fact, value, said):
-    tables = Tables(home=str(tmp_path / "poisoned"))
-    shutil.copytree(good.home, tables.home)
-    key = tables.files(tables.open("sequence_shards"))[0].path.split("/")[0]
-    edit_manifest(Path(tables.uri("sequence_shards"), key), lambda manifest: manifest["facts"].update({fact: value}))
+    tables = Home(str(tmp_path / "poisoned"))
+    shutil.copytree(good.home, tables.uri)
+    key = tables.table("sequence_shards").at().files[0].path.split("/")[0]
+    edit_manifest(
+        Path(tables.table("sequence_shards").uri, key), lambda manifest: manifest["facts"].update({fact: value})
+    )
     assert said in "\n".join(problems(tables, "sequence_shards", "record_count"))
 
 
 @pytest.mark.parametrize("asset", list(table_schemas(KS)))
 def test_a_column_of_another_type_is_found(good, tmp_path, asset):
-    tables = Tables(home=str(tmp_path))
-    wrong = pa.table({good.read(asset).schema.names[0]: pa.array([1.5])})
-    tables.write(asset, wrong, good.provenance(asset))
+    tables = Home(str(tmp_path))
+    wrong = pa.table({good.table(asset).read().schema.names[0]: pa.array([1.5])})
+    tables.table(asset).write(wrong, good.table(asset).provenance())
     found = problems(tables, asset, "columns")
-    assert len(found) == len(good.read(asset).schema.names)
+    assert len(found) == len(good.table(asset).read().schema.names)
     assert "expected" in found[0]
 
 
@@ -154,7 +156,7 @@ def test_a_failed_check_stops_what_follows(good, tmp_path):
 
 
 def test_a_blank_or_missing_figure_is_found(tmp_path):
-    tables = Tables(home=str(tmp_path))
+    tables = Home(str(tmp_path))
     spec = figure_specs(KS)[0]
     rule = figure_rule(spec)
     assert not rule.blocking
@@ -165,7 +167,7 @@ def test_a_blank_or_missing_figure_is_found(tmp_path):
     figure.add_subplot().plot(np.random.default_rng(1).random(100))
     save_figure(tables, spec.name, Picture(figure, "t", "c", "a"), Provenance(name=spec.name, code_version="1"))
     assert list(rule.problems(tables)) == []
-    write_bytes(f"{tables.home}/figures/{spec.name}.svg", b"<svg")
+    write_bytes(f"{tables.uri}/figures/{spec.name}.svg", b"<svg")
     assert "there is no" in next(iter(rule.problems(tables)))
 
 

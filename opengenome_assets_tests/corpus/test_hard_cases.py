@@ -15,7 +15,7 @@ import pytest
 
 from opengenome_assets.lineage.failures import open_instance
 from opengenome_assets.operations.restore import outdated
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpus.conftest import Corpus, failure
 from opengenome_assets_tests.processes import REPOSITORY, environment, started, typed
 
@@ -24,13 +24,13 @@ MODULE = "opengenome_assets.definitions"
 CHOSEN = "*kmer_freq_k2,rejected_records"
 
 
-def rows(tables: Tables) -> dict[str, Any]:
-    return {name: tables.read(name).to_pylist() for name in tables.names()}
+def rows(tables: Home) -> dict[str, Any]:
+    return {name: tables.table(name).read().to_pylist() for name in tables.names()}
 
 
 def use(patch: pytest.MonkeyPatch, made: Corpus) -> dict[str, str]:
     """Let this process open the records of a corpus' home; return the settings for others."""
-    patch.setenv("OPENGENOME_HOME", made.tables.home)
+    patch.setenv("OPENGENOME_HOME", made.tables.uri)
     patch.setenv("DAGSTER_HOME", str(REPOSITORY))
     return {"OPENGENOME_SOURCE": made.source, "OPENGENOME_KS": "2,6", "SPARK_MASTER": "local[2]"}
 
@@ -40,7 +40,7 @@ def test_a_run_killed_at_a_commit_has_done_all_of_it_or_nothing_and_the_next_tel
     corpus, monkeypatch, table, when
 ):
     made = corpus(FILES)
-    home, settings = Path(made.tables.home), use(monkeypatch, made)
+    home, settings = Path(made.tables.uri), use(monkeypatch, made)
     command = [sys.executable, "-m", "opengenome_assets_tests.corpus.dying", table, when]
     with started(command, home, **settings) as process:
         assert process.wait(120) == -signal.SIGKILL, Path(f"{home}.log").read_text()
@@ -53,25 +53,25 @@ def test_a_run_killed_at_a_commit_has_done_all_of_it_or_nothing_and_the_next_tel
             {**{name: each.value for name, each in event.metadata.items()}, **(event.tags or {})} for event in found
         ]
 
-    assert made.tables.exists(table) is (when == "after")
-    assert list(Path(made.tables.uri(table)).glob("*/_manifest.json"))  # the files are there in any case
+    assert made.tables.table(table).exists() is (when == "after")
+    assert list(Path(made.tables.table(table).uri).glob("*/_manifest.json"))  # the files are there in any case
     assert told() == []
 
     printed = typed(f"dagster asset materialize -m {MODULE} --select '{CHOSEN}' 2>&1", home, **settings)
     if table == "kmer_":
         assert "0 shards scanned, 2 reused" in printed
-    assert set(made.tables.history(table).versions) == {0}
+    assert set(made.tables.table(table).history().versions) == {0}
     (event,) = told()
     assert event["table_version"] == 0
-    assert event["dagster/data_version"] == made.tables.provenance(table).data_version
-    expected = Corpus(Tables(home=f"{home}-fresh"), made.source, made.ks)
+    assert event["dagster/data_version"] == made.tables.table(table).provenance().data_version
+    expected = Corpus(Home(f"{home}-fresh"), made.source, made.ks)
     expected.materialize(CHOSEN)
     assert rows(made.tables) == rows(expected.tables)
 
 
 def test_two_runs_at_once_both_end_right_and_leave_tables_that_fit_together(corpus, tmp_path, monkeypatch):
     made = corpus(FILES)
-    home, settings = Path(made.tables.home), use(monkeypatch, made)
+    home, settings = Path(made.tables.uri), use(monkeypatch, made)
     config = tmp_path / "long.yaml"
     config.write_text("{ops: {sequence_shards: {config: {min_length: 20}}}}")
     # Dagster's database is there: two processes that make it at once, in a new home, get in each other's way.
@@ -96,21 +96,21 @@ def test_two_runs_at_once_both_end_right_and_leave_tables_that_fit_together(corp
     by_run = {
         name: [version.record and json.loads(version.record)["run_id"] for version in history.versions.values()]
         for name in made.tables.names()
-        for history in [made.tables.history(name)]
+        for history in [made.tables.table(name).history()]
     }
     # One after the other, in the same order in every table.
     assert len({tuple(runs) for name, runs in by_run.items() if name != "raw_fasta"}) == 1
     assert {len(runs) for name, runs in by_run.items() if name != "raw_fasta"} == {2}
     for version in (0, 1):
-        lengths = made.tables.read("sequence_shards", ["length"], version)["length"].to_pylist()
+        lengths = made.tables.table("sequence_shards").at(version).read(["length"])["length"].to_pylist()
         assert sorted(lengths) in ([10, 24, 72], [24, 72])
 
 
-def parquet(tables: Tables, name: str) -> Path:
-    return Path(tables.uri(name), tables.files(tables.open(name))[0].path)
+def parquet(tables: Home, name: str) -> Path:
+    return Path(tables.table(name).uri, tables.table(name).at().files[0].path)
 
 
-def flip_a_byte(tables: Tables, name: str) -> None:
+def flip_a_byte(tables: Home, name: str) -> None:
     path = parquet(tables, name)
     group = pq.read_metadata(path).row_group(0)
     columns = [group.column(place) for place in range(group.num_columns)]
@@ -120,19 +120,19 @@ def flip_a_byte(tables: Tables, name: str) -> None:
     path.write_bytes(content)
 
 
-def delete_a_file(tables: Tables, name: str) -> None:
+def delete_a_file(tables: Home, name: str) -> None:
     parquet(tables, name).unlink()
 
 
-def rename_the_source(tables: Tables, name: str) -> None:
+def rename_the_source(tables: Home, name: str) -> None:
     path = parquet(tables, name).with_name("_manifest.json")
     manifest = json.loads(path.read_text())
     manifest["facts"]["source"] = "elsewhere"
     path.write_text(json.dumps(manifest))
 
 
-def leave_a_file_out_of_the_log(tables: Tables, name: str) -> None:
-    path = Path(tables.uri(name), "_delta_log", f"{0:020}.json")
+def leave_a_file_out_of_the_log(tables: Home, name: str) -> None:
+    path = Path(tables.table(name).uri, "_delta_log", f"{0:020}.json")
     entries = path.read_text().splitlines()
     entries.remove(next(entry for entry in entries if entry.startswith('{"add"')))
     path.write_text("\n".join(entries))
@@ -160,16 +160,16 @@ def test_what_was_changed_by_hand_is_named_not_used_and_mended_as_the_message_sa
     made.materialize(CHOSEN)
     before = rows(made.tables)
     reader = {"sequence_shards": "kmer_", "kmer_": "kmer_freq_k2"}[table]
-    shutil.rmtree(made.tables.uri(reader))
+    shutil.rmtree(made.tables.table(reader).uri)
     change(made.tables, table)
     told = failure(made.materialize(reader, ok=False))
     message = re.search(f"{table}.*{named}", told, re.DOTALL)
     assert message, told
-    assert not made.tables.exists(reader)
+    assert not made.tables.table(reader).exists()
     if folder := message.groupdict().get("folder"):
         shutil.rmtree(folder)
     elif named is LOG:
-        shutil.rmtree(Path(made.tables.uri(table), "_delta_log"))
+        shutil.rmtree(Path(made.tables.table(table).uri, "_delta_log"))
     made.materialize(CHOSEN)
     assert rows(made.tables) == before
 

@@ -18,7 +18,7 @@ from opengenome_assets.intake.hub import listing as hub_module
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.files import write_bytes
 from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.intake.hub.hub_server import REPO, TOKEN, Fault, serving
 from opengenome_assets_tests.processes import started, typed, wait_for
 
@@ -101,7 +101,7 @@ def test_the_first_tick_requests_one_run_pinned_to_the_commit_and_tagged_with_it
 @pytest.fixture
 def catalogue(hub, tmp_path):
     """A home whose catalogue lists the files of the Hub's first commit."""
-    tables = Tables(home=str(tmp_path))
+    tables = Home(str(tmp_path))
     config = {"ops": {"raw_fasta": {"config": {"source": SOURCE}}}}
     assert dg.materialize([raw_fasta], resources={"tables": tables}, run_config=config).success
     return tables
@@ -109,10 +109,8 @@ def catalogue(hub, tmp_path):
 
 def report(tables):
     """Leave the record of a report that was made from the catalogue."""
-    made = Provenance(name="corpus_report", code_version="1", inputs={"raw_fasta": tables.input("raw_fasta")})
-    write_bytes(
-        f"{tables.home}/reports/summary.json", json.dumps({"provenance": made.model_dump(mode="json")}).encode()
-    )
+    made = Provenance(name="corpus_report", code_version="1", inputs={"raw_fasta": tables.table("raw_fasta").input()})
+    write_bytes(f"{tables.uri}/reports/summary.json", json.dumps({"provenance": made.model_dump(mode="json")}).encode())
 
 
 def test_a_sensor_without_memory_starts_no_run_for_what_has_been_made(hub, catalogue):
@@ -427,9 +425,9 @@ def test_the_daemon_finds_a_new_commit_and_runs_what_it_changes(hub, tmp_path):
     assert run.tags[COMMIT_TAG] == commit
     assert run.tags["dagster/sensor_name"] == NAME
     assert run.tags["dagster/run_key"] == f"{run.tags[CHANGE_TAG]}-1"
-    rows = Tables(home=str(home)).read("sequence_shards").to_pylist()
+    rows = Home(str(home)).table("sequence_shards").read().to_pylist()
     assert {row["seq_id"]: row["sequence"] for row in rows} == {"a": "ACGTACGTA", "b": "CCCCCCCC"}
-    assert set(Tables(home=str(home)).read("raw_fasta")["revision"].to_pylist()) == {commit}
+    assert set(Home(str(home)).table("raw_fasta").read()["revision"].to_pylist()) == {commit}
     kept = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(kept) > 50
     assert [path for path in kept if TOKEN.encode() in path.read_bytes()] == []

@@ -9,7 +9,7 @@ import pytest
 
 from opengenome_assets.corpus.sequence_shards import SequenceShardsConfig, parse_tasks
 from opengenome_assets.intake.containers import ContainerError
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpus.conftest import failure, write_files
 
 ONE = b">p1 first\nACGTACGTNNACGTTGCA\n>p2\nGGGCCCATATAT\n"
@@ -87,7 +87,7 @@ def test_parts_and_archives_are_parsed_once_and_again_where_they_changed(corpus,
 
 
 def test_a_catalogue_with_a_gap_is_refused_and_units_have_keys_of_their_own(tmp_path):
-    tables, settings = Tables(home=str(tmp_path)), SequenceShardsConfig().parse_settings()
+    tables, settings = Home(str(tmp_path)), SequenceShardsConfig().parse_settings()
 
     def row(path: str, sha256: str = "0" * 64, source: str = "s") -> dict[str, str]:
         return {"source": source, "path": path, "uri": f"store/{sha256}", "sha256": sha256}
@@ -115,4 +115,4 @@ def test_the_same_identifier_in_two_members_of_an_archive_is_no_duplicate(corpus
     made = corpus({"a/all.tar": tar_of({"one.fa": ONE, "two.fa": TWO})})
     result = made.materialize("*sequence_shards,rejected_records")
     assert all(evaluation.passed for evaluation in result.get_asset_check_evaluations())
-    assert made.tables.read("sequence_shards").num_rows == 3
+    assert made.tables.table("sequence_shards").read().num_rows == 3

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from opengenome_assets.corpus import kmers
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpus.conftest import Corpus, write_files
 
 FILES = {"moss/a.fa": ">a1\nACGTACGTAA\n>a2\nGGGTTTAAAC\n", "fern/b.fa": ">b1\nTTTTACGGCA\n"}
@@ -21,7 +21,7 @@ def original(tmp_path_factory):
     root = tmp_path_factory.mktemp("original")
     write_files(root / "fasta", FILES)
     (root / "dagster").mkdir()
-    home = Corpus(Tables(home=str(root / "home")), str(root / "fasta"))
+    home = Corpus(Home(str(root / "home")), str(root / "fasta"))
     with dg.DagsterInstance.local_temp(str(root / "dagster")) as instance:
         home.materialize(instance=instance)
         assert home.stale(instance) == {}
@@ -33,7 +33,7 @@ def made(original, tmp_path):
     """A copy of it, to be changed."""
     shutil.copytree(original, tmp_path, dirs_exist_ok=True)
     with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
-        yield Corpus(Tables(home=str(tmp_path / "home")), str(tmp_path / "fasta")), instance
+        yield Corpus(Home(str(tmp_path / "home")), str(tmp_path / "fasta")), instance
 
 
 def waves(home, instance):
@@ -87,4 +87,4 @@ def test_frequencies_refuse_counts_made_without_their_k(made):
     told = str([event.step_failure_data.user_failure_data for event in result.get_step_failure_events()])
     assert "expected counts for k = 3, found them for k = 2, 6" in told
     assert "--select 'kmer_*'" in told
-    assert not home.tables.exists("kmer_freq_k3")
+    assert not home.tables.table("kmer_freq_k3").exists()

@@ -11,7 +11,7 @@ from typing import Any
 import pyspark
 import pytest
 
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.processes import free_port, started, typed, wait_for
 
 SPARK_CLASS = str(Path(pyspark.__file__).with_name("bin") / "spark-class")
@@ -56,8 +56,8 @@ def test_assets_are_made_on_the_cluster_that_spark_master_names(cluster, tmp_pat
     assert f"on {cluster.address}" in said
     assert application["name"].startswith("__ASSET_JOB ")
     assert application["cores"] == 2
-    tables = Tables(home=str(home))
-    assert len(tables.read("kmer_")) == 3 * len(tables.read("raw_fasta"))
+    tables = Home(str(home))
+    assert len(tables.table("kmer_").read()) == 3 * len(tables.table("raw_fasta").read())
 
 
 def test_every_table_of_the_sample_is_the_same_bit_for_bit_here_and_on_the_cluster(cluster, tmp_path):
@@ -65,7 +65,7 @@ def test_every_table_of_the_sample_is_the_same_bit_for_bit_here_and_on_the_clust
     tables = "rejected_records,*sequence_stats,*kmer_freq_k6,*kmer_freq_k7,*kmer_freq_k8,*codon_rscu,*tfidf_index"
     typed(f"dagster asset materialize --select '{tables}' --module-name opengenome_assets.definitions", home)
     again = json.loads(typed("opengenome reproduce --format json 2>/dev/null", home, SPARK_MASTER=cluster.address))
-    assert [each["name"] for each in again["tables"]] == Tables(home=str(home)).names()
+    assert [each["name"] for each in again["tables"]] == Home(str(home)).names()
     assert len(again["tables"]) == 13
     for each in again["tables"]:
         assert (each["identical"], each["comparison"]["files"]) == (True, "identical"), each

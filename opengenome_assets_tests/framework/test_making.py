@@ -9,7 +9,7 @@ import pytest
 from opengenome_assets.framework.making import Making, lineage, version_tags
 from opengenome_assets.storage.history import History
 from opengenome_assets.storage.record import Input, Provenance
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 
 MADE = Provenance(name="kmer_", code_version="1", inputs={"sequence_shards": Input(version=3, data_version="a" * 64)})
 
@@ -39,13 +39,13 @@ def test_times_do_not_go_backwards_with_the_clock(monkeypatch):
 
 
 def test_the_newest_version_is_the_last_committed_whatever_the_clock_said(tmp_path):
-    tables, now = Tables(home=str(tmp_path)), datetime.now(UTC)
+    tables, now = Home(str(tmp_path)), datetime.now(UTC)
     for code, started in (("1", now), ("2", now - timedelta(hours=2))):
-        tables.write("t", pa.table({"id": [code]}), Provenance(name="t", code_version=code, started=started))
-    history = History(tables.open("t"))
-    assert tables.provenance("t").code_version == "2"
+        tables.table("t").write(pa.table({"id": [code]}), Provenance(name="t", code_version=code, started=started))
+    history = History(tables.table("t").at())
+    assert tables.table("t").provenance().code_version == "2"
     assert history.current.number == 1
-    assert tables.provenance("t", 0).started > tables.provenance("t", 1).started
+    assert tables.table("t").provenance(0).started > tables.table("t").provenance(1).started
 
 
 def test_metadata_cuts_digests_and_leaves_numbers_to_stand_beside():

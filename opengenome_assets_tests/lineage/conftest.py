@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpus.conftest import Corpus, write_files
 from opengenome_assets_tests.corpus.conftest import end_of_spark as end_of_spark
 
@@ -26,12 +26,12 @@ class Story:
     runs: tuple[str, str, str]
 
     @property
-    def tables(self) -> Tables:
+    def tables(self) -> Home:
         return self.corpus.tables
 
     @property
     def home(self) -> Path:
-        return Path(self.corpus.tables.home)
+        return Path(self.corpus.tables.uri)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     """To be read, not changed; Dagster's records lie where the command line finds them."""
     root = tmp_path_factory.mktemp("story")
     fasta = root / "fasta"
-    corpus = Corpus(Tables(home=str(root / "home")), str(fasta), (2,))
+    corpus = Corpus(Home(str(root / "home")), str(fasta), (2,))
     (root / "home" / "dagster").mkdir(parents=True)
     with dg.DagsterInstance.local_temp(str(root / "home" / "dagster")) as instance:
         write_files(fasta, {"moss/a.fa": A, "moss/b.fa": B})

@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from opengenome_assets.cli import main
-from opengenome_assets.cli.forms import written
 from opengenome_assets.cli.lineage import file_lines
 from opengenome_assets.lineage.changes import FileChanges
 from opengenome_assets.lineage.failures import open_instance
+from opengenome_assets.terminal import written
 from opengenome_assets_tests.processes import REPOSITORY, typed
 
 

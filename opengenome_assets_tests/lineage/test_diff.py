@@ -11,7 +11,8 @@ from opengenome_assets.lineage.diff import AmbiguousRowsError, diff
 from opengenome_assets.storage.columns import column
 from opengenome_assets.storage.packs import PackSizes
 from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.tables import MissingVersionError, Tables
+from opengenome_assets.storage.snapshot import MissingVersionError
+from opengenome_assets.storage.tables import Home
 
 
 def compared(story, name, before=0, after=1, most=10, tables=None):
@@ -24,7 +25,7 @@ def compared(story, name, before=0, after=1, most=10, tables=None):
 def test_rows_are_counted_as_a_plain_comparison_counts_them(story, name):
     key = columns_of(name).key
     before, after = (
-        {tuple(row[part] for part in key): row for row in story.tables.read(name, version=version).to_pylist()}
+        {tuple(row[part] for part in key): row for row in story.tables.table(name).at(version).read().to_pylist()}
         for version in (0, 1)
     )
     content = compared(story, name).content
@@ -43,7 +44,7 @@ def test_rows_are_counted_as_a_plain_comparison_counts_them(story, name):
 def test_the_largest_changes_in_frequency_are_those(story):
     before, after = (
         {(row["source"], row["kmer"]): row["frequency"] for row in rows.to_pylist()}
-        for rows in (story.tables.read("kmer_freq_k2", version=version) for version in (0, 1))
+        for rows in (story.tables.table("kmer_freq_k2").at(version).read() for version in (0, 1))
     )
     changes = sorted((abs(after.get(row, 0) - before.get(row, 0)) for row in {*before, *after}), reverse=True)
     found = compared(story, "kmer_freq_k2", most=5).content.largest
@@ -85,11 +86,11 @@ def test_versions_of_the_same_parts_are_identical_without_reading_any(story):
 
 
 def test_other_parts_with_the_same_rows_are_identical_row_by_row(tmp_path):
-    tables = Tables(home=str(tmp_path))
+    tables = Home(str(tmp_path))
     schema = pa.schema([column("source", pa.string(), ""), column("values", pa.list_(pa.int64()), "")])
     rows = [{"source": name, "values": [place, 2]} for place, name in enumerate("abc")]
     for code, order in (("1", rows), ("2", rows[::-1])):
-        tables.write("codon", pa.Table.from_pylist(order, schema), Provenance(name="codon", code_version=code))
+        tables.table("codon").write(pa.Table.from_pylist(order, schema), Provenance(name="codon", code_version=code))
     found = diff(tables, "codon", 0, 1, ["source"])
     assert found.content.identical
     assert found.content.parts_read == 2
@@ -97,7 +98,7 @@ def test_other_parts_with_the_same_rows_are_identical_row_by_row(tmp_path):
 
 
 def test_empty_values_nested_values_and_columns_are_compared(tmp_path):
-    tables = Tables(home=str(tmp_path))
+    tables = Home(str(tmp_path))
     text = "A" * 1000
     columns = [column("id", pa.string(), ""), column("x", pa.float64(), ""), column("text", pa.large_string(), "")]
     before = [("same", None, text), ("filled", None, text), ("emptied", 1.0, text), ("letter", 1.0, text)]
@@ -107,7 +108,7 @@ def test_empty_values_nested_values_and_columns_are_compared(tmp_path):
         ("2", after, pa.schema([*columns, column("new", pa.int64(), "")])),
     ):
         table = pa.Table.from_pylist([dict(zip(("id", "x", "text"), row, strict=True)) for row in rows], schema)
-        tables.write("t", table, Provenance(name="t", code_version=code))
+        tables.table("t").write(table, Provenance(name="t", code_version=code))
     content = diff(tables, "t", 0, 1, ["id"]).content
     assert [row["id"] for row in content.first_changed] == ["emptied", "filled", "letter"]
     assert content.columns == {"x": 2, "text": 1}
@@ -116,18 +117,18 @@ def test_empty_values_nested_values_and_columns_are_compared(tmp_path):
 
 def test_only_parts_that_differ_are_read_also_out_of_packs(story, tmp_path):
     shutil.copytree(story.home, tmp_path / "home")
-    tables = Tables(home=str(tmp_path / "home"))
-    tables.compact("sequence_shards", PackSizes(small=2**20, size=2**20, parts=64))
+    tables = Home(str(tmp_path / "home"))
+    tables.table("sequence_shards").compact(PackSizes(small=2**20, size=2**20, parts=64))
     assert compared(story, "sequence_shards", 1, 2, tables=tables) == compared(story, "sequence_shards", 1, 2)
     # b moved and a changed; every shard belongs to one file.
     assert compared(story, "sequence_shards", tables=tables).content.parts_read == 5
 
 
 def test_code_that_changed_without_a_new_code_version_is_named(tmp_path):
-    tables = Tables(home=str(tmp_path))
+    tables = Home(str(tmp_path))
     for settings, digest in (({}, "0" * 16), ({"k": 1}, "1" * 16)):
         made = Provenance(name="t", code_version="1", settings=settings, modules={"kernels.kmers": digest})
-        tables.write("t", pa.table({"id": ["a"]}), made)
+        tables.table("t").write(pa.table({"id": ["a"]}), made)
     (change,) = diff(tables, "t", 0, 1, ["id"]).made.circumstances
     assert (change.what, change.before, change.after) == ("code of kernels.kmers", "0" * 16, "1" * 16)
 

@@ -12,7 +12,7 @@ from opengenome_assets.lineage import inventory
 from opengenome_assets.lineage.inventory import Setting, Usage, take_inventory
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 
 
 def test_a_home_that_does_not_exist_is_empty(tmp_path: Path) -> None:
@@ -30,10 +30,10 @@ def test_settings_tell_where_they_come_from(tmp_path: Path) -> None:
 
 
 def test_tables_figures_and_reports_are_found(tmp_path: Path) -> None:
-    tables = Tables(home=str(tmp_path))
+    tables = Home(str(tmp_path))
     for version, rows in enumerate([3, 5]):
         table = pa.table({"n": pa.array(range(rows), pa.int64())})
-        tables.write("numbers", table, Provenance(name="numbers", code_version=str(version)))
+        tables.table("numbers").write(table, Provenance(name="numbers", code_version=str(version)))
     for path in (
         "figures/gc.png",
         "figures/gc.svg",
@@ -48,7 +48,7 @@ def test_tables_figures_and_reports_are_found(tmp_path: Path) -> None:
     (state,) = found.tables
     assert (state.name, state.state, state.rows, state.version, state.files) == ("numbers", "current", 5, 1, 1)
     assert state.uri == f"{tmp_path}/tables/numbers"
-    assert state.bytes == sum(file.size for file in tables.files(tables.open("numbers")))
+    assert state.bytes == sum(file.size for file in tables.table("numbers").at().files)
     assert abs(datetime.now(UTC) - datetime.fromisoformat(state.made)) < timedelta(minutes=1)
     (figure,) = found.figures
     assert (figure.name, figure.files) == ("gc", [f"{tmp_path}/figures/gc.png", f"{tmp_path}/figures/gc.svg"])
@@ -69,7 +69,7 @@ def test_a_missing_java_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
     """A home in which some is made from the newest corpus, and some from the one before."""
-    tables = Tables(home=str(tmp_path))
+    tables = Home(str(tmp_path))
     corpora = {
         "raw_fasta": "",
         "sequence_shards": "new",
@@ -78,7 +78,7 @@ def made(tmp_path: Path) -> Path:
         "kmer_freq_k9": "old",
     }
     for name, corpus in corpora.items():
-        tables.write(name, pa.table({"n": [1]}), Provenance(name=name, code_version="1", corpus=corpus))
+        tables.table(name).write(pa.table({"n": [1]}), Provenance(name=name, code_version="1", corpus=corpus))
     (tmp_path / "figures").mkdir()
     for name, corpus in {"figure_rscu": "old", "figure_kmers_k6": "new", "figure_kmers_k9": "new"}.items():
         record = {"provenance": Provenance(name=name, code_version="1", corpus=corpus).model_dump()}

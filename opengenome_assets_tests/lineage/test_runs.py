@@ -30,7 +30,7 @@ def test_every_run_is_there_newest_first_with_parameters_numbers_and_checks(stor
     assert middle.parameters["sequence_shards.min_length"] == 5
     assert middle.parameters["config.sequence_shards.min_length"] == 5
     assert middle.parameters["config.raw_fasta.source"] == story.corpus.source
-    assert middle.metrics["sequence_shards.row_count"] == story.tables.read("sequence_shards", version=1).num_rows
+    assert middle.metrics["sequence_shards.row_count"] == story.tables.table("sequence_shards").at(1).read().num_rows
     assert newest.metrics["raw_fasta.files"] == 2
     assert newest.metrics["kmer_.seconds"] > 0
     assert newest.metrics["checks.failed"] == 0 < newest.metrics["checks.passed"]

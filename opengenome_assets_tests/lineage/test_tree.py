@@ -10,7 +10,8 @@ import pytest
 from opengenome_assets.lineage.records import UnknownNameError
 from opengenome_assets.lineage.tree import draw, lineage
 from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.tables import MissingVersionError, Tables
+from opengenome_assets.storage.snapshot import MissingVersionError
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.lineage.conftest import A, B, C
 
 ROWS = pa.table({"id": ["a"]})
@@ -58,26 +59,26 @@ def test_text_names_so_many_files_and_how_many_more(story):
 
 def test_an_input_whose_table_is_gone_is_named_with_what_was_read(story, tmp_path):
     shutil.copytree(story.home / "tables" / "kmer_", tmp_path / "tables" / "kmer_")
-    tree = lineage(Tables(home=str(tmp_path)), "kmer_", 0)
+    tree = lineage(Home(str(tmp_path)), "kmer_", 0)
     lost = tree.nodes["sequence_shards"]
-    assert lost.data_version == story.tables.provenance("sequence_shards", 0).data_version
+    assert lost.data_version == story.tables.table("sequence_shards").provenance(0).data_version
     assert "called 'sequence_shards'" in lost.notes[0]
 
 
 def test_a_table_that_was_made_anew_under_the_same_version_is_not_taken_for_the_one_read(story, tmp_path):
     shutil.copytree(story.home / "tables" / "kmer_", tmp_path / "tables" / "kmer_")
-    tables = Tables(home=str(tmp_path))
-    tables.write("sequence_shards", ROWS, Provenance(name="sequence_shards", code_version="1"))
+    tables = Home(str(tmp_path))
+    tables.table("sequence_shards").write(ROWS, Provenance(name="sequence_shards", code_version="1"))
     tree = lineage(tables, "kmer_", 0)
     assert tree.nodes["sequence_shards version 0"].notes == ["has been made again since"]
     assert tree.nodes["sequence_shards version 0"].record is None
 
 
 def test_code_that_changed_since_or_without_a_new_code_version_is_named(tmp_path):
-    tables = Tables(home=str(tmp_path))
+    tables = Home(str(tmp_path))
     for settings, digest in (({}, "0" * 16), ({"k": 1}, "1" * 16)):
         made = Provenance(name="t", code_version="1", settings=settings, modules={"kernels.kmers": digest})
-        tables.write("t", ROWS, made)
+        tables.table("t").write(ROWS, made)
     (first,) = lineage(tables, "t", 0).nodes.values()
     since = "since then the code has changed in kernels.kmers; code version then: 1"
     assert first.notes == [since]
@@ -108,4 +109,4 @@ def test_a_record_of_a_newer_package_is_refused(story, tmp_path):
     record["provenance"] |= {"format": 99, "package_version": "9.0"}
     file.write_text(json.dumps(record))
     with pytest.raises(RuntimeError, match=r"figure_rscu was made by opengenome-assets 9\.0.*Upgrade"):
-        lineage(Tables(home=str(tmp_path)), "figure_rscu")
+        lineage(Home(str(tmp_path)), "figure_rscu")

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from opengenome_assets.lineage.failures import open_instance
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpus.conftest import Corpus, end_of_spark, write_files
 from opengenome_assets_tests.processes import REPOSITORY
 
@@ -27,12 +27,12 @@ class Twice:
     runs: tuple[str, str]
 
     @property
-    def tables(self) -> Tables:
+    def tables(self) -> Home:
         return self.corpus.tables
 
     def rows(self, version: int | None = None) -> dict[str, object]:
         """The rows of every table, at the newest version or at one that each has."""
-        return {name: self.tables.read(name, version=version).to_pylist() for name in self.tables.names()}
+        return {name: self.tables.table(name).at(version).read().to_pylist() for name in self.tables.names()}
 
 
 @pytest.fixture(scope="session")
@@ -40,9 +40,9 @@ def made_twice(tmp_path_factory: pytest.TempPathFactory) -> Twice:
     """Everything made twice; to be read, not changed."""
     root = tmp_path_factory.mktemp("twice")
     write_files(root / "fasta", FILES)
-    corpus = Corpus(Tables(home=str(root / "home")), str(root / "fasta"))
+    corpus = Corpus(Home(str(root / "home")), str(root / "fasta"))
     with pytest.MonkeyPatch.context() as patch:
-        use(patch, corpus.tables.home)
+        use(patch, corpus.tables.uri)
         with open_instance() as instance:
             runs = (corpus.materialize(instance=instance).run_id, corpus.materialize(instance=instance, **LONG).run_id)
     return Twice(corpus, runs)
@@ -51,9 +51,9 @@ def made_twice(tmp_path_factory: pytest.TempPathFactory) -> Twice:
 @pytest.fixture
 def twice(made_twice: Twice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Twice:
     """A copy in a home that the commands use."""
-    home = shutil.copytree(made_twice.tables.home, tmp_path / "home")
+    home = shutil.copytree(made_twice.tables.uri, tmp_path / "home")
     use(monkeypatch, str(home))
-    return Twice(Corpus(Tables(home=str(home)), made_twice.corpus.source), made_twice.runs)
+    return Twice(Corpus(Home(str(home)), made_twice.corpus.source), made_twice.runs)
 
 
 @pytest.fixture

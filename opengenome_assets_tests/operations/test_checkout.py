@@ -38,14 +38,14 @@ def test_a_run_left_what_it_made_and_what_it_reused(twice: Twice, instance: dg.D
 
 def test_it_is_known_without_dagsters_memory(twice: Twice, instance: dg.DagsterInstance) -> None:
     expected = [state_after(twice.tables, instance, run).versions for run in twice.runs]
-    shutil.rmtree(Path(twice.tables.home, "dagster"))
+    shutil.rmtree(Path(twice.tables.uri, "dagster"))
     with dg.instance_for_test() as forgetful:
         assert [state_after(twice.tables, forgetful, run[:8]).versions for run in twice.runs] == expected
 
 
 def test_tables_made_later_are_named_and_stay(twice: Twice, instance: dg.DagsterInstance) -> None:
     only = twice.corpus.materialize("raw_fasta", instance=instance).run_id
-    shutil.rmtree(twice.tables.uri("kmer_freq_k2"))
+    shutil.rmtree(twice.tables.table("kmer_freq_k2").uri)
     twice.corpus.materialize("kmer_freq_k2", instance=instance)
     state = state_after(twice.tables, instance, only)
     assert state.later == ["kmer_freq_k2"]
@@ -69,7 +69,7 @@ def test_a_run_that_nobody_knows_or_several_is_refused(twice: Twice, instance: d
 def test_checking_out_and_back_loses_nothing_and_stands_in_the_run_history(
     twice: Twice, instance: dg.DagsterInstance
 ) -> None:
-    before, old = twice.rows(), {name: twice.tables.read(name, version=0).to_pylist() for name in twice.rows()}
+    before, old = twice.rows(), {name: twice.tables.table(name).at(0).read().to_pylist() for name in twice.rows()}
     planned = type_("checkout", "--run", twice.runs[0][:8], "--dry-run")
     assert twice.rows() == before != old
     done = type_("checkout", "--run", twice.runs[0][:8])
@@ -88,24 +88,24 @@ def test_checking_out_and_back_loses_nothing_and_stands_in_the_run_history(
 
 
 def test_it_is_typed_and_says_what_to_type_next(twice: Twice) -> None:
-    printed = typed(f"opengenome checkout --run {twice.runs[0]}", Path(twice.tables.home), OPENGENOME_KS="2,6")
+    printed = typed(f"opengenome checkout --run {twice.runs[0]}", Path(twice.tables.uri), OPENGENOME_KS="2,6")
     assert f"Restored to what run {twice.runs[0][:8]} left at" in printed
     command = next(line for line in printed.splitlines() if line.strip().startswith("-> "))
-    typed(f"{command.strip().removeprefix('-> ')} 2>&1", Path(twice.tables.home), OPENGENOME_KS="2,6")
+    typed(f"{command.strip().removeprefix('-> ')} 2>&1", Path(twice.tables.uri), OPENGENOME_KS="2,6")
     assert twice.tables.names()
     again = type_("checkout", "--run", twice.runs[0], "--dry-run")
     assert again["outdated"] == []
-    printed = typed("opengenome restore kmer_ --version 1", Path(twice.tables.home), OPENGENOME_KS="2,6")
+    printed = typed("opengenome restore kmer_ --version 1", Path(twice.tables.uri), OPENGENOME_KS="2,6")
     assert "kmer_freq_k6" in printed
 
 
 def test_what_it_says_to_type_succeeds_when_other_ks_are_set(twice: Twice) -> None:
-    home = Path(twice.tables.home)
+    home = Path(twice.tables.uri)
     printed = typed(f"opengenome checkout --run {twice.runs[0]}", home, OPENGENOME_KS="2,3")
     assert "figure_kmers_k6: needs OPENGENOME_KS with 6" in printed
     command = next(line for line in printed.splitlines() if line.strip().startswith("-> "))
     typed(f"{command.strip().removeprefix('-> ')} 2>&1", home, OPENGENOME_KS="2,3")
-    assert twice.tables.provenance("kmer_").settings["ks"] == [2, 3]
+    assert twice.tables.table("kmer_").provenance().settings["ks"] == [2, 3]
     assert [name for name in outdated(twice.tables) if "k6" not in name] == []
 
 

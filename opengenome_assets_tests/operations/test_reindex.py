@@ -7,7 +7,7 @@ import pytest
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from opengenome_assets.operations.reindex import reindex
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpus.conftest import Corpus, write_files
 
 FILES = {"moss/a.fa": ">a1\nACGTACGTAA\n>a2\nGGGTTTAAAC\n", "fern/b.fa": ">b1\nTTTTACGGCA\n"}
@@ -18,7 +18,7 @@ def made(tmp_path_factory):
     """A corpus of which everything was made twice, from other files, in an instance that is gone; to be read."""
     root = tmp_path_factory.mktemp("made")
     write_files(root / "fasta", FILES)
-    home = Corpus(Tables(home=str(root / "home")), str(root / "fasta"))
+    home = Corpus(Home(str(root / "home")), str(root / "fasta"))
     with dg.instance_for_test() as instance:
         home.materialize(instance=instance)
         write_files(Path(home.source), {"moss/a.fa": ">a1\nACGTACGTAAGG\n"})
@@ -61,11 +61,11 @@ def test_an_event_says_what_the_record_says(made, instance):
     told(made, instance)
     newest, oldest = instance.fetch_materializations(dg.AssetKey("kmer_freq_k6"), limit=10).records
     event = oldest.asset_materialization
-    record = made.tables.provenance("kmer_freq_k6", 0)
+    record = made.tables.table("kmer_freq_k6").provenance(0)
     assert event.tags[DATA_VERSION_TAG] == record.data_version
     assert event.metadata["provenance"].value["run_id"] == record.run_id
-    assert event.metadata["committed"].value == made.tables.history("kmer_freq_k6").versions[0].made.timestamp()
-    assert event.metadata["dagster/row_count"].value == made.tables.read("kmer_freq_k6", version=0).num_rows
+    assert event.metadata["committed"].value == made.tables.table("kmer_freq_k6").history().versions[0].made.timestamp()
+    assert event.metadata["dagster/row_count"].value == made.tables.table("kmer_freq_k6").at(0).read().num_rows
     assert event.metadata["dagster/row_count"].value != newest.asset_materialization.metadata["dagster/row_count"].value
     assert event.metadata["seconds"].value == record.seconds
 

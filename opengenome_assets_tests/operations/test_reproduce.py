@@ -19,14 +19,15 @@ from opengenome_assets.lineage.comparison import Change
 from opengenome_assets.operations.reproduce import NotReproducibleError, Reproduction, reproduce
 from opengenome_assets.storage.packs import PackSizes
 from opengenome_assets.storage.parquet.file import DamagedFileError
-from opengenome_assets.storage.tables import MissingVersionError, Tables
+from opengenome_assets.storage.snapshot import MissingVersionError
+from opengenome_assets.storage.tables import Home
 from opengenome_assets.storage.vacuum import vacuum
 from opengenome_assets_tests.corpus.conftest import KeptSpark
 from opengenome_assets_tests.operations.conftest import Twice, use
 from opengenome_assets_tests.processes import typed
 
 
-def again(tables: Tables, name: str, scratch: Path, version: int | None = None) -> Reproduction:
+def again(tables: Home, name: str, scratch: Path, version: int | None = None) -> Reproduction:
     return reproduce(tables, name, version, str(scratch / "scratch"), KeptSpark(master="local[2]"))
 
 
@@ -37,16 +38,16 @@ def everything(home: str) -> dict[str, tuple[int, int]]:
 
 @pytest.mark.parametrize("cores", [1, 2])
 def test_every_table_is_the_same_bit_for_bit_on_one_core_and_on_two(made_twice: Twice, cores: int) -> None:
-    before = everything(made_twice.tables.home)
+    before = everything(made_twice.tables.uri)
     settings = {"SPARK_MASTER": f"local[{cores}]", "OPENGENOME_KS": "8"}  # not those that they were made with
-    printed = typed("opengenome reproduce --format json 2>/dev/null", Path(made_twice.tables.home), **settings)
+    printed = typed("opengenome reproduce --format json 2>/dev/null", Path(made_twice.tables.uri), **settings)
     told: dict[str, Any] = json.loads(printed)
     assert [each["name"] for each in told["tables"]] == made_twice.tables.names()
     assert told["failed"] == {}
     for each in told["tables"]:
         assert (each["identical"], each["comparison"]["files"], each["changes"]) == (True, "identical", []), each
-        assert each["comparison"]["rows"] == made_twice.tables.read(each["name"]).num_rows
-    assert everything(made_twice.tables.home) == before
+        assert each["comparison"]["rows"] == made_twice.tables.table(each["name"]).read().num_rows
+    assert everything(made_twice.tables.uri) == before
 
 
 def test_what_processes_print_is_shown_only_if_an_error_follows(capfd: pytest.CaptureFixture[str]) -> None:
@@ -62,14 +63,14 @@ def test_what_processes_print_is_shown_only_if_an_error_follows(capfd: pytest.Ca
 def test_so_is_an_older_version(made_twice: Twice, tmp_path: Path, name: str) -> None:
     result = again(made_twice.tables, name, tmp_path, 0)
     assert (result.version, result.comparison.differences, result.changes) == (0, [], [])
-    assert result.comparison.rows == made_twice.tables.read(name, version=0).num_rows
+    assert result.comparison.rows == made_twice.tables.table(name).at(0).read().num_rows
 
 
 def test_rows_that_were_packed_or_restored_are_made_again_like_others(twice: Twice, tmp_path: Path) -> None:
     tables = twice.tables
     for name in ("sequence_shards", "kmer_"):
-        tables.restore(name, 0, "r")
-        tables.compact(name, PackSizes(small=2**20, size=2**20, parts=9))
+        tables.table(name).restore(0, "r")
+        tables.table(name).compact(PackSizes(small=2**20, size=2**20, parts=9))
     for name, version, files in (("sequence_shards", 2, "packed"), ("kmer_", 2, "packed"), ("kmer_", 0, "identical")):
         result = again(tables, name, tmp_path / f"{name}{version}", version)
         assert (result.version, result.comparison.differences, result.comparison.files) == (version, [], files)
@@ -97,12 +98,12 @@ def test_other_code_is_named_as_the_cause(twice: Twice, tmp_path: Path, monkeypa
 
 def test_rows_that_no_recorded_code_makes_are_found(twice: Twice, tmp_path: Path) -> None:
     """Rows put in by hand under a record that says something else."""
-    rows, record = twice.tables.read("kmer_freq_k2"), twice.tables.provenance("kmer_freq_k2")
+    rows, record = twice.tables.table("kmer_freq_k2").read(), twice.tables.table("kmer_freq_k2").provenance()
     place = rows.schema.get_field_index("count")
     counts = rows["count"].to_pylist()
     counts[7] += 1
     forged = rows.set_column(place, rows.schema.field(place), pa.array(counts)).slice(0, rows.num_rows - 1)
-    twice.tables.write("kmer_freq_k2", forged, record, key="forged")
+    twice.tables.table("kmer_freq_k2").write(forged, record, key="forged")
     result = again(twice.tables, "kmer_freq_k2", tmp_path)
     assert result.comparison.differences == [
         f"rows: expected {rows.num_rows - 1:,}, found {rows.num_rows:,}",
@@ -113,8 +114,8 @@ def test_rows_that_no_recorded_code_makes_are_found(twice: Twice, tmp_path: Path
 
 
 def test_other_columns_are_named(twice: Twice, tmp_path: Path) -> None:
-    rows, record = twice.tables.read("kmer_freq_k2"), twice.tables.provenance("kmer_freq_k2")
-    twice.tables.write("kmer_freq_k2", rows.drop_columns(["rank"]), record, key="narrow")
+    rows, record = twice.tables.table("kmer_freq_k2").read(), twice.tables.table("kmer_freq_k2").provenance()
+    twice.tables.table("kmer_freq_k2").write(rows.drop_columns(["rank"]), record, key="narrow")
     (difference,) = again(twice.tables, "kmer_freq_k2", tmp_path).comparison.differences
     assert difference.startswith("columns: expected source string, kmer string, count int64")
 
@@ -150,8 +151,8 @@ class TestFilesThatAreNotAsTheyWere:
 
     def test_one_that_is_gone_is_taken_from_the_store_by_its_digest(self, twice: Twice, tmp_path: Path) -> None:
         moved = Path(twice.corpus.source, "b", "y.fa")
-        sha256 = twice.tables.read("raw_fasta")["sha256"].to_pylist()[1]
-        kept = Path(twice.tables.home, "raw", "objects", "sha256", sha256[:2], sha256)
+        sha256 = twice.tables.table("raw_fasta").read()["sha256"].to_pylist()[1]
+        kept = Path(twice.tables.uri, "raw", "objects", "sha256", sha256[:2], sha256)
         kept.parent.mkdir(parents=True)
         moved.rename(kept)
         for name in ("raw_fasta", "sequence_shards"):
@@ -159,8 +160,8 @@ class TestFilesThatAreNotAsTheyWere:
 
 
 def test_a_damaged_file_is_named_and_not_compared(twice: Twice, tmp_path: Path) -> None:
-    (file,) = twice.tables.files(twice.tables.open("kmer_freq_k6"))
-    path = Path(twice.tables.uri("kmer_freq_k6"), file.path)
+    (file,) = twice.tables.table("kmer_freq_k6").at().files
+    path = Path(twice.tables.table("kmer_freq_k6").uri, file.path)
     column = pq.read_metadata(path).row_group(0).column(2)
     content = bytearray(path.read_bytes())
     content[column.data_page_offset + column.total_compressed_size // 2] ^= 1
@@ -170,18 +171,18 @@ def test_a_damaged_file_is_named_and_not_compared(twice: Twice, tmp_path: Path) 
 
 
 def test_an_input_that_was_removed_is_named(twice: Twice, tmp_path: Path) -> None:
-    home = twice.tables.home
+    home = twice.tables.uri
     for path in Path(home, "tables").rglob("*"):
         os.utime(path, (1, 1))
-    history = twice.tables.history("kmer_")
+    history = twice.tables.table("kmer_").history()
     vacuum(twice.tables, "kmer_", {1}, history.versions[1].made)
     with pytest.raises(MissingVersionError, match="kmer_: version 0 cannot be read any more"):
         again(twice.tables, "kmer_freq_k2", tmp_path, 0)
 
 
 def test_a_table_that_nothing_makes_is_named(twice: Twice, tmp_path: Path) -> None:
-    rows, record = twice.tables.read("kmer_freq_k2"), twice.tables.provenance("kmer_freq_k2")
-    twice.tables.write("own_table", rows, record.model_copy(update={"name": "own_table"}))
+    rows, record = twice.tables.table("kmer_freq_k2").read(), twice.tables.table("kmer_freq_k2").provenance()
+    twice.tables.table("own_table").write(rows, record.model_copy(update={"name": "own_table"}))
     with pytest.raises(NotReproducibleError, match="own_table: no asset of this package makes it"):
         again(twice.tables, "own_table", tmp_path)
 
@@ -197,7 +198,7 @@ def test_a_table_made_from_more_than_tables_and_settings_is_named(twice: Twice, 
 
 
 def test_a_version_is_of_one_table(made_twice: Twice, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(monkeypatch, made_twice.tables.home)
+    use(monkeypatch, made_twice.tables.uri)
     result = CliRunner().invoke(main, ["reproduce", "--version", "1"])
     assert result.exit_code == 2
     assert "--version is of one table" in result.output

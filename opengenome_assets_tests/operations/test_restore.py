@@ -23,7 +23,7 @@ LONG = {"sequence_shards": {"min_length": 20}}
 
 
 def definitions(made: Corpus) -> dg.Definitions:
-    return build_defs(Settings(home=made.tables.home, source=made.source, ks=made.ks))
+    return build_defs(Settings(home=made.tables.uri, source=made.source, ks=made.ks))
 
 
 def restored(
@@ -48,23 +48,23 @@ def restored(
 
 
 def rows(made: Corpus, *, without: tuple[str, ...] = ()) -> dict[str, Any]:
-    return {name: made.tables.read(name).to_pylist() for name in made.tables.names() if name not in without}
+    return {name: made.tables.table(name).read().to_pylist() for name in made.tables.names() if name not in without}
 
 
 def test_old_rows_become_a_new_version_with_their_record_and_nothing_is_lost(corpus):
     made = corpus(FILES)
     made.materialize(CHAIN)
     made.materialize(CHAIN, **LONG)
-    old, new = (made.tables.read("kmer_", version=version) for version in (0, 1))
+    old, new = (made.tables.table("kmer_").at(version).read() for version in (0, 1))
     assert not old.equals(new)
     result = restored(made, {"kmer_": 0})
-    history = made.tables.history("kmer_")
-    assert made.tables.read("kmer_").equals(old)
-    assert [made.tables.read("kmer_", version=version).equals(old) for version in (0, 1, 2)] == [True, False, True]
-    assert made.tables.provenance("kmer_") == made.tables.provenance("kmer_", 0)
+    history = made.tables.table("kmer_").history()
+    assert made.tables.table("kmer_").read().equals(old)
+    assert [made.tables.table("kmer_").at(version).read().equals(old) for version in (0, 1, 2)] == [True, False, True]
+    assert made.tables.table("kmer_").provenance() == made.tables.table("kmer_").provenance(0)
     assert history.versions[2].restored == Restoration(0, result.run_id)
     assert history.current.number == 2
-    assert made.tables.input("kmer_").data_version == made.tables.provenance("kmer_", 0).data_version
+    assert made.tables.table("kmer_").input().data_version == made.tables.table("kmer_").provenance(0).data_version
     (event,) = result.get_asset_materialization_events()
     said = {name: value.value for name, value in event.materialization.metadata.items()}
     assert (said["restored_version"], said["version_before"], said["table_version"]) == (0, 1, 2)
@@ -113,14 +113,14 @@ def test_a_dry_run_changes_nothing_and_a_second_time_neither(corpus):
     before = rows(made)
     foretold = restored(made, {"kmer_": 0}, dry_run=True)
     assert rows(made) == before
-    assert made.tables.history("kmer_").newest == 1
+    assert made.tables.table("kmer_").history().newest == 1
     assert not foretold.get_asset_materialization_events()
     said = foretold.get_asset_observation_events()[0].asset_observation_data.asset_observation.metadata
     done = restored(made, {"kmer_": 0}).get_asset_materialization_events()[0].materialization.metadata
     assert {name: value for name, value in done.items() if name in said} == dict(said)
     again = restored(made, {"kmer_": 0})
     assert not again.get_asset_materialization_events()
-    assert made.tables.history("kmer_").newest == 2
+    assert made.tables.table("kmer_").history().newest == 2
 
 
 def test_if_one_version_cannot_be_had_none_is_restored(corpus):
@@ -129,7 +129,7 @@ def test_if_one_version_cannot_be_had_none_is_restored(corpus):
     made.materialize(CHAIN, **LONG)
     result = restored(made, {"sequence_shards": 0, "kmer_": 9}, ok=False)
     assert "kmer_ has no version 9; it has 0 to 1. Nothing was restored" in failure(result)
-    assert made.tables.history("sequence_shards").newest == 1
+    assert made.tables.table("sequence_shards").history().newest == 1
     assert "nothing has not been made yet" in failure(restored(made, {"nothing": 0}, ok=False))
 
 
@@ -140,15 +140,15 @@ def test_if_a_page_is_damaged_nothing_is_restored_and_the_file_is_named(corpus, 
     made.materialize(CHAIN, **LONG)
     before = rows(made)
     tables = made.tables
-    present = tables.files(tables.open("kmer_"))
-    (file, *_) = [file for file in tables.files(tables.open("kmer_", 0)) if file not in present]
-    path = Path(tables.uri("kmer_"), file.path)
+    present = tables.table("kmer_").at().files
+    (file, *_) = [file for file in tables.table("kmer_").at(0).files if file not in present]
+    path = Path(tables.table("kmer_").uri, file.path)
     flip_last_page(path)
     said = failure(restored(made, {"sequence_shards": 0, "kmer_": 0}, dry_run=dry_run, ok=False))
     assert f"{path} is damaged" in said
     assert "Nothing was restored" in said
     assert rows(made) == before
-    assert tables.history("sequence_shards").newest == 1
+    assert tables.table("sequence_shards").history().newest == 1
 
 
 def flip_last_page(path: Path) -> None:
@@ -163,11 +163,11 @@ def flip_last_page(path: Path) -> None:
 def test_other_columns_come_back_too(corpus, ks):
     made = corpus(FILES, ks=ks)
     made.materialize("*kmer_,rejected_records")
-    record = json.loads(made.tables.history("kmer_").current.record or "")
+    record = json.loads(made.tables.table("kmer_").history().current.record or "")
     assert record["name"] == "kmer_"
-    table = made.tables.read("kmer_")
-    other = made.tables.provenance("kmer_").model_copy(update={"code_version": "2"})
-    made.tables.write("kmer_", table.select(["shard", "k"]), other)
-    assert made.tables.read("kmer_").column_names == ["shard", "k"]
+    table = made.tables.table("kmer_").read()
+    other = made.tables.table("kmer_").provenance().model_copy(update={"code_version": "2"})
+    made.tables.table("kmer_").write(table.select(["shard", "k"]), other)
+    assert made.tables.table("kmer_").read().column_names == ["shard", "k"]
     restored(made, {"kmer_": 0})
-    assert made.tables.read("kmer_").equals(table, check_metadata=True)
+    assert made.tables.table("kmer_").read().equals(table, check_metadata=True)

@@ -145,25 +145,25 @@ def test_storage_that_cannot_be_written_fails(tmp_path: Path) -> None:
 
 
 def test_storage_that_forgets_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = validate.Tables.read
-    monkeypatch.setattr(validate.Tables, "read", lambda *arguments: read(*arguments).slice(1))
+    read = validate.Home.read
+    monkeypatch.setattr(validate.Home, "read", lambda *arguments: read(*arguments).slice(1))
     assert "other rows" in check_storage(str(tmp_path)).finding
 
 
 def test_storage_that_keeps_no_history_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    provenance = validate.Tables.provenance
-    monkeypatch.setattr(validate.Tables, "provenance", lambda tables, name, version=None: provenance(tables, name))
+    provenance = validate.Home.provenance
+    monkeypatch.setattr(validate.Home, "provenance", lambda tables, name, version=None: provenance(tables, name))
     assert "other history" in check_storage(str(tmp_path)).finding
 
 
 def test_storage_that_does_not_see_its_own_commit_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = validate.Tables.write
+    write = validate.Home.write
 
-    def write_once(tables: validate.Tables, *arguments: Any) -> None:
-        if not tables.exists("validate"):
+    def write_once(tables: validate.Home, *arguments: Any) -> None:
+        if not tables.table("validate").exists():
             write(tables, *arguments)
 
-    monkeypatch.setattr(validate.Tables, "write", write_once)
+    monkeypatch.setattr(validate.Home, "write", write_once)
     assert check_storage(str(tmp_path)).status == "failed"
 
 

@@ -15,7 +15,7 @@ from opengenome_assets.search import Hit, Query, QueryError, SearchIndex
 from opengenome_assets.search.index import UnknownSequenceError, UnknownSourceError
 from opengenome_assets.storage.packs import PackSizes
 from opengenome_assets.storage.parquet.file import DamagedFileError
-from opengenome_assets.storage.tables import MissingTableError, MissingVersionError
+from opengenome_assets.storage.snapshot import MissingTableError, MissingVersionError
 from opengenome_assets_tests.kernels.texts import sample
 from opengenome_assets_tests.search.corpora import fasta, make_corpus
 
@@ -258,7 +258,7 @@ def test_packed_tables_are_searched_the_same(tmp_path: Path) -> None:
     tables = make_corpus(tmp_path, files)
     query = [Query("q", letters(300, 3).encode())]
     loose = SearchIndex.open(str(tmp_path))
-    assert tables.compact("tfidf_index", PackSizes(1 << 20, 1 << 24, 64)).parts_packed == 5
+    assert tables.table("tfidf_index").compact(PackSizes(1 << 20, 1 << 24, 64)).parts_packed == 5
     packed = SearchIndex.open(str(tmp_path))
     assert packed.version == loose.version
     assert packed.similar(query) == loose.similar(query)
@@ -277,7 +277,7 @@ def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
     tables = make_corpus(tmp_path, {"a/a.fasta": fasta({"a": letters(400, 1)})})
     with pytest.raises(MissingVersionError, match="tfidf_index has no version 3"):
         SearchIndex.open(str(tmp_path), version=3)
-    (file,) = Path(tables.uri("tfidf_index")).glob("*/*.parquet")
+    (file,) = Path(tables.table("tfidf_index").uri).glob("*/*.parquet")
     content = bytearray(file.read_bytes())
     content[60] ^= 1
     file.write_bytes(content)

@@ -22,7 +22,8 @@ from opengenome_assets.storage.parquet import file as parquet
 from opengenome_assets.storage.parquet.file import DamagedFileError
 from opengenome_assets.storage.parts import Part, PartWriter
 from opengenome_assets.storage.record import Provenance, digest
-from opengenome_assets.storage.tables import MissingTableError, MissingVersionError, Tables
+from opengenome_assets.storage.snapshot import MissingTableError, MissingVersionError
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.kernels.texts import random_bases
 
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
@@ -38,16 +39,16 @@ class Record:
     sequence: str
 
 
-def corpus(home: Path, records: Sequence[Record], rows: int = 3) -> Tables:
+def corpus(home: Path, records: Sequence[Record], rows: int = 3) -> Home:
     """Make sequence_shards of records: a part for each file, a row group for each few of its records."""
-    tables = Tables(home=str(home))
+    tables = Home(str(home))
     parts = []
     for source, file in sorted({(record.source, record.file) for record in records}):
         of_file = [record for record in records if (record.source, record.file) == (source, file)]
-        parts.append(part(tables.uri("sequence_shards"), of_file, rows))
+        parts.append(part(tables.table("sequence_shards").uri, of_file, rows))
     content = digest([vars(record) for record in records])
     provenance = Provenance(name="sequence_shards", code_version="1", settings={"content": content})
-    tables.commit("sequence_shards", SHARDS_SCHEMA, parts, provenance)
+    tables.table("sequence_shards").commit(SHARDS_SCHEMA, parts, provenance)
     return tables
 
 
@@ -215,10 +216,10 @@ def test_each_version_gives_its_own_sequences_wherever_they_lie(records: list[Re
     assert [matches.sequences_searched for matches in found] == [11, 33]
     assert [matches.version for matches in found] == [0, 1]
     assert [matches.data_version for matches in found] == [
-        tables.provenance("sequence_shards", version).data_version for version in (0, 1)
+        tables.table("sequence_shards").provenance(version).data_version for version in (0, 1)
     ]
     # Files are put together, which is no other state of the table.
-    assert tables.compact("sequence_shards", PackSizes(small=10**6, size=10**7, parts=100)).parts_packed == 3
+    assert tables.table("sequence_shards").compact(PackSizes(small=10**6, size=10**7, parts=100)).parts_packed == 3
     assert find_kmer("ACG", home=str(tmp_path)) == found[1]
     assert find_kmer("ACG", home=str(tmp_path), version=2) == found[1]
     with pytest.raises(MissingVersionError, match="sequence_shards has no version 7"):
@@ -235,7 +236,7 @@ def test_without_tables_the_message_says_what_to_make(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_named(records: list[Record], tmp_path: Path) -> None:
     tables = corpus(tmp_path, records)
-    file = max(Path(tables.uri("sequence_shards")).rglob("*.parquet"), key=lambda path: path.stat().st_size)
+    file = max(Path(tables.table("sequence_shards").uri).rglob("*.parquet"), key=lambda path: path.stat().st_size)
     content = bytearray(file.read_bytes())
     content[len(content) // 3] ^= 0xFF
     file.write_bytes(content)

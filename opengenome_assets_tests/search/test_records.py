@@ -19,7 +19,7 @@ def test_letters_are_those_of_the_record_in_whatever_page_it_lies(tmp_path, monk
     written = {f"r{number}": random_bases(rng, 1 + 150 * number).decode() for number in range(12)}
     tables = make_corpus(tmp_path, {"one/a.fasta": fasta(written), "two/b.fasta": fasta({"r3": "GATTACA"})})
     # By delta-rs, which reads Parquet with code of its own.
-    shards = QueryBuilder().register("shards", DeltaTable(tables.uri("sequence_shards")))
+    shards = QueryBuilder().register("shards", DeltaTable(tables.table("sequence_shards").uri))
     found = shards.execute("SELECT seq_id, sequence FROM shards WHERE source = 'one'").read_all()
     assert dict(zip(*(found[place].to_pylist() for place in range(2)), strict=True)) == written
     for name, sequence in written.items():

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from opengenome_assets.service.app import create_app
 from opengenome_assets.service.settings import ServerSettings
 from opengenome_assets.settings import Settings
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.processes import free_port, started, wait_for
 from opengenome_assets_tests.search.corpora import fasta, make_corpus
 from opengenome_assets_tests.service.pages import opened
@@ -39,7 +39,7 @@ FILES = {
 QUERY = FILES["plants/plants.fasta"]["plant7 a plant, of file 1"][100:400]
 
 
-def make(home: Path, **changes: dict[str, str]) -> Tables:
+def make(home: Path, **changes: dict[str, str]) -> Home:
     """Make the corpus, or its next version with other files."""
     files = {**FILES, **{f"{source}/{source}.fasta": records for source, records in changes.items()}}
     return make_corpus(home, {path: fasta(records) for path, records in files.items() if records})

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from opengenome_assets.search import SearchIndex, find_kmer, read_queries
 from opengenome_assets.service import search as routes
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.service.conftest import FILES, QUERY, letters, serving
 
 
@@ -245,7 +245,7 @@ def test_letters_are_given_within_limits(home: Path, monkeypatch: pytest.MonkeyP
 def test_tables_and_what_is_searched_are_described(client: TestClient, home: Path) -> None:
     tables = {table["name"]: table for table in client.get("/api/tables").json()}
     assert tables["tfidf_index"]["rows"] == 34
-    assert tables["tfidf_index"]["version"] == Tables(home=str(home)).history("tfidf_index").current.number
+    assert tables["tfidf_index"]["version"] == Home(str(home)).table("tfidf_index").history().current.number
     described = client.get("/api/index").json()
     assert described["sequences"] == 34
     assert described["sources"] == ["animals", "more", "plants"]

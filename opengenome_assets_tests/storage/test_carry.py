@@ -20,7 +20,7 @@ from opengenome_assets.storage import carry as transport
 from opengenome_assets.storage.carry import DivergedError, TransportError, carry, missing
 from opengenome_assets.storage.parquet.file import DamagedFileError
 from opengenome_assets.storage.seals import DamagedTableError
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets.storage.vacuum import vacuum
 from opengenome_assets_tests.corpus.conftest import Corpus, KeptSpark
 from opengenome_assets_tests.object_store import object_store
@@ -30,18 +30,18 @@ from opengenome_assets_tests.storage.parquet.numbers import NAME, commit, compac
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Tables:
+def home(tmp_path: Path) -> Home:
     """A table of three versions."""
-    tables = Tables(home=str(tmp_path / "home"))
+    tables = Home(str(tmp_path / "home"))
     for number in range(3):
         commit(tables, [number, number + 1])
     return tables
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Tables:
+def place(tmp_path: Path) -> Home:
     """Where tables are carried to."""
-    return Tables(home=str(tmp_path / "place"))
+    return Home(str(tmp_path / "place"))
 
 
 @pytest.fixture(scope="module")
@@ -50,22 +50,22 @@ def bucket() -> Iterator[str]:
         yield uri
 
 
-def push(home: Tables, place: Tables) -> transport.Freight:
+def push(home: Home, place: Home) -> transport.Freight:
     freight = missing(home, place, NAME)
     carry(home, place, freight)
     return freight
 
 
-def log(tables: Tables, name: str = NAME) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in Path(tables.uri(name), "_delta_log").glob("*.json")}
+def log(tables: Home, name: str = NAME) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in Path(tables.table(name).uri, "_delta_log").glob("*.json")}
 
 
 @pytest.mark.parametrize("store", ["folder", "file URI", "object store"])
 def test_there_and_back_it_is_the_same_table_with_its_history(
-    home: Tables, tmp_path: Path, store: str, request: pytest.FixtureRequest
+    home: Home, tmp_path: Path, store: str, request: pytest.FixtureRequest
 ) -> None:
     uri = {"folder": f"{tmp_path}/place", "file URI": f"file://{tmp_path}/place"}.get(store)
-    place = Tables(home=uri or f"{request.getfixturevalue('bucket')}/there")
+    place = Home(uri or f"{request.getfixturevalue('bucket')}/there")
     compact(home)
     first = push(home, place)
     assert (first.versions, first.ahead) == ((0, 1, 2, 3), 0)
@@ -75,11 +75,11 @@ def test_there_and_back_it_is_the_same_table_with_its_history(
     assert {path.partition("/")[0] for path in second.files} == {"005"}
     assert push(home, place).files == ()
 
-    back = Tables(home=str(tmp_path / "back"))
+    back = Home(str(tmp_path / "back"))
     push(place, back)
     for version, numbers in {0: [0, 1], 1: [1, 2], 2: [2, 3], 3: [2, 3], 4: [5]}.items():
         assert content(place, version) == content(back, version) == held(*numbers)
-        assert back.provenance(NAME, version) == home.provenance(NAME, version)
+        assert back.table(NAME).provenance(version) == home.table(NAME).provenance(version)
     assert log(back) == log(home)
     assert DeltaTable(place.uri(NAME)).to_pyarrow_table().num_rows == 4
     # Work that was done is found there too, and the next commit builds on it.
@@ -98,7 +98,7 @@ def test_every_asset_is_carried_and_nothing_is_made_again_there(twice: Twice, tm
     carried = json.loads(CliRunner().invoke(main, ["push", place, "--format", "json"]).output)
     assert carried["tables"] == there["tables"]
     assert [each["name"] for each in carried["tables"]] == twice.tables.names()
-    moved = Corpus(Tables(home=place), twice.corpus.source)
+    moved = Corpus(Home(place), twice.corpus.source)
     result = moved.materialize()
     assert moved.metadata(result, "sequence_shards")["files_reused"] == 2
     assert moved.metadata(result, "kmer_")["shards_reused"] == moved.metadata(result, "kmer_")["shards"]
@@ -106,7 +106,7 @@ def test_every_asset_is_carried_and_nothing_is_made_again_there(twice: Twice, tm
 
 @pytest.mark.parametrize("after", range(15))  # 4 parts of 3 files, 3 entries of the log
 def test_wherever_it_is_interrupted_readers_see_whole_versions_and_the_next_goes_on(
-    home: Tables, place: Tables, monkeypatch: pytest.MonkeyPatch, after: int
+    home: Home, place: Home, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     begun, move = count(), pafs.LocalFileSystem.move
 
@@ -133,7 +133,7 @@ def test_wherever_it_is_interrupted_readers_see_whole_versions_and_the_next_goes
 
 
 def test_a_push_that_is_killed_is_continued(tmp_path: Path) -> None:
-    home, place = (Tables(home=str(tmp_path / name)) for name in ("home", "place"))
+    home, place = (Home(str(tmp_path / name)) for name in ("home", "place"))
     commit(home, range(400))
     command = [str(Path(sys.executable).with_name("opengenome")), "push", place.home]
     folder = Path(place.uri(NAME))
@@ -150,7 +150,7 @@ def test_a_push_that_is_killed_is_continued(tmp_path: Path) -> None:
     assert content(place) == content(home)
 
 
-def test_histories_that_diverged_are_refused_and_nothing_is_carried(home: Tables, place: Tables) -> None:
+def test_histories_that_diverged_are_refused_and_nothing_is_carried(home: Home, place: Home) -> None:
     push(home, place)
     commit(home, [7])
     commit(place, [8])
@@ -163,7 +163,7 @@ def test_histories_that_diverged_are_refused_and_nothing_is_carried(home: Tables
     assert (log(home), log(place)) == before
 
 
-def test_a_commit_there_in_the_meantime_is_not_overwritten(home: Tables, place: Tables) -> None:
+def test_a_commit_there_in_the_meantime_is_not_overwritten(home: Home, place: Home) -> None:
     push(home, place)
     commit(home, [7])
     freight = missing(home, place, NAME)
@@ -175,7 +175,7 @@ def test_a_commit_there_in_the_meantime_is_not_overwritten(home: Tables, place: 
     assert content(place) == held(8)
 
 
-def test_what_is_damaged_here_is_not_carried(home: Tables, place: Tables) -> None:
+def test_what_is_damaged_here_is_not_carried(home: Home, place: Home) -> None:
     (path, *_) = sorted(Path(home.uri(NAME), "002").glob("*.parquet"))
     whole = path.read_bytes()
     flipped = bytearray(whole)
@@ -198,7 +198,7 @@ def test_what_is_damaged_here_is_not_carried(home: Tables, place: Tables) -> Non
 
 
 def test_what_arrives_otherwise_than_it_was_sent_is_not_kept(
-    home: Tables, place: Tables, monkeypatch: pytest.MonkeyPatch
+    home: Home, place: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Sink:
         def __init__(self, stream: Any) -> None:
@@ -226,7 +226,7 @@ def test_what_arrives_otherwise_than_it_was_sent_is_not_kept(
     assert content(place) == content(home)
 
 
-def test_versions_that_were_removed_are_missing_there_too_and_said_to_be(home: Tables, place: Tables) -> None:
+def test_versions_that_were_removed_are_missing_there_too_and_said_to_be(home: Home, place: Home) -> None:
     history = home.history(NAME)
     for path in Path(home.home).rglob("*"):
         path.touch()
@@ -242,10 +242,10 @@ def test_with_the_raw_files_a_table_is_reproduced_where_the_corpus_never_was(
     twice: Twice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = shutil.copytree(twice.corpus.source, tmp_path / "fasta")
-    made = Corpus(Tables(home=str(tmp_path / "made")), str(files))
+    made = Corpus(Home(str(tmp_path / "made")), str(files))
     made.materialize("raw_fasta,sequence_shards,rejected_records")
-    use(monkeypatch, made.tables.home)
-    place, elsewhere = tmp_path / "place", Tables(home=str(tmp_path / "elsewhere"))
+    use(monkeypatch, made.tables.uri)
+    place, elsewhere = tmp_path / "place", Home(str(tmp_path / "elsewhere"))
     assert CliRunner().invoke(main, ["push", str(place), "--with-raw"]).exit_code == 0
     shutil.rmtree(files)
     use(monkeypatch, elsewhere.home)
@@ -260,12 +260,12 @@ def test_with_the_raw_files_a_table_is_reproduced_where_the_corpus_never_was(
 
 def test_a_raw_file_that_is_not_what_it_was_is_not_carried(twice: Twice, tmp_path: Path) -> None:
     files = shutil.copytree(twice.corpus.source, tmp_path / "fasta")
-    made = Corpus(Tables(home=str(tmp_path / "made")), str(files))
+    made = Corpus(Home(str(tmp_path / "made")), str(files))
     made.materialize("raw_fasta")
     changed = Path(files, "b", "y.fa")
     changed.write_text(changed.read_text().replace("TTGC", "TTGG", 1))
     result = CliRunner().invoke(
-        main, ["push", f"{tmp_path}/place", "--with-raw"], env={"OPENGENOME_HOME": made.tables.home}
+        main, ["push", f"{tmp_path}/place", "--with-raw"], env={"OPENGENOME_HOME": made.tables.uri}
     )
     assert result.exit_code == 1
     assert "y.fa is damaged: expected SHA-256" in result.output
@@ -279,7 +279,7 @@ def test_there_has_to_be_something_to_carry(tmp_path: Path) -> None:
         assert "there are no tables at" in result.output
 
 
-def test_where_nothing_can_be_carried_it_is_said_why_and_what_to_do(home: Tables, tmp_path: Path) -> None:
+def test_where_nothing_can_be_carried_it_is_said_why_and_what_to_do(home: Home, tmp_path: Path) -> None:
     Path(tmp_path, "file").write_text("")
     Path(tmp_path, "link").symlink_to(home.home)
     for arguments, words in (
@@ -304,7 +304,7 @@ def test_an_object_store_that_does_not_answer_is_told_in_a_sentence(monkeypatch:
     assert "Check the address, and AWS_ENDPOINT_URL and the credentials in the environment" in result.output
 
 
-def test_it_is_said_which_versions_can_be_read_there_and_which_side_has_more(home: Tables, place: Tables) -> None:
+def test_it_is_said_which_versions_can_be_read_there_and_which_side_has_more(home: Home, place: Home) -> None:
     for file in home.files(home.open(NAME, 0)):
         if file.path.startswith("000"):
             Path(home.uri(NAME), file.path).unlink()

@@ -17,7 +17,7 @@ from opengenome_assets.storage import tables as tables_module
 from opengenome_assets.storage.packs import PartIndex, find_packs, write_pack
 from opengenome_assets.storage.parquet.file import DamagedFileError
 from opengenome_assets.storage.parts import Part, PartWriter, write_part
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.storage.parquet.numbers import (
     NAME,
     SCHEMA,
@@ -35,25 +35,25 @@ from opengenome_assets_tests.storage.parquet.numbers import (
 
 @pytest.fixture
 def tables(tmp_path):
-    return Tables(home=str(tmp_path))
+    return Home(str(tmp_path))
 
 
-def forget_own_folders(tables: Tables) -> None:
+def forget_own_folders(tables: Home) -> None:
     """Remove the folders of parts, as a vacuum does when the packs hold them."""
-    for folder in Path(tables.uri(NAME)).glob("0*"):
+    for folder in Path(tables.table(NAME).uri).glob("0*"):
         shutil.rmtree(folder)
 
 
 def test_packing_changes_files_and_nothing_else(tables):
     commit(tables, [3, 1, 2])
-    record, given = tables.provenance(NAME), tables.input(NAME)
+    record, given = tables.table(NAME).provenance(), tables.table(NAME).input()
     compaction = compact(tables)
     assert (compaction.files_before, compaction.files_after, compaction.parts_packed) == (6, 1, 3)
     assert paths(tables) == [path for path in stored(tables) if path.startswith("packs/") and path.endswith("parquet")]
     assert content(tables) == held(1, 2, 3)
-    assert (tables.provenance(NAME), tables.input(NAME)) == (record, given)
-    assert DeltaTable(tables.uri(NAME)).to_pyarrow_table().num_rows == 12
-    log = Path(tables.uri(NAME), "_delta_log", f"{1:020d}.json").read_text().splitlines()
+    assert (tables.table(NAME).provenance(), tables.table(NAME).input()) == (record, given)
+    assert DeltaTable(tables.table(NAME).uri).to_pyarrow_table().num_rows == 12
+    log = Path(tables.table(NAME).uri, "_delta_log", f"{1:020d}.json").read_text().splitlines()
     changes = [action for line in log for action in json.loads(line).values() if "dataChange" in action]
     assert len(changes) == 7
     assert not any(action["dataChange"] for action in changes)
@@ -65,12 +65,12 @@ def test_rows_come_in_the_same_order_however_they_are_packed(tables):
     commit(tables, range(10))
     assert len(paths(tables)) == 1 + 2 * 5
     assert content(tables) == held(*range(10))
-    groups = list(tables.row_groups(NAME, ["number"]))
+    groups = list(tables.table(NAME).row_groups(["number"]))
     assert [group.num_rows for group in groups] == [2, 1, 1] * 10
     assert [n for group in groups for n in group["number"].to_pylist()] == [row["number"] for row in held(*range(10))]
-    (only,) = tables.row_groups(NAME, ["text"], where=("number", 42))
+    (only,) = tables.table(NAME).row_groups(["text"], ("number", 42))
     assert only.to_pylist() == [{"text": "number 42"}]
-    assert [key for key, _ in tables.pieces(NAME, tables.open(NAME))][:4] == ["000", "000", "001", "001"]
+    assert [key for key, _ in tables.table(NAME).at().pieces][:4] == ["000", "000", "001", "001"]
 
 
 def test_packed_parts_are_found_without_their_folders_as_they_were(tables):
@@ -78,7 +78,7 @@ def test_packed_parts_are_found_without_their_folders_as_they_were(tables):
     commit(tables, range(4))
     compact(tables)
     forget_own_folders(tables)
-    index = PartIndex(tables.uri(NAME))
+    index = PartIndex(tables.table(NAME).uri)
     for before in parts:
         found = index.find(before.key)
         assert (found.key, found.facts, found.rows) == (before.key, before.facts, before.rows)
@@ -113,12 +113,12 @@ def test_what_comes_back_is_read_from_the_pack_that_has_it(tables):
 
 
 def test_large_parts_stay_and_small_packs_are_packed_again(tables):
-    uri = tables.uri(NAME)
+    uri = tables.table(NAME).uri
     numbers = list(range(20_000))
     random.Random(1).shuffle(numbers)
     write_part(uri, "100", rows(*numbers))
     commit(tables, [0, 1, 100])
-    (large,) = [file for file in tables.files(tables.open(NAME)) if file.path.startswith("100/")]
+    (large,) = [file for file in tables.table(NAME).at().files if file.path.startswith("100/")]
     assert large.size > SIZES.small
     compact(tables)
     assert len(paths(tables)) == 2
@@ -131,10 +131,10 @@ def test_large_parts_stay_and_small_packs_are_packed_again(tables):
 
 def test_a_pack_keeps_to_its_sizes_and_fills_up_before_there_is_another(tables):
     commit(tables, range(5))
-    size = tables.files(tables.open(NAME))[0].size
+    size = tables.table(NAME).at().files[0].size
     compact(tables, parts=3)
     compact(tables, parts=3)
-    assert sorted(len(pack.parts) for pack in find_packs(tables.uri(NAME))) == [2, 3]
+    assert sorted(len(pack.parts) for pack in find_packs(tables.table(NAME).uri)) == [2, 3]
     commit(tables, range(6))
     assert compact(tables, parts=3).parts_packed == 3
     assert len(paths(tables)) == 2
@@ -151,27 +151,27 @@ def test_what_has_nothing_to_be_packed_with_adds_no_version(tables, numbers):
     assert compact(tables).parts_packed == 0
     commit(tables, [1, 2])
     compact(tables)
-    version = tables.open(NAME).version()
+    version = tables.table(NAME).at().version()
     compact(tables)
-    assert tables.open(NAME).version() == version
+    assert tables.table(NAME).at().version() == version
 
 
 def test_a_dry_run_foretells_and_writes_nothing(tables):
     commit(tables, range(3))
     before = stored(tables)
-    foretold = tables.compact(NAME, SIZES, dry_run=True)
-    assert (stored(tables), tables.open(NAME).version()) == (before, 0)
+    foretold = tables.table(NAME).compact(SIZES, dry_run=True)
+    assert (stored(tables), tables.table(NAME).at().version()) == (before, 0)
     assert compact(tables) == foretold
 
 
 def test_schema_codec_and_row_groups_are_those_of_the_parts(tables):
     parts = []
     for number in range(2):
-        with PartWriter(tables.uri(NAME), str(number), SCHEMA, "snappy") as writer:
+        with PartWriter(tables.table(NAME).uri, str(number), SCHEMA, "snappy") as writer:
             writer.write(rows(number))
             parts.append(writer.finish())
-    pack = write_pack(tables.uri(NAME), parts)
-    file = pq.ParquetFile(f"{tables.uri(NAME)}/{pack.file.path}")
+    pack = write_pack(tables.table(NAME).uri, parts)
+    file = pq.ParquetFile(f"{tables.table(NAME).uri}/{pack.file.path}")
     assert file.schema_arrow.equals(SCHEMA, check_metadata=True)
     assert [file.metadata.row_group(n).column(0).compression for n in range(file.num_row_groups)] == ["SNAPPY"] * 2
     assert [part.files[0].row_groups for part in pack.parts] == [(0, 1), (1, 2)]
@@ -181,15 +181,15 @@ def test_schema_codec_and_row_groups_are_those_of_the_parts(tables):
 def test_a_damaged_pack_is_named_and_not_used(tables, damage):
     commit(tables, range(3))
     compact(tables)
-    file = Path(tables.uri(NAME), paths(tables)[0])
+    file = Path(tables.table(NAME).uri, paths(tables)[0])
     if damage == "manifest":
         (file.parent / "_manifest.json").unlink()
     else:
         file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(DamagedFileError, match=r"is damaged: its manifest is gone.*Delete this folder and materialise"):
-        tables.read(NAME)
+        tables.table(NAME).read()
     with pytest.raises(DamagedFileError):  # damaged, which is not the same as removed with an old version
-        tables.read(NAME, version=0)
+        tables.table(NAME).at(0).read()
     commit(tables, range(3))  # from the parts' own folders, which are still there
     assert content(tables) == held(0, 1, 2)
 
@@ -198,14 +198,14 @@ def test_a_page_that_changed_in_a_pack_is_found_and_is_not_packed_again(tables):
     commit(tables, range(3))
     compact(tables)
     forget_own_folders(tables)
-    file = Path(tables.uri(NAME), paths(tables)[0])
+    file = Path(tables.table(NAME).uri, paths(tables)[0])
     page = pq.read_metadata(file).row_group(4).column(1)
     content = bytearray(file.read_bytes())
     content[page.data_page_offset + page.total_compressed_size - 1] ^= 1
     file.write_bytes(content)
     with pytest.raises(DamagedFileError, match=f"Delete the folder {file.parent}"):
         commit(tables, [1, 2])
-    assert tables.open(NAME).version() == 1
+    assert tables.table(NAME).at().version() == 1
 
 
 class Killed(BaseException):
@@ -231,7 +231,7 @@ def test_packing_that_is_killed_loses_nothing_and_is_done_the_next_time(tables, 
     commit(tables, range(4))
     with killed_at(monkeypatch, place):
         compact(tables)
-    assert tables.open(NAME).version() == 0
+    assert tables.table(NAME).at().version() == 0
     assert content(tables) == held(*range(4))
     finished = [path for path in stored(tables) if path.startswith("packs/") and path.endswith("_manifest.json")]
     assert len(finished) == (place[1] == "replace")
@@ -277,8 +277,8 @@ def test_packing_and_committing_at_once_never_doubles_or_loses_a_part(tables):
         done += [threads.submit(compact, tables) for _ in range(4)]
         for each in done:
             each.result()
-    history = tables.history(NAME)
+    history = tables.table(NAME).history()
     for number in history.versions:
         expected = json.loads(history.provenance(number).code_version)
-        assert DeltaTable(tables.uri(NAME), version=number).to_pyarrow_table().num_rows == 4 * len(expected)
+        assert DeltaTable(tables.table(NAME).uri, version=number).to_pyarrow_table().num_rows == 4 * len(expected)
         assert content(tables, number) == held(*expected)

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from opengenome_assets.storage.seals import DamagedTableError
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.storage.parquet.numbers import NAME, commit, compact, content, held
 
 Entries = list[dict[str, Any]]
 
 
-def rewrite(tables: Tables, number: int, change: Callable[[Entries], None]) -> Path:
+def rewrite(tables: Home, number: int, change: Callable[[Entries], None]) -> Path:
     """Change an entry of the log by hand."""
-    path = Path(tables.uri(NAME), "_delta_log", f"{number:020}.json")
+    path = Path(tables.table(NAME).uri, "_delta_log", f"{number:020}.json")
     entries = [json.loads(line) for line in path.read_text().splitlines()]
     change(entries)
     path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
@@ -61,43 +61,43 @@ WORDS = (claim_other_code, claim_that_nothing_was_made)
 
 
 @pytest.fixture
-def tables(tmp_path: Path) -> Tables:
-    tables = Tables(home=str(tmp_path))
+def tables(tmp_path: Path) -> Home:
+    tables = Home(str(tmp_path))
     for number in range(3):
         commit(tables, [number, number + 1])
     return tables
 
 
 @pytest.mark.parametrize("change", [*FILES, *WORDS, bring_back_a_file])
-def test_a_changed_entry_is_found_when_its_version_is_read(tables: Tables, change: Callable[[Entries], None]) -> None:
+def test_a_changed_entry_is_found_when_its_version_is_read(tables: Home, change: Callable[[Entries], None]) -> None:
     path = rewrite(tables, 1, change)
     with pytest.raises(DamagedTableError, match=rf"{path.name}: .* changed after they were written.*from a copy"):
-        tables.read(NAME, version=1)
+        tables.table(NAME).at(1).read()
 
 
 @pytest.mark.parametrize("change", FILES)
-def test_and_when_the_newest_is_read_that_builds_on_it(tables: Tables, change: Callable[[Entries], None]) -> None:
+def test_and_when_the_newest_is_read_that_builds_on_it(tables: Home, change: Callable[[Entries], None]) -> None:
     rewrite(tables, 2, change)
     with pytest.raises(DamagedTableError, match=r"numbers/_delta_log/0*2\.json: the files it names"):
-        tables.read(NAME)
+        tables.table(NAME).read()
     assert content(tables, 0) == held(0, 1)
 
 
 @pytest.mark.parametrize("change", WORDS)
-def test_no_word_of_the_log_is_believed_that_was_changed(tables: Tables, change: Callable[[Entries], None]) -> None:
+def test_no_word_of_the_log_is_believed_that_was_changed(tables: Home, change: Callable[[Entries], None]) -> None:
     rewrite(tables, 0, change)
     for ask in (tables.history, tables.provenance, tables.input):
         with pytest.raises(DamagedTableError, match=r"numbers/_delta_log/0*0\.json: its words on what made"):
             ask(NAME)
 
 
-def test_packing_and_restoring_are_sealed_too(tables: Tables) -> None:
+def test_packing_and_restoring_are_sealed_too(tables: Home) -> None:
     compact(tables)
-    tables.restore(NAME, 0, "r")
+    tables.table(NAME).restore(0, "r")
     assert content(tables) == held(0, 1)
     rewrite(tables, 4, lambda entries: action(entries, "commitInfo").pop("opengenome_restored"))
     with pytest.raises(DamagedTableError, match=r"0*4\.json"):
-        tables.history(NAME)
+        tables.table(NAME).history()
     rewrite(tables, 3, forget_a_file)
     with pytest.raises(DamagedTableError):
-        tables.open(NAME, 3)
+        tables.table(NAME).at(3)

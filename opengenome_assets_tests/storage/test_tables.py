@@ -8,90 +8,92 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
+from opengenome_assets.framework.table import describe
 from opengenome_assets.storage.columns import column
 from opengenome_assets.storage.packs import PackSizes
 from opengenome_assets.storage.parquet.file import DamagedFileError
 from opengenome_assets.storage.parts import PartWriter, write_part
 from opengenome_assets.storage.record import Input, Provenance
-from opengenome_assets.storage.tables import MissingTableError, Tables, describe
+from opengenome_assets.storage.snapshot import MissingTableError
+from opengenome_assets.storage.tables import Home
 
 SCHEMA = pa.schema([column("number", pa.int64(), "A number")])
 
 
 @pytest.fixture
 def tables(tmp_path):
-    return Tables(home=str(tmp_path))
+    return Home(str(tmp_path))
 
 
 def made(version: str) -> Provenance:
     return Provenance(name="numbers", code_version=version, run_id=f"run {version}")
 
 
-def part(tables: Tables, number: int):
-    return write_part(tables.uri("numbers"), f"key{number}", pa.table({"number": [number]}, schema=SCHEMA))
+def part(tables: Home, number: int):
+    return write_part(tables.table("numbers").uri, f"key{number}", pa.table({"number": [number]}, schema=SCHEMA))
 
 
-def numbers(tables: Tables, version: int | None = None) -> list[int]:
-    return sorted(tables.read("numbers", version=version)["number"].to_pylist())
+def numbers(tables: Home, version: int | None = None) -> list[int]:
+    return sorted(tables.table("numbers").at(version).read()["number"].to_pylist())
 
 
 def test_a_commit_makes_the_table_exactly_its_parts(tables):
-    first = tables.commit("numbers", SCHEMA, [part(tables, 1), part(tables, 2)], made("1"))
-    second = tables.commit("numbers", SCHEMA, [part(tables, 2), part(tables, 3)], made("2"))
+    first = tables.table("numbers").commit(SCHEMA, [part(tables, 1), part(tables, 2)], made("1"))
+    second = tables.table("numbers").commit(SCHEMA, [part(tables, 2), part(tables, 3)], made("2"))
     assert (first.version, second.version) == (0, 1)
     assert (second.rows, second.files, second.files_added, second.files_removed) == (2, 2, 2, 2)
     assert numbers(tables) == [2, 3]
     assert numbers(tables, version=0) == [1, 2]
-    assert DeltaTable(tables.uri("numbers")).to_pandas()["number"].sum() == 5
+    assert DeltaTable(tables.table("numbers").uri).to_pandas()["number"].sum() == 5
 
 
 def test_the_same_parts_again_add_no_version(tables):
     parts = [part(tables, 1)]
-    tables.commit("numbers", SCHEMA, parts, made("1"))
-    again = tables.commit("numbers", SCHEMA, parts, made("1").model_copy(update={"run_id": "later"}))
+    tables.table("numbers").commit(SCHEMA, parts, made("1"))
+    again = tables.table("numbers").commit(SCHEMA, parts, made("1").model_copy(update={"run_id": "later"}))
     assert (again.version, again.files_added, again.rows) == (0, 0, 1)
-    assert tables.provenance("numbers").run_id == "run 1"
+    assert tables.table("numbers").provenance().run_id == "run 1"
 
 
 def test_the_same_rows_from_other_code_are_recorded_as_such(tables):
     parts = [part(tables, 1)]
-    tables.commit("numbers", SCHEMA, parts, made("1"))
-    assert tables.commit("numbers", SCHEMA, parts, made("2")).version == 1
-    assert tables.provenance("numbers") == made("2")
-    assert tables.provenance("numbers", version=0) == made("1")
+    tables.table("numbers").commit(SCHEMA, parts, made("1"))
+    assert tables.table("numbers").commit(SCHEMA, parts, made("2")).version == 1
+    assert tables.table("numbers").provenance() == made("2")
+    assert tables.table("numbers").provenance(version=0) == made("1")
 
 
 def test_an_empty_table_is_a_table(tables):
-    assert tables.commit("numbers", SCHEMA, [], made("1")).rows == 0
+    assert tables.table("numbers").commit(SCHEMA, [], made("1")).rows == 0
     assert numbers(tables) == []
 
 
 def test_a_changed_schema_replaces_the_columns_and_keeps_the_past(tables):
-    tables.commit("numbers", SCHEMA, [part(tables, 1)], made("1"))
+    tables.table("numbers").commit(SCHEMA, [part(tables, 1)], made("1"))
     wider = SCHEMA.append(column("name", pa.string(), "A name"))
-    tables.write("numbers", pa.table({"number": [2], "name": ["two"]}, schema=wider), made("2"))
-    assert tables.read("numbers").to_pylist() == [{"number": 2, "name": "two"}]
-    assert tables.read("numbers", version=0).to_pylist() == [{"number": 1}]
+    tables.table("numbers").write(pa.table({"number": [2], "name": ["two"]}, schema=wider), made("2"))
+    assert tables.table("numbers").read().to_pylist() == [{"number": 2, "name": "two"}]
+    assert tables.table("numbers").at(0).read().to_pylist() == [{"number": 1}]
 
 
 def test_commits_at_the_same_time_never_double_or_lose_a_part(tables):
     parts = [part(tables, number) for number in range(6)]
-    tables.commit("numbers", SCHEMA, [], made("0"))
+    tables.table("numbers").commit(SCHEMA, [], made("0"))
 
     def commit(count: int) -> None:
-        tables.commit("numbers", SCHEMA, parts[:count], made(str(count)))
+        tables.table("numbers").commit(SCHEMA, parts[:count], made(str(count)))
 
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(commit, range(1, 7)))
-    for version in range(tables.open("numbers").version() + 1):
-        count = int(tables.provenance("numbers", version).code_version)
+    for version in range(tables.table("numbers").at().version() + 1):
+        count = int(tables.table("numbers").provenance(version).code_version)
         assert numbers(tables, version) == list(range(count))
 
 
 def test_two_who_create_a_table_at_the_same_time_both_succeed(tables):
     parts = [part(tables, 1)]
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda version: tables.commit("numbers", SCHEMA, parts, made(version)), "1111"))
+        list(threads.map(lambda version: tables.table("numbers").commit(SCHEMA, parts, made(version)), "1111"))
     assert numbers(tables) == [1]
 
 
@@ -99,44 +101,44 @@ def test_a_table_that_nobody_made_is_asked_for_with_the_command_that_makes_it(ta
     with pytest.raises(
         MissingTableError, match=r"dagster asset materialize -m opengenome_assets.definitions --select '\*numbers'"
     ):
-        tables.read("numbers")
+        tables.table("numbers").read()
     assert tables.names() == []
 
 
 def test_a_table_without_a_record_is_named(tables):
-    DeltaTable.create(tables.uri("numbers"), SCHEMA)
+    DeltaTable.create(tables.table("numbers").uri, SCHEMA)
     with pytest.raises(MissingTableError, match="nothing in its history says what made it"):
-        tables.provenance("numbers")
+        tables.table("numbers").provenance()
 
 
 def test_input_and_names(tables):
-    tables.write("numbers", pa.table({"number": [1]}, schema=SCHEMA), made("1"))
-    assert tables.input("numbers") == Input(version=0, data_version=made("1").data_version)
+    tables.table("numbers").write(pa.table({"number": [1]}, schema=SCHEMA), made("1"))
+    assert tables.table("numbers").input() == Input(version=0, data_version=made("1").data_version)
     assert tables.names() == ["numbers"]
 
 
 def test_descriptions_reach_dagster_and_the_table_itself(tables):
-    tables.write("numbers", pa.table({"number": [1]}, schema=SCHEMA), made("1"))
+    tables.table("numbers").write(pa.table({"number": [1]}, schema=SCHEMA), made("1"))
     assert describe(SCHEMA) == dg.TableSchema(columns=[dg.TableColumn("number", "int64", description="A number")])
-    field = tables.open("numbers").schema().fields[0]
+    field = tables.table("numbers").at().schema().fields[0]
     assert field.metadata["comment"] == "A number"
 
 
 def test_row_groups_that_cannot_hold_a_value_are_not_read(tables):
     schema = pa.schema([("k", pa.int32()), ("word", pa.string())])
-    with PartWriter(tables.uri("words"), "key", schema) as writer:
+    with PartWriter(tables.table("words").uri, "key", schema) as writer:
         for ks, words in (([6, 6], ["six", "sixth"]), ([7, 8], ["seven", "eight"]), ([6, 9], ["half a dozen", "nine"])):
             writer.write(pa.table([ks, words], schema=schema))
-        tables.commit("words", schema, [writer.finish()], made("1"))
-    six = tables.row_groups("words", ["word"], where=("k", 6))
+        tables.table("words").commit(schema, [writer.finish()], made("1"))
+    six = tables.table("words").row_groups(["word"], ("k", 6))
     assert [rows.to_pydict() for rows in six] == [{"word": ["six", "sixth"]}, {"word": ["half a dozen"]}]
-    (path,) = (file.path for file in tables.files(tables.open("words")))
-    content = bytearray(Path(tables.uri("words"), path).read_bytes())
+    (path,) = (file.path for file in tables.table("words").at().files)
+    content = bytearray(Path(tables.table("words").uri, path).read_bytes())
     content[content.index(b"seven")] ^= 1
-    Path(tables.uri("words"), path).write_bytes(content)
-    assert len(list(tables.row_groups("words", ["word"], where=("k", 6)))) == 2
+    Path(tables.table("words").uri, path).write_bytes(content)
+    assert len(list(tables.table("words").row_groups(["word"], ("k", 6)))) == 2
     with pytest.raises(DamagedFileError):
-        list(tables.row_groups("words", ["word"], where=("k", 7)))
+        list(tables.table("words").row_groups(["word"], ("k", 7)))
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -147,12 +149,12 @@ def test_rows_are_taken_evenly_from_wherever_they_lie(tables, packed, most, foun
     """Ten rows in parts of one to four, of row groups of at most two."""
     parts, first = [], 0
     for number, rows in enumerate((1, 4, 2, 3)):
-        with PartWriter(tables.uri("numbers"), f"key{number}", SCHEMA) as writer:
+        with PartWriter(tables.table("numbers").uri, f"key{number}", SCHEMA) as writer:
             for start in range(first, first + rows, 2):
                 writer.write(pa.table({"number": range(start, min(start + 2, first + rows))}, schema=SCHEMA))
             parts.append(writer.finish())
         first += rows
-    tables.commit("numbers", SCHEMA, parts, made("1"))
+    tables.table("numbers").commit(SCHEMA, parts, made("1"))
     if packed:
-        assert tables.compact("numbers", PackSizes(small=2**20, size=2**20, parts=2)).files_after == 2
-    assert tables.spread("numbers", ["number"], most)["number"].to_pylist() == list(found)
+        assert tables.table("numbers").compact(PackSizes(small=2**20, size=2**20, parts=2)).files_after == 2
+    assert tables.table("numbers").at().spread(["number"], most)["number"].to_pylist() == list(found)

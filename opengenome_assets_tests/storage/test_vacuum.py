@@ -16,7 +16,8 @@ from opengenome_assets.storage.history import REARRANGED_KEY, RECORD_KEY, Histor
 from opengenome_assets.storage.packs import PartIndex
 from opengenome_assets.storage.parts import PartWriter, write_part
 from opengenome_assets.storage.record import Input, Provenance
-from opengenome_assets.storage.tables import MissingVersionError, Tables
+from opengenome_assets.storage.snapshot import MissingVersionError
+from opengenome_assets.storage.tables import Home
 from opengenome_assets.storage.vacuum import Removal, kept_versions, vacuum
 from opengenome_assets_tests.storage.parquet.numbers import (
     NAME,
@@ -33,23 +34,23 @@ from opengenome_assets_tests.storage.parquet.numbers import (
 
 @pytest.fixture
 def tables(tmp_path):
-    return Tables(home=str(tmp_path))
+    return Home(str(tmp_path))
 
 
 def now() -> datetime:
     return datetime.now(UTC)
 
 
-def age(tables: Tables, folder: str = "", days: float = 40) -> None:
+def age(tables: Home, folder: str = "", days: float = 40) -> None:
     """Make the files of a table, or in one of its folders, look as old as that."""
     moment = time.time() - days * 86400
-    root = Path(tables.uri(NAME), folder)
+    root = Path(tables.table(NAME).uri, folder)
     for path in [root, *root.rglob("*")]:
         os.utime(path, (moment, moment))
 
 
 def clean(
-    tables: Tables, since: datetime | None = None, made: Iterable[Provenance] = (), *, dry_run: bool = False
+    tables: Home, since: datetime | None = None, made: Iterable[Provenance] = (), *, dry_run: bool = False
 ) -> Removal:
     """Vacuum the table of numbers, keeping by default only what is newest and what lineage names."""
     since = since or now()
@@ -59,7 +60,7 @@ def clean(
 def test_what_was_newest_within_the_retention_stays_and_what_was_not_goes(tables):
     for number in range(4):
         commit(tables, [number, number + 1])
-    since = tables.history(NAME).versions[2].made  # until then version 1 was the newest
+    since = tables.table(NAME).history().versions[2].made  # until then version 1 was the newest
     age(tables)
     removal = clean(tables, since)
     assert (removal.readable, removal.lost) == ((1, 2, 3), (0,))
@@ -76,21 +77,21 @@ def test_a_version_that_is_gone_is_refused_with_what_to_do(tables):
     age(tables)
     clean(tables)
     with pytest.raises(MissingVersionError, match=r"numbers: version 0 cannot be read any more.*retention_days \(30"):
-        tables.read(NAME, version=0)
+        tables.table(NAME).at(0).read()
     with pytest.raises(MissingVersionError, match="numbers has no version 7; it has 0 to 1"):
-        tables.open(NAME, 7)
+        tables.table(NAME).at(7)
 
 
 def test_a_file_of_an_old_version_that_was_deleted_by_hand_is_named(tables):
     commit(tables, [1])
     commit(tables, [2])
-    (path, other) = (Path(tables.uri(NAME), file.path) for file in tables.files(tables.open(NAME, 0)))
+    (path, other) = (Path(tables.table(NAME).uri, file.path) for file in tables.table(NAME).at(0).files)
     path.unlink()
     with pytest.raises(MissingVersionError, match=rf"{path} is gone\..* if neither did, somebody else has"):
-        tables.read(NAME, version=0)
+        tables.table(NAME).at(0).read()
     other.unlink()
     with pytest.raises(MissingVersionError, match=rf"{path} and 1 more of its files are gone\."):
-        tables.read(NAME, version=0)
+        tables.table(NAME).at(0).read()
 
 
 def test_what_lineage_names_stays_however_old_and_so_on_upstream(tables):
@@ -117,14 +118,14 @@ def test_a_version_that_lineage_names_lives_on_in_its_newest_arrangement(tables)
     assert (removal.readable, removal.lost) == ((0, 2), ())
     assert {path.split("/")[0] for path in stored(tables)} == {"007", "packs"}
     assert content(tables, 0) == held(0, 1, 2)
-    assert tables.provenance(NAME, 1) == tables.provenance(NAME, 0)
+    assert tables.table(NAME).provenance(1) == tables.table(NAME).provenance(0)
 
 
 def test_young_files_stay_whoever_wrote_them(tables):
     commit(tables, [1])
     make(tables, 2)  # finished, of a run that failed before its commit
-    write_part(tables.uri(NAME), "unfinished", rows(1))
-    Path(tables.uri(NAME), "unfinished", "_manifest.json").unlink()
+    write_part(tables.table(NAME).uri, "unfinished", rows(1))
+    Path(tables.table(NAME).uri, "unfinished", "_manifest.json").unlink()
     since = now() - timedelta(days=30)
     before = stored(tables)
     assert clean(tables, since) == Removal((), (), 0, (0,), ())
@@ -136,42 +137,45 @@ def test_young_files_stay_whoever_wrote_them(tables):
 
 def test_strays_beside_what_is_needed_go_and_its_manifest_stays(tables):
     commit(tables, [1])
-    folder = Path(tables.uri(NAME), "001")
+    folder = Path(tables.table(NAME).uri, "001")
     for stray in ("00000-killed.parquet", "_manifest.json.1234.new"):
         (folder / stray).write_bytes(b"1234")
     age(tables)
     removal = clean(tables)
     assert removal.files == ("001/00000-killed.parquet", "001/_manifest.json.1234.new")
     assert removal.size == 8
-    assert PartIndex(tables.uri(NAME)).find("001") is not None
+    assert PartIndex(tables.table(NAME).uri).find("001") is not None
 
 
 def test_of_two_attempts_at_a_part_both_stay_if_one_is_in_use(tables):
-    with PartWriter(tables.uri(NAME), "001", SCHEMA) as first, PartWriter(tables.uri(NAME), "001", SCHEMA) as second:
+    with (
+        PartWriter(tables.table(NAME).uri, "001", SCHEMA) as first,
+        PartWriter(tables.table(NAME).uri, "001", SCHEMA) as second,
+    ):
         first.write(rows(1))
         second.write(rows(1))
         used = first.finish()
         second.finish()
-    tables.commit(NAME, SCHEMA, [used], Provenance(name=NAME, code_version="1"))
+    tables.table(NAME).commit(SCHEMA, [used], Provenance(name=NAME, code_version="1"))
     age(tables)
     assert clean(tables).files == ()
-    assert PartIndex(tables.uri(NAME)).find("001") is not None
+    assert PartIndex(tables.table(NAME).uri).find("001") is not None
 
 
 def test_a_part_without_rows_stays(tables):
-    with PartWriter(tables.uri(NAME), "empty", SCHEMA) as writer:
+    with PartWriter(tables.table(NAME).uri, "empty", SCHEMA) as writer:
         empty = writer.finish(source="s")
-    tables.commit(NAME, SCHEMA, [empty, make(tables, 1)], Provenance(name=NAME, code_version="1"))
+    tables.table(NAME).commit(SCHEMA, [empty, make(tables, 1)], Provenance(name=NAME, code_version="1"))
     age(tables)
     clean(tables)
-    assert PartIndex(tables.uri(NAME)).find("empty") == empty
+    assert PartIndex(tables.table(NAME).uri).find("empty") == empty
 
 
 def test_old_empty_folders_go(tables):
     commit(tables, [1])
-    Path(tables.uri(NAME), "old", "inner").mkdir(parents=True)
+    Path(tables.table(NAME).uri, "old", "inner").mkdir(parents=True)
     age(tables)
-    Path(tables.uri(NAME), "young").mkdir()
+    Path(tables.table(NAME).uri, "young").mkdir()
     removal = clean(tables, now() - timedelta(days=30))
     assert removal.folders == ("old/inner", "old")
     assert {"young"} == {path for path in stored(tables) if not path.startswith("001")}
@@ -196,7 +200,7 @@ def test_a_vacuum_that_is_killed_has_taken_nothing_that_is_kept(tables, monkeypa
     compact(tables)
     commit(tables, [1, 2])
     age(tables)
-    since = tables.history(NAME).versions[2].made
+    since = tables.table(NAME).history().versions[2].made
     foretold = clean(tables, since, dry_run=True)
     assert len(foretold.files) > after
     calls, delete = count(), pafs.LocalFileSystem.delete_file
@@ -218,7 +222,7 @@ def test_a_vacuum_that_is_killed_has_taken_nothing_that_is_kept(tables, monkeypa
 
 
 def test_a_home_named_by_a_uri_is_kept_up_in_the_same_way(tmp_path):
-    tables = Tables(home=f"file://{tmp_path}")
+    tables = Home(f"file://{tmp_path}")
     commit(tables, range(3))
     compact(tables)
     removal = clean(tables)
@@ -278,7 +282,7 @@ step = st.one_of(
 @settings(max_examples=20, deadline=None)
 @given(steps=st.lists(step, min_size=2, max_size=9))
 def test_whatever_is_done_in_whatever_order_what_is_kept_reads_as_it_was_committed(tmp_path_factory, steps):
-    tables = Tables(home=str(tmp_path_factory.mktemp("home")))
+    tables = Home(str(tmp_path_factory.mktemp("home")))
     commit(tables, [0, 1])
     expected = {0: {0, 1}}
     for action, value in steps:
@@ -288,10 +292,10 @@ def test_whatever_is_done_in_whatever_order_what_is_kept_reads_as_it_was_committ
             compact(tables, parts=value)
         else:
             age(tables)
-            versions = list(tables.history(NAME).versions.values())
+            versions = list(tables.table(NAME).history().versions.values())
             removal = clean(tables, versions[-min(value, len(versions))].made if value else None)
             assert {*removal.readable, *removal.lost} == set(expected)
             expected = {version: numbers for version, numbers in expected.items() if version in removal.readable}
-        assert tables.history(NAME).current.number in expected
+        assert tables.table(NAME).history().current.number in expected
         for version, numbers in expected.items():
             assert content(tables, version) == held(*numbers)

@@ -15,12 +15,12 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
+from opengenome_assets.corpus.tables import REJECTED_RECORDS, SEQUENCE_SHARDS
 from opengenome_assets.intake.containers import Unit
 from opengenome_assets.intake.streams import ChangedError, DecompressedStream, StoredFile, StreamError
 from opengenome_assets.kernels.bases import arrow_text
-from opengenome_assets.kernels.fasta import FastaBatch, FastaError, read_records, reject_reasons, split_headers
+from opengenome_assets.kernels.fasta import FastaBatch, FastaError, Refusal, read_records, refusals, split_headers
 from opengenome_assets.kernels.identifiers import SeenIdentifiers
-from opengenome_assets.storage.columns import SOURCE, column
 from opengenome_assets.storage.parts import Part, PartWriter
 
 # A Parquet page ends at 2^31 - 1 bytes and a value must fit into one, with a few bytes that say how long it is.
@@ -30,33 +30,6 @@ MAX_LENGTH = 2**31 - 64
 ROW_GROUP_BYTES = 4 << 20
 
 MAX_HEADER = 1000
-
-FILE = column("file", pa.string(), "Path of its FASTA file below what was named; in an archive, the member's below it")
-
-SHARDS_SCHEMA = pa.schema(
-    [
-        SOURCE,
-        FILE,
-        column("seq_id", pa.string(), "Identifier: the header's first word; unique within its file"),
-        column("description", pa.string(), "The rest of the header"),
-        column("length", pa.int64(), "Letters"),
-        # large_string: a record may have nearly 2^31 letters, and then some others beside it in a row group.
-        column("sequence", pa.large_string(), "The sequence in upper case, IUPAC letters, as given otherwise"),
-        column("gc_content", pa.float64(), "G and C divided by A, C, G and T, in [0, 1]; empty without any of them"),
-        column("acgt_bases", pa.int64(), "Letters A, C, G and T"),
-    ]
-)
-
-REJECTED_SCHEMA = pa.schema(
-    [
-        SOURCE,
-        FILE,
-        column("record", pa.int64(), "The record's place in its file, from 1"),
-        column("line", pa.int64(), "The line its header stands on, from 1"),
-        column("header", pa.string(), "Its header without '>', cut after 1,000 characters"),
-        column("reason", pa.string(), "Why it was refused"),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -87,12 +60,16 @@ class ParseSettings:
 
 @dataclass(frozen=True)
 class ParseTask:
-    """One unit to parse: what the catalogue knows of its files, in order, and where its rows go."""
+    """One unit to parse: what the catalogue knows of its files, in order, and where its rows go.
+
+    Each of the two tables has a key of its own: a new code version of one leaves the other's parts as they are.
+    """
 
     source: str
     path: str
     files: tuple[StoredFile, ...]
-    key: str
+    shards_key: str
+    rejected_key: str
     shards_uri: str
     rejected_uri: str
     settings: ParseSettings
@@ -121,8 +98,8 @@ def _parse(task: ParseTask) -> Parsed:
     settings = task.settings
     with (
         Unit(task.path, task.files) as unit,
-        PartWriter(task.shards_uri, task.key, SHARDS_SCHEMA, settings.compression) as shards,
-        PartWriter(task.rejected_uri, task.key, REJECTED_SCHEMA) as rejected,
+        PartWriter(task.shards_uri, task.shards_key, SEQUENCE_SHARDS.schema, settings.compression) as shards,
+        PartWriter(task.rejected_uri, task.rejected_key, REJECTED_RECORDS.schema) as rejected,
         RowGroups(shards) as sequences,
         RowGroups(rejected) as refused,
     ):
@@ -169,11 +146,11 @@ class _Intake:
             wanted = batch.record[-1] if settings.first_records is None else settings.first_records - before
             read = batch.record <= wanted
             ids, descriptions = split_headers(batch)
-            reasons = {place: why for place, why in _reasons(batch, ids, seen).items() if read[place]}
-            if reasons:
-                self.rejected.write(_rejected_rows(self.source, path, batch, reasons))
+            refused = {place: why for place, why in _refused(batch, ids, seen).items() if read[place]}
+            if refused:
+                self.rejected.write(_rejected_rows(self.source, path, batch, refused))
             good = read.copy()
-            good[list(reasons)] = False
+            good[list(refused)] = False
             short = good & (batch.length < settings.min_length)
             ambiguous = good & ~short & (batch.acgt_bases < batch.length) & settings.drop_ambiguous
             kept = good & ~(short | ambiguous)
@@ -181,7 +158,7 @@ class _Intake:
             self.tally.update(
                 records=int(read.sum()),
                 accepted=int(kept.sum()),
-                rejected=len(reasons),
+                rejected=len(refused),
                 too_short=int(short.sum()),
                 ambiguous=int(ambiguous.sum()),
                 bases=int(batch.length[kept].sum()),
@@ -192,17 +169,18 @@ class _Intake:
         self.tally["header_lines"] += stream.header_lines
 
 
-def _reasons(batch: FastaBatch, ids: pa.Array, seen: SeenIdentifiers) -> dict[int, str]:
-    """Say of each record that is refused why, by its place in the batch."""
-    reasons = reject_reasons(batch)
+def _refused(batch: FastaBatch, ids: pa.Array, seen: SeenIdentifiers) -> dict[int, Refusal]:
+    """Say why each refused record is refused, by its place in the batch."""
+    refused = refusals(batch)
     good = np.ones(len(batch), bool)
-    good[list(reasons)] = False
+    good[list(refused)] = False
     again = seen.add(*arrow_text(ids if good.all() else ids.filter(pa.array(good))))
     for place in np.flatnonzero(good)[again]:
-        reasons[int(place)] = (
+        reason = (
             f"identifier {ids[place].as_py()!r} stands on an earlier record of this file; expected unique identifiers"
         )
-    return dict(sorted(reasons.items()))
+        refused[int(place)] = Refusal("repeated identifier", reason)
+    return dict(sorted(refused.items()))
 
 
 def shortened(header: str) -> str:
@@ -210,8 +188,8 @@ def shortened(header: str) -> str:
     return header if len(header) <= MAX_HEADER else f"{header[:MAX_HEADER]}… ({len(header):,} characters)"
 
 
-def _rejected_rows(source: str, path: str, batch: FastaBatch, reasons: dict[int, str]) -> pa.Table:
-    places = list(reasons)
+def _rejected_rows(source: str, path: str, batch: FastaBatch, refused: dict[int, Refusal]) -> pa.Table:
+    places = list(refused)
     return pa.table(
         [
             pa.repeat(pa.scalar(source), len(places)),
@@ -219,9 +197,10 @@ def _rejected_rows(source: str, path: str, batch: FastaBatch, reasons: dict[int,
             batch.record[places],
             batch.line[places],
             [shortened(batch.header(place)) for place in places],
-            list(reasons.values()),
+            [refusal.kind for refusal in refused.values()],
+            [refusal.reason for refusal in refused.values()],
         ],
-        schema=REJECTED_SCHEMA,
+        schema=REJECTED_RECORDS.schema,
     )
 
 
@@ -241,7 +220,7 @@ def _rows(
             pa.array(batch.gc_bases / np.maximum(batch.acgt_bases, 1), mask=~known),
             batch.acgt_bases,
         ],
-        schema=SHARDS_SCHEMA,
+        schema=SEQUENCE_SHARDS.schema,
     )
     return rows if kept.all() else rows.filter(pa.array(kept))
 

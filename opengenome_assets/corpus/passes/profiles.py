@@ -5,37 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from opengenome_assets.corpus.tables import TFIDF_TERMS
 from opengenome_assets.framework.shards import Shard, read_shard
 from opengenome_assets.kernels.bases import arrow_text
 from opengenome_assets.kernels.profiles import document_frequency, row_sums, sequence_kmers
-from opengenome_assets.storage.columns import SHARD, SOURCE, column
 from opengenome_assets.storage.parts import PartWriter
-
-INDEX_SCHEMA = pa.schema(
-    [
-        SOURCE,
-        column("file", pa.string(), "Path of its FASTA file below the source that was named"),
-        column("seq_id", pa.string(), "Identifier: the header's first word"),
-        column("description", pa.string(), "The rest of the header"),
-        column("length", pa.int64(), "Letters"),
-        column("kmers", pa.int64(), "Windows of 6 letters all in A, C, G, T"),
-        column("codes", pa.list_(pa.int16()), "The 6-mers that occur, by alphabetical position (0 to 4095), ascending"),
-        column("counts", pa.list_(pa.int32()), "How often each of them occurs"),
-    ]
-)
-
-TERMS_SCHEMA = pa.schema(
-    [
-        SHARD,
-        SOURCE,
-        column("sequences", pa.int64(), "Number of sequences"),
-        column(
-            "document_frequency",
-            pa.list_(pa.int64()),
-            "Number of sequences that hold each of the 4,096 6-mers, in alphabetical order",
-        ),
-    ]
-)
 
 
 def profile_sequences(shard: Shard, index: PartWriter, terms: PartWriter) -> None:
@@ -62,6 +36,7 @@ def profile_sequences(shard: Shard, index: PartWriter, terms: PartWriter) -> Non
         )
     terms.write(
         pa.table(
-            [[shard.name], [shard.source], [total], pa.array([frequency], pa.list_(pa.int64()))], schema=TERMS_SCHEMA
+            [[shard.name], [shard.source], [total], pa.array([frequency], pa.list_(pa.int64()))],
+            schema=TFIDF_TERMS.schema,
         )
     )

@@ -5,27 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from opengenome_assets.corpus.tables import GC_BINS, SHARD_STATS
 from opengenome_assets.framework.shards import Shard, sequences
 from opengenome_assets.kernels.composition import composition
-from opengenome_assets.storage.columns import SHARD, SOURCE, column
 from opengenome_assets.storage.parts import PartWriter
-
-GC_BINS = 1000
-
-SCHEMA = pa.schema(
-    [
-        SHARD,
-        SOURCE,
-        column("sequences", pa.int64(), "Number of sequences"),
-        column("bases", pa.int64(), "Letters in all sequences, ambiguous ones included, counted anew"),
-        column("acgt_bases", pa.int64(), "Letters A, C, G and T, counted anew from the sequences"),
-        column("gc_bases", pa.int64(), "Letters G and C"),
-        column("ambiguous_sequences", pa.int64(), "Sequences with at least one other letter than A, C, G, T"),
-        column("lengths", pa.list_(pa.int64()), "The distinct lengths, ascending"),
-        column("length_counts", pa.list_(pa.int64()), "Number of sequences of each of those lengths"),
-        column("gc_histogram", pa.list_(pa.int64()), f"Sequences by GC content, in {GC_BINS} bins of 0.1 %"),
-    ]
-)
 
 
 def gc_bin(gc_content: np.ndarray) -> np.ndarray:
@@ -60,4 +43,4 @@ def summarise_shard(shard: Shard, writer: PartWriter) -> None:
         "length_counts": counts,
         "gc_histogram": histogram,
     }
-    writer.write(pa.Table.from_pylist([row], schema=SCHEMA))
+    writer.write(pa.Table.from_pylist([row], schema=SHARD_STATS.schema))

@@ -6,7 +6,6 @@ page (`report_page`, `report.html.j2`), and drawing figures.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -42,10 +41,6 @@ _REJECTED_COLUMNS = {
 _MAX_HEADER = 120
 _MAX_REASON = 240
 _MAX_KINDS = 20
-# What tells one record's reason from another's of the same kind: a place, a length, an identifier.
-_OWN = re.compile(
-    r" at base [\d,]+ \(line [\d,]+\)|(?<=bases): [\d,]+$|(?<=^identifier) .*(?= stands on an earlier)", re.DOTALL
-)
 
 
 def summary(sequence_stats: pd.DataFrame, rejected_records: pd.DataFrame) -> list[Fact]:
@@ -86,11 +81,11 @@ def kmers(tables: Mapping[int, pd.DataFrame], figures: Sequence[Illustration] = 
         rows = [[int(rank), *(cells.get((source, rank)) for source in sources)] for rank in ranks]
         columns = [Column("Rank", "count"), *(Column(source, "code") for source in sources)]
         parts.append(Table(f"Most frequent {k}-mers, with their share of all {k}-mers of the source.", columns, rows))
-    words = (
+    text = (
         "Exact counts of every word of k letters A, C, G and T, on the strand as given; words with another "
         "letter do not count."
     )
-    return Section("k-mers", words, figures, parts)
+    return Section("k-mers", text, figures, parts)
 
 
 def codons(codon_rscu: pd.DataFrame, figures: Sequence[Illustration] = (), *, frame: int = 0) -> Section:
@@ -125,13 +120,12 @@ def rejected(rejected_records: pd.DataFrame, *, first: int = 20) -> Section:
     number = len(rejected_records)
     if not number:
         return Section("Rejected records", "None: every record of every file was accepted.")
-    reasons = Counter(_OWN.sub("", reason) for reason in rejected_records["reason"])
-    kinds = sorted(reasons.items(), key=lambda kind: (-kind[1], kind[0]))
-    counts: list[list[Cell]] = [[words.shorten(kind, _MAX_REASON), count] for kind, count in kinds[:_MAX_KINDS]]
-    caption = "Rejected records by reason."
+    kinds = sorted(Counter(rejected_records["kind"]).items(), key=lambda kind: (-kind[1], kind[0]))
+    counts: list[list[Cell]] = [[kind, count] for kind, count in kinds[:_MAX_KINDS]]
+    caption = "Rejected records by kind."
     if rarer := kinds[_MAX_KINDS:]:
         others = words.plural(sum(count for _, count in rarer), "record")
-        caption = f"Rejected records by reason, the {_MAX_KINDS} most frequent; {len(rarer):,} more with {others}."
+        caption = f"Rejected records by kind, the {_MAX_KINDS} most frequent; {len(rarer):,} more with {others}."
     shown = rejected_records.sort_values(["file", "record"]).head(first)
     shown = shown.assign(
         header=[words.shorten(header, _MAX_HEADER) for header in shown["header"]],
@@ -141,7 +135,7 @@ def rejected(rejected_records: pd.DataFrame, *, first: int = 20) -> Section:
         "Rejected records",
         f"{words.plural(number, 'record')} of the files did not enter the corpus.",
         tables=[
-            Table(caption, [Column("Reason"), Column("Records", "count")], counts),
+            Table(caption, [Column("Kind"), Column("Records", "count")], counts),
             _table(f"The first {len(shown)} of {words.count(number)}.", _REJECTED_COLUMNS, shown),
         ],
     )

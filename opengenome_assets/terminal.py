@@ -1,6 +1,6 @@
-"""What the commands share: the settings, the form of their results, and how numbers and tables are written.
+"""What commands share: how errors are shown, the form of their results, and how numbers and tables are written.
 
-Belongs here: what more than one command uses. Does not belong here: any command.
+Belongs here: what more than one command uses, in ``cli`` or in a group. Does not belong here: any command.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from opengenome_assets.settings import Settings, SettingsError
+from opengenome_assets.settings import SettingsError
 
 format_option: Callable[[Any], Any] = click.option(
     "--format",
@@ -36,7 +36,7 @@ def setting_errors() -> Iterator[None]:
 @contextmanager
 def refusals() -> Iterator[None]:
     """Show what was asked for and is not there, or cannot be read, as an error of the command."""
-    from opengenome_assets.storage.record import NewerRecordError  # imports pydantic
+    from opengenome_assets.storage.record import NewerRecordError
 
     try:
         yield
@@ -54,12 +54,6 @@ def _in_words(error: OSError) -> str:
     if "AWS Error" in words or "S3 error" in words:
         return f"{words}. Check the address, and AWS_ENDPOINT_URL and the credentials in the environment"
     return words
-
-
-def settings_in_use() -> Settings:
-    """Read the settings from the environment; what is wrong with them is an error of the command."""
-    with setting_errors():
-        return Settings.from_environment()
 
 
 def section(title: str, lines: Sequence[str]) -> None:

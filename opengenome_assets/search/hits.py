@@ -18,7 +18,7 @@ import click
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from opengenome_assets.cli.forms import folded
+from opengenome_assets.terminal import folded
 
 METADATA = b"opengenome"  # entry of a Parquet file's schema metadata
 

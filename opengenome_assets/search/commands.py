@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from opengenome_assets.cli.forms import aligned, setting_errors
-from opengenome_assets.cli.hits import Hits, check_form, form_option, output_option, tell
+from opengenome_assets.search.hits import Hits, check_form, form_option, output_option, tell
 from opengenome_assets.settings import read_home
+from opengenome_assets.terminal import aligned, setting_errors
 from opengenome_assets.words import plural, printable, shorten
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _search_errors() -> Iterator[None]:
     from opengenome_assets.search.queries import QueryError
     from opengenome_assets.storage.parquet.file import DamagedFileError
     from opengenome_assets.storage.seals import DamagedTableError
-    from opengenome_assets.storage.tables import MissingTableError, MissingVersionError
+    from opengenome_assets.storage.snapshot import MissingTableError, MissingVersionError
 
     try:
         yield

@@ -1,0 +1,57 @@
+"""The command of the corpus: ``source``.
+
+Belongs here: arguments, wording and exit codes. Does not belong here: listing files (``intake``) and what would be
+fetched (``operations/dry_run.py``).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from opengenome_assets.corpus.settings import SAMPLE_FOLDER, CorpusSettings
+from opengenome_assets.settings import read_home
+from opengenome_assets.terminal import aligned, format_option, in_bytes, section, setting_errors
+
+
+@click.command()
+@click.argument("specification", required=False)
+@format_option
+def source(specification: str | None, output: str) -> None:
+    """List the files that SPECIFICATION names and what would be fetched. Changes nothing.
+
+    SPECIFICATION is as in OPENGENOME_SOURCE, which is its default. Exits with status 1 if a run could not have the
+    files.
+    """
+    with setting_errors():
+        home, default = read_home(), CorpusSettings.from_environment().source
+    from opengenome_assets.intake.hub.request import RemoteError
+    from opengenome_assets.intake.sources import SourceError
+    from opengenome_assets.operations.dry_run import preview
+
+    try:
+        found = preview(specification or default, home, sample=SAMPLE_FOLDER)
+    except (SourceError, RemoteError) as error:
+        raise click.ClickException(str(error)) from error
+    if output == "json":
+        click.echo(json.dumps(asdict(found), indent=2))
+    else:
+        rows = [(each.source, each.path, in_bytes(each.bytes), each.sha256 or "", each.state) for each in found.files]
+        section(found.source, aligned([("source", "path", "size", "SHA-256", "state"), *rows], right=(2,)))
+        if found.left_out:
+            section("Left out, no FASTA ending", found.left_out)
+        sums = [("files", f"{len(found.files):,}, {in_bytes(found.bytes)}")]
+        if found.bytes_free is not None:
+            sums += [
+                ("commit", ", ".join(found.commits)),
+                ("to fetch", in_bytes(found.bytes_to_fetch)),
+                ("free", f"{in_bytes(found.bytes_free)} for {found.store}"),
+            ]
+        section("Together", aligned(sums))
+    if not found.fits:
+        raise click.ClickException(
+            f"{found.bytes_to_fetch:,} bytes are to be fetched to {found.store}, whose disk has {found.bytes_free:,} "
+            "free. Free some, choose fewer files, or set OPENGENOME_HOME to a larger disk"
+        )

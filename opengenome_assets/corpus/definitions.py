@@ -1,0 +1,30 @@
+"""The corpus' definitions for Dagster: assets, checks, jobs and the sensor.
+
+Belongs here: assembly; a new asset is one line in ``MODULES``. Does not belong here: any asset.
+"""
+
+import dagster as dg
+
+from opengenome_assets.corpus import codons, kmers, raw_fasta, sequence_shards, sequence_stats, tfidf_index
+from opengenome_assets.corpus.figures import figure_specs
+from opengenome_assets.corpus.group import GROUP
+from opengenome_assets.corpus.jobs import build_jobs
+from opengenome_assets.corpus.report import report_asset
+from opengenome_assets.corpus.sensors import build_sensor
+from opengenome_assets.corpus.settings import CorpusSettings
+from opengenome_assets.framework.group import Member, definitions, rules_of, tables_of
+from opengenome_assets.settings import Settings
+
+MODULES = (raw_fasta, sequence_shards, sequence_stats, kmers, codons, tfidf_index)
+
+
+def build(settings: Settings) -> dg.Definitions:
+    """Return the group's definitions."""
+    section = settings.section(CorpusSettings)
+    members: list[Member] = [member for module in MODULES for member in module.define(section)]
+    figures = figure_specs(section.ks)
+    members += figures
+    tables = [spec.name for spec in tables_of(GROUP, members)]
+    members.append(report_asset(section.ks, tables, figures, rules_of(GROUP, members)))
+    jobs = build_jobs()
+    return definitions(GROUP, members, jobs=jobs, sensors=[build_sensor(jobs[-1], section.source, settings.home)])

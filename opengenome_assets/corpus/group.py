@@ -1,0 +1,46 @@
+"""The group ``corpus``, as the platform knows it.
+
+Belongs here: its declaration, without Dagster. Does not belong here: its definitions, which are imported when Dagster
+asks for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from opengenome_assets.corpus.settings import CorpusSettings
+from opengenome_assets.corpus.tables import TABLES
+from opengenome_assets.framework.group import Group
+from opengenome_assets.settings import Settings
+
+if TYPE_CHECKING:
+    import click
+    import dagster as dg
+
+
+PASSES = ("codons", "kmers", "parse", "profiles", "stats")
+
+
+def _build(settings: Settings) -> dg.Definitions:
+    from opengenome_assets.corpus.definitions import build
+
+    return build(settings)
+
+
+def _commands() -> Sequence[click.Command]:
+    from opengenome_assets.corpus.commands import source
+
+    return [source]
+
+
+GROUP = Group(
+    name="corpus",
+    tables=TABLES,
+    settings=CorpusSettings,
+    build=_build,
+    passes=tuple(
+        f"opengenome_assets.corpus.passes.{name}" for name in ("codons", "kmers", "parse", "profiles", "stats")
+    ),
+    commands=_commands,
+)

@@ -1,0 +1,51 @@
+"""A table's declaration in Dagster's words.
+
+Belongs here: the asset, column schema and column lineage of a `TableSpec`. Does not belong here: the declaration itself
+(``table.py``), and materialising (``making.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import dagster as dg
+
+from opengenome_assets.framework.table import TableSpec
+from opengenome_assets.storage.tables import Named
+
+
+def asset_spec(spec: TableSpec, reads: Iterable[Named], *, skippable: bool = False) -> dg.AssetSpec:
+    """Return the asset that makes a table.
+
+    Parameters
+    ----------
+    spec
+        The table.
+    reads
+        The tables or figures that it is made from.
+    skippable
+        Whether a step may make nothing of it.
+    """
+    return dg.AssetSpec(
+        spec.name,
+        deps=[each.name for each in reads],
+        code_version=spec.code_version,
+        kinds={"deltalake", *spec.kinds},
+        skippable=skippable,
+        metadata={"dagster/column_schema": column_schema(spec)},
+        description=spec.description,
+    )
+
+
+def column_schema(spec: TableSpec) -> dg.TableSchema:
+    """Return a table's columns, types and descriptions."""
+    return dg.TableSchema(
+        columns=[dg.TableColumn(each.name, str(each.type), description=each.words) for each in spec.columns]
+    )
+
+
+def column_lineage(spec: TableSpec) -> dg.TableColumnLineage:
+    """Return what the columns of a table are worked out from."""
+    return dg.TableColumnLineage(
+        {each.name: [dg.TableColumnDep(*origin.split(".")) for origin in each.origins] for each in spec.columns}
+    )

@@ -1,0 +1,169 @@
+"""Figures: pictures of tables, each as PNG and SVG, beside the record of what made it.
+
+Belongs here: the asset of a figure, keeping it, reusing it, and the rule that it shows something. Does not belong here:
+which figures there are (each group), and how they are drawn (``plots``).
+"""
+
+import hashlib
+import json
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from opengenome_assets.framework.checks import Rule, rule
+from opengenome_assets.framework.making import Making, lineage, module_of
+from opengenome_assets.framework.summaries import Step, pinned
+from opengenome_assets.framework.table import TableSpec
+from opengenome_assets.plots.images import ink, thumbnail, to_png, to_svg
+from opengenome_assets.plots.style import Picture
+from opengenome_assets.storage.files import read_bytes, write_bytes
+from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.tables import Home
+
+WORDS = ("title", "caption", "alt")
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """A figure: the tables it shows, and how it is drawn from them.
+
+    Attributes
+    ----------
+    name, description
+        The asset, and what it shows.
+    reads
+        The tables.
+    draw
+        From a step, whose tables are pinned, to a picture.
+    code_version
+        Raised whenever the same tables would give another picture.
+    """
+
+    name: str
+    description: str
+    reads: tuple[TableSpec, ...]
+    draw: Callable[[Step], Picture]
+    code_version: str = "1"
+
+    def asset(self) -> dg.AssetsDefinition:
+        """Return the asset of the figure."""
+
+        @dg.asset(
+            name=self.name,
+            deps=[each.name for each in self.reads],
+            code_version=self.code_version,
+            kinds={"matplotlib"},
+            description=f"{self.description} To see it here, click [Show Markdown] beside 'picture' below.",
+        )
+        def figure(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult[Any]:
+            making = Making(context, module_of(self.draw))
+            step = Step(home, pinned(home, self.reads))
+            provenance = step.provenance(self.name, self.code_version, {})
+            saved = load_figure(home, self.name)
+            reused = saved is not None and saved.provenance.data_version == provenance.data_version
+            if saved is None or not reused:
+                saved = save_figure(home, self.name, self.draw(step), making.recorded(provenance))
+            return dg.MaterializeResult(
+                metadata={"reused": reused, **making.metadata(), **figure_metadata(saved)},
+                data_version=dg.DataVersion(provenance.data_version),
+            )
+
+        return figure
+
+    def rule(self) -> Rule:
+        """Return the rule that the figure shows something."""
+
+        @rule(self, "The picture shows something", blocking=False)
+        def not_blank(home: Home) -> list[str]:
+            saved = load_figure(home, self.name)
+            png = read_bytes(saved.png) if saved else None
+            if png is None:
+                return [f"there is no {self.name}.png in {home.uri}/figures; materialise {self.name}"]
+            shown = ink(png)
+            if shown.is_blank:
+                return [f"{self.name}.png is as good as blank: {shown.share:.2%} drawn on, {shown.colours} colours"]
+            return []
+
+        return not_blank
+
+
+@dataclass(frozen=True)
+class SavedFigure:
+    """A figure as it lies on disk: its words, its files with the SHA-256 of each, and what made it."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    png: str
+    svg: str
+    png_sha256: str
+    svg_sha256: str
+    provenance: Provenance
+
+    def record(self) -> str:
+        """Return what is kept beside the pictures, as JSON."""
+        words = {word: getattr(self, word) for word in (*WORDS, "png_sha256", "svg_sha256")}
+        return json.dumps({**words, "provenance": self.provenance.model_dump(mode="json")}, indent=1)
+
+
+def figure_metadata(saved: SavedFigure) -> dict[str, Any]:
+    """Return what the UI shows of a figure."""
+    png = read_bytes(saved.png) or b""
+    return {
+        "picture": dg.MetadataValue.md(
+            f"![{saved.title}](data:image/png;base64,{b64encode(thumbnail(png, width=800)).decode()})"
+        ),
+        "caption": dg.MetadataValue.md(saved.caption),
+        "png": dg.MetadataValue.path(saved.png),
+        "svg": dg.MetadataValue.path(saved.svg),
+        **lineage(saved.provenance),
+    }
+
+
+def save_figure(home: Home, name: str, picture: Picture, provenance: Provenance) -> SavedFigure:
+    """Write a figure as PNG and SVG, and last the record that makes it count."""
+    png, svg = to_png(picture.figure), to_svg(picture.figure)
+    saved = SavedFigure(
+        name,
+        picture.title,
+        picture.caption,
+        picture.alt,
+        *_addresses(home, name),
+        _sha256(png),
+        _sha256(svg),
+        provenance,
+    )
+    write_bytes(saved.png, png)
+    write_bytes(saved.svg, svg)
+    write_bytes(_record_address(home, name), saved.record().encode())
+    return saved
+
+
+def load_figure(home: Home, name: str) -> SavedFigure | None:
+    """Return a figure that was saved, or None if there is none or its files are not what was saved."""
+    content = read_bytes(_record_address(home, name))
+    png, svg = _addresses(home, name)
+    try:
+        record = json.loads(content or b"")
+        provenance = Provenance.model_validate(record.pop("provenance"))
+        saved = SavedFigure(name=name, png=png, svg=svg, provenance=provenance, **record)
+    except (ValueError, LookupError, TypeError):  # none there, or damaged: it is drawn again
+        return None
+    found = [_sha256(read_bytes(uri) or b"") for uri in (saved.png, saved.svg)]
+    return saved if found == [saved.png_sha256, saved.svg_sha256] else None
+
+
+def _addresses(home: Home, name: str) -> tuple[str, str]:
+    return f"{home.uri}/figures/{name}.png", f"{home.uri}/figures/{name}.svg"
+
+
+def _record_address(home: Home, name: str) -> str:
+    return f"{home.uri}/figures/{name}.json"
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

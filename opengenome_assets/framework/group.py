@@ -1,0 +1,120 @@
+"""Groups: what one is, and its definitions for Dagster.
+
+Belongs here: putting the assets, rules and figures of a group together. Does not belong here: which groups there are
+(``groups.py``), and what any of them holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from opengenome_assets.framework.table import Specs, TableFamily, TableSpec
+from opengenome_assets.settings import Section, Settings
+
+if TYPE_CHECKING:
+    import click
+    import dagster as dg
+
+    from opengenome_assets.framework.checks import Rule
+    from opengenome_assets.framework.figures import FigureSpec
+
+    Member = dg.AssetsDefinition | Rule | FigureSpec
+else:
+    Member = Any
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of assets.
+
+    Attributes
+    ----------
+    name
+        What Dagster's UI calls it.
+    tables
+        Its tables, in the order in which data flows.
+    settings
+        Its section of the settings.
+    build
+        From the settings to its definitions, by :func:`definitions`; imports Dagster when it is called.
+    passes
+        Modules that workers import before the first task, so that none waits for them.
+    commands
+        Commands that it adds to ``opengenome``.
+    """
+
+    name: str
+    tables: tuple[TableSpec | TableFamily, ...]
+    settings: type[Section]
+    build: Callable[[Settings], dg.Definitions]
+    passes: tuple[str, ...] = ()
+    commands: Callable[[], Sequence[click.Command]] = tuple
+
+
+def definitions(
+    group: Group,
+    members: Iterable[Member],
+    **more: Any,
+) -> dg.Definitions:
+    """Return a group's definitions: its assets, their checks, and figures, all in the group of its name.
+
+    Parameters
+    ----------
+    group
+        The group.
+    members
+        Its assets, rules and figures. The rule that a table has its declared columns is added for each table.
+    more
+        Jobs, schedules and sensors, as ``dagster.Definitions`` takes them.
+    """
+    import dagster as dg
+
+    from opengenome_assets.framework.checks import as_check
+
+    def in_group(spec: dg.AssetSpec) -> dg.AssetSpec:
+        return spec.replace_attributes(group_name=group.name)
+
+    listed = list(members)
+    return dg.Definitions(
+        assets=[asset.map_asset_specs(in_group) for asset in assets_of(listed)],
+        asset_checks=[as_check(rule) for rule in rules_of(group, listed)],
+        **more,
+    )
+
+
+def assets_of(members: Iterable[Member]) -> list[dg.AssetsDefinition]:
+    """Return the assets among members, and those of the figures."""
+    import dagster as dg
+
+    from opengenome_assets.framework.figures import FigureSpec
+
+    assets = []
+    for member in members:
+        if isinstance(member, dg.AssetsDefinition):
+            assets.append(member)
+        elif isinstance(member, FigureSpec):
+            assets.append(member.asset())
+    return assets
+
+
+def tables_of(group: Group, members: Iterable[Member]) -> list[TableSpec]:
+    """Return the declarations of the tables that members make, in the order of the members."""
+    specs = Specs(group.tables)
+    names = [spec.key.to_user_string() for asset in assets_of(members) for spec in asset.specs]
+    return [specs.find(name) for name in names if specs.knows(name)]
+
+
+def rules_of(group: Group, members: Sequence[Member]) -> list[Rule]:
+    """Return the rules among members, those of figures, and for each table the rule that it has its columns."""
+    from opengenome_assets.framework.checks import Rule, schema_rule
+    from opengenome_assets.framework.figures import FigureSpec
+
+    rules = [schema_rule(spec) for spec in tables_of(group, members)]
+    for member in members:
+        if isinstance(member, Rule):
+            rules.append(member)
+        elif isinstance(member, FigureSpec):
+            rules.append(member.rule())
+    return rules

@@ -1,0 +1,92 @@
+"""Verified files: those of the Hub fetched, those of this machine hashed, each known by its SHA-256.
+
+Belongs here: from listed files to checksums, with as little reading as possible. Does not belong here: finding files
+(``sources.py``), and reading what they hold.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+from opengenome_assets.intake.hub.download import RemoteFile
+from opengenome_assets.intake.hub.store import Store, Stored
+from opengenome_assets.intake.sources import SourceFile
+from opengenome_assets.settings import local_home
+from opengenome_assets.storage.files import read_bytes, write_bytes
+
+# A file that has just been changed can change again within the clock's tick: do not trust stamps that young.
+YOUNG_NANOSECONDS = 2_000_000_000
+
+
+class Checksums:
+    """SHA-256 of files, remembered by their size and time stamps, so that unchanged files are not read again.
+
+    Parameters
+    ----------
+    uri
+        The JSON file that keeps them.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.known: dict[str, list[Any]] = json.loads(read_bytes(uri) or b"{}")
+
+    def remembered(self, uri: str) -> str | None:
+        """Return the checksum of a file that has not changed since it was taken."""
+        *stamp, sha256 = self.known.get(uri, [None])
+        return sha256 if stamp == _stamp(Path(uri)) else None
+
+    def take(self, uri: str) -> str:
+        """Read a file and return its checksum."""
+        stamp, now = _stamp(Path(uri)), time.time_ns()
+        with open(uri, "rb") as stream:
+            sha256 = file_digest(stream, "sha256").hexdigest()
+        if stamp[2] < now - YOUNG_NANOSECONDS:
+            self.known[uri] = [*stamp, sha256]
+        return sha256
+
+    def save(self) -> None:
+        """Keep what is known for the next time."""
+        write_bytes(self.uri, json.dumps(self.known, indent=0).encode())
+
+
+def _stamp(file: Path) -> list[int]:
+    # The second time is that of the last change of anything about the file, which nobody can set back.
+    stat = file.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+
+
+def fetch(files: Sequence[RemoteFile], home: str, log: Callable[[str], None]) -> list[Stored]:
+    """Fetch files from the Hub into the store below a home, those that are not there.
+
+    Raises
+    ------
+    RemoteError
+        If a file cannot be had.
+    """
+    if not files:
+        return []
+    from opengenome_assets.intake.hub.listing import Hub  # late: the Hub's client takes a while to import
+
+    return Store(local_home(home) / "raw").fetch(files, access=Hub().access, log=log)
+
+
+def take_checksums(files: Sequence[SourceFile], memory: str) -> tuple[dict[str, str], list[int]]:
+    """Return the SHA-256 of local files by address, and the sizes of those that had to be read for it."""
+    checksums = Checksums(memory)
+    known = {file.uri: checksums.remembered(file.uri) for file in files}
+    new = [file for file in files if known[file.uri] is None]
+    sha256 = {uri: value for uri, value in known.items() if value}
+    try:
+        with ThreadPoolExecutor() as threads:
+            sha256.update(zip((f.uri for f in new), threads.map(lambda f: checksums.take(f.uri), new), strict=True))
+    finally:
+        if new:
+            checksums.save()
+    return sha256, [file.size for file in new]

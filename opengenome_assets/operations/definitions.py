@@ -1,0 +1,16 @@
+"""The jobs over all groups, for Dagster.
+
+Belongs here: assembly. Does not belong here: what the jobs do.
+"""
+
+import dagster as dg
+
+from opengenome_assets.framework.table import Specs
+from opengenome_assets.operations.restore import restore_job
+from opengenome_assets.operations.upkeep import upkeep_job, weekly
+
+
+def build(specs: Specs) -> dg.Definitions:
+    """Return the jobs ``restore`` and ``upkeep``, and the schedule of the second."""
+    upkeep = upkeep_job(specs)
+    return dg.Definitions(jobs=[restore_job(specs), upkeep], schedules=[weekly(upkeep)])

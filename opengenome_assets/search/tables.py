@@ -1,0 +1,59 @@
+"""The table of the search: hits of many queries.
+
+Belongs here: its declaration. Does not belong here: how hits are found and written.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from opengenome_assets.corpus.tables import TFIDF_INDEX, TFIDF_TERMS
+from opengenome_assets.framework.table import Column, TableSpec
+
+NUMBER = "query_number"
+
+_WEIGHTS = (
+    TFIDF_INDEX["codes"],
+    TFIDF_INDEX["counts"],
+    TFIDF_TERMS["document_frequency"],
+    TFIDF_TERMS["sequences"],
+)
+
+QUERY_HITS = TableSpec(
+    name="query_hits",
+    description="The most similar sequences of the corpus for each query in FASTA files, which OPENGENOME_QUERIES or "
+    "the "
+    "run config of the job search_queries names: the same hits as of `opengenome search similar`, found on Spark. "
+    "Without queries it is not made.",
+    columns=(
+        Column(
+            "query_file",
+            pa.string(),
+            "Path of the query's FASTA file below what was named; in an archive, the member's below it",
+        ),
+        Column(NUMBER, pa.int64(), "The query's place among all, from 1: by file, and by record in each"),
+        Column("query", pa.string(), "Name of the query: the first word of its header"),
+        Column("rank", pa.int64(), "1 for the query's most similar sequence", _WEIGHTS),
+        Column("seq_id", pa.string(), "Identifier of the sequence found", (TFIDF_INDEX["seq_id"],)),
+        Column("source", pa.string(), "Division of the corpus that it belongs to", (TFIDF_INDEX["source"],)),
+        Column(
+            "similarity",
+            pa.float64(),
+            "Cosine of the two TF-IDF vectors over 6-mers, in (0, 1], to 12 decimals",
+            _WEIGHTS,
+        ),
+        Column("length", pa.int64(), "Its letters", (TFIDF_INDEX["length"],)),
+        Column("description", pa.string(), "The rest of its header", (TFIDF_INDEX["description"],)),
+        Column(
+            "strand",
+            pa.string(),
+            "+, or - if the query's reverse complement is more similar and was asked for",
+            _WEIGHTS,
+        ),
+        Column("file", pa.string(), "Path of its FASTA file below the source that was named", (TFIDF_INDEX["file"],)),
+    ),
+    key=(NUMBER, "rank"),
+    kinds=frozenset({"spark"}),
+)
+
+TABLES = (QUERY_HITS,)

@@ -1,0 +1,283 @@
+"""Snapshots: a table at one version, for reading.
+
+Belongs here: opening a version, and reading its rows, whole, by row group, by part or a sample of them. Does not belong
+here: changing a table (``tables.py``), its history (``history.py``), and how a Parquet file is read (``parquet``).
+
+Rows come in the order of their parts' keys, in whichever files they lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.fs as pafs
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from opengenome_assets.storage.files import filesystem
+from opengenome_assets.storage.history import History
+from opengenome_assets.storage.packs import is_pack, open_pack
+from opengenome_assets.storage.parquet.file import ParquetFile, open_parquet, open_row_groups
+from opengenome_assets.storage.parts import DataFile
+from opengenome_assets.storage.record import Input, Provenance
+from opengenome_assets.storage.seals import DamagedTableError, refuse_changed_files
+from opengenome_assets.words import materialize
+
+
+class MissingTableError(LookupError):
+    """A table was asked for that nobody has made yet; materialising it helps, a retry does not."""
+
+
+class MissingVersionError(LookupError):
+    """A version was asked for that a table does not have, or has no longer; a retry does not help."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A table at one version; it never changes.
+
+    Attributes
+    ----------
+    name, uri
+        The table, and where it lies.
+    delta
+        The Delta table that is read: of versions that hold the same rows, the newest.
+    newest
+        The Delta table at its newest version, from which the history is read.
+    """
+
+    name: str
+    uri: str
+    delta: DeltaTable
+    newest: DeltaTable
+
+    @cached_property
+    def history(self) -> History:
+        """The table's history."""
+        return History(self.newest)
+
+    @property
+    def version(self) -> int:
+        """The version that first held these rows: the one that lineage names."""
+        return self.history.origin(self.delta.version()).number
+
+    @property
+    def provenance(self) -> Provenance:
+        """The record of what made these rows.
+
+        Raises
+        ------
+        MissingTableError
+            If no commit carries one.
+        """
+        return recorded(self.uri, self.history, self.delta.version())
+
+    @property
+    def input(self) -> Input:
+        """What a step records of a table that it reads."""
+        return Input(version=self.version, data_version=self.provenance.data_version)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns."""
+        return pa.schema(self.delta.schema())
+
+    @cached_property
+    def files(self) -> list[DataFile]:
+        """The Parquet files, sorted by path."""
+        return files_of(self.delta)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return sum(file.rows for file in self.files)
+
+    @property
+    def size(self) -> int:
+        """Bytes of Parquet."""
+        return sum(file.size for file in self.files)
+
+    @cached_property
+    def pieces(self) -> list[tuple[str, DataFile]]:
+        """Keys of parts, each with a file or a range of a pack, sorted by key.
+
+        Raises
+        ------
+        DamagedFileError
+            If a pack is not as it was written.
+        """
+        found: list[tuple[str, str, DataFile]] = []
+        for file in self.files:
+            if is_pack(file):
+                for part in open_pack(self.uri, file).parts:
+                    found += [(part.key, f"{number:05d}", piece) for number, piece in enumerate(part.files)]
+            else:
+                key, _, number = file.path.rpartition("/")
+                found.append((key, number, file))
+        return [(key, file) for key, _, file in sorted(found, key=lambda piece: piece[:2])]
+
+    @cached_property
+    def parts(self) -> dict[str, list[DataFile]]:
+        """The files of each part, by its key, sorted by key; raises what `pieces` does."""
+        return {key: [file for _, file in run] for key, run in groupby(self.pieces, key=lambda piece: piece[0])}
+
+    def open(self, file: DataFile) -> AbstractContextManager[tuple[ParquetFile, range]]:
+        """Open one of the files, or a range of a pack: the Parquet file, and the row groups that belong to it."""
+        return open_row_groups(f"{self.uri}/{file.path}", file.row_groups)
+
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read all rows, or some of their columns, into memory."""
+        schema = self.schema if columns is None else pa.schema([self.schema.field(column) for column in columns])
+        read = []
+        # Neighbours in a pack are read at once.
+        for path, run in groupby((file for _, file in self.pieces), key=lambda file: file.path):
+            spans = [file.row_groups for file in run]
+            with open_parquet(f"{self.uri}/{path}", shared=spans[0] is not None) as opened:
+                groups = [group for span in spans for group in range(*(span or (0, opened.num_row_groups)))]
+                read.append(opened.read_row_groups(groups, columns=schema.names).cast(schema))
+        return pa.concat_tables([schema.empty_table(), *read])
+
+    def row_groups(
+        self, columns: Sequence[str], where: tuple[str, Any] | None = None, parts: Container[str] | None = None
+    ) -> Iterator[pa.Table]:
+        """Yield some columns, row group by row group, so that memory holds one of them.
+
+        Parameters
+        ----------
+        columns
+            The columns.
+        where
+            A column and a value: only the rows with that value. Row groups whose statistics exclude it are not read.
+        parts
+            Keys of parts: only their rows.
+        """
+        for key, file in self.pieces:
+            if parts is not None and key not in parts:
+                continue
+            with self.open(file) as (opened, groups):
+                for group in groups:
+                    if where is None:
+                        yield opened.read_row_group(group, columns=list(columns))
+                    elif _may_hold(opened, group, *where):
+                        column, value = where
+                        rows = opened.read_row_group(group, columns=list({*columns, column}))
+                        rows = rows.filter(pc.equal(rows[column], value))
+                        if rows.num_rows:
+                            yield rows.select(columns)
+
+    def by_part(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield some columns, part by part, so that memory holds one part."""
+        for files in self.parts.values():
+            rows = []
+            for file in files:
+                with self.open(file) as (opened, groups):
+                    rows.append(opened.read_row_groups(groups, columns=list(columns)))
+            yield pa.concat_tables(rows)
+
+    def spread(self, columns: Sequence[str], most: int) -> pa.Table:
+        """Read up to ``most`` rows, evenly spaced; skip row groups that hold none of them."""
+        places = np.linspace(0, self.rows - 1, min(most, self.rows)).astype(np.int64)
+        taken = [pa.schema([self.schema.field(column) for column in columns]).empty_table()]
+        first = 0
+        for _, file in self.pieces:
+            group_first, first = first, first + file.rows
+            if np.searchsorted(places, group_first) == np.searchsorted(places, first):
+                continue
+            with self.open(file) as (opened, groups):
+                for group in groups:
+                    end = group_first + opened.metadata.row_group(group).num_rows
+                    here = places[np.searchsorted(places, group_first) : np.searchsorted(places, end)]
+                    if len(here):
+                        rows = opened.read_row_group(group, columns=list(columns))
+                        taken.append(rows.take(pa.array(here - group_first)).cast(taken[0].schema))
+                    group_first = end
+        return pa.concat_tables(taken)
+
+
+def open_snapshot(name: str, uri: str, version: int | None = None) -> Snapshot:
+    """Open a table, at its newest version unless told.
+
+    Raises
+    ------
+    MissingTableError
+        If it has not been made yet.
+    MissingVersionError
+        If there is no such version, or its files have been removed.
+    DamagedTableError
+        If its log cannot be read, or is not as it was written.
+    """
+    try:
+        table = newest = DeltaTable(uri)
+        if version not in (None, newest.version()):
+            history = History(newest)
+            if version not in history.versions:
+                raise MissingVersionError(
+                    f"{name} has no version {version}; it has {min(history.versions)} to {history.newest}"
+                )
+            table = DeltaTable(uri, version=history.layout(version))
+        found = Snapshot(name, uri, table, newest)
+        refuse_changed_files(uri, table.version(), found.files)
+    except TableNotFoundError as error:
+        raise MissingTableError(
+            f"{name} has not been made yet: there is no table at {uri}. "
+            f"Make it and what it needs: {materialize(f'*{name}')}"
+        ) from error
+    except DeltaError as error:
+        words = str(error).splitlines()[0]  # a stack trace of the library's follows
+        raise DamagedTableError(
+            f"{name}: the log of the table at {uri} cannot be read ({words}). Move its folder "
+            "_delta_log away and materialise it again: its files are used again"
+        ) from error
+    if table.version() != newest.version() and (gone := _gone(found)):
+        more = f" and {len(gone) - 1:,} more of its files are" if len(gone) > 1 else " is"
+        raise MissingVersionError(
+            f"{name}: version {version} cannot be read any more: {uri}/{gone[0]}{more} gone. Upkeep removes the "
+            "files of a version that has not been the newest for longer than its retention_days (30 unless set "
+            "otherwise), and prune those it is told to, if nothing that is kept was made from it; if neither did, "
+            "somebody else has. Read a newer version, put the file back from a copy, or make this version again "
+            "from its inputs"
+        )
+    return found
+
+
+def files_of(table: DeltaTable) -> list[DataFile]:
+    """Return the Parquet files of an open Delta table, sorted by path."""
+    actions = pa.table(table.get_add_actions(flatten=True))
+    rows = zip(*(actions[column].to_pylist() for column in ("path", "size_bytes", "num_records")), strict=True)
+    return sorted((DataFile(*row) for row in rows), key=lambda file: file.path)
+
+
+def recorded(uri: str, history: History, version: int) -> Provenance:
+    """Return the newest record up to a version.
+
+    Raises
+    ------
+    MissingTableError
+        If no commit carries one.
+    """
+    record = history.provenance(version)
+    if record is None:
+        raise MissingTableError(f"{uri} is a Delta table, but nothing in its history says what made it")
+    return record
+
+
+def _gone(snapshot: Snapshot) -> list[str]:
+    """Return the paths of files that are not there."""
+    fs, root = filesystem(snapshot.uri)
+    found = fs.get_file_info([f"{root}/{file.path}" for file in snapshot.files])
+    pairs = zip(snapshot.files, found, strict=True)
+    return [file.path for file, info in pairs if info.type != pafs.FileType.File]
+
+
+def _may_hold(file: ParquetFile, group: int, column: str, value: Any) -> bool:
+    """Tell whether a row group can have a value in a column, as far as its statistics say."""
+    statistics = file.metadata.row_group(group).column(file.schema_arrow.names.index(column)).statistics
+    return not (statistics and statistics.has_min_max) or statistics.min <= value <= statistics.max
