@@ -17,6 +17,9 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 DECISIONS = ROOT / "docs" / "decisions"
 
+# Jobs of workflows that may write, and what.
+MAY_WRITE = {"image": {"packages"}, "publish": {"packages"}, "release": {"contents"}, "pypi": {"id-token"}}
+
 # Of https://www.apache.org/licenses/LICENSE-2.0.txt.
 APACHE_2_0 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
 
@@ -118,20 +121,28 @@ def test_a_workflow_has_the_least_rights_pinned_actions_and_limits(path: Path) -
     workflow = yaml.safe_load(path.read_text())
     assert workflow["permissions"] == {"contents": "read"}
     for name, job in workflow["jobs"].items():
+        writes = {right for right, kind in job.get("permissions", {}).items() if kind != "read"}
+        assert writes == MAY_WRITE.get(name, set()), name
         if "uses" in job:  # another workflow of this repository, with limits of its own
             assert (ROOT / job["uses"]).is_file()
             continue
         assert job["timeout-minutes"] <= 60, name
         assert "latest" not in job["runs-on"], name
-        assert [right for right, kind in job.get("permissions", {}).items() if kind == "write"] in (
-            [],
-            [{"publish": "packages", "release": "contents", "pypi": "id-token"}.get(name)],
-        )
         for step in job["steps"]:
             action = step.get("uses", "@v0")
             assert re.fullmatch(r"\S*@(v\d+(\.\d+)*|release/v\d+|[0-9a-f]{40})", action), action
             if action.startswith("actions/checkout"):
                 assert step["with"]["persist-credentials"] is False, name
+
+
+def test_nothing_is_published_before_the_tests_have_passed() -> None:
+    jobs = yaml.safe_load(text(".github/workflows/release.yml"))["jobs"]
+    assert jobs["tests"]["uses"] == "./.github/workflows/tests.yml"
+    assert [name for name in MAY_WRITE if name in jobs and "tests" not in jobs[name]["needs"]] == []
+    image = yaml.safe_load(text(".github/workflows/image.yml"))
+    assert image["jobs"]["publish"]["if"] == "github.ref_type == 'tag'"
+    assert image[True].keys() == {"push", "pull_request", "workflow_call"}  # YAML reads the key `on` as true
+    assert image[True]["push"] == {"branches": ["main"]}
 
 
 def test_workflows_call_targets_of_the_makefile() -> None:
