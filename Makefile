@@ -25,7 +25,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONWARNINGS := ignore::FutureWarning,ignore:Parameter `include_sources`
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ui test bench lock secrets test-compose clean java
+.PHONY: help install run ui test bench build lock secrets test-compose clean java
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ test: $(VENV)/installed-dev java  ## Lint, check types, and run the tests
 bench: $(VENV)/installed-dev java  ## Measure speed and memory (BASES=200000000 for the quick form); needs kmc and jellyfish
 	@$(BIN)/python -m benchmarks $(BASES)
 
+build: $(VENV)/installed  ## Build the sdist and the wheel into dist/
+	rm -rf dist
+	$(BIN)/uv build --quiet --offline --no-build-isolation --python $(BIN)/python --out-dir dist
+
 lock: $(BIN)/uv  ## Write requirements.lock anew from pyproject.toml, keeping the versions that still fit
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
@@ -66,7 +70,7 @@ test-compose: $(VENV)/installed-dev java  ## Build the cluster's image, and test
 	$(BIN)/pytest --verbose --timeout 900 --durations 15 -m '$(SELECT)' opengenome_assets_tests/compose
 
 clean:  ## Remove .venv and caches; data stays
-	rm -rf $(VENV) *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf $(VENV) *.egg-info build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
 	  logs .logs_queue .tmp_dagster_home_*
 	find opengenome_assets opengenome_assets_tests -name __pycache__ -prune -exec rm -rf {} +
 

@@ -9,4 +9,4 @@ changed since, ``search`` what answers questions about the corpus, ``resources``
 pictures, ``kernels`` the science on plain buffers.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
