@@ -232,10 +232,11 @@ def _carry(
             raise LookupError(f"there is no table {unknown} at {source.home}. There are: {', '.join(present)}")
         chosen = names or present
         if not dry_run:
-            stack.enter_context(only_writer(target.home, f"a transport from {source.home}", click.echo))
+            lease = stack.enter_context(only_writer(target.home, f"a transport from {source.home}", click.echo))
         freights = [missing(source, target, name) for name in chosen]
         if not dry_run:
             for freight in freights:
+                lease.refuse_lost()
                 carry(source, target, freight)
             if with_raw:
                 raw = carry_raw(source, origin[1], goal[1])

@@ -26,11 +26,13 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
+from pydantic import PrivateAttr
 
 from opengenome_assets.storage import commits
 from opengenome_assets.storage.columns import comment
 from opengenome_assets.storage.files import filesystem
 from opengenome_assets.storage.history import REARRANGED_KEY, RECORD_KEY, RESTORED_KEY, History, Restoration
+from opengenome_assets.storage.lease import Lease
 from opengenome_assets.storage.lock import only_writer
 from opengenome_assets.storage.packs import PackSizes, arrange, choose, is_pack, open_pack, write_pack
 from opengenome_assets.storage.parquet.file import open_parquet, open_row_groups
@@ -92,6 +94,7 @@ class Tables(dg.ConfigurableResource["Tables"]):
     """
 
     home: str
+    _lease: Lease | None = PrivateAttr(default=None)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Tables]:
@@ -100,8 +103,24 @@ class Tables(dg.ConfigurableResource["Tables"]):
             yield self
             return
         tell = context.log.info if context.log else lambda _: None
-        with only_writer(self.home, f"run {context.run.run_id}", tell):
-            yield self
+        with only_writer(self.home, f"run {context.run.run_id}", tell) as self._lease:
+            try:
+                yield self
+            finally:
+                self._lease = None
+
+    def refuse_lost(self) -> None:
+        """Refuse to commit or remove anything after the lease on the home was lost; without a run there is none.
+
+        Raises
+        ------
+        LostLeaseError
+            If another holder has taken the lease; a retry of the whole work helps.
+        OSError
+            If the store refuses or does not answer; a retry can help.
+        """
+        if self._lease is not None:
+            self._lease.refuse_lost()
 
     def uri(self, name: str) -> str:
         """Return where a table lies."""
@@ -331,6 +350,7 @@ class Tables(dg.ConfigurableResource["Tables"]):
         present = self.files(table) if table else []
         recorded = History(table).provenance(table.version()) if table else None
         added, removed = _without(wanted, present), _without(present, wanted)
+        self.refuse_lost()
         if table is None or Schema.from_arrow(schema) != table.schema():
             commits.create(uri, schema, wanted, metadata)
         elif added or removed or recorded is None or recorded.data_version != made:
@@ -356,6 +376,7 @@ class Tables(dg.ConfigurableResource["Tables"]):
             added = [write_pack(uri, group).file for group in groups]
             said = {REARRANGED_KEY: f"{len(removed)} files put into {len(added)}"}
             metadata = sealed(said, [*_without(files, removed), *added])
+            self.refuse_lost()
             commits.replace(table, removed, added, metadata, rearranged=True)
         return Compaction(len(files), len(files) - len(packed) + len(groups), sum(map(len, groups)))
 

@@ -30,6 +30,7 @@ from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Tables
 
 LOG = "_delta_log"
+CHECKED = 100  # removals between two looks at the lease
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,11 @@ def vacuum(tables: Tables, name: str, kept: Collection[int], since: datetime, *,
     """Remove a table's files that are older than ``since`` and that no version in ``kept`` needs.
 
     A vacuum that is killed has removed only what the next one would have removed. A dry run removes nothing.
+
+    Raises
+    ------
+    LostLeaseError
+        If another holder has taken the lease on the home; a retry helps.
     """
     uri = tables.uri(name)
     fs, root = filesystem(uri)
@@ -122,7 +128,9 @@ def vacuum(tables: Tables, name: str, kept: Collection[int], since: datetime, *,
         lost=tuple(lost),
     )
     if not dry_run:
-        for path in removal.files:
+        for number, path in enumerate(removal.files):
+            if number % CHECKED == 0:
+                tables.refuse_lost()
             with contextlib.suppress(FileNotFoundError):
                 fs.delete_file(f"{root}/{path}")
         for path in removal.folders:

@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import boto3
+import dagster as dg
 import pytest
 from botocore.exceptions import ClientError
 
@@ -21,10 +23,12 @@ from opengenome_assets.storage.files import read_bytes, write_bytes
 from opengenome_assets.storage.lease import Entry, LostLeaseError
 from opengenome_assets.storage.lock import only_writer
 from opengenome_assets.storage.tables import Tables
-from opengenome_assets_tests.corpus.conftest import Corpus, end_of_spark, write_files
+from opengenome_assets.storage.vacuum import kept_versions, vacuum
+from opengenome_assets_tests.corpus.conftest import Corpus, end_of_spark, failure, write_files
 from opengenome_assets_tests.object_store import BUCKET, object_store
 from opengenome_assets_tests.operations.test_upkeep import keep_up
 from opengenome_assets_tests.processes import REPOSITORY, free_port
+from opengenome_assets_tests.storage.parquet.numbers import NAME, commit, compact, content, held
 
 __all__ = ["end_of_spark"]
 
@@ -406,6 +410,29 @@ def test_the_lease_object_tells_people_who_holds_it(stored: str) -> None:
     with only_writer(stored, "run A", silent):
         found = json.loads(read_bytes(f"{stored}/.lock") or b"")
     assert set(found) == {"state", "holder", "id", "renewal", "time_to_live", "renewed"}
+
+
+@pytest.mark.parametrize("action", ["commit", "compact", "vacuum"])
+def test_a_run_that_lost_the_lease_commits_and_removes_nothing(stored: str, action: str) -> None:
+    @dg.asset
+    def late(tables: Tables) -> None:
+        commit(tables, range(3))
+        commit(tables, [1, 2])
+        write_bytes(f"{stored}/.lock", b"another holder's")
+        if action == "commit":
+            commit(tables, [2])
+        elif action == "compact":
+            compact(tables)
+        else:
+            now = datetime.now(UTC) + timedelta(days=1)
+            vacuum(tables, NAME, kept_versions(tables, now, [])[NAME], now)
+
+    result = dg.materialize([late], resources={"tables": Tables(home=stored)}, raise_on_error=False)
+    assert f"has lost the lease on {stored}: somebody has taken it" in failure(result)
+    assert "LostLeaseError" in failure(result)
+    tables = Tables(home=stored)
+    assert (content(tables), content(tables, 0)) == (held(1, 2), held(0, 1, 2))
+    assert tables.open(NAME).version() == 1
 
 
 FILES = {f"{'ab'[n % 2]}/{n}.fa": f">s{n}\n{'ACGTTGCA' * (n + 1)}GGNA\n>t{n}\n{'CAT' * (n + 3)}\n" for n in range(4)}
