@@ -244,10 +244,11 @@ def _carry(
             raise LookupError(f"there is no table {unknown} at {source.uri}. There are: {', '.join(present)}")
         chosen = names or present
         if not dry_run:
-            stack.enter_context(only_writer(target.uri, f"a transport from {source.uri}", click.echo))
+            lease = stack.enter_context(only_writer(target.uri, f"a transport from {source.uri}", click.echo))
         freights = [missing(source, target, name) for name in chosen]
         if not dry_run:
             for freight in freights:
+                lease.refuse_lost()
                 carry(source, target, freight)
             for catalogue in groups.specs().named(Role.CATALOGUE) if with_raw else ():
                 if catalogue in present:

@@ -31,5 +31,5 @@ class HomeResource(dg.ConfigurableResource[Home]):
             yield Home(self.uri)
             return
         tell = context.log.info if context.log else lambda _: None
-        with only_writer(self.uri, f"run {context.run.run_id}", tell):
-            yield Home(self.uri)
+        with only_writer(self.uri, f"run {context.run.run_id}", tell) as lease:
+            yield Home(self.uri, lease)

@@ -1,4 +1,8 @@
-"""The home's lock: one writer at a time, so that each builds on what it made itself."""
+"""The home's lock: one writer at a time, so that each builds on what it made itself.
+
+Belongs here: which lock a home has, and the lock of a local home. Does not belong here: the lease on a home in an
+object store (``lease.py``). docs/decisions/0003-locks.md says why there are two, and where neither holds.
+"""
 
 from __future__ import annotations
 
@@ -9,28 +13,47 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from opengenome_assets.storage.files import filesystem
+from opengenome_assets.storage.lease import NAME, TIME_TO_LIVE, Lease, hold_lease
+
 POLL_SECONDS = 0.5
 
 
 @contextmanager
-def only_writer(home: str, holder: str, tell: Callable[[str], None]) -> Iterator[None]:
-    """Wait until nobody else writes to a home, then keep others out; on an object store there is no lock.
+def only_writer(
+    home: str, holder: str, tell: Callable[[str], None], *, time_to_live: float = TIME_TO_LIVE
+) -> Iterator[Lease]:
+    """Wait until nobody else writes to a home, then keep others out.
+
+    A local home has an advisory lock (flock), a home in an object store has a lease. Before a commit and before a
+    removal, the holder calls ``refuse_lost`` of what this yields.
 
     Parameters
     ----------
     home
         The home.
     holder
-        Who asks, in a word or two that others are told while they wait.
+        The holder's name, in a word or two, for others that wait.
     tell
         Called with a sentence if there is somebody to wait for.
+    time_to_live
+        Seconds without a renewal after which others may take the lease; a local lock has none.
+
+    Raises
+    ------
+    UnconditionalStoreError
+        If the object store has no conditional put; a retry does not help.
+    OSError
+        If the home cannot be reached or written to.
     """
-    if "://" in home:
-        yield
+    if "://" in home and not home.startswith("file://"):
+        with hold_lease(home, holder, tell, time_to_live) as held:
+            yield held
         return
-    Path(home).mkdir(parents=True, exist_ok=True)
+    path = Path(filesystem(home)[1])
+    path.mkdir(parents=True, exist_ok=True)
     # The system releases the lock if this process dies.
-    descriptor = os.open(Path(home, ".lock"), os.O_RDWR | os.O_CREAT)
+    descriptor = os.open(path / NAME, os.O_RDWR | os.O_CREAT)
     try:
         if not _locked(descriptor):
             tell(f"{home} is in use: waiting for {os.pread(descriptor, 100, 0).decode()} to end")
@@ -38,7 +61,7 @@ def only_writer(home: str, holder: str, tell: Callable[[str], None]) -> Iterator
                 time.sleep(POLL_SECONDS)
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, holder.encode(), 0)
-        yield
+        yield Lease(home, holder)
     finally:
         os.close(descriptor)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -22,6 +22,7 @@ from deltalake import DeltaTable, Schema
 from opengenome_assets.storage import commits
 from opengenome_assets.storage.files import filesystem
 from opengenome_assets.storage.history import REARRANGED_KEY, RECORD_KEY, RESTORED_KEY, History, Restoration
+from opengenome_assets.storage.lease import Lease
 from opengenome_assets.storage.packs import PackSizes, PartIndex, arrange, choose, write_pack
 from opengenome_assets.storage.parts import DataFile, Part, find_part, write_part
 from opengenome_assets.storage.record import Input, Provenance
@@ -79,12 +80,28 @@ class Home:
     ----------
     uri
         An absolute path, or a URI.
+    lease
+        The right to write to it, as the run that has it holds it.
     """
 
     uri: str
+    lease: Lease | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "uri", self.uri.rstrip("/"))
+
+    def refuse_lost(self) -> None:
+        """Refuse to commit or remove anything after the lease on the home was lost; without a run there is none.
+
+        Raises
+        ------
+        LostLeaseError
+            If another holder has taken the lease; a retry of the whole work helps.
+        OSError
+            If the store refuses or does not answer; a retry can help.
+        """
+        if self.lease is not None:
+            self.lease.refuse_lost()
 
     def table(self, table: str | Named) -> Table:
         """Return a handle on a table, by its name or its declaration, whether it has been made or not."""
@@ -213,6 +230,7 @@ class Table:
         present = files_of(table) if table else []
         before = History(table).provenance(table.version()) if table else None
         added, removed = _without(wanted, present), _without(present, wanted)
+        self.home.refuse_lost()
         if table is None or Schema.from_arrow(schema) != table.schema():
             commits.create(uri, schema, wanted, metadata)
         elif added or removed or before is None or before.data_version != made:
@@ -238,6 +256,7 @@ class Table:
             added = [write_pack(self.uri, group).file for group in groups]
             said = {REARRANGED_KEY: f"{len(removed)} files put into {len(added)}"}
             metadata = sealed(said, [*_without(files, removed), *added])
+            self.home.refuse_lost()
             commits.replace(now.delta, removed, added, metadata, rearranged=True)
         return Compaction(len(files), len(files) - len(packed) + len(groups), sum(map(len, groups)))
 

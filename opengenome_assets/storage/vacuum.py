@@ -29,6 +29,7 @@ from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Home, Table
 
 LOG = "_delta_log"
+CHECKED = 100  # removals between two looks at the lease
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,11 @@ def vacuum(table: Table, kept: Collection[int], since: datetime, *, dry_run: boo
     """Remove a table's files that are older than ``since`` and that no version in ``kept`` needs.
 
     A vacuum that is killed has removed only what the next one would have removed. A dry run removes nothing.
+
+    Raises
+    ------
+    LostLeaseError
+        If another holder has taken the lease on the home; a retry helps.
     """
     uri = table.uri
     fs, root = filesystem(uri)
@@ -121,7 +127,9 @@ def vacuum(table: Table, kept: Collection[int], since: datetime, *, dry_run: boo
         lost=tuple(lost),
     )
     if not dry_run:
-        for path in removal.files:
+        for number, path in enumerate(removal.files):
+            if number % CHECKED == 0:
+                table.home.refuse_lost()
             with contextlib.suppress(FileNotFoundError):
                 fs.delete_file(f"{root}/{path}")
         for path in removal.folders:
