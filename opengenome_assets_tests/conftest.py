@@ -2,10 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+
+from opengenome_assets.storage.tables import Home
+from opengenome_assets_tests.corpora import Corpus, Sample, write_files
 
 FLAGS = (
     "--no-sandbox",
@@ -46,3 +52,24 @@ def chromium(tool: Callable[[str], str]) -> Iterator[Browser]:
     path = tool("chromium")
     with sync_playwright() as playwright, playwright.chromium.launch(executable_path=path, args=FLAGS) as launched:
         yield launched
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
+    """Materialise everything from the shipped sample, once for all tests; to be read, not changed."""
+    made = Corpus(Home(str(tmp_path_factory.mktemp("sample"))), "sample", (6, 7, 8))
+    with dg.instance_for_test() as instance:
+        yield Sample(made, made.materialize(instance=instance))
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Callable[..., Corpus]:
+    """Make a corpus: a home of its own, and a folder of FASTA files given as text by their path."""
+
+    def make(files: Mapping[str, str | bytes] | None = None, **options: Any) -> Corpus:
+        if files is None:
+            return Corpus(Home(str(tmp_path / "home")), "sample", **options)
+        write_files(tmp_path / "fasta", files)
+        return Corpus(Home(str(tmp_path / "home")), str(tmp_path / "fasta"), **options)
+
+    return make

@@ -11,9 +11,9 @@ from Bio import SeqIO
 from Bio.Data import CodonTable
 from Bio.SeqUtils import gc_fraction
 from isal import igzip
+from opengenome_assets.corpus.checks import sequence_kmers_of
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from opengenome_assets.corpus.checks import sequence_kmers_of
 from opengenome_assets.corpus.tfidf_index import document_frequency
 from opengenome_assets.intake.sources import list_source
 from opengenome_assets.kernels.bases import kmer_strings
@@ -33,7 +33,7 @@ def plain_fasta(source: str, path: Path) -> Path:
 
 
 def table(sample, name: str, **where: object) -> pd.DataFrame:
-    frame = sample.corpus.tables.table(name).read().to_pandas()
+    frame = sample.corpus.home.table(name).read().to_pandas()
     for column, value in where.items():
         frame = frame[frame[column] == value]
     return frame
@@ -94,8 +94,8 @@ def test_amino_acids_and_rscu_follow_biopythons_table(sample, source, code):
 
 
 def test_tfidf_vectors_equal_scikit_learns(sample):
-    index = sample.corpus.tables.table("tfidf_index").read()
-    idf = inverse_document_frequency(*document_frequency(sample.corpus.tables))
+    index = sample.corpus.home.table("tfidf_index").read()
+    idf = inverse_document_frequency(*document_frequency(sample.corpus.home))
     vectors = sequence_kmers_of(index)
     ours = np.zeros((index.num_rows, 4096))
     rows = np.repeat(np.arange(index.num_rows), np.diff(vectors.row_offsets))

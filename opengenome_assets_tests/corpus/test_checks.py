@@ -18,7 +18,7 @@ from opengenome_assets.plots.style import Picture
 from opengenome_assets.storage.files import write_bytes
 from opengenome_assets.storage.record import Provenance, digest
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.corpus.conftest import Corpus
+from opengenome_assets_tests.corpora import Corpus
 
 KS = (2, 6)
 FILES = {"plants/one.fa": ">p1\nACGTACGTNNACGTTGCA\n>p2\nGGGCCCATATAT\n", "animals/two.fa": ">r1\nACGTACGTACGT\n"}
@@ -33,7 +33,7 @@ def good(tmp_path_factory):
         (root / "fasta" / name).write_text(content)
     made = Corpus(Home(str(root / "home")), str(root / "fasta"), KS)
     made.materialize("*tfidf_index,*codon_rscu,*sequence_stats,rejected_records,*kmer_freq_k2,*kmer_freq_k6")
-    return made.tables
+    return made.home
 
 
 def problems(tables: Home, asset: str, name: str) -> list[str]:

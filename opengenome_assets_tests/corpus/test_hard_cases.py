@@ -16,7 +16,7 @@ import pytest
 from opengenome_assets.lineage.failures import open_instance
 from opengenome_assets.operations.restore import outdated
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.corpus.conftest import Corpus, failure
+from opengenome_assets_tests.corpora import Corpus, failure
 from opengenome_assets_tests.processes import REPOSITORY, environment, started, typed
 
 FILES = {"a/x.fa": ">s1\nACGTACGTAC\n>s2\nGGGTTTACGTACGTAGCTAGTTTT\n", "b/y.fa": f">s3\n{'ACGTTGCA' * 9}\n"}
@@ -30,7 +30,7 @@ def rows(tables: Home) -> dict[str, Any]:
 
 def use(patch: pytest.MonkeyPatch, made: Corpus) -> dict[str, str]:
     """Let this process open the records of a corpus' home; return the settings for others."""
-    patch.setenv("OPENGENOME_HOME", made.tables.uri)
+    patch.setenv("OPENGENOME_HOME", made.home.uri)
     patch.setenv("DAGSTER_HOME", str(REPOSITORY))
     return {"OPENGENOME_SOURCE": made.source, "OPENGENOME_KS": "2,6", "SPARK_MASTER": "local[2]"}
 
@@ -40,7 +40,7 @@ def test_a_run_killed_at_a_commit_has_done_all_of_it_or_nothing_and_the_next_tel
     corpus, monkeypatch, table, when
 ):
     made = corpus(FILES)
-    home, settings = Path(made.tables.uri), use(monkeypatch, made)
+    home, settings = Path(made.home.uri), use(monkeypatch, made)
     command = [sys.executable, "-m", "opengenome_assets_tests.corpus.dying", table, when]
     with started(command, home, **settings) as process:
         assert process.wait(120) == -signal.SIGKILL, Path(f"{home}.log").read_text()
@@ -53,25 +53,25 @@ def test_a_run_killed_at_a_commit_has_done_all_of_it_or_nothing_and_the_next_tel
             {**{name: each.value for name, each in event.metadata.items()}, **(event.tags or {})} for event in found
         ]
 
-    assert made.tables.table(table).exists() is (when == "after")
-    assert list(Path(made.tables.table(table).uri).glob("*/_manifest.json"))  # the files are there in any case
+    assert made.home.table(table).exists() is (when == "after")
+    assert list(Path(made.home.table(table).uri).glob("*/_manifest.json"))  # the files are there in any case
     assert told() == []
 
     printed = typed(f"dagster asset materialize -m {MODULE} --select '{CHOSEN}' 2>&1", home, **settings)
     if table == "kmer_":
         assert "0 shards scanned, 2 reused" in printed
-    assert set(made.tables.table(table).history().versions) == {0}
+    assert set(made.home.table(table).history().versions) == {0}
     (event,) = told()
     assert event["table_version"] == 0
-    assert event["dagster/data_version"] == made.tables.table(table).provenance().data_version
+    assert event["dagster/data_version"] == made.home.table(table).provenance().data_version
     expected = Corpus(Home(f"{home}-fresh"), made.source, made.ks)
     expected.materialize(CHOSEN)
-    assert rows(made.tables) == rows(expected.tables)
+    assert rows(made.home) == rows(expected.home)
 
 
 def test_two_runs_at_once_both_end_right_and_leave_tables_that_fit_together(corpus, tmp_path, monkeypatch):
     made = corpus(FILES)
-    home, settings = Path(made.tables.uri), use(monkeypatch, made)
+    home, settings = Path(made.home.uri), use(monkeypatch, made)
     config = tmp_path / "long.yaml"
     config.write_text("{ops: {sequence_shards: {config: {min_length: 20}}}}")
     # Dagster's database is there: two processes that make it at once, in a new home, get in each other's way.
@@ -92,17 +92,17 @@ def test_two_runs_at_once_both_end_right_and_leave_tables_that_fit_together(corp
     printed = [run.communicate(timeout=240)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], printed
     assert sum("is in use: waiting for run" in each for each in printed) == 1
-    assert outdated(made.tables) == []
+    assert outdated(made.home) == []
     by_run = {
         name: [version.record and json.loads(version.record)["run_id"] for version in history.versions.values()]
-        for name in made.tables.names()
-        for history in [made.tables.table(name).history()]
+        for name in made.home.names()
+        for history in [made.home.table(name).history()]
     }
     # One after the other, in the same order in every table.
     assert len({tuple(runs) for name, runs in by_run.items() if name != "raw_fasta"}) == 1
     assert {len(runs) for name, runs in by_run.items() if name != "raw_fasta"} == {2}
     for version in (0, 1):
-        lengths = made.tables.table("sequence_shards").at(version).read(["length"])["length"].to_pylist()
+        lengths = made.home.table("sequence_shards").at(version).read(["length"])["length"].to_pylist()
         assert sorted(lengths) in ([10, 24, 72], [24, 72])
 
 
@@ -158,27 +158,27 @@ LOG = r"0\.json: the files it names.*move the folder _delta_log away"
 def test_what_was_changed_by_hand_is_named_not_used_and_mended_as_the_message_says(corpus, change, table, named):
     made = corpus(FILES)
     made.materialize(CHOSEN)
-    before = rows(made.tables)
+    before = rows(made.home)
     reader = {"sequence_shards": "kmer_", "kmer_": "kmer_freq_k2"}[table]
-    shutil.rmtree(made.tables.table(reader).uri)
-    change(made.tables, table)
+    shutil.rmtree(made.home.table(reader).uri)
+    change(made.home, table)
     told = failure(made.materialize(reader, ok=False))
     message = re.search(f"{table}.*{named}", told, re.DOTALL)
     assert message, told
-    assert not made.tables.table(reader).exists()
+    assert not made.home.table(reader).exists()
     if folder := message.groupdict().get("folder"):
         shutil.rmtree(folder)
     elif named is LOG:
-        shutil.rmtree(Path(made.tables.table(table).uri, "_delta_log"))
+        shutil.rmtree(Path(made.home.table(table).uri, "_delta_log"))
     made.materialize(CHOSEN)
-    assert rows(made.tables) == before
+    assert rows(made.home) == before
 
 
 def test_a_part_whose_manifest_was_changed_is_made_anew(corpus):
     made = corpus(FILES)
     made.materialize(CHOSEN)
-    before = rows(made.tables)
-    rename_the_source(made.tables, "kmer_")
+    before = rows(made.home)
+    rename_the_source(made.home, "kmer_")
     again = made.materialize("kmer_")
     assert (made.metadata(again, "kmer_")["shards"], made.metadata(again, "kmer_")["shards_reused"]) == (2, 1)
-    assert rows(made.tables) == before
+    assert rows(made.home) == before

@@ -10,7 +10,7 @@ import pytest
 
 from opengenome_assets.corpus.raw_fasta import RawFastaConfig, raw_fasta
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.corpus.conftest import Corpus, failure, write_files
+from opengenome_assets_tests.corpora import Corpus, failure, write_files
 from opengenome_assets_tests.corpus.test_sequence_shards import in_parts, tar_of
 from opengenome_assets_tests.intake.hub.hub_server import REPO, TOKEN, Fault, serving
 
@@ -61,8 +61,8 @@ def test_a_dataset_gives_the_tables_that_its_files_in_a_folder_give_and_its_cata
     write_files(tmp_path / "dataset", FASTA)
     local = Corpus(Home(str(tmp_path / "local")), str(tmp_path / "dataset"))
     local.materialize(TABLES)
-    assert set(made.tables.names()) == set(local.tables.names())
-    for name in set(made.tables.names()) - {"raw_fasta"}:
+    assert set(made.home.names()) == set(local.home.names())
+    for name in set(made.home.names()) - {"raw_fasta"}:
         assert made.content(name) == local.content(name)
 
     rows = {row["path"]: row for row in made.content("raw_fasta")}
@@ -87,7 +87,7 @@ def test_a_dataset_gives_the_tables_that_its_files_in_a_folder_give_and_its_cata
 
 def test_a_run_in_which_nothing_changed_makes_a_handful_of_requests_and_fetches_nothing(hub, made):
     made.materialize("*kmer_,rejected_records")
-    versions = {name: made.tables.table(name).at().version() for name in made.tables.names()}
+    versions = {name: made.home.table(name).at().version() for name in made.home.names()}
     hub.requests.clear()
     result = made.materialize("*kmer_,rejected_records")
     assert len(hub.requests) == 2  # the commit, and the files it has
@@ -96,7 +96,7 @@ def test_a_run_in_which_nothing_changed_makes_a_handful_of_requests_and_fetches_
     assert shown["megabytes_per_second"] == 0
     assert made.metadata(result, "sequence_shards")["files_reused"] == 5
     assert made.metadata(result, "kmer_")["bases_scanned"] == 0
-    assert {name: made.tables.table(name).at().version() for name in versions} == versions
+    assert {name: made.home.table(name).at().version() for name in versions} == versions
 
 
 def test_a_commit_that_changes_one_file_costs_that_file_in_every_asset(hub, made):
@@ -147,7 +147,7 @@ def test_a_commit_that_changes_nothing_in_use_changes_the_catalogue_only(hub, ma
     result = made.materialize("*kmer_,rejected_records")
     assert made.metadata(result, "raw_fasta")["bytes_fetched"] == 0
     assert {row["revision"] for row in made.content("raw_fasta")} == {commit}
-    assert made.tables.table("kmer_").at().version() == 0
+    assert made.home.table("kmer_").at().version() == 0
 
 
 def test_a_dataset_a_commit_of_it_and_a_folder_make_one_corpus(hub, made, tmp_path):
@@ -200,18 +200,18 @@ def test_a_failure_is_a_sentence_that_says_what_to_do_and_whether_a_retry_can_he
     if happens:
         happens(hub, monkeypatch)
     with pytest.raises(dg.Failure) as caught:
-        raw_fasta(dg.build_asset_context(), config=RawFastaConfig(source=source), tables=made.tables)
+        raw_fasta(dg.build_asset_context(), config=RawFastaConfig(source=source), tables=made.home)
     assert said in caught.value.description
     assert "Traceback" not in caught.value.description
     assert caught.value.allow_retries is retry
-    assert made.tables.names() == []
+    assert made.home.names() == []
 
 
 def test_a_failed_run_publishes_nothing_and_the_next_one_fetches_only_what_was_missing(hub, made):
     corrupt(2)(hub, None)
     failed = made.materialize("*kmer_,rejected_records", ok=False)
     assert f"{ZIPPED}: wrong content twice" in failure(failed)
-    assert made.tables.names() == []
+    assert made.home.names() == []
     hub.sent.clear()
     made.materialize("*kmer_,rejected_records")
     assert hub.sent[ZIPPED] == len(FASTA[ZIPPED])

@@ -20,7 +20,7 @@ from opengenome_assets.corpus.passes import kmers as kmer_pass
 from opengenome_assets.intake.sources import list_source
 from opengenome_assets.kernels.bases import kmer_strings
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.corpus.conftest import failure, write_files
+from opengenome_assets_tests.corpora import failure, write_files
 
 FILES = {
     "plants/one.fa": ">p1 first\nACGTACGTNNACGTTGCA\n>p2\nGGGCCCATATAT\n",
@@ -52,7 +52,7 @@ def test_the_sample_end_to_end_equals_a_slow_count_of_the_same_files(sample):
     assert all(evaluation.passed for evaluation in evaluations)
 
     records = list(sample_records())
-    rows = made.tables.table("sequence_shards").read().to_pylist()
+    rows = made.home.table("sequence_shards").read().to_pylist()
     assert sorted((r["source"], r["seq_id"], r["sequence"]) for r in rows) == sorted(records)
 
     expected: dict[tuple[str, int], Counter[str]] = {}
@@ -61,7 +61,7 @@ def test_the_sample_end_to_end_equals_a_slow_count_of_the_same_files(sample):
             for name in (source, "all"):
                 expected.setdefault((name, k), Counter()).update(windows(sequence, k))
     for k in (6, 7):
-        frame = made.tables.table(f"kmer_freq_k{k}").read().to_pandas()
+        frame = made.home.table(f"kmer_freq_k{k}").read().to_pandas()
         for source, found in frame.groupby("source"):
             counts = expected[source, k]
             assert dict(zip(found["kmer"], found["count"], strict=True)) == counts
@@ -79,7 +79,7 @@ def test_the_sample_end_to_end_equals_a_slow_count_of_the_same_files(sample):
         for frame_number in range(3):
             for name in (source, "all"):
                 codons.setdefault((name, frame_number), Counter()).update(windows(sequence, 3, 3, frame_number))
-    usage = made.tables.table("codon_rscu").read().to_pandas()
+    usage = made.home.table("codon_rscu").read().to_pandas()
     for (source, frame_number), found in usage.groupby(["source", "frame"]):
         seen = dict(zip(found["codon"], found["count"], strict=True))
         assert {codon: count for codon, count in seen.items() if count} == codons[source, frame_number]
@@ -89,18 +89,18 @@ def test_the_sample_end_to_end_equals_a_slow_count_of_the_same_files(sample):
         "all": 1,
     }
 
-    index = {row["seq_id"]: row for row in made.tables.table("tfidf_index").read().to_pylist()}
+    index = {row["seq_id"]: row for row in made.home.table("tfidf_index").read().to_pylist()}
     names = kmer_strings(6)
     for _, identifier, sequence in records:
         row = index[identifier]
         assert dict(zip(names[row["codes"]], row["counts"], strict=True)) == Counter(windows(sequence, 6))
-    terms = made.tables.table("tfidf_terms").read().to_pylist()
+    terms = made.home.table("tfidf_terms").read().to_pylist()
     assert sum(row["sequences"] for row in terms) == 29
     frequency = np.sum([row["document_frequency"] for row in terms], axis=0)
     for code in (0, 17, 4095):
         assert frequency[code] == sum(names[code] in sequence for _, _, sequence in records)
 
-    stats = {row["source"]: row for row in made.tables.table("sequence_stats").read().to_pylist()}
+    stats = {row["source"]: row for row in made.home.table("sequence_stats").read().to_pylist()}
     lengths = sorted((len(sequence) for _, _, sequence in records), reverse=True)
     assert stats["all"]["sequences"] == 29
     assert stats["all"]["bases"] == sum(lengths)
@@ -110,7 +110,7 @@ def test_the_sample_end_to_end_equals_a_slow_count_of_the_same_files(sample):
     gc = [(s.count("G") + s.count("C")) / sum(s.count(letter) for letter in "ACGT") for _, _, s in records]
     assert stats["all"]["gc_median"] == pytest.approx(np.median(gc), abs=5e-4)
 
-    home = Path(made.tables.uri)
+    home = Path(made.home.uri)
     for figure in ("figure_gc_content", "figure_kmer_pca", "figure_kmers_k6"):
         assert (home / "figures" / f"{figure}.png").stat().st_size > 10_000
         assert (home / "figures" / f"{figure}.svg").read_text().startswith("<?xml")
@@ -118,7 +118,7 @@ def test_the_sample_end_to_end_equals_a_slow_count_of_the_same_files(sample):
     assert "2,229,250" in page
     assert "is left out" not in page
     shown = made.metadata(result, "kmer_freq_k6")
-    assert shown["dagster/row_count"] == made.tables.table("kmer_freq_k6").read().num_rows
+    assert shown["dagster/row_count"] == made.home.table("kmer_freq_k6").read().num_rows
     assert shown["table_version"] == 0
     assert shown["path"].endswith("tables/kmer_freq_k6")
     assert shown["seconds"] >= 0
@@ -129,11 +129,11 @@ def test_a_second_materialisation_does_nothing_and_a_changed_file_costs_that_fil
     made = corpus(FILES)
     first = made.materialize()
     assert made.metadata(first, "kmer_")["shards_reused"] == 0
-    names = made.tables.names()
-    versions = {name: made.tables.table(name).at().version() for name in names}
+    names = made.home.names()
+    versions = {name: made.home.table(name).at().version() for name in names}
 
     again = made.materialize()
-    assert {name: made.tables.table(name).at().version() for name in names} == versions
+    assert {name: made.home.table(name).at().version() for name in names} == versions
     assert made.metadata(again, "sequence_shards")["files_reused"] == 3
     for asset in ("kmer_", "codon_counts", "shard_stats", "tfidf_index"):
         assert made.metadata(again, asset)["bases_scanned"] == 0
@@ -151,7 +151,7 @@ def test_a_second_materialisation_does_nothing_and_a_changed_file_costs_that_fil
     assert counts["plants", "TT"] == 1
     assert made.metadata(changed, "figure_gc_content")["reused"] is False
     # The version before is still there.
-    old = made.tables.table("sequence_shards").at(0).read()["seq_id"].to_pylist()
+    old = made.home.table("sequence_shards").at(0).read()["seq_id"].to_pylist()
     assert sorted(old) == ["p1", "p2", "q1", "r1", "r2"]
 
 
@@ -160,9 +160,9 @@ def test_a_removed_file_disappears_from_every_table_and_the_rest_is_as_if_it_had
     both.materialize()
     (tmp_path / "fasta" / "plants" / "two.fa").unlink()
     both.materialize()
-    assert "q1" not in both.tables.table("sequence_shards").read()["seq_id"].to_pylist()
+    assert "q1" not in both.home.table("sequence_shards").read()["seq_id"].to_pylist()
 
-    without = type(both)(type(both.tables)(home=str(tmp_path / "other home")), both.source, both.ks)
+    without = type(both)(type(both.home)(home=str(tmp_path / "other home")), both.source, both.ks)
     without.materialize()
     for name in ("sequence_shards", "kmer_", "kmer_freq_k6", "codon_rscu", "sequence_stats", "tfidf_index"):
         assert both.content(name) == without.content(name)
@@ -173,7 +173,7 @@ def test_results_do_not_depend_on_how_the_corpus_is_cut(corpus, tmp_path):
     whole.materialize()
     cut = type(whole)(type(whole.tables)(home=str(tmp_path / "cut")), whole.source, whole.ks)
     cut.materialize(sequence_shards={"max_records_per_shard": 1, "compression": "snappy"})
-    assert len(cut.tables.table("sequence_shards").at().files) == 5
+    assert len(cut.home.table("sequence_shards").at().files) == 5
     for name in ("sequence_shards", "kmer_freq_k2", "kmer_freq_k6", "codon_rscu", "sequence_stats", "tfidf_index"):
         assert whole.content(name) == cut.content(name)
 
@@ -187,13 +187,13 @@ def test_a_bad_file_fails_by_name_publishes_nothing_and_costs_the_good_files_not
     assert "1 of 5 files cannot be used" in said
     assert "plants/junk.fa, line 1: expected a line starting with '>', found 'no fasta at all'" in said
     assert "4 files parsed are kept" in said
-    assert made.tables.table("sequence_shards").read().num_rows == 5
-    assert not made.tables.table("kmer_").exists()
+    assert made.home.table("sequence_shards").read().num_rows == 5
+    assert not made.home.table("kmer_").exists()
 
     (tmp_path / "fasta" / "plants" / "junk.fa").unlink()
     mended = made.materialize("*sequence_shards")
     assert made.metadata(mended, "sequence_shards")["files_reused"] == 4
-    assert made.tables.table("sequence_shards").read().num_rows == 6
+    assert made.home.table("sequence_shards").read().num_rows == 6
 
 
 def test_too_many_refused_records_stop_the_run_and_are_shown(corpus):
@@ -210,13 +210,13 @@ def test_too_many_refused_records_stop_the_run_and_are_shown(corpus):
         1,
         "m",
     )
-    assert not made.tables.table("sequence_shards").exists()
+    assert not made.home.table("sequence_shards").exists()
     history = [event.asset_key.to_user_string() for event in failed.get_asset_materialization_events()]
     assert history == ["raw_fasta", "rejected_records"]
 
     allowed = made.materialize("sequence_shards,rejected_records", sequence_shards={"max_rejected_share": 0.2})
     assert made.metadata(allowed, "sequence_shards")["files_reused"] == 4
-    assert made.tables.table("sequence_shards").read().num_rows == 5
+    assert made.home.table("sequence_shards").read().num_rows == 5
 
 
 @pytest.mark.parametrize(
@@ -231,15 +231,15 @@ def test_a_source_that_cannot_be_used_stops_at_once(corpus, source, said):
     made.source = source
     result = made.materialize(ok=False)
     assert said in failure(result)
-    assert made.tables.names() == []
+    assert made.home.names() == []
 
 
 def test_kmers_can_be_made_alone_and_the_report_says_what_it_lacks(corpus):
     made = corpus(FILES)
     made.materialize("*sequence_shards,rejected_records")
     made.materialize("kmer_*")
-    assert {"kmer_", "kmer_freq_k2", "kmer_freq_k6"} <= set(made.tables.names())
-    page = (Path(made.tables.uri) / "reports" / "corpus_report.html").read_text()
+    assert {"kmer_", "kmer_freq_k2", "kmer_freq_k6"} <= set(made.home.names())
+    page = (Path(made.home.uri) / "reports" / "corpus_report.html").read_text()
     assert "codon_rscu has not been made yet and is left out" in page
     assert "dagster asset materialize -m opengenome_assets.definitions --select &#39;codon_rscu&#39;" in page
 
@@ -249,7 +249,7 @@ def test_a_table_of_another_corpus_is_left_out_of_the_report_by_name(corpus, tmp
     made.materialize()
     write_files(tmp_path / "fasta", {"plants/two.fa": ">q1\nCCCCCCCCCCCC\n"})
     made.materialize("*sequence_shards,rejected_records,kmer_*")
-    page = (Path(made.tables.uri) / "reports" / "corpus_report.html").read_text()
+    page = (Path(made.home.uri) / "reports" / "corpus_report.html").read_text()
     assert "codon_rscu was made from another corpus" in page
     assert "kmer_freq_k6 was made" not in page
 
@@ -288,30 +288,30 @@ def test_work_finished_before_a_crash_is_not_done_again(corpus, monkeypatch):
     made = corpus(FILES)
     made.materialize("*sequence_shards,rejected_records")
 
-    class Crash(type(made.tables)):
+    class Crash(type(made.home)):
         def commit(self, name, *args, **kwargs):
             if name == "kmer_":
                 raise OSError("the machine went away between the files and the commit")
             return super().commit(name, *args, **kwargs)
 
-    crashed = made.materialize("kmer_", ok=False, resources={"tables": Crash(home=made.tables.uri)})
+    crashed = made.materialize("kmer_", ok=False, resources={"tables": Crash(home=made.home.uri)})
     assert "the machine went away" in failure(crashed)
-    assert not made.tables.table("kmer_").exists()
+    assert not made.home.table("kmer_").exists()
     resumed = made.materialize("kmer_")
     assert made.metadata(resumed, "kmer_")["shards_reused"] == 3
-    assert made.tables.table("kmer_").read().num_rows == 6
+    assert made.home.table("kmer_").read().num_rows == 6
 
 
 def test_a_shard_deleted_by_hand_is_named_and_made_again(corpus):
     made = corpus(FILES)
     made.materialize("*sequence_shards,rejected_records")
-    file = made.tables.table("sequence_shards").at().files[0]
-    os.unlink(f"{made.tables.table('sequence_shards').uri}/{file.path}")
+    file = made.home.table("sequence_shards").at().files[0]
+    os.unlink(f"{made.home.table('sequence_shards').uri}/{file.path}")
     result = made.materialize("kmer_", ok=False)
     assert "missing or were changed by hand" in failure(result)
     mended = made.materialize("*kmer_,rejected_records")
     assert made.metadata(mended, "sequence_shards")["files_reused"] == 2
-    assert made.tables.table("sequence_shards").read().num_rows == 5
+    assert made.home.table("sequence_shards").read().num_rows == 5
 
 
 def test_new_code_counts_again(corpus, monkeypatch):
@@ -320,16 +320,16 @@ def test_new_code_counts_again(corpus, monkeypatch):
     monkeypatch.setattr("opengenome_assets.corpus.kmers.COUNTS_VERSION", "2")
     result = made.materialize("kmer_")
     assert made.metadata(result, "kmer_")["shards_reused"] == 0
-    assert made.tables.table("kmer_").provenance().code_version == "2"
-    assert kmer_pass.SCHEMA.names == made.tables.table("kmer_").read().schema.names
+    assert made.home.table("kmer_").provenance().code_version == "2"
+    assert kmer_pass.SCHEMA.names == made.home.table("kmer_").read().schema.names
 
 
 def test_a_flipped_bit_in_a_shard_is_found_and_mended_as_the_message_says(corpus):
     sequence = "".join(random.Random(1).choices("ACGT", k=10_000))
     made = corpus({"one/a.fa": f">a\n{sequence}\n"})
     made.materialize("*sequence_shards,rejected_records")
-    (file,) = made.tables.table("sequence_shards").at().files
-    path = Path(made.tables.table("sequence_shards").uri, file.path)
+    (file,) = made.home.table("sequence_shards").at().files
+    path = Path(made.home.table("sequence_shards").uri, file.path)
     content = bytearray(path.read_bytes())
     page = pq.read_metadata(path).row_group(0).column(5)
     assert page.path_in_schema == "sequence"
@@ -339,7 +339,7 @@ def test_a_flipped_bit_in_a_shard_is_found_and_mended_as_the_message_says(corpus
     assert f"Delete the folder {path.parent}" in said
     shutil.rmtree(path.parent)
     made.materialize("*kmer_,rejected_records")
-    assert made.tables.table("sequence_shards").read()["sequence"].to_pylist() == [sequence]
+    assert made.home.table("sequence_shards").read()["sequence"].to_pylist() == [sequence]
 
 
 def test_a_corpus_of_which_nothing_is_left_stops_the_run(corpus):
@@ -347,7 +347,7 @@ def test_a_corpus_of_which_nothing_is_left_stops_the_run(corpus):
     made.materialize("*sequence_shards,rejected_records")
     said = failure(made.materialize(ok=False, sequence_shards={"min_length": 1000}))
     assert "no sequence is left: of 5 records 0 were refused, 5 are shorter than min_length (1,000)" in said
-    assert made.tables.table("sequence_shards").read().num_rows == 5
+    assert made.home.table("sequence_shards").read().num_rows == 5
 
 
 def test_files_that_give_nothing_and_files_that_say_the_same_are_named(corpus):
@@ -381,7 +381,7 @@ def test_runs_in_one_home_wait_for_each_other(corpus):
         release.wait(30)
 
     def other_run() -> None:
-        dg.materialize([slow], resources={"tables": Home(made.tables.uri)})
+        dg.materialize([slow], resources={"tables": Home(made.home.uri)})
 
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(other_run)
@@ -397,7 +397,7 @@ def test_runs_in_one_home_wait_for_each_other(corpus):
 def test_a_damaged_figure_is_drawn_again(corpus):
     made = corpus(FILES)
     made.materialize("*figure_lengths,rejected_records")
-    picture = Path(made.tables.uri, "figures", "figure_lengths.png")
+    picture = Path(made.home.uri, "figures", "figure_lengths.png")
     whole = picture.read_bytes()
     picture.write_bytes(whole[:100])
     result = made.materialize("figure_lengths")

@@ -10,7 +10,7 @@ import pytest
 from opengenome_assets.corpus.sequence_shards import SequenceShardsConfig, parse_tasks
 from opengenome_assets.intake.containers import ContainerError
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.corpus.conftest import failure, write_files
+from opengenome_assets_tests.corpora import failure, write_files
 
 ONE = b">p1 first\nACGTACGTNNACGTTGCA\n>p2\nGGGCCCATATAT\n"
 TWO = b">p1\nTTTTTTTTTTTT\n"
@@ -115,4 +115,4 @@ def test_the_same_identifier_in_two_members_of_an_archive_is_no_duplicate(corpus
     made = corpus({"a/all.tar": tar_of({"one.fa": ONE, "two.fa": TWO})})
     result = made.materialize("*sequence_shards,rejected_records")
     assert all(evaluation.passed for evaluation in result.get_asset_check_evaluations())
-    assert made.tables.table("sequence_shards").read().num_rows == 3
+    assert made.home.table("sequence_shards").read().num_rows == 3

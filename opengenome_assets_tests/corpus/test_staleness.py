@@ -9,7 +9,7 @@ import pytest
 
 from opengenome_assets.corpus import kmers
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.corpus.conftest import Corpus, write_files
+from opengenome_assets_tests.corpora import Corpus, write_files
 
 FILES = {"moss/a.fa": ">a1\nACGTACGTAA\n>a2\nGGGTTTAAAC\n", "fern/b.fa": ">b1\nTTTTACGGCA\n"}
 SCANS = {"shard_stats", "kmer_", "codon_counts", "tfidf_index", "tfidf_terms"}

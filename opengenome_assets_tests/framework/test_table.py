@@ -2,8 +2,8 @@
 
 import dagster as dg
 import pytest
-
 from opengenome_assets.corpus.checks import table_schemas
+
 from opengenome_assets.definitions import build_defs
 from opengenome_assets.framework.table import GIVEN, column_lineage, columns_of, trace_column
 from opengenome_assets.search import query_hits
@@ -34,7 +34,7 @@ def test_columns_come_from_columns_of_the_tables_that_the_asset_depends_on(table
 
 def test_a_key_identifies_a_row(sample):
     for table in table_schemas(sample.corpus.ks):
-        rows = sample.corpus.tables.table(table).read(columns_of(table).key)
+        rows = sample.corpus.home.table(table).read(columns_of(table).key)
         assert len(set(zip(*(column.to_pylist() for column in rows.columns), strict=True))) == rows.num_rows, table
 
 

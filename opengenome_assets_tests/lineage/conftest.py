@@ -1,14 +1,12 @@
 """A small corpus with a history, made once by the real assets."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.corpus.conftest import Corpus, write_files
-from opengenome_assets_tests.corpus.conftest import end_of_spark as end_of_spark
+from opengenome_assets_tests.corpora import Corpus, write_files
 
 A, B, C = ">a1 first\nACGTACGTAA\n>a2\nGGGTTTAAAC\n", ">b1\nTTTTACGGCA\n", ">c1\nCCCCACGTTT\n"
 MADE_AGAIN = "raw_fasta,rejected_records,sequence_shards,kmer_,kmer_freq_k2,tfidf_index,tfidf_terms"
@@ -26,12 +24,8 @@ class Story:
     runs: tuple[str, str, str]
 
     @property
-    def tables(self) -> Home:
-        return self.corpus.tables
-
-    @property
-    def home(self) -> Path:
-        return Path(self.corpus.tables.uri)
+    def home(self) -> Home:
+        return self.corpus.home
 
 
 @pytest.fixture(scope="session")

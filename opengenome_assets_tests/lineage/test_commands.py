@@ -19,7 +19,7 @@ from opengenome_assets_tests.processes import REPOSITORY, typed
 @pytest.fixture
 def home(story, tmp_path, monkeypatch):
     """A copy of the corpus with a history, and the environment of a user of it."""
-    shutil.copytree(story.home, tmp_path / "home")
+    shutil.copytree(story.home.uri, tmp_path / "home")
     monkeypatch.setenv("OPENGENOME_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("OPENGENOME_KS", "2")
     monkeypatch.setenv("DAGSTER_HOME", str(REPOSITORY))

@@ -16,7 +16,7 @@ from opengenome_assets.storage.tables import Home
 
 
 def compared(story, name, before=0, after=1, most=10, tables=None):
-    return diff(tables or story.tables, name, before, after, columns_of(name).key, most)
+    return diff(tables or story.home, name, before, after, columns_of(name).key, most)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def compared(story, name, before=0, after=1, most=10, tables=None):
 def test_rows_are_counted_as_a_plain_comparison_counts_them(story, name):
     key = columns_of(name).key
     before, after = (
-        {tuple(row[part] for part in key): row for row in story.tables.table(name).at(version).read().to_pylist()}
+        {tuple(row[part] for part in key): row for row in story.home.table(name).at(version).read().to_pylist()}
         for version in (0, 1)
     )
     content = compared(story, name).content
@@ -44,7 +44,7 @@ def test_rows_are_counted_as_a_plain_comparison_counts_them(story, name):
 def test_the_largest_changes_in_frequency_are_those(story):
     before, after = (
         {(row["source"], row["kmer"]): row["frequency"] for row in rows.to_pylist()}
-        for rows in (story.tables.table("kmer_freq_k2").at(version).read() for version in (0, 1))
+        for rows in (story.home.table("kmer_freq_k2").at(version).read() for version in (0, 1))
     )
     changes = sorted((abs(after.get(row, 0) - before.get(row, 0)) for row in {*before, *after}), reverse=True)
     found = compared(story, "kmer_freq_k2", most=5).content.largest
@@ -116,7 +116,7 @@ def test_empty_values_nested_values_and_columns_are_compared(tmp_path):
 
 
 def test_only_parts_that_differ_are_read_also_out_of_packs(story, tmp_path):
-    shutil.copytree(story.home, tmp_path / "home")
+    shutil.copytree(story.home.uri, tmp_path / "home")
     tables = Home(str(tmp_path / "home"))
     tables.table("sequence_shards").compact(PackSizes(small=2**20, size=2**20, parts=64))
     assert compared(story, "sequence_shards", 1, 2, tables=tables) == compared(story, "sequence_shards", 1, 2)
@@ -135,7 +135,7 @@ def test_code_that_changed_without_a_new_code_version_is_named(tmp_path):
 
 def test_a_key_that_does_not_identify_rows_is_refused(story):
     with pytest.raises(AmbiguousRowsError, match="expected one row for each source, found"):
-        diff(story.tables, "sequence_shards", 0, 1, ["source"])
+        diff(story.home, "sequence_shards", 0, 1, ["source"])
 
 
 def test_a_version_that_is_not_there_is_refused(story):

@@ -18,19 +18,19 @@ from opengenome_assets.lineage.runs import (
 
 @pytest.fixture
 def instance(story):
-    with dg.DagsterInstance.local_temp(str(story.home / "dagster")) as known:
+    with dg.DagsterInstance.local_temp(f"{story.home.uri}/dagster") as known:
         yield known
 
 
 def test_every_run_is_there_newest_first_with_parameters_numbers_and_checks(story, instance):
-    runs = list_runs(story.tables, instance)
+    runs = list_runs(story.home, instance)
     assert [run.run_id for run in runs] == list(story.runs[::-1])
     assert [run.status for run in runs] == ["SUCCESS"] * 3
     newest, middle, _ = runs
     assert middle.parameters["sequence_shards.min_length"] == 5
     assert middle.parameters["config.sequence_shards.min_length"] == 5
     assert middle.parameters["config.raw_fasta.source"] == story.corpus.source
-    assert middle.metrics["sequence_shards.row_count"] == story.tables.table("sequence_shards").at(1).read().num_rows
+    assert middle.metrics["sequence_shards.row_count"] == story.home.table("sequence_shards").at(1).read().num_rows
     assert newest.metrics["raw_fasta.files"] == 2
     assert newest.metrics["kmer_.seconds"] > 0
     assert newest.metrics["checks.failed"] == 0 < newest.metrics["checks.passed"]
@@ -38,9 +38,9 @@ def test_every_run_is_there_newest_first_with_parameters_numbers_and_checks(stor
 
 
 def test_without_dagster_the_tables_tell_who_made_them_when_with_what_and_how_long(story, instance):
-    alone = {run.run_id: run for run in list_runs(story.tables, None)}
+    alone = {run.run_id: run for run in list_runs(story.home, None)}
     assert set(alone) == set(story.runs)
-    run, known = alone[story.runs[1]], find_run(story.tables, instance, story.runs[1])
+    run, known = alone[story.runs[1]], find_run(story.home, instance, story.runs[1])
     assert run.status == UNKNOWN
     assert run.parameters == {name: value for name, value in known.parameters.items() if not name.startswith("config.")}
     assert run.metrics["sequence_shards.seconds"] == pytest.approx(known.metrics["sequence_shards.seconds"], abs=0.5)
@@ -49,7 +49,7 @@ def test_without_dagster_the_tables_tell_who_made_them_when_with_what_and_how_lo
 
 
 def test_two_runs_are_compared_with_what_differs_first(story, instance):
-    before, after = (find_run(story.tables, instance, run_id[:8]) for run_id in story.runs[:2])
+    before, after = (find_run(story.home, instance, run_id[:8]) for run_id in story.runs[:2])
     rows = compare_runs(before, after)
     assert [row.differs for row in rows] == sorted((row.differs for row in rows), reverse=True)
     by_name = {row.name: (row.before, row.after) for row in rows}
@@ -60,29 +60,27 @@ def test_two_runs_are_compared_with_what_differs_first(story, instance):
 
 
 def test_tags_and_notes_are_kept_by_dagster_and_found_by_the_beginning_of_the_id(story, instance):
-    assert (
-        add_tags(story.tables, instance, story.runs[0][:8], {"for": "paper", NOTE_TAG: "first words"}) == story.runs[0]
-    )
-    add_tags(story.tables, instance, story.runs[0], {NOTE_TAG: "the words that count"})
-    run = find_run(story.tables, instance, story.runs[0])
+    assert add_tags(story.home, instance, story.runs[0][:8], {"for": "paper", NOTE_TAG: "first words"}) == story.runs[0]
+    add_tags(story.home, instance, story.runs[0], {NOTE_TAG: "the words that count"})
+    run = find_run(story.home, instance, story.runs[0])
     assert (run.tags, run.note) == ({"for": "paper"}, "the words that count")
     assert flat(run)["tags.for"] == "paper"
-    assert [found.run_id for found in list_runs(story.tables, instance) if found.tags] == [story.runs[0]]
+    assert [found.run_id for found in list_runs(story.home, instance) if found.tags] == [story.runs[0]]
 
 
 @pytest.mark.parametrize(("beginning", "said"), [("nothing", "none does"), ("", "3 do: .*Give more of it")])
 def test_an_id_that_fits_no_run_or_several_is_refused(story, instance, beginning, said):
     with pytest.raises(UnknownRunError, match=said):
-        find_run(story.tables, instance, beginning)
+        find_run(story.home, instance, beginning)
     with pytest.raises(UnknownRunError, match="opengenome runs"):
-        add_tags(story.tables, instance, beginning, {"a": "b"})
+        add_tags(story.home, instance, beginning, {"a": "b"})
 
 
 def test_a_limit_keeps_the_newest(story, instance):
-    assert [run.run_id for run in list_runs(story.tables, instance, 1)] == [story.runs[2]]
+    assert [run.run_id for run in list_runs(story.home, instance, 1)] == [story.runs[2]]
 
 
 def test_a_run_of_a_clock_that_was_set_back_has_no_negative_time(story):
-    seconds = [run.seconds for run in list_runs(story.tables, None)]
+    seconds = [run.seconds for run in list_runs(story.home, None)]
     assert all(value is not None and value >= 0 for value in seconds)
     assert flat(Run("r"))["seconds"] is None

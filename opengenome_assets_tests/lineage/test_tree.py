@@ -18,7 +18,7 @@ ROWS = pa.table({"id": ["a"]})
 
 
 def test_a_table_is_followed_down_to_the_files_of_its_own_version(story):
-    tree = lineage(story.tables, "kmer_freq_k2", 1)
+    tree = lineage(story.home, "kmer_freq_k2", 1)
     assert list(tree.nodes) == [
         f"{name} version 1" for name in ("kmer_freq_k2", "kmer_", "sequence_shards", "raw_fasta")
     ]
@@ -29,7 +29,7 @@ def test_a_table_is_followed_down_to_the_files_of_its_own_version(story):
 
 
 def test_each_node_carries_the_run_the_code_and_the_cost(story):
-    node = lineage(story.tables, "kmer_", 1).nodes["kmer_ version 1"]
+    node = lineage(story.home, "kmer_", 1).nodes["kmer_ version 1"]
     assert node.record.run_id == story.runs[1]
     assert node.record.settings == {"ks": [2]}
     assert set(node.record.modules) >= {"tasks.kmers", "kernels.kmers"}
@@ -40,7 +40,7 @@ def test_each_node_carries_the_run_the_code_and_the_cost(story):
 
 
 def test_the_report_stands_on_figures_and_tables_and_each_is_written_out_once(story):
-    tree = lineage(story.tables, "corpus_report")
+    tree = lineage(story.home, "corpus_report")
     assert {"figure_spectrum", "codon_rscu version 0", "rejected_records version 0"} <= set(tree.nodes)
     text = "\n".join(draw(tree))
     assert text.splitlines()[0].startswith("corpus_report, data version")
@@ -50,7 +50,7 @@ def test_the_report_stands_on_figures_and_tables_and_each_is_written_out_once(st
 
 
 def test_text_names_so_many_files_and_how_many_more(story):
-    text = "\n".join(draw(lineage(story.tables, "raw_fasta", 1), files=1))
+    text = "\n".join(draw(lineage(story.home, "raw_fasta", 1), files=1))
     assert sha256(C.encode()).hexdigest() in text
     assert sha256(B.encode()).hexdigest() not in text
     assert "2 more files" in text
@@ -58,15 +58,15 @@ def test_text_names_so_many_files_and_how_many_more(story):
 
 
 def test_an_input_whose_table_is_gone_is_named_with_what_was_read(story, tmp_path):
-    shutil.copytree(story.home / "tables" / "kmer_", tmp_path / "tables" / "kmer_")
+    shutil.copytree(f"{story.home.uri}/tables/kmer_", tmp_path / "tables" / "kmer_")
     tree = lineage(Home(str(tmp_path)), "kmer_", 0)
     lost = tree.nodes["sequence_shards"]
-    assert lost.data_version == story.tables.table("sequence_shards").provenance(0).data_version
+    assert lost.data_version == story.home.table("sequence_shards").provenance(0).data_version
     assert "called 'sequence_shards'" in lost.notes[0]
 
 
 def test_a_table_that_was_made_anew_under_the_same_version_is_not_taken_for_the_one_read(story, tmp_path):
-    shutil.copytree(story.home / "tables" / "kmer_", tmp_path / "tables" / "kmer_")
+    shutil.copytree(f"{story.home.uri}/tables/kmer_", tmp_path / "tables" / "kmer_")
     tables = Home(str(tmp_path))
     tables.table("sequence_shards").write(ROWS, Provenance(name="sequence_shards", code_version="1"))
     tree = lineage(tables, "kmer_", 0)
@@ -99,11 +99,11 @@ def test_code_that_changed_since_or_without_a_new_code_version_is_named(tmp_path
 )
 def test_what_is_not_there_is_refused_with_what_there_is(story, name, version, error, said):
     with pytest.raises(error, match=said):
-        lineage(story.tables, name, version)
+        lineage(story.home, name, version)
 
 
 def test_a_record_of_a_newer_package_is_refused(story, tmp_path):
-    shutil.copytree(story.home / "figures", tmp_path / "figures")
+    shutil.copytree(f"{story.home.uri}/figures", tmp_path / "figures")
     file = tmp_path / "figures" / "figure_rscu.json"
     record = json.loads(file.read_text())
     record["provenance"] |= {"format": 99, "package_version": "9.0"}

@@ -10,10 +10,8 @@ import pytest
 
 from opengenome_assets.lineage.failures import open_instance
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.corpus.conftest import Corpus, end_of_spark, write_files
+from opengenome_assets_tests.corpora import Corpus, write_files
 from opengenome_assets_tests.processes import REPOSITORY
-
-__all__ = ["end_of_spark"]
 
 FILES = {"a/x.fa": ">s1\nACGTACGTAC\n>s2\nGGGTTTACGTNCGTAGCTAGTTTT\n", "b/y.fa": f">s3\n{'ACGTTGCA' * 9}\n"}
 LONG = {"sequence_shards": {"min_length": 20}}
@@ -27,12 +25,12 @@ class Twice:
     runs: tuple[str, str]
 
     @property
-    def tables(self) -> Home:
-        return self.corpus.tables
+    def home(self) -> Home:
+        return self.corpus.home
 
     def rows(self, version: int | None = None) -> dict[str, object]:
         """The rows of every table, at the newest version or at one that each has."""
-        return {name: self.tables.table(name).at(version).read().to_pylist() for name in self.tables.names()}
+        return {name: self.home.table(name).at(version).read().to_pylist() for name in self.home.names()}
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +40,7 @@ def made_twice(tmp_path_factory: pytest.TempPathFactory) -> Twice:
     write_files(root / "fasta", FILES)
     corpus = Corpus(Home(str(root / "home")), str(root / "fasta"))
     with pytest.MonkeyPatch.context() as patch:
-        use(patch, corpus.tables.uri)
+        use(patch, corpus.home.uri)
         with open_instance() as instance:
             runs = (corpus.materialize(instance=instance).run_id, corpus.materialize(instance=instance, **LONG).run_id)
     return Twice(corpus, runs)
@@ -51,7 +49,7 @@ def made_twice(tmp_path_factory: pytest.TempPathFactory) -> Twice:
 @pytest.fixture
 def twice(made_twice: Twice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Twice:
     """A copy in a home that the commands use."""
-    home = shutil.copytree(made_twice.tables.uri, tmp_path / "home")
+    home = shutil.copytree(made_twice.home.uri, tmp_path / "home")
     use(monkeypatch, str(home))
     return Twice(Corpus(Home(str(home)), made_twice.corpus.source), made_twice.runs)
 

@@ -31,9 +31,9 @@ def told(*arguments: str) -> dict[str, Any]:
 def readable(twice: Twice, name: str) -> list[int]:
     """The versions of a table that can be read."""
     found = []
-    for version in twice.tables.table(name).history().versions:
+    for version in twice.home.table(name).history().versions:
         try:
-            twice.tables.table(name).at(version).read()
+            twice.home.table(name).at(version).read()
         except MissingVersionError:
             continue
         found.append(version)
@@ -71,8 +71,8 @@ def test_what_a_kept_version_was_made_from_stays_however_old(twice: Twice) -> No
 
 
 def test_fetched_files_go_when_that_is_said_and_no_kept_catalogue_names_them(twice: Twice) -> None:
-    (named, *_) = twice.tables.table("raw_fasta").read()["sha256"].to_pylist()
-    objects = Path(twice.tables.uri, "raw", "objects", "sha256")
+    (named, *_) = twice.home.table("raw_fasta").read()["sha256"].to_pylist()
+    objects = Path(twice.home.uri, "raw", "objects", "sha256")
     for digest in (named, "0" * 64):
         (objects / digest[:2]).mkdir(parents=True)
         (objects / digest[:2] / digest).write_bytes(b"1234")
@@ -87,21 +87,21 @@ def test_fetched_files_go_when_that_is_said_and_no_kept_catalogue_names_them(twi
 
 
 def test_nothing_is_packed_by_the_way(twice: Twice) -> None:
-    files = len(twice.tables.table("sequence_shards").at().files)
+    files = len(twice.home.table("sequence_shards").at().files)
     assert files == 2
     assert told("prune", "--keep", "1", "--yes")["sequence_shards"]["parts_packed"] == 0
-    assert len(twice.tables.table("sequence_shards").at().files) == files
+    assert len(twice.home.table("sequence_shards").at().files) == files
 
 
 def test_what_a_pinned_run_left_stays_until_it_is_unpinned(twice: Twice, instance: dg.DagsterInstance) -> None:
-    old = {name: twice.tables.table(name).at(0).read() for name in twice.tables.names()}
+    old = {name: twice.home.table(name).at(0).read() for name in twice.home.names()}
     assert run("pin", twice.runs[0][:8]).output == f"Pinned: run {twice.runs[0]}, with a version of each of 12 tables\n"
     found = instance.get_run_by_id(twice.runs[0])
     assert found is not None
     assert found.tags[TAG] == "true"
     told("prune", "--keep", "1", "--yes")
     for name, rows in old.items():
-        assert twice.tables.table(name).at(0).read().equals(rows)
+        assert twice.home.table(name).at(0).read().equals(rows)
     never = run("unpin", twice.runs[1])
     assert (never.exit_code, f"{twice.runs[1]} is not pinned. Pinned runs: {twice.runs[0]}" in never.output) == (
         1,
@@ -116,7 +116,7 @@ def test_what_a_pinned_run_left_stays_until_it_is_unpinned(twice: Twice, instanc
 
 def test_a_pin_outlives_dagsters_memory(twice: Twice) -> None:
     run("pin", twice.runs[0])
-    shutil.rmtree(Path(twice.tables.uri, "dagster"))
+    shutil.rmtree(Path(twice.home.uri, "dagster"))
     told("prune", "--keep", "1", "--yes")
     assert readable(twice, "kmer_") == [0, 1]
     assert run("unpin", twice.runs[0][:8]).exit_code == 0
@@ -129,12 +129,12 @@ def test_a_run_that_was_tagged_in_dagster_is_pinned_too_and_upkeep_heeds_it(
 ) -> None:
     instance.add_run_tags(twice.runs[0], {TAG: "true"})
     unfinished = instance.create_run_for_job(dg.job(name="j")(lambda: None), tags={TAG: "true"})
-    assert [record.run_id for record in pinned(twice.tables, instance)] == [twice.runs[0]]
-    for path in Path(twice.tables.uri, "tables").rglob("*"):
+    assert [record.run_id for record in pinned(twice.home, instance)] == [twice.runs[0]]
+    for path in Path(twice.home.uri, "tables").rglob("*"):
         os.utime(path, (1, 1))
     told("upkeep", "--retention-days", "0")
     assert 0 in readable(twice, "kmer_")
-    assert unfinished.run_id not in {path.stem for path in Path(twice.tables.uri, "pins").iterdir()}
+    assert unfinished.run_id not in {path.stem for path in Path(twice.home.uri, "pins").iterdir()}
 
 
 def test_what_is_gone_cannot_be_pinned(twice: Twice, instance: dg.DagsterInstance) -> None:
@@ -143,7 +143,7 @@ def test_what_is_gone_cannot_be_pinned(twice: Twice, instance: dg.DagsterInstanc
     assert result.exit_code == 1
     assert "version 0 cannot be read any more" in result.output
     instance.add_run_tags(twice.runs[0], {TAG: "true"})
-    assert pinned(twice.tables, instance) == []
+    assert pinned(twice.home, instance) == []
 
 
 def test_a_run_that_nobody_knows_is_not_pinned(twice: Twice) -> None:
@@ -160,7 +160,7 @@ def test_what_cannot_be_meant_is_refused(keep: str) -> None:
 
 
 def test_they_are_typed(twice: Twice) -> None:
-    home = Path(twice.tables.uri)
+    home = Path(twice.home.uri)
     typed(f"opengenome pin {twice.runs[0]}", home)
     assert "kmer_" in typed("opengenome prune --keep 1 --keep 0d --yes", home)
     assert readable(twice, "kmer_") == [0, 1]

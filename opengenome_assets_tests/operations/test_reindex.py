@@ -8,7 +8,7 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from opengenome_assets.operations.reindex import reindex
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.corpus.conftest import Corpus, write_files
+from opengenome_assets_tests.corpora import Corpus, write_files
 
 FILES = {"moss/a.fa": ">a1\nACGTACGTAA\n>a2\nGGGTTTAAAC\n", "fern/b.fa": ">b1\nTTTTACGGCA\n"}
 
@@ -61,11 +61,11 @@ def test_an_event_says_what_the_record_says(made, instance):
     told(made, instance)
     newest, oldest = instance.fetch_materializations(dg.AssetKey("kmer_freq_k6"), limit=10).records
     event = oldest.asset_materialization
-    record = made.tables.table("kmer_freq_k6").provenance(0)
+    record = made.home.table("kmer_freq_k6").provenance(0)
     assert event.tags[DATA_VERSION_TAG] == record.data_version
     assert event.metadata["provenance"].value["run_id"] == record.run_id
-    assert event.metadata["committed"].value == made.tables.table("kmer_freq_k6").history().versions[0].made.timestamp()
-    assert event.metadata["dagster/row_count"].value == made.tables.table("kmer_freq_k6").at(0).read().num_rows
+    assert event.metadata["committed"].value == made.home.table("kmer_freq_k6").history().versions[0].made.timestamp()
+    assert event.metadata["dagster/row_count"].value == made.home.table("kmer_freq_k6").at(0).read().num_rows
     assert event.metadata["dagster/row_count"].value != newest.asset_materialization.metadata["dagster/row_count"].value
     assert event.metadata["seconds"].value == record.seconds
 

@@ -22,7 +22,7 @@ from opengenome_assets.storage.parquet.file import DamagedFileError
 from opengenome_assets.storage.snapshot import MissingVersionError
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.storage.vacuum import vacuum
-from opengenome_assets_tests.corpus.conftest import KeptSpark
+from opengenome_assets_tests.corpora import KeptSpark
 from opengenome_assets_tests.operations.conftest import Twice, use
 from opengenome_assets_tests.processes import typed
 
@@ -38,16 +38,16 @@ def everything(home: str) -> dict[str, tuple[int, int]]:
 
 @pytest.mark.parametrize("cores", [1, 2])
 def test_every_table_is_the_same_bit_for_bit_on_one_core_and_on_two(made_twice: Twice, cores: int) -> None:
-    before = everything(made_twice.tables.uri)
+    before = everything(made_twice.home.uri)
     settings = {"SPARK_MASTER": f"local[{cores}]", "OPENGENOME_KS": "8"}  # not those that they were made with
-    printed = typed("opengenome reproduce --format json 2>/dev/null", Path(made_twice.tables.uri), **settings)
+    printed = typed("opengenome reproduce --format json 2>/dev/null", Path(made_twice.home.uri), **settings)
     told: dict[str, Any] = json.loads(printed)
-    assert [each["name"] for each in told["tables"]] == made_twice.tables.names()
+    assert [each["name"] for each in told["tables"]] == made_twice.home.names()
     assert told["failed"] == {}
     for each in told["tables"]:
         assert (each["identical"], each["comparison"]["files"], each["changes"]) == (True, "identical", []), each
-        assert each["comparison"]["rows"] == made_twice.tables.table(each["name"]).read().num_rows
-    assert everything(made_twice.tables.uri) == before
+        assert each["comparison"]["rows"] == made_twice.home.table(each["name"]).read().num_rows
+    assert everything(made_twice.home.uri) == before
 
 
 def test_what_processes_print_is_shown_only_if_an_error_follows(capfd: pytest.CaptureFixture[str]) -> None:
@@ -61,13 +61,13 @@ def test_what_processes_print_is_shown_only_if_an_error_follows(capfd: pytest.Ca
 
 @pytest.mark.parametrize("name", ["sequence_shards", "rejected_records", "kmer_", "kmer_freq_k6", "codon_rscu"])
 def test_so_is_an_older_version(made_twice: Twice, tmp_path: Path, name: str) -> None:
-    result = again(made_twice.tables, name, tmp_path, 0)
+    result = again(made_twice.home, name, tmp_path, 0)
     assert (result.version, result.comparison.differences, result.changes) == (0, [], [])
-    assert result.comparison.rows == made_twice.tables.table(name).at(0).read().num_rows
+    assert result.comparison.rows == made_twice.home.table(name).at(0).read().num_rows
 
 
 def test_rows_that_were_packed_or_restored_are_made_again_like_others(twice: Twice, tmp_path: Path) -> None:
-    tables = twice.tables
+    tables = twice.home
     for name in ("sequence_shards", "kmer_"):
         tables.table(name).restore(0, "r")
         tables.table(name).compact(PackSizes(small=2**20, size=2**20, parts=9))
@@ -86,7 +86,7 @@ def test_other_code_is_named_as_the_cause(twice: Twice, tmp_path: Path, monkeypa
 
     monkeypatch.setattr(kmers, "frequencies", wrong)
     monkeypatch.setattr(kmers, "FREQUENCIES_VERSION", "2")
-    result = again(twice.tables, "kmer_freq_k2", tmp_path)
+    result = again(twice.home, "kmer_freq_k2", tmp_path)
     assert result.comparison.differences == ["column rank: row 0: expected 1, found 0"]
     assert result.comparison.files == "different"
     assert Change("code_version", "1", "2") in result.changes
@@ -98,13 +98,13 @@ def test_other_code_is_named_as_the_cause(twice: Twice, tmp_path: Path, monkeypa
 
 def test_rows_that_no_recorded_code_makes_are_found(twice: Twice, tmp_path: Path) -> None:
     """Rows put in by hand under a record that says something else."""
-    rows, record = twice.tables.table("kmer_freq_k2").read(), twice.tables.table("kmer_freq_k2").provenance()
+    rows, record = twice.home.table("kmer_freq_k2").read(), twice.home.table("kmer_freq_k2").provenance()
     place = rows.schema.get_field_index("count")
     counts = rows["count"].to_pylist()
     counts[7] += 1
     forged = rows.set_column(place, rows.schema.field(place), pa.array(counts)).slice(0, rows.num_rows - 1)
-    twice.tables.table("kmer_freq_k2").write(forged, record, key="forged")
-    result = again(twice.tables, "kmer_freq_k2", tmp_path)
+    twice.home.table("kmer_freq_k2").write(forged, record, key="forged")
+    result = again(twice.home, "kmer_freq_k2", tmp_path)
     assert result.comparison.differences == [
         f"rows: expected {rows.num_rows - 1:,}, found {rows.num_rows:,}",
         f"column count: row 7: expected {counts[7]}, found {counts[7] - 1}",
@@ -114,9 +114,9 @@ def test_rows_that_no_recorded_code_makes_are_found(twice: Twice, tmp_path: Path
 
 
 def test_other_columns_are_named(twice: Twice, tmp_path: Path) -> None:
-    rows, record = twice.tables.table("kmer_freq_k2").read(), twice.tables.table("kmer_freq_k2").provenance()
-    twice.tables.table("kmer_freq_k2").write(rows.drop_columns(["rank"]), record, key="narrow")
-    (difference,) = again(twice.tables, "kmer_freq_k2", tmp_path).comparison.differences
+    rows, record = twice.home.table("kmer_freq_k2").read(), twice.home.table("kmer_freq_k2").provenance()
+    twice.home.table("kmer_freq_k2").write(rows.drop_columns(["rank"]), record, key="narrow")
+    (difference,) = again(twice.home, "kmer_freq_k2", tmp_path).comparison.differences
     assert difference.startswith("columns: expected source string, kmer string, count int64")
 
 
@@ -135,56 +135,56 @@ class TestFilesThatAreNotAsTheyWere:
     def test_a_changed_one_is_named(self, twice: Twice, tmp_path: Path) -> None:
         changed = Path(twice.corpus.source, "b", "y.fa")
         changed.write_text(changed.read_text().replace("TTGC", "TTGG", 1))
-        (difference,) = again(twice.tables, "raw_fasta", tmp_path / "1").comparison.differences
+        (difference,) = again(twice.home, "raw_fasta", tmp_path / "1").comparison.differences
         assert difference.startswith("column sha256: row 1: expected '")
         with pytest.raises(NotReproducibleError, match=r"b/y\.fa: changed since it was catalogued"):
-            again(twice.tables, "sequence_shards", tmp_path / "2")
+            again(twice.home, "sequence_shards", tmp_path / "2")
         assert CliRunner().invoke(main, ["reproduce", "sequence_shards"]).exit_code == 2
 
     def test_one_that_is_gone_is_named(self, twice: Twice, tmp_path: Path) -> None:
         gone = Path(twice.corpus.source, "b", "y.fa")
         gone.unlink()
         with pytest.raises(NotReproducibleError, match=rf"1 of 2 files of raw_fasta version \d are gone:\n- {gone}"):
-            again(twice.tables, "raw_fasta", tmp_path / "1")
+            again(twice.home, "raw_fasta", tmp_path / "1")
         with pytest.raises(NotReproducibleError, match=r"sequence_shards could not be made again:[^$]*b/y\.fa"):
-            again(twice.tables, "sequence_shards", tmp_path / "2")
+            again(twice.home, "sequence_shards", tmp_path / "2")
 
     def test_one_that_is_gone_is_taken_from_the_store_by_its_digest(self, twice: Twice, tmp_path: Path) -> None:
         moved = Path(twice.corpus.source, "b", "y.fa")
-        sha256 = twice.tables.table("raw_fasta").read()["sha256"].to_pylist()[1]
-        kept = Path(twice.tables.uri, "raw", "objects", "sha256", sha256[:2], sha256)
+        sha256 = twice.home.table("raw_fasta").read()["sha256"].to_pylist()[1]
+        kept = Path(twice.home.uri, "raw", "objects", "sha256", sha256[:2], sha256)
         kept.parent.mkdir(parents=True)
         moved.rename(kept)
         for name in ("raw_fasta", "sequence_shards"):
-            assert again(twice.tables, name, tmp_path / name).comparison.identical
+            assert again(twice.home, name, tmp_path / name).comparison.identical
 
 
 def test_a_damaged_file_is_named_and_not_compared(twice: Twice, tmp_path: Path) -> None:
-    (file,) = twice.tables.table("kmer_freq_k6").at().files
-    path = Path(twice.tables.table("kmer_freq_k6").uri, file.path)
+    (file,) = twice.home.table("kmer_freq_k6").at().files
+    path = Path(twice.home.table("kmer_freq_k6").uri, file.path)
     column = pq.read_metadata(path).row_group(0).column(2)
     content = bytearray(path.read_bytes())
     content[column.data_page_offset + column.total_compressed_size // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(DamagedFileError, match=str(path)):
-        again(twice.tables, "kmer_freq_k6", tmp_path)
+        again(twice.home, "kmer_freq_k6", tmp_path)
 
 
 def test_an_input_that_was_removed_is_named(twice: Twice, tmp_path: Path) -> None:
-    home = twice.tables.uri
+    home = twice.home.uri
     for path in Path(home, "tables").rglob("*"):
         os.utime(path, (1, 1))
-    history = twice.tables.table("kmer_").history()
-    vacuum(twice.tables, "kmer_", {1}, history.versions[1].made)
+    history = twice.home.table("kmer_").history()
+    vacuum(twice.home, "kmer_", {1}, history.versions[1].made)
     with pytest.raises(MissingVersionError, match="kmer_: version 0 cannot be read any more"):
-        again(twice.tables, "kmer_freq_k2", tmp_path, 0)
+        again(twice.home, "kmer_freq_k2", tmp_path, 0)
 
 
 def test_a_table_that_nothing_makes_is_named(twice: Twice, tmp_path: Path) -> None:
-    rows, record = twice.tables.table("kmer_freq_k2").read(), twice.tables.table("kmer_freq_k2").provenance()
-    twice.tables.table("own_table").write(rows, record.model_copy(update={"name": "own_table"}))
+    rows, record = twice.home.table("kmer_freq_k2").read(), twice.home.table("kmer_freq_k2").provenance()
+    twice.home.table("own_table").write(rows, record.model_copy(update={"name": "own_table"}))
     with pytest.raises(NotReproducibleError, match="own_table: no asset of this package makes it"):
-        again(twice.tables, "own_table", tmp_path)
+        again(twice.home, "own_table", tmp_path)
 
 
 def test_a_table_made_from_more_than_tables_and_settings_is_named(twice: Twice, tmp_path: Path) -> None:
@@ -194,11 +194,11 @@ def test_a_table_made_from_more_than_tables_and_settings_is_named(twice: Twice, 
     with pytest.raises(
         NotReproducibleError, match="query_hits: its record does not hold all that a run has to be given"
     ):
-        again(twice.tables, "query_hits", tmp_path)
+        again(twice.home, "query_hits", tmp_path)
 
 
 def test_a_version_is_of_one_table(made_twice: Twice, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(monkeypatch, made_twice.tables.uri)
+    use(monkeypatch, made_twice.home.uri)
     result = CliRunner().invoke(main, ["reproduce", "--version", "1"])
     assert result.exit_code == 2
     assert "--version is of one table" in result.output

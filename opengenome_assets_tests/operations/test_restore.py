@@ -15,7 +15,7 @@ from opengenome_assets.definitions import build_defs
 from opengenome_assets.operations.restore import outdated
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.history import Restoration
-from opengenome_assets_tests.corpus.conftest import Corpus, failure
+from opengenome_assets_tests.corpora import Corpus, failure
 
 FILES = {"a/x.fa": ">s1\nACGTACGTAC\n>s2\nGGGTTTACGTACGTAGCTAGTTTT\n", "b/y.fa": f">s3\n{'ACGTTGCA' * 9}\n"}
 CHAIN = "*kmer_freq_k2,rejected_records,*sequence_stats"
@@ -23,7 +23,7 @@ LONG = {"sequence_shards": {"min_length": 20}}
 
 
 def definitions(made: Corpus) -> dg.Definitions:
-    return build_defs(Settings(home=made.tables.uri, source=made.source, ks=made.ks))
+    return build_defs(Settings(home=made.home.uri, source=made.source, ks=made.ks))
 
 
 def restored(
@@ -48,23 +48,23 @@ def restored(
 
 
 def rows(made: Corpus, *, without: tuple[str, ...] = ()) -> dict[str, Any]:
-    return {name: made.tables.table(name).read().to_pylist() for name in made.tables.names() if name not in without}
+    return {name: made.home.table(name).read().to_pylist() for name in made.home.names() if name not in without}
 
 
 def test_old_rows_become_a_new_version_with_their_record_and_nothing_is_lost(corpus):
     made = corpus(FILES)
     made.materialize(CHAIN)
     made.materialize(CHAIN, **LONG)
-    old, new = (made.tables.table("kmer_").at(version).read() for version in (0, 1))
+    old, new = (made.home.table("kmer_").at(version).read() for version in (0, 1))
     assert not old.equals(new)
     result = restored(made, {"kmer_": 0})
-    history = made.tables.table("kmer_").history()
-    assert made.tables.table("kmer_").read().equals(old)
-    assert [made.tables.table("kmer_").at(version).read().equals(old) for version in (0, 1, 2)] == [True, False, True]
-    assert made.tables.table("kmer_").provenance() == made.tables.table("kmer_").provenance(0)
+    history = made.home.table("kmer_").history()
+    assert made.home.table("kmer_").read().equals(old)
+    assert [made.home.table("kmer_").at(version).read().equals(old) for version in (0, 1, 2)] == [True, False, True]
+    assert made.home.table("kmer_").provenance() == made.home.table("kmer_").provenance(0)
     assert history.versions[2].restored == Restoration(0, result.run_id)
     assert history.current.number == 2
-    assert made.tables.table("kmer_").input().data_version == made.tables.table("kmer_").provenance(0).data_version
+    assert made.home.table("kmer_").input().data_version == made.home.table("kmer_").provenance(0).data_version
     (event,) = result.get_asset_materialization_events()
     said = {name: value.value for name, value in event.materialization.metadata.items()}
     assert (said["restored_version"], said["version_before"], said["table_version"]) == (0, 1, 2)
@@ -91,19 +91,19 @@ def test_dagster_and_the_user_are_told_what_does_not_fit_any_more(corpus):
         def stale() -> set[str]:
             graph = definitions(made).resolve_asset_graph()
             resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
-            there = [dg.AssetKey(name) for name in made.tables.names()]
+            there = [dg.AssetKey(name) for name in made.home.names()]
             return {key.to_user_string() for key in there if resolver.get_status(key) == StaleStatus.STALE}
 
-        assert (stale(), outdated(made.tables)) == (set(), [])
+        assert (stale(), outdated(made.home)) == (set(), [])
         restored(made, {"kmer_": 0}, instance=instance)
         # kmer_ now describes other shards than there are, and the table made from it other counts.
-        assert outdated(made.tables) == ["kmer_", "kmer_freq_k2"]
+        assert outdated(made.home) == ["kmer_", "kmer_freq_k2"]
         assert stale() == {"kmer_", "kmer_freq_k2"}
         restored(made, {"sequence_shards": 0, "rejected_records": 0, "kmer_freq_k2": 0}, instance=instance)
-        assert outdated(made.tables) == ["sequence_stats", "shard_stats"]
+        assert outdated(made.home) == ["sequence_stats", "shard_stats"]
         assert stale() >= {"shard_stats"}
         restored(made, {"shard_stats": 0, "sequence_stats": 0}, instance=instance)
-        assert (stale(), outdated(made.tables)) == (set(), [])
+        assert (stale(), outdated(made.home)) == (set(), [])
 
 
 def test_a_dry_run_changes_nothing_and_a_second_time_neither(corpus):
@@ -113,14 +113,14 @@ def test_a_dry_run_changes_nothing_and_a_second_time_neither(corpus):
     before = rows(made)
     foretold = restored(made, {"kmer_": 0}, dry_run=True)
     assert rows(made) == before
-    assert made.tables.table("kmer_").history().newest == 1
+    assert made.home.table("kmer_").history().newest == 1
     assert not foretold.get_asset_materialization_events()
     said = foretold.get_asset_observation_events()[0].asset_observation_data.asset_observation.metadata
     done = restored(made, {"kmer_": 0}).get_asset_materialization_events()[0].materialization.metadata
     assert {name: value for name, value in done.items() if name in said} == dict(said)
     again = restored(made, {"kmer_": 0})
     assert not again.get_asset_materialization_events()
-    assert made.tables.table("kmer_").history().newest == 2
+    assert made.home.table("kmer_").history().newest == 2
 
 
 def test_if_one_version_cannot_be_had_none_is_restored(corpus):
@@ -129,7 +129,7 @@ def test_if_one_version_cannot_be_had_none_is_restored(corpus):
     made.materialize(CHAIN, **LONG)
     result = restored(made, {"sequence_shards": 0, "kmer_": 9}, ok=False)
     assert "kmer_ has no version 9; it has 0 to 1. Nothing was restored" in failure(result)
-    assert made.tables.table("sequence_shards").history().newest == 1
+    assert made.home.table("sequence_shards").history().newest == 1
     assert "nothing has not been made yet" in failure(restored(made, {"nothing": 0}, ok=False))
 
 
@@ -139,7 +139,7 @@ def test_if_a_page_is_damaged_nothing_is_restored_and_the_file_is_named(corpus, 
     made.materialize(CHAIN)
     made.materialize(CHAIN, **LONG)
     before = rows(made)
-    tables = made.tables
+    tables = made.home
     present = tables.table("kmer_").at().files
     (file, *_) = [file for file in tables.table("kmer_").at(0).files if file not in present]
     path = Path(tables.table("kmer_").uri, file.path)
@@ -163,11 +163,11 @@ def flip_last_page(path: Path) -> None:
 def test_other_columns_come_back_too(corpus, ks):
     made = corpus(FILES, ks=ks)
     made.materialize("*kmer_,rejected_records")
-    record = json.loads(made.tables.table("kmer_").history().current.record or "")
+    record = json.loads(made.home.table("kmer_").history().current.record or "")
     assert record["name"] == "kmer_"
-    table = made.tables.table("kmer_").read()
-    other = made.tables.table("kmer_").provenance().model_copy(update={"code_version": "2"})
-    made.tables.table("kmer_").write(table.select(["shard", "k"]), other)
-    assert made.tables.table("kmer_").read().column_names == ["shard", "k"]
+    table = made.home.table("kmer_").read()
+    other = made.home.table("kmer_").provenance().model_copy(update={"code_version": "2"})
+    made.home.table("kmer_").write(table.select(["shard", "k"]), other)
+    assert made.home.table("kmer_").read().column_names == ["shard", "k"]
     restored(made, {"kmer_": 0})
-    assert made.tables.table("kmer_").read().equals(table, check_metadata=True)
+    assert made.home.table("kmer_").read().equals(table, check_metadata=True)

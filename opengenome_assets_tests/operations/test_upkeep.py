@@ -17,7 +17,7 @@ from opengenome_assets.operations.upkeep import recorded, weekly_upkeep
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.snapshot import MissingVersionError
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.corpus.conftest import Corpus, write_files
+from opengenome_assets_tests.corpora import Corpus, write_files
 from opengenome_assets_tests.processes import started, typed, wait_for
 
 FILES = {f"{'ab'[n % 2]}/{n}.fa": f">s{n}\n{'ACGTTGCA' * (n + 1)}GGNA\n>t{n}\n{'CAT' * (n + 3)}\n" for n in range(6)}
@@ -26,7 +26,7 @@ SCANNED = ("shard_stats", "kmer_", "codon_counts", "tfidf_index", "tfidf_terms")
 
 def keep_up(made: Corpus, **config: Any) -> dict[str, dict[str, Any]]:
     """Run the job and return what it says of each table."""
-    settings = Settings(home=made.tables.uri, source=made.source, ks=made.ks)
+    settings = Settings(home=made.home.uri, source=made.source, ks=made.ks)
     job = build_defs(settings).resolve_job_def("upkeep")
     result = job.execute_in_process(run_config={"ops": {"keep_up": {"config": config}}})
     observed = [event.asset_observation_data.asset_observation for event in result.get_asset_observation_events()]
@@ -38,11 +38,11 @@ def keep_up(made: Corpus, **config: Any) -> dict[str, dict[str, Any]]:
 
 def everything(made: Corpus) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of every table, in the order in which they are read."""
-    return {name: made.tables.table(name).read().to_pylist() for name in made.tables.names()}
+    return {name: made.home.table(name).read().to_pylist() for name in made.home.names()}
 
 
 def versions(made: Corpus) -> dict[str, int]:
-    return {name: made.tables.table(name).input().version for name in made.tables.names()}
+    return {name: made.home.table(name).input().version for name in made.home.names()}
 
 
 def age(home: str) -> None:
@@ -52,12 +52,12 @@ def age(home: str) -> None:
 
 
 def pictures(made: Corpus) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(Path(made.tables.uri, "figures").glob("*.*"))}
+    return {path.name: path.read_bytes() for path in sorted(Path(made.home.uri, "figures").glob("*.*"))}
 
 
 def summary(made: Corpus) -> dict[str, Any]:
     """Return what the report says in numbers, without the run that wrote it and the time that took."""
-    told = json.loads(Path(made.tables.uri, "reports", "summary.json").read_text())
+    told = json.loads(Path(made.home.uri, "reports", "summary.json").read_text())
     for name in ("run_id", "started", "seconds", "cpu_seconds"):
         del told["provenance"][name]
     return told
@@ -67,14 +67,14 @@ def test_after_upkeep_everything_is_reused_and_a_changed_file_costs_that_file(co
     made = corpus(FILES)
     made.materialize()
     before = everything(made), versions(made), pictures(made), summary(made)
-    age(made.tables.uri)
+    age(made.home.uri)
     packed, told = keep_up(made, retention_days=0), keep_up(made, retention_days=0)
     for name in ("sequence_shards", *SCANNED):
         assert (packed[name]["parquet_files_before"], packed[name]["parquet_files_after"]) == (6, 1)
         assert (packed[name]["parts_packed"], packed[name]["files_removed"]) == (6, 0)
         assert (told[name]["parts_packed"], told[name]["files_removed"]) == (0, 12)
         assert (told[name]["versions_readable"], told[name]["versions_removed"]) == ([0], [])
-        assert not list(Path(made.tables.table(name).uri).glob("[0-9a-f]*"))
+        assert not list(Path(made.home.table(name).uri).glob("[0-9a-f]*"))
     assert packed["kmer_freq_k6"]["parts_packed"] == 0
 
     again = made.materialize()
@@ -92,20 +92,20 @@ def test_after_upkeep_everything_is_reused_and_a_changed_file_costs_that_file(co
     fresh = Corpus(Home(str(tmp_path / "fresh")), made.source, made.ks)
     fresh.materialize()
     assert everything(made) == everything(fresh)
-    assert made.tables.table("kmer_").at(0).read().to_pylist() == before[0]["kmer_"]
+    assert made.home.table("kmer_").at(0).read().to_pylist() == before[0]["kmer_"]
 
 
 def test_shards_in_a_pack_are_scanned_under_their_old_names(corpus):
     made = corpus(FILES)
     made.materialize("*kmer_,rejected_records")
-    names = made.tables.table("kmer_").read(["shard"])["shard"].to_pylist()
+    names = made.home.table("kmer_").read(["shard"])["shard"].to_pylist()
     keep_up(made)
     made.materialize("shard_stats,codon_counts,tfidf_index")
-    assert set(made.tables.table("shard_stats").read()["shard"].to_pylist()) == set(names)
-    expected = Corpus(Home(f"{made.tables.uri}-fresh"), made.source, made.ks)
+    assert set(made.home.table("shard_stats").read()["shard"].to_pylist()) == set(names)
+    expected = Corpus(Home(f"{made.home.uri}-fresh"), made.source, made.ks)
     expected.materialize("*shard_stats,*codon_counts,*tfidf_index,rejected_records")
     for name in ("shard_stats", "codon_counts", "tfidf_index", "tfidf_terms"):
-        assert made.tables.table(name).read().to_pylist() == expected.tables.table(name).read().to_pylist()
+        assert made.home.table(name).read().to_pylist() == expected.home.table(name).read().to_pylist()
 
 
 def test_what_a_figure_was_drawn_from_is_kept_and_what_nothing_names_is_not(corpus):
@@ -113,20 +113,20 @@ def test_what_a_figure_was_drawn_from_is_kept_and_what_nothing_names_is_not(corp
     made.materialize("*figure_rscu,rejected_records")
     for table in (2, 5):
         made.materialize("codon_rscu", codon_rscu={"genetic_codes": {"a": table}})
-    assert [record.name for record in recorded(made.tables.uri)] == ["figure_rscu"]
-    age(made.tables.uri)
+    assert [record.name for record in recorded(made.home.uri)] == ["figure_rscu"]
+    age(made.home.uri)
     assert keep_up(made, retention_days=0, dry_run=True)["codon_rscu"]["versions_removed"] == [1]
     told = keep_up(made, retention_days=0)["codon_rscu"]
     assert (told["versions_readable"], told["versions_removed"]) == ([0, 2], [1])
-    assert made.tables.table("codon_rscu").at(0).read().num_rows == made.tables.table("codon_rscu").read().num_rows
+    assert made.home.table("codon_rscu").at(0).read().num_rows == made.home.table("codon_rscu").read().num_rows
     with pytest.raises(MissingVersionError):
-        made.tables.table("codon_rscu").at(1).read()
+        made.home.table("codon_rscu").at(1).read()
 
 
 def test_within_the_retention_nothing_goes(corpus):
     made = corpus(FILES)
     made.materialize("*kmer_,rejected_records")
-    age(made.tables.uri)
+    age(made.home.uri)
     made.materialize("*kmer_,rejected_records", sequence_shards={"min_length": 20})
     told = keep_up(made)
     assert {each["files_removed"] for each in told.values()} == {0}
@@ -145,7 +145,7 @@ def test_upkeep_waits_for_the_run_that_uses_the_tables(corpus):
         release.wait(30)
 
     with ThreadPoolExecutor(2) as threads:
-        first = threads.submit(dg.materialize, [slow], resources={"tables": Home(made.tables.uri)})
+        first = threads.submit(dg.materialize, [slow], resources={"tables": Home(made.home.uri)})
         assert begun.wait(30)
         second = threads.submit(keep_up, made)
         with pytest.raises(TimeoutError):
@@ -158,9 +158,9 @@ def test_upkeep_waits_for_the_run_that_uses_the_tables(corpus):
 def test_upkeep_that_is_killed_loses_nothing(corpus, tmp_path):
     made = corpus(FILES)
     made.materialize("*kmer_,*shard_stats,rejected_records")
-    age(made.tables.uri)
+    age(made.home.uri)
     before = everything(made)
-    home = Path(made.tables.uri)
+    home = Path(made.home.uri)
     command = [str(Path(sys.executable).with_name("opengenome")), "upkeep", "--retention-days", "0"]
     with started(command, home):
         wait_for(lambda: list(home.glob("tables/*/packs/*/_manifest.json")), "pack")
@@ -170,7 +170,7 @@ def test_upkeep_that_is_killed_loses_nothing(corpus, tmp_path):
     again = made.materialize("*kmer_,*shard_stats,rejected_records")
     assert made.metadata(again, "sequence_shards")["files_reused"] == 6
     assert made.metadata(again, "kmer_")["shards_reused"] == 6
-    assert len(made.tables.table("kmer_").at().files) == 1
+    assert len(made.home.table("kmer_").at().files) == 1
 
 
 def test_the_documented_command_takes_its_settings(corpus, tmp_path):
@@ -179,7 +179,7 @@ def test_the_documented_command_takes_its_settings(corpus, tmp_path):
     config = tmp_path / "upkeep.yaml"
     config.write_text("{ops: {keep_up: {config: {retention_days: 90, dry_run: true}}}}")
     command = f"dagster job execute -m opengenome_assets.definitions -j upkeep --config {config}"
-    assert "0 bytes would be freed" in typed(command, Path(made.tables.uri))
+    assert "0 bytes would be freed" in typed(command, Path(made.home.uri))
 
 
 def test_nothing_runs_it_unasked():

@@ -4,13 +4,14 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from opengenome_assets.corpus.passes.parse import SHARDS_SCHEMA, ParseSettings, ParseTask, parse_file
-from opengenome_assets.corpus.passes.profiles import INDEX_SCHEMA, TERMS_SCHEMA, profile_sequences
+from opengenome_assets.corpus.passes.parse import ParseSettings, ParseTask, parse_file
+from opengenome_assets.corpus.passes.profiles import profile_sequences
+from opengenome_assets.corpus.tables import REJECTED_RECORDS, SEQUENCE_SHARDS, TFIDF_INDEX, TFIDF_TERMS
 from opengenome_assets.framework.scans import list_shards
 from opengenome_assets.framework.shards import Output, ScanTask, run_scan
 from opengenome_assets.intake.streams import StoredFile
 from opengenome_assets.storage.parts import Part
-from opengenome_assets.storage.record import Input, Provenance, digest
+from opengenome_assets.storage.record import Provenance, digest
 from opengenome_assets.storage.tables import Home
 
 SETTINGS = ParseSettings(
@@ -33,26 +34,24 @@ def make_corpus(home: Path, files: Mapping[str, str]) -> Home:
 
     The folder of a path is its source.
     """
-    tables = Home(str(home))
-    shards = [_parse(tables, home / "fasta", path, text.encode()) for path, text in files.items()]
+    made = Home(str(home))
+    shards = [_parse(made, home / "fasta", path, text.encode()) for path, text in files.items()]
     content = {"files": sorted(part.key for part in shards)}
-    made = Provenance(name="sequence_shards", code_version="1", settings=content)
-    made = made.model_copy(update={"corpus": made.data_version})
-    commit = tables.table("sequence_shards").commit(SHARDS_SCHEMA, shards, made)
-    outputs = {"tfidf_index": INDEX_SCHEMA, "tfidf_terms": TERMS_SCHEMA}
-    to = tuple(Output(tables.table(name).uri, schema) for name, schema in outputs.items())
-    parts = [
-        run_scan(ScanTask(profile_sequences, shard, digest(shard.name), to))
-        for shard in list_shards(tables, commit.version)
-    ]
-    given = Input(version=commit.version, data_version=made.data_version)
-    for place, (name, schema) in enumerate(outputs.items()):
-        record = Provenance(name=name, code_version="1", inputs={"sequence_shards": given}, corpus=made.data_version)
-        tables.table(name).commit(schema, [part[place] for part in parts], record)
-    return tables
+    record = Provenance(name=SEQUENCE_SHARDS.name, code_version="1", settings=content)
+    record = record.model_copy(update={"corpus": record.data_version})
+    made.table(SEQUENCE_SHARDS).commit(SEQUENCE_SHARDS.schema, shards, record)
+    snapshot = made.table(SEQUENCE_SHARDS).at()
+    outputs = (TFIDF_INDEX, TFIDF_TERMS)
+    to = tuple(Output(made.table(spec).uri, spec.schema) for spec in outputs)
+    parts = [run_scan(ScanTask(profile_sequences, shard, digest(shard.name), to)) for shard in list_shards(snapshot)]
+    for place, spec in enumerate(outputs):
+        inputs = {SEQUENCE_SHARDS.name: snapshot.input}
+        own = Provenance(name=spec.name, code_version="1", inputs=inputs, corpus=record.data_version)
+        made.table(spec).commit(spec.schema, [part[place] for part in parts], own)
+    return made
 
 
-def _parse(tables: Home, folder: Path, path: str, content: bytes) -> Part:
+def _parse(home: Home, folder: Path, path: str, content: bytes) -> Part:
     file = folder / path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
@@ -62,9 +61,10 @@ def _parse(tables: Home, folder: Path, path: str, content: bytes) -> Part:
             source=file.parent.name,
             path=path,
             files=(StoredFile(path, str(file), sha256),),
-            key=digest([path, sha256]),
-            shards_uri=tables.table("sequence_shards").uri,
-            rejected_uri=tables.table("rejected_records").uri,
+            shards_key=digest([path, sha256]),
+            rejected_key=digest([path, sha256]),
+            shards_uri=home.table(SEQUENCE_SHARDS).uri,
+            rejected_uri=home.table(REJECTED_RECORDS).uri,
             settings=SETTINGS,
         )
     )

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from opengenome_assets.corpus.checks import ranks
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from opengenome_assets.corpus.checks import ranks
 from opengenome_assets.kernels.bases import kmer_strings
 from opengenome_assets.search import Query, SearchIndex, query_hits
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.corpus.conftest import Corpus, failure, write_files
+from opengenome_assets_tests.corpora import Corpus, failure, write_files
 from opengenome_assets_tests.intake.hub.hub_server import REPO, TOKEN, serving
 from opengenome_assets_tests.kernels.texts import sample
 from opengenome_assets_tests.search.corpora import fasta
@@ -82,7 +82,7 @@ def asked(tmp_path: Path) -> Callable[..., str]:
 
 def expected(corpus: Corpus, given: Mapping[str, str], **settings: Any) -> list[dict[str, Any]]:
     """The rows that the library gives for the same queries."""
-    index = SearchIndex.open(corpus.tables.uri)
+    index = SearchIndex.open(corpus.home.uri)
     found = index.similar([Query(name, sequence.encode()) for name, sequence in given.items()], **settings)
     return [
         {"query_number": number, "query": name, **asdict(hit)}
@@ -105,10 +105,10 @@ def test_hits_from_many_tasks_are_those_of_the_library_to_the_last_bit(
 ) -> None:
     monkeypatch.setattr(query_hits, "TASK_SEQUENCES", 1)
     monkeypatch.setattr(query_hits, "MERGED", 300)
-    assert sorted(task.sequences for task in query_hits.deal_parts(indexed.tables, 0)) == [2, 3, 3, 5, 30]
+    assert sorted(task.sequences for task in query_hits.deal_parts(indexed.home, 0)) == [2, 3, 3, 5, 30]
     given = queries()
     result = indexed.materialize("query_hits", query_hits={"queries": asked({"q.fasta": fasta(given)}), **settings})
-    rows = indexed.tables.table("query_hits").read().to_pylist()
+    rows = indexed.home.table("query_hits").read().to_pylist()
     assert {row.pop("query_file") for row in rows} == {"q.fasta"}
     assert rows == expected(indexed, given, **settings)
     metadata = indexed.metadata(result, "query_hits")
@@ -133,7 +133,7 @@ def test_hits_are_those_of_scikit_learn(
     vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(6, 6), lowercase=False, vocabulary=kmer_strings(6))
     corpus = vectorizer.fit_transform([text for *_, text in records])
     similarities = (vectorizer.transform(given.values()) @ corpus.T).toarray()
-    rows = indexed.tables.table("query_hits").read().to_pylist()
+    rows = indexed.home.table("query_hits").read().to_pylist()
     for number, row in enumerate(similarities, 1):
         found = [hit for hit in rows if hit["query_number"] == number]
         order = sorted(np.flatnonzero(row), key=lambda place: (-round(row[place], 10), *records[place][:3]))
@@ -162,7 +162,7 @@ def test_queries_come_from_files_of_every_kind(indexed: Corpus, asked: Callable[
         }
     )
     indexed.materialize("query_hits", query_hits={"queries": folder, "top_n": 2})
-    rows = indexed.tables.table("query_hits").read().to_pylist()
+    rows = indexed.home.table("query_hits").read().to_pylist()
     files = [row.pop("query_file") for row in rows]
     assert rows == expected(indexed, dict(given), top_n=2)
     by_number = dict(zip((row["query_number"] for row in rows), files, strict=True))
@@ -178,18 +178,18 @@ def test_the_same_search_is_not_done_twice_and_says_what_it_was_made_from(
     again = indexed.metadata(indexed.materialize("query_hits", query_hits=config), "query_hits")
     assert again["table_version"] == first["table_version"]
     assert (again["parquet_files_added"], again["dagster/row_count"]) == (0, 3)
-    record = indexed.tables.table("query_hits").provenance()
+    record = indexed.home.table("query_hits").provenance()
     assert {name: given.version for name, given in record.inputs.items()} == {"tfidf_index": 0, "tfidf_terms": 0}
-    assert record.corpus == indexed.tables.table("sequence_shards").provenance().corpus
+    assert record.corpus == indexed.home.table("sequence_shards").provenance().corpus
     assert (record.settings["top_n"], list(record.settings["queries"])) == (3, ["queries: q.fasta"])
     asked({"q.fasta": fasta({"twin": given["twin"]})})
     other = indexed.metadata(indexed.materialize("query_hits", query_hits=config), "query_hits")
     assert other["table_version"] == first["table_version"] + 1
-    assert indexed.tables.table("query_hits").provenance().settings["queries"] != record.settings["queries"]
-    assert {row["query"] for row in indexed.tables.table("query_hits").read().to_pylist()} == {"twin"}
-    assert {
-        row["query"] for row in indexed.tables.table("query_hits").at(first["table_version"]).read().to_pylist()
-    } == {"piece"}
+    assert indexed.home.table("query_hits").provenance().settings["queries"] != record.settings["queries"]
+    assert {row["query"] for row in indexed.home.table("query_hits").read().to_pylist()} == {"twin"}
+    assert {row["query"] for row in indexed.home.table("query_hits").at(first["table_version"]).read().to_pylist()} == {
+        "piece"
+    }
 
 
 def test_queries_come_from_the_hub(indexed: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,9 +199,9 @@ def test_queries_come_from_the_hub(indexed: Corpus, monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv("HF_TOKEN", TOKEN)
         hub.commit({"reads/q.fasta.gz": packed, "reads/README.md": b"# Reads"})
         indexed.materialize("query_hits", query_hits={"queries": f"hf://datasets/{REPO}/reads/*", "top_n": 3})
-    rows = indexed.tables.table("query_hits").read().drop_columns(["query_file"]).to_pylist()
+    rows = indexed.home.table("query_hits").read().drop_columns(["query_file"]).to_pylist()
     assert rows == expected(indexed, queries(), top_n=3)
-    (sha256,) = indexed.tables.table("query_hits").provenance().settings["queries"].values()
+    (sha256,) = indexed.home.table("query_hits").provenance().settings["queries"].values()
     assert sha256 == hashlib.sha256(packed).hexdigest()
 
 
@@ -209,7 +209,7 @@ def test_queries_without_any_hit_are_a_result(indexed: Corpus, asked: Callable[.
     config = {"queries": asked({"q.fasta": fasta(queries())}), "threshold": 1.0, "source": "genomes"}
     metadata = indexed.metadata(indexed.materialize("query_hits", query_hits=config), "query_hits")
     assert (metadata["queries_without_hits"], metadata["dagster/row_count"]) == (len(queries()), 0)
-    assert indexed.tables.table("query_hits").read().schema.names == query_hits.SCHEMA.names
+    assert indexed.home.table("query_hits").read().schema.names == query_hits.SCHEMA.names
 
 
 def test_no_queries_are_no_failure_unless_nothing_else_is_asked_for(
@@ -229,7 +229,7 @@ def test_queries_may_be_named_by_the_environment(
 ) -> None:
     monkeypatch.setenv("OPENGENOME_QUERIES", asked({"env.fasta": fasta({"fromenv": queries()["twin"]})}))
     indexed.materialize(f"{INDEX},query_hits")
-    rows = indexed.tables.table("query_hits").read().to_pylist()
+    rows = indexed.home.table("query_hits").read().to_pylist()
     assert {(row["query_file"], row["query"]) for row in rows} == {("env.fasta", "fromenv")}
     assert [row["seq_id"] for row in rows[:4]] == ["t0", "t1", "t2", "t3"]
 
@@ -253,12 +253,10 @@ def test_queries_may_be_named_by_the_environment(
 def test_what_cannot_be_searched_is_told_and_changes_nothing(
     files: dict[str, str | bytes], settings: dict[str, Any], message: str, indexed: Corpus, asked: Callable[..., str]
 ) -> None:
-    before = (
-        indexed.tables.table("query_hits").history().newest if indexed.tables.table("query_hits").exists() else None
-    )
+    before = indexed.home.table("query_hits").history().newest if indexed.home.table("query_hits").exists() else None
     result = indexed.materialize("query_hits", ok=False, query_hits={"queries": asked(files), **settings})
     assert message in failure(result)
-    after = indexed.tables.table("query_hits").history().newest if indexed.tables.table("query_hits").exists() else None
+    after = indexed.home.table("query_hits").history().newest if indexed.home.table("query_hits").exists() else None
     assert after == before
 
 
@@ -282,6 +280,6 @@ def test_parts_are_dealt_evenly(
     sequences: int, dealt: list[int], indexed: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(query_hits, "TASK_SEQUENCES", sequences)
-    tasks = query_hits.deal_parts(indexed.tables, 0)
+    tasks = query_hits.deal_parts(indexed.home, 0)
     assert sorted(task.sequences for task in tasks) == dealt
     assert len({key for task in tasks for key in task.parts}) == 5

@@ -22,7 +22,7 @@ from opengenome_assets.storage.parquet.file import DamagedFileError
 from opengenome_assets.storage.seals import DamagedTableError
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.storage.vacuum import vacuum
-from opengenome_assets_tests.corpus.conftest import Corpus, KeptSpark
+from opengenome_assets_tests.corpora import Corpus, KeptSpark
 from opengenome_assets_tests.object_store import object_store
 from opengenome_assets_tests.operations.conftest import Twice, use
 from opengenome_assets_tests.processes import started, typed, wait_for
@@ -97,7 +97,7 @@ def test_every_asset_is_carried_and_nothing_is_made_again_there(twice: Twice, tm
     assert not Path(place).exists()
     carried = json.loads(CliRunner().invoke(main, ["push", place, "--format", "json"]).output)
     assert carried["tables"] == there["tables"]
-    assert [each["name"] for each in carried["tables"]] == twice.tables.names()
+    assert [each["name"] for each in carried["tables"]] == twice.home.names()
     moved = Corpus(Home(place), twice.corpus.source)
     result = moved.materialize()
     assert moved.metadata(result, "sequence_shards")["files_reused"] == 2
@@ -244,7 +244,7 @@ def test_with_the_raw_files_a_table_is_reproduced_where_the_corpus_never_was(
     files = shutil.copytree(twice.corpus.source, tmp_path / "fasta")
     made = Corpus(Home(str(tmp_path / "made")), str(files))
     made.materialize("raw_fasta,sequence_shards,rejected_records")
-    use(monkeypatch, made.tables.uri)
+    use(monkeypatch, made.home.uri)
     place, elsewhere = tmp_path / "place", Home(str(tmp_path / "elsewhere"))
     assert CliRunner().invoke(main, ["push", str(place), "--with-raw"]).exit_code == 0
     shutil.rmtree(files)
@@ -265,7 +265,7 @@ def test_a_raw_file_that_is_not_what_it_was_is_not_carried(twice: Twice, tmp_pat
     changed = Path(files, "b", "y.fa")
     changed.write_text(changed.read_text().replace("TTGC", "TTGG", 1))
     result = CliRunner().invoke(
-        main, ["push", f"{tmp_path}/place", "--with-raw"], env={"OPENGENOME_HOME": made.tables.uri}
+        main, ["push", f"{tmp_path}/place", "--with-raw"], env={"OPENGENOME_HOME": made.home.uri}
     )
     assert result.exit_code == 1
     assert "y.fa is damaged: expected SHA-256" in result.output

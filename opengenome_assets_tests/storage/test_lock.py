@@ -22,15 +22,13 @@ from opengenome_assets.storage.conditional import ConditionalObject, State, Unco
 from opengenome_assets.storage.files import read_bytes, write_bytes
 from opengenome_assets.storage.lease import Entry, LostLeaseError
 from opengenome_assets.storage.lock import only_writer
-from opengenome_assets.storage.tables import Tables
+from opengenome_assets.storage.tables import Home
 from opengenome_assets.storage.vacuum import kept_versions, vacuum
-from opengenome_assets_tests.corpus.conftest import Corpus, end_of_spark, failure, write_files
+from opengenome_assets_tests.corpora import Corpus, failure, write_files
 from opengenome_assets_tests.object_store import BUCKET, object_store
 from opengenome_assets_tests.operations.test_upkeep import keep_up
 from opengenome_assets_tests.processes import REPOSITORY, free_port
 from opengenome_assets_tests.storage.parquet.numbers import NAME, commit, compact, content, held
-
-__all__ = ["end_of_spark"]
 
 SHORT = 1.5  # seconds to live
 
@@ -441,7 +439,7 @@ SELECTION = "*shard_stats,rejected_records"
 
 def rows(made: Corpus) -> dict[str, object]:
     """The rows of every table but those that name the home."""
-    return {name: made.tables.read(name).to_pylist() for name in made.tables.names() if name != "raw_fasta"}
+    return {name: made.home.read(name).to_pylist() for name in made.home.names() if name != "raw_fasta"}
 
 
 def test_two_runs_and_an_upkeep_at_once_leave_what_one_run_alone_makes(

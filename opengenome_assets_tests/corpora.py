@@ -1,38 +1,50 @@
-"""Materialising the real assets, on one embedded Spark session for all tests."""
+"""Materialising the real assets in homes of the tests' own."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pytest
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
-from pyspark.sql import SparkSession
 
-from opengenome_assets.corpus import GROUP
+from opengenome_assets.corpus.group import GROUP
+from opengenome_assets.corpus.settings import CorpusSettings
 from opengenome_assets.definitions import build_defs
-from opengenome_assets.engine.spark import Spark
+from opengenome_assets.search.settings import SearchSettings
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.tables import Home
 
 
-class KeptSpark(Spark):
-    """A Spark that outlives its run: starting a session takes longer than most tests."""
+class InProcess:
+    def map(self, function, work, **_):
+        return [function(each) for each in work]
 
-    def stop(self) -> None:
-        """Leave the session to the next run."""
+
+# In this process: what a worker does is the same, and starting one takes longer than most tests.
+ENGINE = InProcess()
+
+
+def settings(home: str, source: str = "sample", ks: Sequence[int] = (6, 7, 8), queries: str = "") -> Settings:
+    """Return the settings of a corpus and of its search."""
+    sections = CorpusSettings(source=source, ks=ks), SearchSettings(queries=queries)
+    return Settings(home=home).with_sections(sections)
 
 
 @dataclass
 class Corpus:
     """A home, and a way to materialise assets in it."""
 
-    tables: Home
+    home: Home
     source: str
     ks: tuple[int, ...] = (2, 6)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings with which it is made."""
+        return settings(self.home.uri, self.source, self.ks)
 
     def materialize(
         self,
@@ -44,9 +56,8 @@ class Corpus:
         **config: Mapping[str, Any],
     ) -> dg.ExecuteInProcessResult:
         """Materialise a selection with some ops' config; assert that it succeeds, or fails."""
-        settings = Settings(home=self.tables.uri, source=self.source, ks=self.ks)
-        overrides = {"tables": self.tables, "spark": KeptSpark(master="local[2]"), **(resources or {})}
-        defs = build_defs(settings, resource_overrides=overrides)
+        overrides = {"home": self.home, "engine": ENGINE, **(resources or {})}
+        defs = build_defs(self.settings, resource_overrides=overrides)
         config = {"raw_fasta": {"source": self.source}, **config}
         definitions: Sequence[Any] = [*(defs.assets or []), *(defs.asset_checks or [])]
         chosen = dg.AssetSelection.from_coercible(selection.split(","))  # as the command line does
@@ -65,14 +76,13 @@ class Corpus:
 
     def graph(self) -> BaseAssetGraph[Any]:
         """Return what Dagster knows of the assets."""
-        settings = Settings(home=self.tables.uri, source=self.source, ks=self.ks)
-        return build_defs(settings).resolve_asset_graph()
+        return build_defs(self.settings).resolve_asset_graph()
 
     def stale(self, instance: dg.DagsterInstance) -> dict[str, list[str]]:
         """Return the assets of the corpus that Dagster says are missing or stale, and why; as its UI works it out."""
         graph = self.graph()
         resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
-        assets = [key for key in graph.get_all_asset_keys() if graph.get(key).group_name == GROUP]
+        assets = [key for key in graph.get_all_asset_keys() if graph.get(key).group_name == GROUP.name]
         keys = [key for key in assets if resolver.get_status(key) != StaleStatus.FRESH]
         return {key.to_user_string(): [cause.reason for cause in resolver.get_stale_causes(key)] for key in keys}
 
@@ -83,15 +93,7 @@ class Corpus:
 
     def content(self, name: str) -> list[dict[str, Any]]:
         """Return a table's rows in an order that does not depend on how it was made."""
-        return sorted(self.tables.table(name).read().to_pylist(), key=repr)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def end_of_spark() -> Iterator[None]:
-    """End the session after the last test."""
-    yield
-    if session := SparkSession.getActiveSession():
-        session.stop()
+        return sorted(self.home.table(name).read().to_pylist(), key=repr)
 
 
 @dataclass
@@ -100,27 +102,6 @@ class Sample:
 
     corpus: Corpus
     result: dg.ExecuteInProcessResult
-
-
-@pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
-    """Materialise everything from the shipped sample, once for all tests; to be read, not changed."""
-    made = Corpus(Home(str(tmp_path_factory.mktemp("sample"))), "sample", (6, 7, 8))
-    with dg.instance_for_test() as instance:
-        yield Sample(made, made.materialize(instance=instance))
-
-
-@pytest.fixture
-def corpus(tmp_path: Path) -> Callable[..., Corpus]:
-    """Make a corpus: a home of its own, and a folder of FASTA files given as text by their path."""
-
-    def make(files: Mapping[str, str | bytes] | None = None, **options: Any) -> Corpus:
-        if files is None:
-            return Corpus(Home(str(tmp_path / "home")), "sample", **options)
-        write_files(tmp_path / "fasta", files)
-        return Corpus(Home(str(tmp_path / "home")), str(tmp_path / "fasta"), **options)
-
-    return make
 
 
 def write_files(root: Path, files: Mapping[str, str | bytes]) -> None:
