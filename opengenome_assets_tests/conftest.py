@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus, Sample, write_files
+from opengenome_assets_tests.twice import instance, made_twice, twice  # noqa: F401
 
 FLAGS = (
     "--no-sandbox",
@@ -58,8 +59,8 @@ def chromium(tool: Callable[[str], str]) -> Iterator[Browser]:
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
     """Materialise everything from the shipped sample, once for all tests; to be read, not changed."""
     made = Corpus(Home(str(tmp_path_factory.mktemp("sample"))), "sample", (6, 7, 8))
-    with dg.instance_for_test() as instance:
-        yield Sample(made, made.materialize(instance=instance))
+    with dg.instance_for_test() as kept:
+        yield Sample(made, made.materialize(instance=kept))
 
 
 @pytest.fixture

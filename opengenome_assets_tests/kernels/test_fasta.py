@@ -16,7 +16,7 @@ from opengenome_assets.kernels.fasta import (
     FastaError,
     header_text,
     read_records,
-    reject_reasons,
+    refusals,
     split_headers,
 )
 
@@ -76,7 +76,7 @@ def read(text: bytes, **settings: int) -> list[FastaBatch]:
 
 def reason(text: bytes, **settings: int) -> dict[int, str]:
     (batch,) = read(text, **settings)
-    return reject_reasons(batch)
+    return {index: refusal.reason for index, refusal in refusals(batch).items()}
 
 
 def sequences(batches: list[FastaBatch]) -> list[bytes]:
@@ -105,7 +105,7 @@ def assert_same(text: bytes, batches: list[FastaBatch], max_length: int) -> None
         assert found == twin.illegal
         assert batch.too_long[index] == (len(twin.sequence) > max_length)
         in_order = twin.header and twin.header[0] not in BLANKS and twin.sequence and twin.illegal[0] < 0
-        assert (index in reject_reasons(batch)) == (not in_order or batch.too_long[index])
+        assert (index in refusals(batch)) == (not in_order or batch.too_long[index])
 
 
 line_of_sequence = st.one_of(
@@ -248,7 +248,7 @@ def test_a_record_of_max_length_is_kept_and_a_longer_one_not() -> None:
     assert sequences([batch]) == [b"ACGTA" * 20, b"", b"GG"]
     assert batch.length.tolist() == [100, 101, 2]
     assert batch.gc_bases.tolist() == [40, 41, 2]
-    assert reject_reasons(batch) == {1: "longer than 100 bases: 101"}
+    assert refusals(batch) == {1: ("too long", "longer than 100 bases: 101")}
 
 
 def test_many_short_records_fill_several_batches() -> None:

@@ -94,7 +94,7 @@ def spell(code: int, k: int) -> str:
 @cache
 def sample(source: str) -> dict[str, str]:
     """Sequences of a file of the shipped sample, by identifier."""
-    path = files("opengenome_assets") / "sample" / f"{source}.fasta.gz"
+    path = files("opengenome_assets") / "corpus" / "sample" / f"{source}.fasta.gz"
     with path.open("rb") as packed, gzip.open(packed, "rt") as lines:
         return {header.split()[0]: sequence for header, sequence in SimpleFastaParser(lines)}
 

@@ -6,7 +6,8 @@ import shutil
 import pyarrow as pa
 import pytest
 
-from opengenome_assets.framework.table import columns_of
+from opengenome_assets import groups
+from opengenome_assets.framework.table import Column, Specs, TableSpec
 from opengenome_assets.lineage.diff import AmbiguousRowsError, diff
 from opengenome_assets.storage.columns import column
 from opengenome_assets.storage.packs import PackSizes
@@ -14,16 +15,23 @@ from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.snapshot import MissingVersionError
 from opengenome_assets.storage.tables import Home
 
+SPECS = groups.specs()
 
-def compared(story, name, before=0, after=1, most=10, tables=None):
-    return diff(tables or story.home, name, before, after, columns_of(name).key, most)
+
+def compared(story, name, before=0, after=1, most=10, home=None):
+    return diff(home or story.home, SPECS, name, before, after, most)
+
+
+def identified(name, *key):
+    """Return the declaration of a table whose rows these columns identify."""
+    return Specs([TableSpec(name, "", tuple(Column(each, pa.string(), "") for each in key), key)])
 
 
 @pytest.mark.parametrize(
     "name", ["raw_fasta", "sequence_shards", "kmer_", "kmer_freq_k2", "tfidf_index", "tfidf_terms"]
 )
 def test_rows_are_counted_as_a_plain_comparison_counts_them(story, name):
-    key = columns_of(name).key
+    key = SPECS.find(name).key
     before, after = (
         {tuple(row[part] for part in key): row for row in story.home.table(name).at(version).read().to_pylist()}
         for version in (0, 1)
@@ -86,19 +94,19 @@ def test_versions_of_the_same_parts_are_identical_without_reading_any(story):
 
 
 def test_other_parts_with_the_same_rows_are_identical_row_by_row(tmp_path):
-    tables = Home(str(tmp_path))
+    home = Home(str(tmp_path))
     schema = pa.schema([column("source", pa.string(), ""), column("values", pa.list_(pa.int64()), "")])
     rows = [{"source": name, "values": [place, 2]} for place, name in enumerate("abc")]
     for code, order in (("1", rows), ("2", rows[::-1])):
-        tables.table("codon").write(pa.Table.from_pylist(order, schema), Provenance(name="codon", code_version=code))
-    found = diff(tables, "codon", 0, 1, ["source"])
+        home.table("codon").write(pa.Table.from_pylist(order, schema), Provenance(name="codon", code_version=code))
+    found = diff(home, identified("codon", "source"), "codon", 0, 1)
     assert found.content.identical
     assert found.content.parts_read == 2
     assert [(each.what, each.before, each.after) for each in found.made.determining] == [("code version", "1", "2")]
 
 
 def test_empty_values_nested_values_and_columns_are_compared(tmp_path):
-    tables = Home(str(tmp_path))
+    home = Home(str(tmp_path))
     text = "A" * 1000
     columns = [column("id", pa.string(), ""), column("x", pa.float64(), ""), column("text", pa.large_string(), "")]
     before = [("same", None, text), ("filled", None, text), ("emptied", 1.0, text), ("letter", 1.0, text)]
@@ -108,8 +116,8 @@ def test_empty_values_nested_values_and_columns_are_compared(tmp_path):
         ("2", after, pa.schema([*columns, column("new", pa.int64(), "")])),
     ):
         table = pa.Table.from_pylist([dict(zip(("id", "x", "text"), row, strict=True)) for row in rows], schema)
-        tables.table("t").write(table, Provenance(name="t", code_version=code))
-    content = diff(tables, "t", 0, 1, ["id"]).content
+        home.table("t").write(table, Provenance(name="t", code_version=code))
+    content = diff(home, identified("t", "id"), "t", 0, 1).content
     assert [row["id"] for row in content.first_changed] == ["emptied", "filled", "letter"]
     assert content.columns == {"x": 2, "text": 1}
     assert content.columns_added == ["new"]
@@ -117,25 +125,25 @@ def test_empty_values_nested_values_and_columns_are_compared(tmp_path):
 
 def test_only_parts_that_differ_are_read_also_out_of_packs(story, tmp_path):
     shutil.copytree(story.home.uri, tmp_path / "home")
-    tables = Home(str(tmp_path / "home"))
-    tables.table("sequence_shards").compact(PackSizes(small=2**20, size=2**20, parts=64))
-    assert compared(story, "sequence_shards", 1, 2, tables=tables) == compared(story, "sequence_shards", 1, 2)
+    home = Home(str(tmp_path / "home"))
+    home.table("sequence_shards").compact(PackSizes(small=2**20, size=2**20, parts=64))
+    assert compared(story, "sequence_shards", 1, 2, home=home) == compared(story, "sequence_shards", 1, 2)
     # b moved and a changed; every shard belongs to one file.
-    assert compared(story, "sequence_shards", tables=tables).content.parts_read == 5
+    assert compared(story, "sequence_shards", home=home).content.parts_read == 5
 
 
 def test_code_that_changed_without_a_new_code_version_is_named(tmp_path):
-    tables = Home(str(tmp_path))
+    home = Home(str(tmp_path))
     for settings, digest in (({}, "0" * 16), ({"k": 1}, "1" * 16)):
         made = Provenance(name="t", code_version="1", settings=settings, modules={"kernels.kmers": digest})
-        tables.table("t").write(pa.table({"id": ["a"]}), made)
-    (change,) = diff(tables, "t", 0, 1, ["id"]).made.circumstances
+        home.table("t").write(pa.table({"id": ["a"]}), made)
+    (change,) = diff(home, identified("t", "id"), "t", 0, 1).made.circumstances
     assert (change.what, change.before, change.after) == ("code of kernels.kmers", "0" * 16, "1" * 16)
 
 
 def test_a_key_that_does_not_identify_rows_is_refused(story):
     with pytest.raises(AmbiguousRowsError, match="expected one row for each source, found"):
-        diff(story.home, "sequence_shards", 0, 1, ["source"])
+        diff(story.home, identified("sequence_shards", "source"), "sequence_shards", 0, 1)
 
 
 def test_a_version_that_is_not_there_is_refused(story):

@@ -2,38 +2,45 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from opengenome_assets import groups
 from opengenome_assets.engine.java import JavaNotFoundError
 from opengenome_assets.lineage import inventory
-from opengenome_assets.lineage.inventory import Setting, Usage, take_inventory
-from opengenome_assets.settings import Settings
-from opengenome_assets.storage.record import Provenance
+from opengenome_assets.lineage.inventory import Inventory, Usage, take_inventory
+from opengenome_assets.settings import Setting, Settings
+from opengenome_assets.storage.record import Input, Provenance
 from opengenome_assets.storage.tables import Home
 
 
+def taken(settings: Settings) -> Inventory:
+    """Take the inventory as ``opengenome info`` does."""
+    return take_inventory(settings, groups.specs(), partial(groups.outside, settings))
+
+
 def test_a_home_that_does_not_exist_is_empty(tmp_path: Path) -> None:
-    found = take_inventory(Settings(home=str(tmp_path / "none")))
+    found = taken(Settings(home=str(tmp_path / "none")))
     assert (found.storage, found.tables, found.figures, found.reports) == ([], [], [], [])
     assert not (tmp_path / "none").exists()
 
 
 def test_settings_tell_where_they_come_from(tmp_path: Path) -> None:
     environment = {"OPENGENOME_HOME": str(tmp_path), "OPENGENOME_KS": "8,3"}
-    found = take_inventory(Settings.from_environment(environment)).settings
+    found = taken(groups.read_settings(environment)).settings
     assert Setting("home", str(tmp_path), "OPENGENOME_HOME") in found
     assert Setting("ks", "3,8", "OPENGENOME_KS") in found
     assert Setting("source", "sample", "default") in found
 
 
 def test_tables_figures_and_reports_are_found(tmp_path: Path) -> None:
-    tables = Home(str(tmp_path))
+    home = Home(str(tmp_path))
     for version, rows in enumerate([3, 5]):
         table = pa.table({"n": pa.array(range(rows), pa.int64())})
-        tables.table("numbers").write(table, Provenance(name="numbers", code_version=str(version)))
+        home.table("numbers").write(table, Provenance(name="numbers", code_version=str(version)))
     for path in (
         "figures/gc.png",
         "figures/gc.svg",
@@ -44,11 +51,11 @@ def test_tables_figures_and_reports_are_found(tmp_path: Path) -> None:
     ):
         (tmp_path / path).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / path).write_text("12345")
-    found = take_inventory(Settings(home=f"{tmp_path}"))
+    found = taken(Settings(home=str(tmp_path)))
     (state,) = found.tables
     assert (state.name, state.state, state.rows, state.version, state.files) == ("numbers", "current", 5, 1, 1)
     assert state.uri == f"{tmp_path}/tables/numbers"
-    assert state.bytes == sum(file.size for file in tables.table("numbers").at().files)
+    assert state.bytes == sum(file.size for file in home.table("numbers").at().files)
     assert abs(datetime.now(UTC) - datetime.fromisoformat(state.made)) < timedelta(minutes=1)
     (figure,) = found.figures
     assert (figure.name, figure.files) == ("gc", [f"{tmp_path}/figures/gc.png", f"{tmp_path}/figures/gc.svg"])
@@ -63,13 +70,13 @@ def test_a_missing_java_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise JavaNotFoundError
 
     monkeypatch.setattr(inventory, "find_java", none)
-    assert take_inventory(Settings(home=str(tmp_path))).versions["java"] == "none"
+    assert taken(Settings(home=str(tmp_path))).versions["java"] == "none"
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
     """A home in which some is made from the newest corpus, and some from the one before."""
-    tables = Home(str(tmp_path))
+    home = Home(str(tmp_path))
     corpora = {
         "raw_fasta": "",
         "sequence_shards": "new",
@@ -78,18 +85,24 @@ def made(tmp_path: Path) -> Path:
         "kmer_freq_k9": "old",
     }
     for name, corpus in corpora.items():
-        tables.table(name).write(pa.table({"n": [1]}), Provenance(name=name, code_version="1", corpus=corpus))
+        home.table(name).write(pa.table({"n": [1]}), Provenance(name=name, code_version="1", corpus=corpus))
     (tmp_path / "figures").mkdir()
-    for name, corpus in {"figure_rscu": "old", "figure_kmers_k6": "new", "figure_kmers_k9": "new"}.items():
-        record = {"provenance": Provenance(name=name, code_version="1", corpus=corpus).model_dump()}
-        (tmp_path / "figures" / f"{name}.json").write_text(json.dumps(record))
+    drawn = {
+        "figure_rscu": ("codon_rscu", "old"),
+        "figure_kmers_k6": ("kmer_freq_k6", "new"),
+        "figure_kmers_k9": ("kmer_freq_k9", "new"),
+    }
+    for name, (table, corpus) in drawn.items():
+        inputs = {table: Input(version=0, data_version="")}
+        made = Provenance(name=name, code_version="1", corpus=corpus, inputs=inputs)
+        (tmp_path / "figures" / f"{name}.json").write_text(json.dumps({"provenance": made.model_dump()}))
         (tmp_path / "figures" / f"{name}.png").touch()
     (tmp_path / "figures" / "figure_lengths.svg").touch()
     return tmp_path
 
 
 def states(home: Path) -> dict[str, str]:
-    found = take_inventory(Settings(home=str(home)))
+    found = taken(Settings(home=str(home)))
     return {each.name: each.state for each in [*found.tables, *found.figures]}
 
 
@@ -117,7 +130,7 @@ def test_what_is_damaged_has_its_row_and_hides_nothing_else(made: Path, log: byt
         assert after.pop(name).startswith("unreadable: ")
         before.pop(name)
     assert after == before
-    (row,) = [each for each in take_inventory(Settings(home=str(made))).tables if each.name == "codon_rscu"]
+    (row,) = [each for each in taken(Settings(home=str(made))).tables if each.name == "codon_rscu"]
     assert (row.rows, row.version, row.made) == (None, None, None)
 
 

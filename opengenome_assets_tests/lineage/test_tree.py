@@ -7,6 +7,7 @@ from hashlib import sha256
 import pyarrow as pa
 import pytest
 
+from opengenome_assets import groups
 from opengenome_assets.lineage.records import UnknownNameError
 from opengenome_assets.lineage.tree import draw, lineage
 from opengenome_assets.storage.record import Provenance
@@ -14,11 +15,12 @@ from opengenome_assets.storage.snapshot import MissingVersionError
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.lineage.conftest import A, B, C
 
+SPECS = groups.specs()
 ROWS = pa.table({"id": ["a"]})
 
 
 def test_a_table_is_followed_down_to_the_files_of_its_own_version(story):
-    tree = lineage(story.home, "kmer_freq_k2", 1)
+    tree = lineage(story.home, SPECS, "kmer_freq_k2", 1)
     assert list(tree.nodes) == [
         f"{name} version 1" for name in ("kmer_freq_k2", "kmer_", "sequence_shards", "raw_fasta")
     ]
@@ -29,10 +31,10 @@ def test_a_table_is_followed_down_to_the_files_of_its_own_version(story):
 
 
 def test_each_node_carries_the_run_the_code_and_the_cost(story):
-    node = lineage(story.home, "kmer_", 1).nodes["kmer_ version 1"]
+    node = lineage(story.home, SPECS, "kmer_", 1).nodes["kmer_ version 1"]
     assert node.record.run_id == story.runs[1]
     assert node.record.settings == {"ks": [2]}
-    assert set(node.record.modules) >= {"tasks.kmers", "kernels.kmers"}
+    assert set(node.record.modules) >= {"corpus.passes.kmers", "kernels.kmers"}
     assert node.record.libraries["numpy"]
     assert node.record.seconds > 0
     assert node.record.started.isoformat(timespec="seconds") <= node.made
@@ -40,7 +42,7 @@ def test_each_node_carries_the_run_the_code_and_the_cost(story):
 
 
 def test_the_report_stands_on_figures_and_tables_and_each_is_written_out_once(story):
-    tree = lineage(story.home, "corpus_report")
+    tree = lineage(story.home, SPECS, "corpus_report")
     assert {"figure_spectrum", "codon_rscu version 0", "rejected_records version 0"} <= set(tree.nodes)
     text = "\n".join(draw(tree))
     assert text.splitlines()[0].startswith("corpus_report, data version")
@@ -50,7 +52,7 @@ def test_the_report_stands_on_figures_and_tables_and_each_is_written_out_once(st
 
 
 def test_text_names_so_many_files_and_how_many_more(story):
-    text = "\n".join(draw(lineage(story.home, "raw_fasta", 1), files=1))
+    text = "\n".join(draw(lineage(story.home, SPECS, "raw_fasta", 1), files=1))
     assert sha256(C.encode()).hexdigest() in text
     assert sha256(B.encode()).hexdigest() not in text
     assert "2 more files" in text
@@ -59,30 +61,30 @@ def test_text_names_so_many_files_and_how_many_more(story):
 
 def test_an_input_whose_table_is_gone_is_named_with_what_was_read(story, tmp_path):
     shutil.copytree(f"{story.home.uri}/tables/kmer_", tmp_path / "tables" / "kmer_")
-    tree = lineage(Home(str(tmp_path)), "kmer_", 0)
+    tree = lineage(Home(str(tmp_path)), SPECS, "kmer_", 0)
     lost = tree.nodes["sequence_shards"]
     assert lost.data_version == story.home.table("sequence_shards").provenance(0).data_version
     assert "called 'sequence_shards'" in lost.notes[0]
 
 
-def test_a_table_that_was_made_anew_under_the_same_version_is_not_taken_for_the_one_read(story, tmp_path):
+def test_a_table_that_was_made_again_under_the_same_version_is_not_taken_for_the_one_read(story, tmp_path):
     shutil.copytree(f"{story.home.uri}/tables/kmer_", tmp_path / "tables" / "kmer_")
-    tables = Home(str(tmp_path))
-    tables.table("sequence_shards").write(ROWS, Provenance(name="sequence_shards", code_version="1"))
-    tree = lineage(tables, "kmer_", 0)
+    home = Home(str(tmp_path))
+    home.table("sequence_shards").write(ROWS, Provenance(name="sequence_shards", code_version="1"))
+    tree = lineage(home, SPECS, "kmer_", 0)
     assert tree.nodes["sequence_shards version 0"].notes == ["has been made again since"]
     assert tree.nodes["sequence_shards version 0"].record is None
 
 
 def test_code_that_changed_since_or_without_a_new_code_version_is_named(tmp_path):
-    tables = Home(str(tmp_path))
+    home = Home(str(tmp_path))
     for settings, digest in (({}, "0" * 16), ({"k": 1}, "1" * 16)):
         made = Provenance(name="t", code_version="1", settings=settings, modules={"kernels.kmers": digest})
-        tables.table("t").write(ROWS, made)
-    (first,) = lineage(tables, "t", 0).nodes.values()
+        home.table("t").write(ROWS, made)
+    (first,) = lineage(home, SPECS, "t", 0).nodes.values()
     since = "since then the code has changed in kernels.kmers; code version then: 1"
     assert first.notes == [since]
-    (second,) = lineage(tables, "t", 1).nodes.values()
+    (second,) = lineage(home, SPECS, "t", 1).nodes.values()
     assert second.notes == [
         since,
         "version 0, of which parts may have been used again, was made with the same code version by other code",
@@ -99,7 +101,7 @@ def test_code_that_changed_since_or_without_a_new_code_version_is_named(tmp_path
 )
 def test_what_is_not_there_is_refused_with_what_there_is(story, name, version, error, said):
     with pytest.raises(error, match=said):
-        lineage(story.home, name, version)
+        lineage(story.home, SPECS, name, version)
 
 
 def test_a_record_of_a_newer_package_is_refused(story, tmp_path):
@@ -109,4 +111,4 @@ def test_a_record_of_a_newer_package_is_refused(story, tmp_path):
     record["provenance"] |= {"format": 99, "package_version": "9.0"}
     file.write_text(json.dumps(record))
     with pytest.raises(RuntimeError, match=r"figure_rscu was made by opengenome-assets 9\.0.*Upgrade"):
-        lineage(Home(str(tmp_path)), "figure_rscu")
+        lineage(Home(str(tmp_path)), SPECS, "figure_rscu")

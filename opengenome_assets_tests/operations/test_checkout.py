@@ -13,9 +13,9 @@ from opengenome_assets.cli import main
 from opengenome_assets.lineage.failures import open_instance
 from opengenome_assets.lineage.runs import UnknownRunError
 from opengenome_assets.operations.checkout import state_after
-from opengenome_assets.operations.restore import outdated
-from opengenome_assets_tests.operations.conftest import Twice
+from opengenome_assets.operations.refresh import outdated
 from opengenome_assets_tests.processes import typed
+from opengenome_assets_tests.twice import Twice
 
 ALIKE = tuple(f"00000000-0000-4000-8000-{number:012}" for number in range(2))
 

@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 from opengenome_assets.cli import main
 from opengenome_assets.operations.pins import TAG, pinned
 from opengenome_assets.storage.snapshot import MissingVersionError
-from opengenome_assets_tests.operations.conftest import LONG, Twice
 from opengenome_assets_tests.processes import typed
+from opengenome_assets_tests.twice import LONG, Twice
 
 
 def run(*arguments: str, answer: str = "") -> Result:

@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
+from opengenome_assets import groups
 from opengenome_assets.operations.reindex import reindex
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus, write_files
@@ -18,12 +19,12 @@ def made(tmp_path_factory):
     """A corpus of which everything was made twice, from other files, in an instance that is gone; to be read."""
     root = tmp_path_factory.mktemp("made")
     write_files(root / "fasta", FILES)
-    home = Corpus(Home(str(root / "home")), str(root / "fasta"))
+    corpus = Corpus(Home(str(root / "home")), str(root / "fasta"))
     with dg.instance_for_test() as instance:
-        home.materialize(instance=instance)
-        write_files(Path(home.source), {"moss/a.fa": ">a1\nACGTACGTAAGG\n"})
-        home.materialize(instance=instance)
-    return home
+        corpus.materialize(instance=instance)
+        write_files(Path(corpus.source), {"moss/a.fa": ">a1\nACGTACGTAAGG\n"})
+        corpus.materialize(instance=instance)
+    return corpus
 
 
 @pytest.fixture
@@ -32,13 +33,13 @@ def instance():
         yield wiped
 
 
-def told(home, instance):
-    graph = home.graph()
+def told(made, instance):
+    graph = made.graph()
     dependencies = {
         key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
         for key in graph.get_all_asset_keys()
     }
-    return {each.asset: list(each.versions) for each in reindex(instance, home.tables, dependencies)}
+    return {each.asset: list(each.versions) for each in reindex(instance, made.home, groups.specs(), dependencies)}
 
 
 def history(instance, name):
@@ -79,14 +80,14 @@ def test_a_run_after_it_finds_all_made_and_its_results_are_not_told_again(made, 
 
 
 def test_a_commit_whose_event_was_lost_is_told_alone(corpus, instance):
-    home = corpus(FILES)
-    home.materialize("raw_fasta,sequence_shards,rejected_records", instance=instance)
-    write_files(Path(home.source), {"moss/a.fa": ">a1\nACGTACGTAAGG\n"})
+    made = corpus(FILES)
+    made.materialize("raw_fasta,sequence_shards,rejected_records", instance=instance)
+    write_files(Path(made.source), {"moss/a.fa": ">a1\nACGTACGTAAGG\n"})
     with dg.instance_for_test() as other:  # the process died between the table's commit and the event
-        home.materialize("raw_fasta", instance=other)
-    assert "sequence_shards" not in home.stale(instance)
-    assert told(home, instance) == {"raw_fasta": [1]}
-    assert home.stale(instance)["sequence_shards"] == ["has a new dependency data version"]
+        made.materialize("raw_fasta", instance=other)
+    assert "sequence_shards" not in made.stale(instance)
+    assert told(made, instance) == {"raw_fasta": [1]}
+    assert made.stale(instance)["sequence_shards"] == ["has a new dependency data version"]
 
 
 def test_where_only_old_events_were_lost_the_newest_state_stays_the_newest(made, instance):

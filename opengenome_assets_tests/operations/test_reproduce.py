@@ -4,31 +4,41 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+from opengenome_assets import groups
 from opengenome_assets.cli import main
 from opengenome_assets.cli.versions import engine_unheard
 from opengenome_assets.corpus import kmers
-from opengenome_assets.lineage.comparison import Change
+from opengenome_assets.definitions import build_defs
+from opengenome_assets.lineage.changes import Change
 from opengenome_assets.operations.reproduce import NotReproducibleError, Reproduction, reproduce
 from opengenome_assets.storage.packs import PackSizes
 from opengenome_assets.storage.parquet.file import DamagedFileError
+from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.snapshot import MissingVersionError
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.storage.vacuum import vacuum
-from opengenome_assets_tests.corpora import KeptSpark
-from opengenome_assets_tests.operations.conftest import Twice, use
+from opengenome_assets_tests.corpora import ENGINE
 from opengenome_assets_tests.processes import typed
+from opengenome_assets_tests.twice import Twice, use
 
 
-def again(tables: Home, name: str, scratch: Path, version: int | None = None) -> Reproduction:
-    return reproduce(tables, name, version, str(scratch / "scratch"), KeptSpark(master="local[2]"))
+def build(record: Provenance, scratch: str) -> dg.Definitions:
+    """Return the definitions with which the command makes a table again."""
+    return build_defs(groups.settings_of(record, scratch))
+
+
+def again(home: Home, name: str, scratch: Path, version: int | None = None) -> Reproduction:
+    return reproduce(home, groups.specs(), build, name, version, str(scratch / "scratch"), ENGINE)
 
 
 def everything(home: str) -> dict[str, tuple[int, int]]:
@@ -67,12 +77,11 @@ def test_so_is_an_older_version(made_twice: Twice, tmp_path: Path, name: str) ->
 
 
 def test_rows_that_were_packed_or_restored_are_made_again_like_others(twice: Twice, tmp_path: Path) -> None:
-    tables = twice.home
     for name in ("sequence_shards", "kmer_"):
-        tables.table(name).restore(0, "r")
-        tables.table(name).compact(PackSizes(small=2**20, size=2**20, parts=9))
+        twice.home.table(name).restore(0, "r")
+        twice.home.table(name).compact(PackSizes(small=2**20, size=2**20, parts=9))
     for name, version, files in (("sequence_shards", 2, "packed"), ("kmer_", 2, "packed"), ("kmer_", 0, "identical")):
-        result = again(tables, name, tmp_path / f"{name}{version}", version)
+        result = again(twice.home, name, tmp_path / f"{name}{version}", version)
         assert (result.version, result.comparison.differences, result.comparison.files) == (version, [], files)
 
 
@@ -85,15 +94,17 @@ def test_other_code_is_named_as_the_cause(twice: Twice, tmp_path: Path, monkeypa
         return rows.set_column(place, rows.schema.field(place), pa.array(range(rows.num_rows)))
 
     monkeypatch.setattr(kmers, "frequencies", wrong)
-    monkeypatch.setattr(kmers, "FREQUENCIES_VERSION", "2")
+    family = kmers.KMER_FREQUENCIES
+    raised = replace(family, template=replace(family.template, code_version="2"))
+    monkeypatch.setattr(kmers, "KMER_FREQUENCIES", raised)
     result = again(twice.home, "kmer_freq_k2", tmp_path)
     assert result.comparison.differences == ["column rank: row 0: expected 1, found 0"]
     assert result.comparison.files == "different"
-    assert Change("code_version", "1", "2") in result.changes
+    assert Change("kmer_freq_k2", "code version", "1", "2") in result.changes
     told = CliRunner().invoke(main, ["reproduce", "kmer_freq_k2"])
     assert told.exit_code == 1
     assert "kmer_freq_k2 version 1: DIFFERS" in told.output
-    assert "Likely causes:\n    code_version: 1 -> 2\n" in told.output
+    assert "Likely causes:\n    code version: 1 -> 2\n" in told.output
 
 
 def test_rows_that_no_recorded_code_makes_are_found(twice: Twice, tmp_path: Path) -> None:
@@ -175,7 +186,7 @@ def test_an_input_that_was_removed_is_named(twice: Twice, tmp_path: Path) -> Non
     for path in Path(home, "tables").rglob("*"):
         os.utime(path, (1, 1))
     history = twice.home.table("kmer_").history()
-    vacuum(twice.home, "kmer_", {1}, history.versions[1].made)
+    vacuum(twice.home.table("kmer_"), {1}, history.versions[1].made)
     with pytest.raises(MissingVersionError, match="kmer_: version 0 cannot be read any more"):
         again(twice.home, "kmer_freq_k2", tmp_path, 0)
 

@@ -12,8 +12,7 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 
 from opengenome_assets.definitions import build_defs
-from opengenome_assets.operations.restore import outdated
-from opengenome_assets.settings import Settings
+from opengenome_assets.operations.refresh import outdated
 from opengenome_assets.storage.history import Restoration
 from opengenome_assets_tests.corpora import Corpus, failure
 
@@ -23,7 +22,7 @@ LONG = {"sequence_shards": {"min_length": 20}}
 
 
 def definitions(made: Corpus) -> dg.Definitions:
-    return build_defs(Settings(home=made.home.uri, source=made.source, ks=made.ks))
+    return build_defs(made.settings)
 
 
 def restored(
@@ -139,16 +138,16 @@ def test_if_a_page_is_damaged_nothing_is_restored_and_the_file_is_named(corpus, 
     made.materialize(CHAIN)
     made.materialize(CHAIN, **LONG)
     before = rows(made)
-    tables = made.home
-    present = tables.table("kmer_").at().files
-    (file, *_) = [file for file in tables.table("kmer_").at(0).files if file not in present]
-    path = Path(tables.table("kmer_").uri, file.path)
+    counts = made.home.table("kmer_")
+    present = counts.at().files
+    (file, *_) = [file for file in counts.at(0).files if file not in present]
+    path = Path(counts.uri, file.path)
     flip_last_page(path)
     said = failure(restored(made, {"sequence_shards": 0, "kmer_": 0}, dry_run=dry_run, ok=False))
     assert f"{path} is damaged" in said
     assert "Nothing was restored" in said
     assert rows(made) == before
-    assert tables.table("sequence_shards").history().newest == 1
+    assert made.home.table("sequence_shards").history().newest == 1
 
 
 def flip_last_page(path: Path) -> None:

@@ -13,8 +13,8 @@ import dagster as dg
 import pytest
 
 from opengenome_assets.definitions import build_defs
-from opengenome_assets.operations.upkeep import recorded, weekly_upkeep
-from opengenome_assets.settings import Settings
+from opengenome_assets.framework.resources import HomeResource
+from opengenome_assets.lineage.records import beside_tables
 from opengenome_assets.storage.snapshot import MissingVersionError
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus, write_files
@@ -26,8 +26,7 @@ SCANNED = ("shard_stats", "kmer_", "codon_counts", "tfidf_index", "tfidf_terms")
 
 def keep_up(made: Corpus, **config: Any) -> dict[str, dict[str, Any]]:
     """Run the job and return what it says of each table."""
-    settings = Settings(home=made.home.uri, source=made.source, ks=made.ks)
-    job = build_defs(settings).resolve_job_def("upkeep")
+    job = build_defs(made.settings).resolve_job_def("upkeep")
     result = job.execute_in_process(run_config={"ops": {"keep_up": {"config": config}}})
     observed = [event.asset_observation_data.asset_observation for event in result.get_asset_observation_events()]
     return {
@@ -113,7 +112,7 @@ def test_what_a_figure_was_drawn_from_is_kept_and_what_nothing_names_is_not(corp
     made.materialize("*figure_rscu,rejected_records")
     for table in (2, 5):
         made.materialize("codon_rscu", codon_rscu={"genetic_codes": {"a": table}})
-    assert [record.name for record in recorded(made.home.uri)] == ["figure_rscu"]
+    assert [record.name for record in beside_tables(made.home.uri)] == ["figure_rscu"]
     age(made.home.uri)
     assert keep_up(made, retention_days=0, dry_run=True)["codon_rscu"]["versions_removed"] == [1]
     told = keep_up(made, retention_days=0)["codon_rscu"]
@@ -140,12 +139,12 @@ def test_upkeep_waits_for_the_run_that_uses_the_tables(corpus):
     begun, release = threading.Event(), threading.Event()
 
     @dg.asset
-    def slow(tables: Home) -> None:
+    def slow(home: dg.ResourceParam[Home]) -> None:
         begun.set()
         release.wait(30)
 
     with ThreadPoolExecutor(2) as threads:
-        first = threads.submit(dg.materialize, [slow], resources={"tables": Home(made.home.uri)})
+        first = threads.submit(dg.materialize, [slow], resources={"home": HomeResource(uri=made.home.uri)})
         assert begun.wait(30)
         second = threads.submit(keep_up, made)
         with pytest.raises(TimeoutError):
@@ -183,8 +182,9 @@ def test_the_documented_command_takes_its_settings(corpus, tmp_path):
 
 
 def test_nothing_runs_it_unasked():
-    assert weekly_upkeep.default_status == dg.DefaultScheduleStatus.STOPPED
+    weekly = build_defs().resolve_schedule_def("weekly_upkeep")
+    assert weekly.default_status == dg.DefaultScheduleStatus.STOPPED
     tick = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 11, 22, 3, tzinfo=UTC))
-    (request,) = weekly_upkeep.evaluate_tick(tick).run_requests
+    (request,) = weekly.evaluate_tick(tick).run_requests
     assert request.run_config == {}
     assert "upkeep" not in {key.to_user_string() for key in build_defs().resolve_asset_graph().get_all_asset_keys()}

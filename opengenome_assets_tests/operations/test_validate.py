@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from opengenome_assets.corpus.settings import SAMPLE_FOLDER
 from opengenome_assets.engine.java import Java, JavaNotFoundError
 from opengenome_assets.operations import validate
 from opengenome_assets.operations.validate import (
@@ -21,6 +22,8 @@ from opengenome_assets.operations.validate import (
     check_storage,
 )
 from opengenome_assets.settings import Settings
+from opengenome_assets.storage.snapshot import Snapshot
+from opengenome_assets.storage.tables import Table
 
 
 def test_this_python_is_right() -> None:
@@ -145,25 +148,25 @@ def test_storage_that_cannot_be_written_fails(tmp_path: Path) -> None:
 
 
 def test_storage_that_forgets_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = validate.Home.read
-    monkeypatch.setattr(validate.Home, "read", lambda *arguments: read(*arguments).slice(1))
+    read = Snapshot.read
+    monkeypatch.setattr(Snapshot, "read", lambda *arguments: read(*arguments).slice(1))
     assert "other rows" in check_storage(str(tmp_path)).finding
 
 
 def test_storage_that_keeps_no_history_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    provenance = validate.Home.provenance
-    monkeypatch.setattr(validate.Home, "provenance", lambda tables, name, version=None: provenance(tables, name))
+    provenance = Table.provenance
+    monkeypatch.setattr(Table, "provenance", lambda table, version=None: provenance(table))
     assert "other history" in check_storage(str(tmp_path)).finding
 
 
 def test_storage_that_does_not_see_its_own_commit_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = validate.Home.write
+    write = Table.write
 
-    def write_once(tables: validate.Home, *arguments: Any) -> None:
-        if not tables.table("validate").exists():
-            write(tables, *arguments)
+    def write_once(table: Table, *arguments: Any) -> None:
+        if not table.exists():
+            write(table, *arguments)
 
-    monkeypatch.setattr(validate.Home, "write", write_once)
+    monkeypatch.setattr(Table, "write", write_once)
     assert check_storage(str(tmp_path)).status == "failed"
 
 
@@ -187,17 +190,17 @@ def test_an_object_store_has_no_free_space() -> None:
 
 
 def test_sources(tmp_path: Path) -> None:
-    assert check_source("sample").finding.startswith("sample: 2 FASTA files in 2 sources, ")
+    assert check_source("sample", SAMPLE_FOLDER).finding.startswith("sample: 2 FASTA files in 2 sources, ")
     (tmp_path / "a.fa").write_text(">a\nACGT\n")
     (tmp_path / "notes.txt").touch()
-    assert check_source(str(tmp_path)).finding.endswith("1 other files left out")
-    verdict = check_source(str(tmp_path / "gone"))
+    assert check_source(str(tmp_path), SAMPLE_FOLDER).finding.endswith("1 other files left out")
+    verdict = check_source(str(tmp_path / "gone"), SAMPLE_FOLDER)
     assert verdict.status == "failed"
     assert "no such file or folder" in verdict.finding
 
 
 def test_every_subject_has_one_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validate, "Spark", lambda master: StandInSpark(master, ["3.11"]))
-    verdicts = list(validate.validate(Settings(home=str(tmp_path))))
+    verdicts = list(validate.validate(Settings(home=str(tmp_path)), "sample", SAMPLE_FOLDER))
     subjects = [verdict.subject for verdict in verdicts]
     assert subjects == ["Python", "Packages", "Java", "Spark", "Storage", "Free space", "Source"]

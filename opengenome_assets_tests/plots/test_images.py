@@ -9,7 +9,7 @@ from PIL import Image
 
 from opengenome_assets.corpus.plots import sequences
 from opengenome_assets.plots import images
-from opengenome_assets_tests.corpus.plots.tables import Home
+from opengenome_assets_tests.corpus.plots.tables import Tables
 
 
 def _png(pixels: np.ndarray) -> bytes:
@@ -18,21 +18,21 @@ def _png(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def test_the_same_tables_give_the_same_bytes(sample: Home) -> None:
+def test_the_same_tables_give_the_same_bytes(sample: Tables) -> None:
     first, second = (sequences.gc_histogram(sample.sequence_stats).figure for _ in range(2))
     assert images.to_svg(first) == images.to_svg(second)
     assert images.to_png(first) == images.to_png(second)
     assert images.to_png(first, dpi=60) != images.to_png(first, dpi=70)
 
 
-def test_svg_needs_no_font_and_has_no_date(sample: Home) -> None:
+def test_svg_needs_no_font_and_has_no_date(sample: Tables) -> None:
     svg = images.to_svg(sequences.gc_histogram(sample.sequence_stats).figure).decode()
     assert "<text" not in svg
     assert "<dc:date>" not in svg
     assert not re.search(r'(?:href|src)="(?!#)', svg)
 
 
-def test_thumbnail_is_small_and_keeps_its_shape(sample: Home) -> None:
+def test_thumbnail_is_small_and_keeps_its_shape(sample: Tables) -> None:
     png = images.to_png(sequences.gc_histogram(sample.sequence_stats).figure)
     small = images.thumbnail(png, 400)
     with Image.open(io.BytesIO(png)) as large, Image.open(io.BytesIO(small)) as image:
@@ -50,7 +50,7 @@ def test_ink_counts_pixels_that_are_not_background() -> None:
     assert images.ink(_png(pixels)) == images.Ink(11 / 200, 3)
 
 
-def test_blank_pictures_are_recognised(sample: Home) -> None:
+def test_blank_pictures_are_recognised(sample: Tables) -> None:
     assert images.ink(_png(np.full((50, 50, 3), 255))).is_blank
     assert images.ink(images.to_png(Figure())).is_blank
     half = np.full((50, 50, 3), 255)

@@ -20,7 +20,7 @@ from opengenome_assets.plots.report_page import (
     render,
 )
 from opengenome_assets.plots.style import Picture
-from opengenome_assets_tests.corpus.plots.tables import Home
+from opengenome_assets_tests.corpus.plots.tables import Tables
 
 HOSTILE = "\"><script src=http://evil.example/x.js>alert('1')</script><img src=x onerror=alert(1)>&amp;{{ 7*7 }}"
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -60,7 +60,7 @@ def _illustrate(picture: Picture) -> Illustration:
 
 
 @pytest.fixture(scope="module")
-def report(sample: Home) -> Report:
+def report(sample: Tables) -> Report:
     index = sample.tfidf_index
     pca = profiles.kmer_pca(profiles.kmer_profiles(index), index["source"].tolist(), index["length"].tolist())
     of_corpus = [sequences.gc_histogram(sample.sequence_stats), sequences.length_distribution(sample.sequence_stats)]

@@ -6,10 +6,10 @@ import pytest
 
 from opengenome_assets.corpus.plots import codons, kmers, sequences
 from opengenome_assets.plots import style
-from opengenome_assets_tests.corpus.plots.tables import Home
+from opengenome_assets_tests.corpus.plots.tables import Tables
 
 
-def test_drawing_leaves_matplotlib_as_it_was(sample: Home) -> None:
+def test_drawing_leaves_matplotlib_as_it_was(sample: Tables) -> None:
     with matplotlib.rc_context({"font.size": 33, "axes.grid": True}):
         # reading the backend would choose one
         before = {name: matplotlib.rcParams[name] for name in matplotlib.rcParams if name != "backend"}
@@ -19,7 +19,7 @@ def test_drawing_leaves_matplotlib_as_it_was(sample: Home) -> None:
     assert picture.figure.axes[0].xaxis.label.get_size() == 10.5
 
 
-def test_a_source_keeps_its_colour_whatever_else_is_drawn(sample: Home) -> None:
+def test_a_source_keeps_its_colour_whatever_else_is_drawn(sample: Tables) -> None:
     both = ["plastids", "mitochondria", "all"]
     assert style.source_styles(both) == style.source_styles(reversed(both))
     plastids = style.source_styles(both)["plastids"].color

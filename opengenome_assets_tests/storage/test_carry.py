@@ -8,34 +8,38 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from deltalake import DeltaTable
 
+from opengenome_assets import groups
 from opengenome_assets.cli import main
+from opengenome_assets.definitions import build_defs
 from opengenome_assets.operations.reproduce import reproduce
 from opengenome_assets.storage import carry as transport
 from opengenome_assets.storage.carry import DivergedError, TransportError, carry, missing
 from opengenome_assets.storage.parquet.file import DamagedFileError
+from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.seals import DamagedTableError
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.storage.vacuum import vacuum
-from opengenome_assets_tests.corpora import Corpus, KeptSpark
+from opengenome_assets_tests.corpora import ENGINE, Corpus
 from opengenome_assets_tests.object_store import object_store
-from opengenome_assets_tests.operations.conftest import Twice, use
 from opengenome_assets_tests.processes import started, typed, wait_for
 from opengenome_assets_tests.storage.parquet.numbers import NAME, commit, compact, content, held
+from opengenome_assets_tests.twice import Twice, use
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     """A table of three versions."""
-    tables = Home(str(tmp_path / "home"))
+    home = Home(str(tmp_path / "home"))
     for number in range(3):
-        commit(tables, [number, number + 1])
-    return tables
+        commit(home, [number, number + 1])
+    return home
 
 
 @pytest.fixture
@@ -56,8 +60,8 @@ def push(home: Home, place: Home) -> transport.Freight:
     return freight
 
 
-def log(tables: Home, name: str = NAME) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in Path(tables.table(name).uri, "_delta_log").glob("*.json")}
+def log(home: Home, name: str = NAME) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in Path(home.table(name).uri, "_delta_log").glob("*.json")}
 
 
 @pytest.mark.parametrize("store", ["folder", "file URI", "object store"])
@@ -81,7 +85,7 @@ def test_there_and_back_it_is_the_same_table_with_its_history(
         assert content(place, version) == content(back, version) == held(*numbers)
         assert back.table(NAME).provenance(version) == home.table(NAME).provenance(version)
     assert log(back) == log(home)
-    assert DeltaTable(place.uri(NAME)).to_pyarrow_table().num_rows == 4
+    assert DeltaTable(place.table(NAME).uri).to_pyarrow_table().num_rows == 4
     # Work that was done is found there too, and the next commit builds on it.
     assert commit(back, [0, 1]).files_added == 4
     assert push(back, place).versions == (5,)
@@ -117,15 +121,15 @@ def test_wherever_it_is_interrupted_readers_see_whole_versions_and_the_next_goes
             move(self, source, target)
 
     with monkeypatch.context() as patch:
-        for module in ("versioning.transport", "resources.files"):
-            patch.setattr(f"opengenome_assets.{module}.filesystem", lambda uri: (Dying(), uri))
+        for module in ("carry", "files"):
+            patch.setattr(f"opengenome_assets.storage.{module}.filesystem", lambda uri: (Dying(), uri))
         patch.setattr(transport, "AT_ONCE", 1)
         with pytest.raises(KeyboardInterrupt):
             push(home, place)
-    versions = len(log(place)) if place.exists(NAME) else 0
+    versions = len(log(place)) if place.table(NAME).exists() else 0
     for version in range(versions):
         assert content(place, version) == held(version, version + 1)
-    arrived = {str(path.relative_to(place.uri(NAME))) for path in Path(place.uri(NAME)).rglob("*.*")}
+    arrived = {str(path.relative_to(place.table(NAME).uri)) for path in Path(place.table(NAME).uri).rglob("*.*")}
     rest = push(home, place)
     assert not arrived & set(rest.files)
     assert log(place) == log(home)
@@ -135,16 +139,16 @@ def test_wherever_it_is_interrupted_readers_see_whole_versions_and_the_next_goes
 def test_a_push_that_is_killed_is_continued(tmp_path: Path) -> None:
     home, place = (Home(str(tmp_path / name)) for name in ("home", "place"))
     commit(home, range(400))
-    command = [str(Path(sys.executable).with_name("opengenome")), "push", place.home]
-    folder = Path(place.uri(NAME))
-    with started(command, Path(home.home)) as process:
+    command = [str(Path(sys.executable).with_name("opengenome")), "push", place.uri]
+    folder = Path(place.table(NAME).uri)
+    with started(command, Path(home.uri)) as process:
         wait_for(lambda: len(list(folder.glob("*/_manifest.json"))) > 5, "part at the other side")
         process.kill()
         process.wait()
     arrived = len(list(folder.glob("*/*")))
-    assert not place.exists(NAME)
+    assert not place.table(NAME).exists()
     assert len(list(folder.glob("*/_manifest.json"))) < 400
-    printed = typed(f"opengenome push {place.home} --format json", Path(home.home))
+    printed = typed(f"opengenome push {place.uri} --format json", Path(home.uri))
     (carried,) = json.loads(printed)["tables"]
     assert len(carried["files"]) >= 1200 - arrived > 0
     assert content(place) == content(home)
@@ -158,7 +162,7 @@ def test_histories_that_diverged_are_refused_and_nothing_is_carried(home: Home, 
     for source, target in ((home, place), (place, home)):
         with pytest.raises(DivergedError, match=r"numbers: version 3 of .* are not the same.*move the other's folder"):
             missing(source, target, NAME)
-    result = CliRunner().invoke(main, ["push", place.home], env={"OPENGENOME_HOME": home.home})
+    result = CliRunner().invoke(main, ["push", place.uri], env={"OPENGENOME_HOME": home.uri})
     assert (result.exit_code, "Nothing was carried" in result.output) == (1, True)
     assert (log(home), log(place)) == before
 
@@ -176,7 +180,7 @@ def test_a_commit_there_in_the_meantime_is_not_overwritten(home: Home, place: Ho
 
 
 def test_what_is_damaged_here_is_not_carried(home: Home, place: Home) -> None:
-    (path, *_) = sorted(Path(home.uri(NAME), "002").glob("*.parquet"))
+    (path, *_) = sorted(Path(home.table(NAME).uri, "002").glob("*.parquet"))
     whole = path.read_bytes()
     flipped = bytearray(whole)
     column = pq.read_metadata(path).row_group(0).column(1)
@@ -185,16 +189,16 @@ def test_what_is_damaged_here_is_not_carried(home: Home, place: Home) -> None:
         path.write_bytes(damaged)
         with pytest.raises(DamagedFileError, match=rf"{path}.*{words}"):
             push(home, place)
-        assert not place.exists(NAME)
+        assert not place.table(NAME).exists()
     path.unlink()
     with pytest.raises(DamagedFileError, match="gone or was cut"):
         push(home, place)
     path.write_bytes(whole)
-    entry = Path(home.uri(NAME), "_delta_log", f"{1:020}.json")
+    entry = Path(home.table(NAME).uri, "_delta_log", f"{1:020}.json")
     entry.write_bytes(entry.read_bytes().replace(b'\\"code_version\\":\\"', b'\\"code_version\\":\\"9'))
     with pytest.raises(DamagedTableError):
         push(home, place)
-    assert not place.exists(NAME)
+    assert not place.table(NAME).exists()
 
 
 def test_what_arrives_otherwise_than_it_was_sent_is_not_kept(
@@ -221,19 +225,19 @@ def test_what_arrives_otherwise_than_it_was_sent_is_not_kept(
         patch.setattr(transport, "filesystem", lambda uri: (Noisy(), uri))
         with pytest.raises(TransportError, match=r"arrived of .* sent\. Run it again"):
             push(home, place)
-    assert not [path for path in Path(place.home).rglob("*") if path.is_file()]
+    assert not [path for path in Path(place.uri).rglob("*") if path.is_file()]
     push(home, place)
     assert content(place) == content(home)
 
 
 def test_versions_that_were_removed_are_missing_there_too_and_said_to_be(home: Home, place: Home) -> None:
-    history = home.history(NAME)
-    for path in Path(home.home).rglob("*"):
+    history = home.table(NAME).history()
+    for path in Path(home.uri).rglob("*"):
         path.touch()
-    vacuum(home, NAME, {2}, max(version.made for version in history.versions.values()).replace(year=2100))
+    vacuum(home.table(NAME), {2}, max(version.made for version in history.versions.values()).replace(year=2100))
     push(home, place)
     assert content(place) == held(2, 3)
-    assert place.provenance(NAME, 0) == home.provenance(NAME, 0)
+    assert place.table(NAME).provenance(0) == home.table(NAME).provenance(0)
     with pytest.raises(LookupError, match="version 0 cannot be read any more"):
         content(place, 0)
 
@@ -248,13 +252,17 @@ def test_with_the_raw_files_a_table_is_reproduced_where_the_corpus_never_was(
     place, elsewhere = tmp_path / "place", Home(str(tmp_path / "elsewhere"))
     assert CliRunner().invoke(main, ["push", str(place), "--with-raw"]).exit_code == 0
     shutil.rmtree(files)
-    use(monkeypatch, elsewhere.home)
+    use(monkeypatch, elsewhere.uri)
     told = CliRunner().invoke(main, ["pull", str(place), "--with-raw", "--format", "json"])
     assert json.loads(told.output)["raw_files"] == 2
     again = CliRunner().invoke(main, ["pull", str(place), "--with-raw", "--format", "json"])
     assert json.loads(again.output)["raw_files"] == 0
+
+    def build(record: Provenance, scratch: str) -> dg.Definitions:
+        return build_defs(groups.settings_of(record, scratch))
+
     for name in ("raw_fasta", "sequence_shards"):
-        result = reproduce(elsewhere, name, None, str(tmp_path / name), KeptSpark(master="local[2]"))
+        result = reproduce(elsewhere, groups.specs(), build, name, None, str(tmp_path / name), ENGINE)
         assert result.comparison.identical
 
 
@@ -281,15 +289,15 @@ def test_there_has_to_be_something_to_carry(tmp_path: Path) -> None:
 
 def test_where_nothing_can_be_carried_it_is_said_why_and_what_to_do(home: Home, tmp_path: Path) -> None:
     Path(tmp_path, "file").write_text("")
-    Path(tmp_path, "link").symlink_to(home.home)
+    Path(tmp_path, "link").symlink_to(home.uri)
     for arguments, words in (
         ([f"{tmp_path}/file"], f"{tmp_path}/file: File exists. Check the path"),
         ([f"{tmp_path}/file/below"], f"{tmp_path}/file/below: Not a directory. Check the path"),
         ([f"{tmp_path}/link"], "is the home itself: name another folder"),
-        ([f"file://{home.home}"], "is the home itself: name another folder"),
-        ([f"{tmp_path}/place", "nope"], f"there is no table nope at {home.home}. There are: {NAME}"),
+        ([f"file://{home.uri}"], "is the home itself: name another folder"),
+        ([f"{tmp_path}/place", "nope"], f"there is no table nope at {home.uri}. There are: {NAME}"),
     ):
-        result = CliRunner().invoke(main, ["push", *arguments], env={"OPENGENOME_HOME": home.home})
+        result = CliRunner().invoke(main, ["push", *arguments], env={"OPENGENOME_HOME": home.uri})
         assert result.exit_code == 1
         assert words in result.output
 
@@ -305,15 +313,15 @@ def test_an_object_store_that_does_not_answer_is_told_in_a_sentence(monkeypatch:
 
 
 def test_it_is_said_which_versions_can_be_read_there_and_which_side_has_more(home: Home, place: Home) -> None:
-    for file in home.files(home.open(NAME, 0)):
+    for file in home.table(NAME).at(0).files:
         if file.path.startswith("000"):
-            Path(home.uri(NAME), file.path).unlink()
+            Path(home.table(NAME).uri, file.path).unlink()
     freight = push(home, place)
     assert (freight.readable, freight.unreadable) == ((1, 2), (0,))
-    environment = {"OPENGENOME_HOME": home.home}
-    again = CliRunner().invoke(main, ["push", place.home], env=environment).output
+    environment = {"OPENGENOME_HOME": home.uri}
+    again = CliRunner().invoke(main, ["push", place.uri], env=environment).output
     assert "Everything was there already" in again
     assert f"Only in the log, since their files were removed or are gone\n  {NAME}: versions 0\n" in again
     commit(home, [7])
-    told = CliRunner().invoke(main, ["pull", place.home], env=environment).output
-    assert f"none, 1 more at {home.home}" in told
+    told = CliRunner().invoke(main, ["pull", place.uri], env=environment).output
+    assert f"none, 1 more at {home.uri}" in told

@@ -18,6 +18,7 @@ import dagster as dg
 import pytest
 from botocore.exceptions import ClientError
 
+from opengenome_assets.framework.resources import HomeResource
 from opengenome_assets.storage.conditional import ConditionalObject, State, UnconditionalStoreError
 from opengenome_assets.storage.files import read_bytes, write_bytes
 from opengenome_assets.storage.lease import Entry, LostLeaseError
@@ -413,24 +414,24 @@ def test_the_lease_object_tells_people_who_holds_it(stored: str) -> None:
 @pytest.mark.parametrize("action", ["commit", "compact", "vacuum"])
 def test_a_run_that_lost_the_lease_commits_and_removes_nothing(stored: str, action: str) -> None:
     @dg.asset
-    def late(tables: Tables) -> None:
-        commit(tables, range(3))
-        commit(tables, [1, 2])
+    def late(home: dg.ResourceParam[Home]) -> None:
+        commit(home, range(3))
+        commit(home, [1, 2])
         write_bytes(f"{stored}/.lock", b"another holder's")
         if action == "commit":
-            commit(tables, [2])
+            commit(home, [2])
         elif action == "compact":
-            compact(tables)
+            compact(home)
         else:
             now = datetime.now(UTC) + timedelta(days=1)
-            vacuum(tables, NAME, kept_versions(tables, now, [])[NAME], now)
+            vacuum(home.table(NAME), kept_versions(home, now, [])[NAME], now)
 
-    result = dg.materialize([late], resources={"tables": Home(stored)}, raise_on_error=False)
+    result = dg.materialize([late], resources={"home": HomeResource(uri=stored)}, raise_on_error=False)
     assert f"has lost the lease on {stored}: somebody has taken it" in failure(result)
     assert "LostLeaseError" in failure(result)
-    tables = Home(stored)
-    assert (content(tables), content(tables, 0)) == (held(1, 2), held(0, 1, 2))
-    assert tables.open(NAME).version() == 1
+    home = Home(stored)
+    assert (content(home), content(home, 0)) == (held(1, 2), held(0, 1, 2))
+    assert home.table(NAME).history().newest == 1
 
 
 FILES = {f"{'ab'[n % 2]}/{n}.fa": f">s{n}\n{'ACGTTGCA' * (n + 1)}GGNA\n>t{n}\n{'CAT' * (n + 3)}\n" for n in range(4)}
@@ -439,7 +440,7 @@ SELECTION = "*shard_stats,rejected_records"
 
 def rows(made: Corpus) -> dict[str, object]:
     """The rows of every table but those that name the home."""
-    return {name: made.home.read(name).to_pylist() for name in made.home.names() if name != "raw_fasta"}
+    return {name: made.home.table(name).read().to_pylist() for name in made.home.names() if name != "raw_fasta"}
 
 
 def test_two_runs_and_an_upkeep_at_once_leave_what_one_run_alone_makes(
@@ -450,8 +451,9 @@ def test_two_runs_and_an_upkeep_at_once_leave_what_one_run_alone_makes(
     reference = Corpus(Home(str(tmp_path / "home")), str(tmp_path / "fasta"))
     reference.materialize(SELECTION)
     made = [Corpus(Home(stored), reference.source) for _ in range(3)]
+    resources = {"home": HomeResource(uri=stored)}
     with ThreadPoolExecutor(3) as threads:
-        runs = [threads.submit(each.materialize, SELECTION) for each in made[:2]]
+        runs = [threads.submit(each.materialize, SELECTION, resources=resources) for each in made[:2]]
         packing = threads.submit(keep_up, made[2], retention_days=0)
         results = [run.result() for run in runs]
         packing.result()
@@ -459,7 +461,7 @@ def test_two_runs_and_an_upkeep_at_once_leave_what_one_run_alone_makes(
     reused = sorted(made[0].metadata(result, "sequence_shards")["files_reused"] for result in results)
     assert reused == [0, 4]
     keep_up(made[0], retention_days=0)
-    again = made[0].materialize(SELECTION)
+    again = made[0].materialize(SELECTION, resources=resources)
     assert rows(made[0]) == rows(reference)
     assert made[0].metadata(again, "sequence_shards")["files_reused"] == 4
     assert made[0].metadata(again, "shard_stats")["shards_reused"] == 4

@@ -34,178 +34,178 @@ from opengenome_assets_tests.storage.parquet.numbers import (
 
 
 @pytest.fixture
-def tables(tmp_path):
+def home(tmp_path):
     return Home(str(tmp_path))
 
 
-def forget_own_folders(tables: Home) -> None:
+def forget_own_folders(home: Home) -> None:
     """Remove the folders of parts, as a vacuum does when the packs hold them."""
-    for folder in Path(tables.table(NAME).uri).glob("0*"):
+    for folder in Path(home.table(NAME).uri).glob("0*"):
         shutil.rmtree(folder)
 
 
-def test_packing_changes_files_and_nothing_else(tables):
-    commit(tables, [3, 1, 2])
-    record, given = tables.table(NAME).provenance(), tables.table(NAME).input()
-    compaction = compact(tables)
+def test_packing_changes_files_and_nothing_else(home):
+    commit(home, [3, 1, 2])
+    record, given = home.table(NAME).provenance(), home.table(NAME).input()
+    compaction = compact(home)
     assert (compaction.files_before, compaction.files_after, compaction.parts_packed) == (6, 1, 3)
-    assert paths(tables) == [path for path in stored(tables) if path.startswith("packs/") and path.endswith("parquet")]
-    assert content(tables) == held(1, 2, 3)
-    assert (tables.table(NAME).provenance(), tables.table(NAME).input()) == (record, given)
-    assert DeltaTable(tables.table(NAME).uri).to_pyarrow_table().num_rows == 12
-    log = Path(tables.table(NAME).uri, "_delta_log", f"{1:020d}.json").read_text().splitlines()
+    assert paths(home) == [path for path in stored(home) if path.startswith("packs/") and path.endswith("parquet")]
+    assert content(home) == held(1, 2, 3)
+    assert (home.table(NAME).provenance(), home.table(NAME).input()) == (record, given)
+    assert DeltaTable(home.table(NAME).uri).to_pyarrow_table().num_rows == 12
+    log = Path(home.table(NAME).uri, "_delta_log", f"{1:020d}.json").read_text().splitlines()
     changes = [action for line in log for action in json.loads(line).values() if "dataChange" in action]
     assert len(changes) == 7
     assert not any(action["dataChange"] for action in changes)
 
 
-def test_rows_come_in_the_same_order_however_they_are_packed(tables):
-    commit(tables, range(0, 10, 2))
-    compact(tables)
-    commit(tables, range(10))
-    assert len(paths(tables)) == 1 + 2 * 5
-    assert content(tables) == held(*range(10))
-    groups = list(tables.table(NAME).row_groups(["number"]))
+def test_rows_come_in_the_same_order_however_they_are_packed(home):
+    commit(home, range(0, 10, 2))
+    compact(home)
+    commit(home, range(10))
+    assert len(paths(home)) == 1 + 2 * 5
+    assert content(home) == held(*range(10))
+    groups = list(home.table(NAME).row_groups(["number"]))
     assert [group.num_rows for group in groups] == [2, 1, 1] * 10
     assert [n for group in groups for n in group["number"].to_pylist()] == [row["number"] for row in held(*range(10))]
-    (only,) = tables.table(NAME).row_groups(["text"], ("number", 42))
+    (only,) = home.table(NAME).row_groups(["text"], ("number", 42))
     assert only.to_pylist() == [{"text": "number 42"}]
-    assert [key for key, _ in tables.table(NAME).at().pieces][:4] == ["000", "000", "001", "001"]
+    assert [key for key, _ in home.table(NAME).at().pieces][:4] == ["000", "000", "001", "001"]
 
 
-def test_packed_parts_are_found_without_their_folders_as_they_were(tables):
-    parts = [make(tables, number) for number in range(4)]
-    commit(tables, range(4))
-    compact(tables)
-    forget_own_folders(tables)
-    index = PartIndex(tables.table(NAME).uri)
+def test_packed_parts_are_found_without_their_folders_as_they_were(home):
+    parts = [make(home, number) for number in range(4)]
+    commit(home, range(4))
+    compact(home)
+    forget_own_folders(home)
+    index = PartIndex(home.table(NAME).uri)
     for before in parts:
         found = index.find(before.key)
         assert (found.key, found.facts, found.rows) == (before.key, before.facts, before.rows)
         assert [(file.size, file.rows) for file in found.files] == [(file.size, file.rows) for file in before.files]
     assert index.find("004") is None
-    assert commit(tables, range(4)).files_added == 0
+    assert commit(home, range(4)).files_added == 0
 
 
-def test_a_changed_part_costs_its_pack_and_no_other(tables):
-    commit(tables, range(9))
-    compact(tables, parts=3)
-    before = paths(tables)
+def test_a_changed_part_costs_its_pack_and_no_other(home):
+    commit(home, range(9))
+    compact(home, parts=3)
+    before = paths(home)
     assert len(before) == 3
-    forget_own_folders(tables)
-    done = commit(tables, [*range(8), 20])
+    forget_own_folders(home)
+    done = commit(home, [*range(8), 20])
     assert (done.files, done.files_removed, done.files_added) == (3 + 2, 1, 1 + 2)
-    assert len(set(before) & set(paths(tables))) == 2
-    assert content(tables) == held(*range(8), 20)
-    assert content(tables, 0) == held(*range(9))
+    assert len(set(before) & set(paths(home))) == 2
+    assert content(home) == held(*range(8), 20)
+    assert content(home, 0) == held(*range(9))
 
 
-def test_what_comes_back_is_read_from_the_pack_that_has_it(tables):
-    commit(tables, range(4))
-    compact(tables)
-    forget_own_folders(tables)
-    packed = paths(tables)
-    commit(tables, range(3))
-    assert paths(tables) != packed
-    done = commit(tables, range(4))
-    assert (paths(tables), done.files_added) == (packed, 1)
-    assert content(tables) == held(*range(4))
+def test_what_comes_back_is_read_from_the_pack_that_has_it(home):
+    commit(home, range(4))
+    compact(home)
+    forget_own_folders(home)
+    packed = paths(home)
+    commit(home, range(3))
+    assert paths(home) != packed
+    done = commit(home, range(4))
+    assert (paths(home), done.files_added) == (packed, 1)
+    assert content(home) == held(*range(4))
 
 
-def test_large_parts_stay_and_small_packs_are_packed_again(tables):
-    uri = tables.table(NAME).uri
+def test_large_parts_stay_and_small_packs_are_packed_again(home):
+    uri = home.table(NAME).uri
     numbers = list(range(20_000))
     random.Random(1).shuffle(numbers)
     write_part(uri, "100", rows(*numbers))
-    commit(tables, [0, 1, 100])
-    (large,) = [file for file in tables.table(NAME).at().files if file.path.startswith("100/")]
+    commit(home, [0, 1, 100])
+    (large,) = [file for file in home.table(NAME).at().files if file.path.startswith("100/")]
     assert large.size > SIZES.small
-    compact(tables)
-    assert len(paths(tables)) == 2
-    commit(tables, [0, 1, 2, 3, 100])
-    compact(tables)
-    assert len(paths(tables)) == 2
-    assert large.path in paths(tables)
-    assert content(tables)[:16] == held(0, 1, 2, 3)
+    compact(home)
+    assert len(paths(home)) == 2
+    commit(home, [0, 1, 2, 3, 100])
+    compact(home)
+    assert len(paths(home)) == 2
+    assert large.path in paths(home)
+    assert content(home)[:16] == held(0, 1, 2, 3)
 
 
-def test_a_pack_keeps_to_its_sizes_and_fills_up_before_there_is_another(tables):
-    commit(tables, range(5))
-    size = tables.table(NAME).at().files[0].size
-    compact(tables, parts=3)
-    compact(tables, parts=3)
-    assert sorted(len(pack.parts) for pack in find_packs(tables.table(NAME).uri)) == [2, 3]
-    commit(tables, range(6))
-    assert compact(tables, parts=3).parts_packed == 3
-    assert len(paths(tables)) == 2
-    compact(tables, size=4 * size)
-    assert len(paths(tables)) == 2
-    compact(tables)
-    assert len(paths(tables)) == 1
-    assert content(tables) == held(*range(6))
+def test_a_pack_keeps_to_its_sizes_and_fills_up_before_there_is_another(home):
+    commit(home, range(5))
+    size = home.table(NAME).at().files[0].size
+    compact(home, parts=3)
+    compact(home, parts=3)
+    assert sorted(len(pack.parts) for pack in find_packs(home.table(NAME).uri)) == [2, 3]
+    commit(home, range(6))
+    assert compact(home, parts=3).parts_packed == 3
+    assert len(paths(home)) == 2
+    compact(home, size=4 * size)
+    assert len(paths(home)) == 2
+    compact(home)
+    assert len(paths(home)) == 1
+    assert content(home) == held(*range(6))
 
 
 @pytest.mark.parametrize("numbers", [[], [5]])
-def test_what_has_nothing_to_be_packed_with_adds_no_version(tables, numbers):
-    commit(tables, numbers)
-    assert compact(tables).parts_packed == 0
-    commit(tables, [1, 2])
-    compact(tables)
-    version = tables.table(NAME).at().version()
-    compact(tables)
-    assert tables.table(NAME).at().version() == version
+def test_what_has_nothing_to_be_packed_with_adds_no_version(home, numbers):
+    commit(home, numbers)
+    assert compact(home).parts_packed == 0
+    commit(home, [1, 2])
+    compact(home)
+    version = home.table(NAME).history().newest
+    compact(home)
+    assert home.table(NAME).history().newest == version
 
 
-def test_a_dry_run_foretells_and_writes_nothing(tables):
-    commit(tables, range(3))
-    before = stored(tables)
-    foretold = tables.table(NAME).compact(SIZES, dry_run=True)
-    assert (stored(tables), tables.table(NAME).at().version()) == (before, 0)
-    assert compact(tables) == foretold
+def test_a_dry_run_foretells_and_writes_nothing(home):
+    commit(home, range(3))
+    before = stored(home)
+    foretold = home.table(NAME).compact(SIZES, dry_run=True)
+    assert (stored(home), home.table(NAME).history().newest) == (before, 0)
+    assert compact(home) == foretold
 
 
-def test_schema_codec_and_row_groups_are_those_of_the_parts(tables):
+def test_schema_codec_and_row_groups_are_those_of_the_parts(home):
     parts = []
     for number in range(2):
-        with PartWriter(tables.table(NAME).uri, str(number), SCHEMA, "snappy") as writer:
+        with PartWriter(home.table(NAME).uri, str(number), SCHEMA, "snappy") as writer:
             writer.write(rows(number))
             parts.append(writer.finish())
-    pack = write_pack(tables.table(NAME).uri, parts)
-    file = pq.ParquetFile(f"{tables.table(NAME).uri}/{pack.file.path}")
+    pack = write_pack(home.table(NAME).uri, parts)
+    file = pq.ParquetFile(f"{home.table(NAME).uri}/{pack.file.path}")
     assert file.schema_arrow.equals(SCHEMA, check_metadata=True)
     assert [file.metadata.row_group(n).column(0).compression for n in range(file.num_row_groups)] == ["SNAPPY"] * 2
     assert [part.files[0].row_groups for part in pack.parts] == [(0, 1), (1, 2)]
 
 
 @pytest.mark.parametrize("damage", ["manifest", "cut"])
-def test_a_damaged_pack_is_named_and_not_used(tables, damage):
-    commit(tables, range(3))
-    compact(tables)
-    file = Path(tables.table(NAME).uri, paths(tables)[0])
+def test_a_damaged_pack_is_named_and_not_used(home, damage):
+    commit(home, range(3))
+    compact(home)
+    file = Path(home.table(NAME).uri, paths(home)[0])
     if damage == "manifest":
         (file.parent / "_manifest.json").unlink()
     else:
         file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(DamagedFileError, match=r"is damaged: its manifest is gone.*Delete this folder and materialise"):
-        tables.table(NAME).read()
+        home.table(NAME).read()
     with pytest.raises(DamagedFileError):  # damaged, which is not the same as removed with an old version
-        tables.table(NAME).at(0).read()
-    commit(tables, range(3))  # from the parts' own folders, which are still there
-    assert content(tables) == held(0, 1, 2)
+        home.table(NAME).at(0).read()
+    commit(home, range(3))  # from the parts' own folders, which are still there
+    assert content(home) == held(0, 1, 2)
 
 
-def test_a_page_that_changed_in_a_pack_is_found_and_is_not_packed_again(tables):
-    commit(tables, range(3))
-    compact(tables)
-    forget_own_folders(tables)
-    file = Path(tables.table(NAME).uri, paths(tables)[0])
+def test_a_page_that_changed_in_a_pack_is_found_and_is_not_packed_again(home):
+    commit(home, range(3))
+    compact(home)
+    forget_own_folders(home)
+    file = Path(home.table(NAME).uri, paths(home)[0])
     page = pq.read_metadata(file).row_group(4).column(1)
     content = bytearray(file.read_bytes())
     content[page.data_page_offset + page.total_compressed_size - 1] ^= 1
     file.write_bytes(content)
     with pytest.raises(DamagedFileError, match=f"Delete the folder {file.parent}"):
-        commit(tables, [1, 2])
-    assert tables.table(NAME).at().version() == 1
+        commit(home, [1, 2])
+    assert home.table(NAME).history().newest == 1
 
 
 class Killed(BaseException):
@@ -227,58 +227,58 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, place: tuple[object, str]) -> Ite
 
 
 @pytest.mark.parametrize("place", [(PartWriter, "write"), (PartWriter, "finish"), (commits, "replace")])
-def test_packing_that_is_killed_loses_nothing_and_is_done_the_next_time(tables, monkeypatch, place):
-    commit(tables, range(4))
+def test_packing_that_is_killed_loses_nothing_and_is_done_the_next_time(home, monkeypatch, place):
+    commit(home, range(4))
     with killed_at(monkeypatch, place):
-        compact(tables)
-    assert tables.table(NAME).at().version() == 0
-    assert content(tables) == held(*range(4))
-    finished = [path for path in stored(tables) if path.startswith("packs/") and path.endswith("_manifest.json")]
+        compact(home)
+    assert home.table(NAME).history().newest == 0
+    assert content(home) == held(*range(4))
+    finished = [path for path in stored(home) if path.startswith("packs/") and path.endswith("_manifest.json")]
     assert len(finished) == (place[1] == "replace")
-    compact(tables)
-    assert len(paths(tables)) == 1
-    assert content(tables) == held(*range(4))
-    assert len([path for path in stored(tables) if path.endswith("_manifest.json") and "packs/" in path]) == 1
+    compact(home)
+    assert len(paths(home)) == 1
+    assert content(home) == held(*range(4))
+    assert len([path for path in stored(home) if path.endswith("_manifest.json") and "packs/" in path]) == 1
 
 
 @pytest.mark.parametrize("place", [(PartWriter, "finish"), (commits, "replace")])
-def test_a_commit_that_is_killed_while_it_packs_anew_loses_nothing(tables, monkeypatch, place):
-    commit(tables, range(4))
-    compact(tables)
-    forget_own_folders(tables)
+def test_a_commit_that_is_killed_while_it_packs_anew_loses_nothing(home, monkeypatch, place):
+    commit(home, range(4))
+    compact(home)
+    forget_own_folders(home)
     with killed_at(monkeypatch, place):
-        commit(tables, [0, 1, 2])
-    assert content(tables) == held(*range(4))
-    commit(tables, [0, 1, 2])
-    assert content(tables) == held(0, 1, 2)
+        commit(home, [0, 1, 2])
+    assert content(home) == held(*range(4))
+    commit(home, [0, 1, 2])
+    assert content(home) == held(0, 1, 2)
 
 
-def test_who_commits_while_parts_are_packed_is_not_undone(tables, monkeypatch):
-    commit(tables, range(4))
+def test_who_commits_while_parts_are_packed_is_not_undone(home, monkeypatch):
+    commit(home, range(4))
     real, others = write_pack, iter([[0, 1, 9]])
 
     def interrupted(uri: str, parts: list[Part]):
         for numbers in others:
-            commit(tables, numbers)
+            commit(home, numbers)
         return real(uri, parts)
 
     monkeypatch.setattr(tables_module, "write_pack", interrupted)
-    compact(tables)
-    assert content(tables) == held(0, 1, 9)
-    assert len(paths(tables)) == 1
-    assert content(tables, 0) == held(*range(4))
+    compact(home)
+    assert content(home) == held(0, 1, 9)
+    assert len(paths(home)) == 1
+    assert content(home, 0) == held(*range(4))
 
 
-def test_packing_and_committing_at_once_never_doubles_or_loses_a_part(tables):
-    commit(tables, [0, 1])
+def test_packing_and_committing_at_once_never_doubles_or_loses_a_part(home):
+    commit(home, [0, 1])
     sizes = list(range(3, 9))
     with ThreadPoolExecutor(4) as threads:
-        done = [threads.submit(commit, tables, range(size)) for size in sizes]
-        done += [threads.submit(compact, tables) for _ in range(4)]
+        done = [threads.submit(commit, home, range(size)) for size in sizes]
+        done += [threads.submit(compact, home) for _ in range(4)]
         for each in done:
             each.result()
-    history = tables.table(NAME).history()
+    history = home.table(NAME).history()
     for number in history.versions:
         expected = json.loads(history.provenance(number).code_version)
-        assert DeltaTable(tables.table(NAME).uri, version=number).to_pyarrow_table().num_rows == 4 * len(expected)
-        assert content(tables, number) == held(*expected)
+        assert DeltaTable(home.table(NAME).uri, version=number).to_pyarrow_table().num_rows == 4 * len(expected)
+        assert content(home, number) == held(*expected)

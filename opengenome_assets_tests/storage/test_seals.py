@@ -14,9 +14,9 @@ from opengenome_assets_tests.storage.parquet.numbers import NAME, commit, compac
 Entries = list[dict[str, Any]]
 
 
-def rewrite(tables: Home, number: int, change: Callable[[Entries], None]) -> Path:
+def rewrite(home: Home, number: int, change: Callable[[Entries], None]) -> Path:
     """Change an entry of the log by hand."""
-    path = Path(tables.table(NAME).uri, "_delta_log", f"{number:020}.json")
+    path = Path(home.table(NAME).uri, "_delta_log", f"{number:020}.json")
     entries = [json.loads(line) for line in path.read_text().splitlines()]
     change(entries)
     path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
@@ -61,43 +61,44 @@ WORDS = (claim_other_code, claim_that_nothing_was_made)
 
 
 @pytest.fixture
-def tables(tmp_path: Path) -> Home:
-    tables = Home(str(tmp_path))
+def home(tmp_path: Path) -> Home:
+    home = Home(str(tmp_path))
     for number in range(3):
-        commit(tables, [number, number + 1])
-    return tables
+        commit(home, [number, number + 1])
+    return home
 
 
 @pytest.mark.parametrize("change", [*FILES, *WORDS, bring_back_a_file])
-def test_a_changed_entry_is_found_when_its_version_is_read(tables: Home, change: Callable[[Entries], None]) -> None:
-    path = rewrite(tables, 1, change)
+def test_a_changed_entry_is_found_when_its_version_is_read(home: Home, change: Callable[[Entries], None]) -> None:
+    path = rewrite(home, 1, change)
     with pytest.raises(DamagedTableError, match=rf"{path.name}: .* changed after they were written.*from a copy"):
-        tables.table(NAME).at(1).read()
+        home.table(NAME).at(1).read()
 
 
 @pytest.mark.parametrize("change", FILES)
-def test_and_when_the_newest_is_read_that_builds_on_it(tables: Home, change: Callable[[Entries], None]) -> None:
-    rewrite(tables, 2, change)
+def test_and_when_the_newest_is_read_that_builds_on_it(home: Home, change: Callable[[Entries], None]) -> None:
+    rewrite(home, 2, change)
     with pytest.raises(DamagedTableError, match=r"numbers/_delta_log/0*2\.json: the files it names"):
-        tables.table(NAME).read()
-    assert content(tables, 0) == held(0, 1)
+        home.table(NAME).read()
+    assert content(home, 0) == held(0, 1)
 
 
 @pytest.mark.parametrize("change", WORDS)
-def test_no_word_of_the_log_is_believed_that_was_changed(tables: Home, change: Callable[[Entries], None]) -> None:
-    rewrite(tables, 0, change)
-    for ask in (tables.history, tables.provenance, tables.input):
+def test_no_word_of_the_log_is_believed_that_was_changed(home: Home, change: Callable[[Entries], None]) -> None:
+    rewrite(home, 0, change)
+    table = home.table(NAME)
+    for ask in (table.history, table.provenance, table.input):
         with pytest.raises(DamagedTableError, match=r"numbers/_delta_log/0*0\.json: its words on what made"):
-            ask(NAME)
+            ask()
 
 
-def test_packing_and_restoring_are_sealed_too(tables: Home) -> None:
-    compact(tables)
-    tables.table(NAME).restore(0, "r")
-    assert content(tables) == held(0, 1)
-    rewrite(tables, 4, lambda entries: action(entries, "commitInfo").pop("opengenome_restored"))
+def test_packing_and_restoring_are_sealed_too(home: Home) -> None:
+    compact(home)
+    home.table(NAME).restore(0, "r")
+    assert content(home) == held(0, 1)
+    rewrite(home, 4, lambda entries: action(entries, "commitInfo").pop("opengenome_restored"))
     with pytest.raises(DamagedTableError, match=r"0*4\.json"):
-        tables.table(NAME).history()
-    rewrite(tables, 3, forget_a_file)
+        home.table(NAME).history()
+    rewrite(home, 3, forget_a_file)
     with pytest.raises(DamagedTableError):
-        tables.table(NAME).at(3)
+        home.table(NAME).at(3)

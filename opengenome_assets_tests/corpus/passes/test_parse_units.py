@@ -29,7 +29,7 @@ def parse(tmp_path):
             (tmp_path / sha256).write_bytes(content)
             stored.append(StoredFile(name, str(tmp_path / sha256), sha256))
         uris = (str(folder) for folder in tables.values())
-        parsed = parse_file(ParseTask("source", path, tuple(stored), key, *uris, replace(DEFAULTS, **settings)))
+        parsed = parse_file(ParseTask("source", path, tuple(stored), key, key, *uris, replace(DEFAULTS, **settings)))
         if parsed.error:
             assert find_part(str(tables["shards"]), key) is None
             return parsed, [], []

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-import opengenome_assets
+from opengenome_assets.corpus.settings import SAMPLE_FOLDER
 from opengenome_assets_tests.corpus.plots.tables import Tables, random_corpus, sample_corpus, tables_of
 
 
 @pytest.fixture(scope="session")
 def sample() -> Tables:
     """13 plastid and 16 mitochondrial genomes, read with genetic codes 11 and 5."""
-    folder = Path(opengenome_assets.__path__[0]) / "sample"
-    return tables_of(sample_corpus(folder), {"plastids": 11, "mitochondria": 5})
+    return tables_of(sample_corpus(SAMPLE_FOLDER), {"plastids": 11, "mitochondria": 5})
 
 
 @pytest.fixture(scope="session")

@@ -22,9 +22,9 @@ def rows(*numbers: int) -> pa.Table:
     return pa.table([list(numbers), [f"number {number}" for number in numbers]], schema=SCHEMA)
 
 
-def make(tables: Home, number: int, name: str = NAME) -> Part:
+def make(home: Home, number: int, name: str = NAME) -> Part:
     """Find or write the part of a number: two files, of two row groups and one."""
-    uri, key = tables.table(name).uri, f"{number:03d}"
+    uri, key = home.table(name).uri, f"{number:03d}"
     if part := PartIndex(uri).find(key):
         return part
     with PartWriter(uri, key, SCHEMA) as writer:
@@ -35,21 +35,21 @@ def make(tables: Home, number: int, name: str = NAME) -> Part:
         return writer.finish(source=f"source {number}")
 
 
-def commit(tables: Home, numbers: Iterable[int], name: str = NAME, inputs: dict[str, int] | None = None) -> Commit:
+def commit(home: Home, numbers: Iterable[int], name: str = NAME, inputs: dict[str, int] | None = None) -> Commit:
     """Make a table consist of the parts of these numbers, from versions of others."""
     wanted = sorted(numbers)
     given = {upstream: Input(version=version, data_version="") for upstream, version in (inputs or {}).items()}
     record = Provenance(name=name, code_version=str(wanted), inputs=given, run_id="r")
-    return tables.table(name).commit(SCHEMA, [make(tables, number, name) for number in wanted], record)
+    return home.table(name).commit(SCHEMA, [make(home, number, name) for number in wanted], record)
 
 
-def compact(tables: Home, **sizes: int) -> Compaction:
-    return tables.table(NAME).compact(replace(SIZES, **sizes))
+def compact(home: Home, **sizes: int) -> Compaction:
+    return home.table(NAME).compact(replace(SIZES, **sizes))
 
 
-def content(tables: Home, version: int | None = None, name: str = NAME) -> list[dict[str, Any]]:
+def content(home: Home, version: int | None = None, name: str = NAME) -> list[dict[str, Any]]:
     """The rows of a table, in order."""
-    return tables.table(name).at(version).read().to_pylist()
+    return home.table(name).at(version).read().to_pylist()
 
 
 def held(*numbers: int) -> list[dict[str, Any]]:
@@ -57,12 +57,12 @@ def held(*numbers: int) -> list[dict[str, Any]]:
     return rows(*(10 * number + place for number in sorted(numbers) for place in range(4))).to_pylist()
 
 
-def paths(tables: Home, name: str = NAME) -> list[str]:
-    return [file.path for file in tables.table(name).at().files]
+def paths(home: Home, name: str = NAME) -> list[str]:
+    return [file.path for file in home.table(name).at().files]
 
 
-def stored(tables: Home, name: str = NAME) -> set[str]:
+def stored(home: Home, name: str = NAME) -> set[str]:
     """Every file and folder of a table, without its log."""
-    folder = Path(tables.table(name).uri)
+    folder = Path(home.table(name).uri)
     found = {str(path.relative_to(folder)) for path in folder.rglob("*")}
     return {path for path in found if not path.startswith("_delta_log")}
