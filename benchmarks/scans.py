@@ -21,6 +21,7 @@ from benchmarks.pipeline import MASTER
 from benchmarks.report import Row, Target, number
 from opengenome_assets.corpus.passes.kmers import SCHEMA, count_kmers
 from opengenome_assets.corpus.passes.parse import parse_file
+from opengenome_assets.definitions import PRELOAD
 from opengenome_assets.engine.spark import Spark
 from opengenome_assets.framework.shards import Output, ScanTask, Shard, run_scan
 from opengenome_assets.kernels.bases import kmer_strings
@@ -53,7 +54,7 @@ def measure(bases: int, folder: str) -> dict[str, float]:
     """Scan shards, and count a sample with a dict: bases per CPU second of each."""
     shards = make_shards(bases, Path(folder, "scan"))
     sample = make_shards(min(bases, SAMPLE_BASES), Path(folder, "sample"))
-    spark = Spark(master=MASTER)
+    spark = Spark(master=MASTER, preload=PRELOAD)
     try:
         found = add_up(scan(spark, sample, Path(folder)), Path(folder, "kmer_"))
         expected = with_dict(spark.spark_session, sample)

@@ -29,6 +29,16 @@ from opengenome_assets.search.query_hits import query_hits, search_queries
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.tables import Tables
 
+# What every worker needs, loaded once before workers are forked.
+PRELOAD = [
+    "opengenome_assets.corpus.passes.codons",
+    "opengenome_assets.corpus.passes.kmers",
+    "opengenome_assets.corpus.passes.parse",
+    "opengenome_assets.corpus.passes.profiles",
+    "opengenome_assets.corpus.passes.stats",
+    "opengenome_assets.search.passes",
+]
+
 
 def build_defs(
     settings: Settings | None = None, *, resource_overrides: Mapping[str, Any] | None = None
@@ -67,7 +77,7 @@ def build_defs(
         sensors=[build_sensor(jobs[-1], settings.source, settings.home)],
         resources={
             "tables": Tables(home=settings.home),
-            "spark": Spark(master=settings.spark_master),
+            "spark": Spark(master=settings.spark_master, preload=PRELOAD),
             **(resource_overrides or {}),
         },
         # One process a run: every step shares the run's one Spark session.

@@ -100,7 +100,8 @@ def reproduce(tables: tuple[str, ...], version: int | None, output: str) -> None
     settings = settings_in_use()
     if version is not None and len(tables) != 1:
         raise click.UsageError("--version is of one table")
-    from opengenome_assets.engine.spark import Spark  # imports Dagster and Spark
+    from opengenome_assets.definitions import PRELOAD  # imports Dagster and Spark
+    from opengenome_assets.engine.spark import Spark
     from opengenome_assets.operations import reproduce as reproducing
     from opengenome_assets.storage.tables import Tables
 
@@ -110,7 +111,8 @@ def reproduce(tables: tuple[str, ...], version: int | None, output: str) -> None
     for name in tables or home.names():
         try:
             with engine_unheard(), TemporaryDirectory(prefix="opengenome-reproduce-") as scratch:
-                result = reproducing.reproduce(home, name, version, scratch, Spark(master=settings.spark_master))
+                spark = Spark(master=settings.spark_master, preload=PRELOAD)
+                result = reproducing.reproduce(home, name, version, scratch, spark)
         except (LookupError, OSError, RuntimeError) as error:
             failed[name] = str(error)
             if output == "text":

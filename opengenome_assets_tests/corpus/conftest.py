@@ -13,7 +13,7 @@ from dagster._core.loader import LoadingContextForTest
 from pyspark.sql import SparkSession
 
 from opengenome_assets.corpus import GROUP
-from opengenome_assets.definitions import build_defs
+from opengenome_assets.definitions import PRELOAD, build_defs
 from opengenome_assets.engine.spark import Spark
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.tables import Tables
@@ -45,7 +45,7 @@ class Corpus:
     ) -> dg.ExecuteInProcessResult:
         """Materialise a selection with some ops' config; assert that it succeeds, or fails."""
         settings = Settings(home=self.tables.home, source=self.source, ks=self.ks)
-        overrides = {"tables": self.tables, "spark": KeptSpark(master="local[2]"), **(resources or {})}
+        overrides = {"tables": self.tables, "spark": KeptSpark(master="local[2]", preload=PRELOAD), **(resources or {})}
         defs = build_defs(settings, resource_overrides=overrides)
         config = {"raw_fasta": {"source": self.source}, **config}
         definitions: Sequence[Any] = [*(defs.assets or []), *(defs.asset_checks or [])]

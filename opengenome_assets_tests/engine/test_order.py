@@ -1,0 +1,11 @@
+"""Order and balance."""
+
+from opengenome_assets.engine.order import deal, heaviest_first
+
+
+def test_the_heaviest_come_first_and_equals_in_their_order():
+    assert heaviest_first([1, 5, 3, 5]) == [1, 3, 2, 0]
+
+
+def test_deal_spreads_the_heaviest():
+    assert deal([9, 8, 7, 3, 2, 1], 3) == [[9, 3], [8, 2], [7, 1]]
