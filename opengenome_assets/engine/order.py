@@ -9,9 +9,16 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def heaviest_first(weights: Sequence[int]) -> list[int]:
-    """Return the places of all units, the heaviest first; equal weights keep their order."""
-    return sorted(range(len(weights)), key=lambda place: -weights[place])
+def heaviest_first(work: Sequence[Item], weights: Sequence[int]) -> list[tuple[int, int, Item]]:
+    """Return place, weight and unit of all work, the heaviest first; equal weights keep their order.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many weights as units.
+    """
+    units = zip(range(len(work)), weights, work, strict=True)
+    return sorted(units, key=lambda unit: -unit[1])
 
 
 def deal(items: Sequence[Item], hands: int) -> list[list[Item]]:

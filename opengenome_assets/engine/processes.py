@@ -125,7 +125,7 @@ class Processes:
         Exception
             The error that the function raised first, with the worker's traceback as its cause.
         """
-        queue = [(place, work[place]) for place in heaviest_first(weights)]
+        queue = heaviest_first(work, weights)
         results: dict[int, Result] = {}
         done = 0
         with self._outcomes(function, queue, log) as outcomes:
@@ -145,12 +145,12 @@ class Processes:
 
     @contextmanager
     def _outcomes(
-        self, function: Callable[[Work], Result], queue: list[tuple[int, Work]], log: logging.Logger
+        self, function: Callable[[Work], Result], queue: list[tuple[int, int, Work]], log: logging.Logger
     ) -> Iterator[Iterator[tuple[int, Result] | None]]:
         """Give the places and results of units as they are done; None when there is only time to report progress."""
         count = min(self.workers, len(queue))
         if count <= 1:
-            yield ((place, function(item)) for place, item in queue)
+            yield ((place, function(item)) for place, _, item in queue)
             return
         packed = pickle.dumps(function)
         with self._workers(count) as (server, workers):
@@ -243,9 +243,9 @@ class _Server:
 
 
 def _side_by_side(
-    function: bytes, queue: list[tuple[int, Any]], server: _Server, idle: list[Connection]
+    function: bytes, queue: list[tuple[int, int, Any]], server: _Server, idle: list[Connection]
 ) -> Iterator[tuple[int, Any] | None]:
-    """Hand units to idle workers, and yield places and results as they are done, or None once per second."""
+    """Hand units to idle workers, and yield places and results as they are done, or None at least once per second."""
     for worker in idle:
         with suppress(ConnectionError):  # it was killed, and is found out below
             worker.send_bytes(function)
@@ -253,7 +253,7 @@ def _side_by_side(
     waiting = iter(queue)
     while True:
         while idle and (unit := next(waiting, None)):
-            place, item = unit
+            place, _, item = unit
             worker = idle.pop()
             busy[worker] = place
             with suppress(ConnectionError):

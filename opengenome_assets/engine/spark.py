@@ -182,7 +182,7 @@ class Spark(LazyPySparkResource):
             context = self.spark_context
             log.info("Spark %s on %s, UI: %s", context.version, context.master, context.uiWebUrl or "off")
             units, done = context.accumulator(0), context.accumulator(0)
-            deck = [(place, weights[place], work[place]) for place in heaviest_first(weights)]
+            deck = heaviest_first(work, weights)
             slices = deal(deck, min(len(deck), MAX_TASKS))
 
             def run(hand: list[tuple[int, int, Work]]) -> list[tuple[int, Result]]:
