@@ -19,6 +19,7 @@ from benchmarks.ingestion import parse_task
 from benchmarks.measure import in_fresh_process, must_equal, tree_cpu
 from benchmarks.pipeline import MASTER
 from benchmarks.report import Row, Target, number
+from opengenome_assets import groups
 from opengenome_assets.corpus.passes.kmers import count_kmers
 from opengenome_assets.corpus.passes.parse import parse_file
 from opengenome_assets.corpus.tables import KMERS
@@ -54,7 +55,7 @@ def measure(bases: int, folder: str) -> dict[str, float]:
     """Scan shards, and count a sample with a dict: bases per CPU second of each."""
     shards = make_shards(bases, Path(folder, "scan"))
     sample = make_shards(min(bases, SAMPLE_BASES), Path(folder, "sample"))
-    spark = Spark(master=MASTER)
+    spark = Spark(master=MASTER, preload=groups.passes())
     try:
         found = add_up(scan(spark, sample, Path(folder)), Path(folder, "kmer_"))
         expected = with_dict(spark.spark_session, sample)

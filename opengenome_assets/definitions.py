@@ -13,8 +13,7 @@ from typing import Any
 import dagster as dg
 
 from opengenome_assets import groups
-from opengenome_assets.engine.spark import Spark
-from opengenome_assets.framework.resources import HomeResource
+from opengenome_assets.framework.resources import HomeResource, engine_resource
 from opengenome_assets.operations.definitions import build as build_operations
 from opengenome_assets.settings import Settings
 
@@ -35,7 +34,7 @@ def build_defs(
     shared = dg.Definitions(
         resources={
             "home": HomeResource(uri=settings.home),
-            "engine": Spark(master=settings.spark_master),
+            "engine": engine_resource(settings, groups.passes()),
             **(resource_overrides or {}),
         },
         # One process a run: every step shares the run's one engine.

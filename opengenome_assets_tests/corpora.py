@@ -13,18 +13,15 @@ from dagster._core.loader import LoadingContextForTest
 from opengenome_assets.corpus.group import GROUP
 from opengenome_assets.corpus.settings import CorpusSettings
 from opengenome_assets.definitions import build_defs
+from opengenome_assets.engine.processes import Processes
+from opengenome_assets.framework.resources import HomeResource
 from opengenome_assets.search.settings import SearchSettings
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.tables import Home
 
 
-class InProcess:
-    def map(self, function, work, **_):
-        return [function(each) for each in work]
-
-
 # In this process: what a worker does is the same, and starting one takes longer than most tests.
-ENGINE = InProcess()
+ENGINE = Processes(workers=1)
 
 
 def settings(home: str, source: str = "sample", ks: Sequence[int] = (6, 7, 8), queries: str = "") -> Settings:
@@ -56,7 +53,7 @@ class Corpus:
         **config: Mapping[str, Any],
     ) -> dg.ExecuteInProcessResult:
         """Materialise a selection with some ops' config; assert that it succeeds, or fails."""
-        overrides = {"home": self.home, "engine": ENGINE, **(resources or {})}
+        overrides = {"home": HomeResource(uri=self.home.uri), "engine": ENGINE, **(resources or {})}
         defs = build_defs(self.settings, resource_overrides=overrides)
         config = {"raw_fasta": {"source": self.source}, **config}
         definitions: Sequence[Any] = [*(defs.assets or []), *(defs.asset_checks or [])]
@@ -89,7 +86,10 @@ class Corpus:
     def metadata(self, result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
         """Return what a run said of an asset."""
         events = [event for event in result.get_asset_materialization_events() if event.asset_key == dg.AssetKey(asset)]
-        return {name: value.value for name, value in events[-1].materialization.metadata.items()}
+        return {
+            name: value.records if isinstance(value, dg.TableMetadataValue) else value.value
+            for name, value in events[-1].materialization.metadata.items()
+        }
 
     def content(self, name: str) -> list[dict[str, Any]]:
         """Return a table's rows in an order that does not depend on how it was made."""

@@ -106,12 +106,12 @@ def reproduce(tables: tuple[str, ...], version: int | None, output: str) -> None
     if version is not None and len(tables) != 1:
         raise click.UsageError("--version is of one table")
     from opengenome_assets.definitions import build_defs  # imports Dagster and Spark
-    from opengenome_assets.engine.spark import Spark
+    from opengenome_assets.framework.resources import engine_resource
     from opengenome_assets.operations import reproduce as reproducing
     from opengenome_assets.storage.tables import Home
 
     home, specs = Home(settings.home), groups.specs()
-    engine = Spark(master=settings.spark_master)
+    engine = engine_resource(settings, groups.passes())
 
     def remade(record: Provenance, scratch: str) -> Definitions:
         return build_defs(groups.settings_of(record, scratch))

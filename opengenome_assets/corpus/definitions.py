@@ -21,10 +21,14 @@ MODULES = (raw_fasta, sequence_shards, sequence_stats, kmers, codons, tfidf_inde
 def build(settings: Settings) -> dg.Definitions:
     """Return the group's definitions."""
     section = settings.section(CorpusSettings)
-    members: list[Member] = [member for module in MODULES for member in module.define(section)]
-    figures = figure_specs(section.ks)
-    members += figures
-    tables = [spec.name for spec in tables_of(GROUP, members)]
-    members.append(report_asset(section.ks, tables, figures, rules_of(GROUP, members)))
+    made = members(section)
+    tables = [spec.name for spec in tables_of(GROUP, made)]
+    report = report_asset(section.ks, tables, figure_specs(section.ks), rules_of(GROUP, made))
     jobs = build_jobs()
-    return definitions(GROUP, members, jobs=jobs, sensors=[build_sensor(jobs[-1], section.source, settings.home)])
+    sensor = build_sensor(jobs[-1], section.source, settings.home)
+    return definitions(GROUP, [*made, report], jobs=jobs, sensors=[sensor])
+
+
+def members(section: CorpusSettings) -> list[Member]:
+    """Return the group's tables, rules and figures; the report stands on all of them."""
+    return [*(member for module in MODULES for member in module.define(section)), *figure_specs(section.ks)]

@@ -5,8 +5,6 @@ ship work, not sequences: a task gets paths, reads and writes files by itself, a
 one room that imports PySpark.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
@@ -16,7 +14,7 @@ Result = TypeVar("Result")
 
 
 class Engine(Protocol):
-    """Maps a function over units of work."""
+    """What an asset needs of the place where its work runs."""
 
     def map(
         self,
@@ -28,4 +26,26 @@ class Engine(Protocol):
         unit: str,
         log: logging.Logger,
     ) -> list[Result]:
-        """Apply a function to every unit of work, and return the results in order."""
+        """Apply a function to every unit of work, side by side, and return the results in order.
+
+        Parameters
+        ----------
+        function
+            Importable by the workers; called once per unit, and again if an engine repeats a task that failed.
+        work
+            The units.
+        weights
+            Size of each unit, for balance and progress; the largest start first, so that none is left for the end.
+        label
+            What is done, for the log.
+        unit
+            What the weights count, for the log.
+        log
+            Gets the progress every ten seconds: units done of total, speed and time left.
+
+        Raises
+        ------
+        Exception
+            The function's own error, or the engine's if a worker or a cluster is lost.
+        """
+        ...

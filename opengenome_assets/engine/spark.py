@@ -1,8 +1,8 @@
-"""Spark: one session a run, embedded or on a cluster, and a way to map a function over units of work.
+"""Spark: one session per run, embedded or on a cluster, and a way to map a function over units of work.
 
-Belongs here: starting the session that the settings name (and no other), progress, and ending it with the run. Does not
-belong here: what is computed. Spark ships work, not sequences: a task gets paths, reads and writes files by itself, and
-returns a small result.
+Belongs here: starting the session that the settings name (and no other), the retry policy, and ending the session with
+the run. Does not belong here: what is computed. Spark ships work, not sequences: a task gets paths, reads and writes
+files by itself, and returns a small result.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ import logging
 import os
 import re
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import dagster as dg
 from dagster_pyspark import LazyPySparkResource
@@ -28,13 +27,13 @@ from pyspark import SparkContext
 from pyspark.errors import PySparkException, PythonException
 from pyspark.sql import SparkSession
 
+from opengenome_assets.engine import Result, Work
 from opengenome_assets.engine.java import find_java
+from opengenome_assets.engine.order import deal, heaviest_first
+from opengenome_assets.engine.preload import VARIABLE
+from opengenome_assets.engine.processes import Processes
+from opengenome_assets.engine.progress import PROGRESS_SECONDS, Progress
 
-Work = TypeVar("Work")
-Result = TypeVar("Result")
-Item = TypeVar("Item")
-
-PROGRESS_SECONDS = 10.0
 MAX_TASKS = 2000
 # How often a step is tried again when the cluster failed it, and how long after: time to bring back what was lost.
 RETRIES = 2
@@ -54,11 +53,14 @@ class Spark(LazyPySparkResource):
     ----------
     master
         ``local[*]`` for the embedded engine, or ``spark://host:port``.
+    preload
+        Modules that the process which Python workers are forked from imports before the first of them.
     spark_config
         Further Spark properties, over those set here.
     """
 
     master: str = "local[*]"
+    preload: list[str] = Field(default_factory=list)
     spark_config: dict[str, Any] = Field(default_factory=dict)
     _app_name: str = PrivateAttr(default="opengenome")
 
@@ -122,6 +124,7 @@ class Spark(LazyPySparkResource):
         return {
             **(loopback if self._embedded else {}),
             "spark.python.daemon.module": "opengenome_assets.engine.daemon",
+            **({f"spark.executorEnv.{VARIABLE}": ",".join(self.preload)} if self.preload else {}),
             # TCP's delayed acknowledgements cost 40 ms a task.
             "spark.python.unix.domain.socket.enabled": "true",
             "spark.python.authenticate.socketTimeout": "60s",
@@ -146,13 +149,12 @@ class Spark(LazyPySparkResource):
     ) -> list[Result]:
         """Apply a function to every unit of work, in Spark tasks, and return the results in order.
 
-        A single unit is worked through in this process where the engine would be, too: starting one costs more than
-        most units do.
+        Where Spark is embedded, a single unit runs in the caller's process: a session costs more than most units.
 
         Parameters
         ----------
         function
-            Importable by the workers; called once for each unit, more often if a task is tried again.
+            Importable by the workers; called once per unit, and again if a task is repeated.
         work
             The units.
         weights
@@ -168,71 +170,61 @@ class Spark(LazyPySparkResource):
         ------
         RetryRequested
             If a cluster failed, and not the work: Dagster tries the step again after a minute, at most twice. An
-            embedded engine has nobody to bring it back, so there the failure is told at once.
+            embedded engine has nobody to bring it back, so there the error itself is raised at once.
         Exception
             Whatever the function raised, eight times, for one unit.
         """
         if not work:
             return []
         if len(work) == 1 and self._embedded:
-            started = time.monotonic()
-            results = [function(work[0])]
-            log.info(progress(label, 1, 1, weights[0], weights[0], unit, started))
-            return results
+            return Processes(1).map(function, work, weights=weights, label=label, unit=unit, log=log)
+        with self._retry_policy():
+            context = self.spark_context
+            log.info("Spark %s on %s, UI: %s", context.version, context.master, context.uiWebUrl or "off")
+            units, done = context.accumulator(0), context.accumulator(0)
+            deck = heaviest_first(work, weights)
+            slices = deal(deck, min(len(deck), MAX_TASKS))
+
+            def run(hand: list[tuple[int, int, Work]]) -> list[tuple[int, Result]]:
+                results = []
+                for place, weight, item in hand:
+                    results.append((place, function(item)))
+                    units.add(1)
+                    done.add(weight)
+                return results
+
+            def collect() -> list[list[tuple[int, Result]]]:
+                context.setJobGroup(label, label, interruptOnCancel=True)
+                collected: list[list[tuple[int, Result]]] = context.parallelize(slices, len(slices)).map(run).collect()
+                return collected
+
+            progress = Progress(label, weights, unit)
+            # Spark is asked from a thread, so that this one can report, and be interrupted when the run is cancelled.
+            with ThreadPoolExecutor(1) as thread:
+                future: Future[list[list[tuple[int, Result]]]] = thread.submit(collect)
+                try:
+                    while True:
+                        try:
+                            collected = future.result(timeout=PROGRESS_SECONDS)
+                            break
+                        except NotYet:
+                            log.info(progress.words(units.value, done.value))
+                except BaseException:
+                    context.cancelJobGroup(label)
+                    raise
+            log.info(progress.words(len(work), sum(weights)))
+            results = dict(pair for hand in collected for pair in hand)
+            return [results[place] for place in range(len(work))]
+
+    @contextlib.contextmanager
+    def _retry_policy(self) -> Iterator[None]:
+        """Ask Dagster for a retry if a cluster fails, and not the work."""
         try:
-            return self._map(function, work, weights=weights, label=label, unit=unit, log=log)
+            yield
         except Exception as error:
             if self._embedded or not is_passing(error):
                 raise
             raise dg.RetryRequested(RETRIES, RETRY_SECONDS) from error
-
-    def _map(
-        self,
-        function: Callable[[Work], Result],
-        work: Sequence[Work],
-        *,
-        weights: Sequence[int],
-        label: str,
-        unit: str,
-        log: logging.Logger,
-    ) -> list[Result]:
-        context = self.spark_context
-        log.info("Spark %s on %s, UI: %s", context.version, context.master, context.uiWebUrl or "off")
-        units, total = context.accumulator(0), sum(weights)
-        done = context.accumulator(0)
-        deck = sorted(zip(weights, range(len(work)), work, strict=True), key=lambda card: (-card[0], card[1]))
-        slices = deal(deck, min(len(deck), MAX_TASKS))
-
-        def run(hand: list[tuple[int, int, Work]]) -> list[tuple[int, Result]]:
-            results = []
-            for weight, index, item in hand:
-                results.append((index, function(item)))
-                units.add(1)
-                done.add(weight)
-            return results
-
-        def collect() -> list[list[tuple[int, Result]]]:
-            context.setJobGroup(label, label, interruptOnCancel=True)
-            collected: list[list[tuple[int, Result]]] = context.parallelize(slices, len(slices)).map(run).collect()
-            return collected
-
-        started = time.monotonic()
-        # Spark is asked from a thread, so that this one can report, and be interrupted when the run is cancelled.
-        with ThreadPoolExecutor(1) as thread:
-            future: Future[list[list[tuple[int, Result]]]] = thread.submit(collect)
-            try:
-                while True:
-                    try:
-                        collected = future.result(timeout=PROGRESS_SECONDS)
-                        break
-                    except NotYet:
-                        log.info(progress(label, units.value, len(work), done.value, total, unit, started))
-            except BaseException:
-                context.cancelJobGroup(label)
-                raise
-        log.info(progress(label, len(work), len(work), total, total, unit, started))
-        ordered = dict(pair for results in collected for pair in results)
-        return [ordered[index] for index in range(len(work))]
 
 
 def is_passing(error: BaseException) -> bool:
@@ -244,18 +236,3 @@ def is_passing(error: BaseException) -> bool:
     if isinstance(error, PythonException):
         return any(int(number) in PASSING for number in re.findall(r"\[Errno (\d+)\]", str(error)))
     return isinstance(error, Py4JError | PySparkException)
-
-
-def deal(items: Sequence[Item], hands: int) -> list[list[Item]]:
-    """Deal items into hands, one after the other, so that the heaviest of a sorted deck are spread."""
-    return [list(items[hand::hands]) for hand in range(hands)]
-
-
-def progress(label: str, units: int, units_total: int, done: int, total: int, unit: str, started: float) -> str:
-    """Say how far a pass is: units done, speed, time left."""
-    seconds = max(time.monotonic() - started, 1e-9)
-    speed = done / seconds
-    text = f"{label}: {units:,} of {units_total:,} files, {done:,} of {total:,} {unit}, {speed:,.0f} {unit}/s"
-    if 0 < done < total:
-        text += f", about {(total - done) / speed:,.0f} s left"
-    return text + f" ({seconds:.1f} s so far)" if done < total else text + f" in {seconds:.1f} s"

@@ -89,11 +89,13 @@ def compare(home: Home, specs: Specs, before: Record, after: Record) -> Changes:
         if (old.name, old.version, new.version) in seen:
             continue
         seen.add((old.name, old.version, new.version))
-        found.determining.extend(determining(specs, old.provenance, new.provenance))
+        found.determining.extend(code(old.provenance, new.provenance))
+        if specs.role(old.name) is Role.CATALOGUE:  # its setting is the digest of its files
+            _compare_files(home, old, new, found)
+        else:
+            found.determining.extend(settings(old.provenance, new.provenance))
         found.determining.extend(_versions(old.provenance, new.provenance))
         found.circumstances.extend(circumstances(old.provenance, new.provenance))
-        if specs.role(old.name) is Role.CATALOGUE:
-            _compare_files(home, old, new, found)
         inputs, others = old.provenance.inputs, new.provenance.inputs
         for name in inputs.keys() & others.keys():
             if inputs[name].data_version != others[name].data_version:
@@ -104,13 +106,15 @@ def compare(home: Home, specs: Specs, before: Record, after: Record) -> Changes:
     return found
 
 
-def determining(specs: Specs, before: Provenance, after: Provenance) -> Iterator[Change]:
-    """Yield how two records of a table differ in what decides its content, its inputs aside."""
+def code(before: Provenance, after: Provenance) -> Iterator[Change]:
+    """Yield whether two records of a table name other code versions."""
     if before.code_version != after.code_version:
         yield Change(after.name, "code version", before.code_version, after.code_version)
-    # The catalogue's setting is the digest of its files, which are compared themselves.
-    if specs.role(after.name) is not Role.CATALOGUE:
-        yield from _mapping(after.name, "setting", before.settings, after.settings)
+
+
+def settings(before: Provenance, after: Provenance) -> Iterator[Change]:
+    """Yield how two records of a table differ in their settings."""
+    yield from _mapping(after.name, "setting", before.settings, after.settings)
 
 
 def _versions(before: Provenance, after: Provenance) -> Iterator[Change]:

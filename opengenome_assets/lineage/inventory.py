@@ -147,9 +147,10 @@ class _Judge:
                 self.corpora.add(home.table(name).provenance().corpus)
 
     def __call__(self, provenance: Provenance) -> str:
-        for name in (provenance.name, *provenance.inputs):
-            if variable := self.outside(name):
-                return f"not in {variable}"
+        variables = [self.outside(name) for name in provenance.inputs]
+        # A figure of several tables is still made if one of them is.
+        if variable := self.outside(provenance.name) or (all(variables) and next(iter(variables), None)):
+            return f"not in {variable}"
         if provenance.corpus in (*self.corpora, ""):  # a catalogue comes before the basis
             return "current"
         return "from another corpus" if self.corpora else f"without {self.basis}"

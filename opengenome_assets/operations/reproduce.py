@@ -26,7 +26,7 @@ from opengenome_assets.engine import Engine
 from opengenome_assets.framework.catalogues import catalogue_record
 from opengenome_assets.framework.table import Role, Specs, TableSpec
 from opengenome_assets.intake.hub.store import Store
-from opengenome_assets.lineage.changes import Change, circumstances, determining
+from opengenome_assets.lineage.changes import Change, circumstances, code, settings
 from opengenome_assets.lineage.comparison import Comparison, compare_rows
 from opengenome_assets.lineage.failures import newest_run
 from opengenome_assets.settings import local_home
@@ -105,14 +105,15 @@ def reproduce(
         name,
         snapshot.version,
         compare_rows(snapshot, made),
-        list(changes(specs, recorded, made.provenance)),
+        list(changes(recorded, made.provenance)),
         round(time.monotonic() - started, 2),
     )
 
 
-def changes(specs: Specs, recorded: Provenance, made: Provenance) -> Iterator[Change]:
+def changes(recorded: Provenance, made: Provenance) -> Iterator[Change]:
     """Yield what two records do not agree on: which versions inputs had is no difference, what they held is."""
-    yield from determining(specs, recorded, made)
+    yield from code(recorded, made)
+    yield from settings(recorded, made)
     yield from circumstances(recorded, made)
     for name, given in recorded.inputs.items():
         again = made.inputs.get(name)

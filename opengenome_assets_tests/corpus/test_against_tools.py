@@ -11,17 +11,17 @@ from Bio import SeqIO
 from Bio.Data import CodonTable
 from Bio.SeqUtils import gc_fraction
 from isal import igzip
-from opengenome_assets.corpus.checks import sequence_kmers_of
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from opengenome_assets.corpus.tfidf_index import document_frequency
+from opengenome_assets.corpus.settings import SAMPLE_FOLDER
+from opengenome_assets.corpus.tfidf_index import sequence_kmers_of
 from opengenome_assets.intake.sources import list_source
 from opengenome_assets.kernels.bases import kmer_strings
-from opengenome_assets.kernels.tfidf import inverse_document_frequency, tfidf
+from opengenome_assets.kernels.tfidf import inverse_document_frequency, tfidf, total_frequency
 
 
 def records(source: str) -> Iterator[SeqIO.SeqRecord]:
-    for file in list_source("sample").files:
+    for file in list_source("sample", sample=SAMPLE_FOLDER).files:
         if source in (file.source, "all"):
             with igzip.open(file.uri, "rt") as stream:
                 yield from SeqIO.parse(stream, "fasta")
@@ -95,7 +95,7 @@ def test_amino_acids_and_rscu_follow_biopythons_table(sample, source, code):
 
 def test_tfidf_vectors_equal_scikit_learns(sample):
     index = sample.corpus.home.table("tfidf_index").read()
-    idf = inverse_document_frequency(*document_frequency(sample.corpus.home))
+    idf = inverse_document_frequency(*total_frequency(sample.corpus.home.table("tfidf_terms").read()))
     vectors = sequence_kmers_of(index)
     ours = np.zeros((index.num_rows, 4096))
     rows = np.repeat(np.arange(index.num_rows), np.diff(vectors.row_offsets))

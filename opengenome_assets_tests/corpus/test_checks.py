@@ -11,9 +11,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from matplotlib.figure import Figure
-from opengenome_assets.corpus.checks import as_check, rules, table_schemas
 
-from opengenome_assets.corpus.figures import figure_rule, figure_specs, save_figure
+from opengenome_assets.corpus.definitions import members
+from opengenome_assets.corpus.figures import figure_specs
+from opengenome_assets.corpus.group import GROUP
+from opengenome_assets.corpus.settings import CorpusSettings
+from opengenome_assets.framework.checks import as_check
+from opengenome_assets.framework.figures import save_figure
+from opengenome_assets.framework.group import rules_of, tables_of
 from opengenome_assets.plots.style import Picture
 from opengenome_assets.storage.files import write_bytes
 from opengenome_assets.storage.record import Provenance, digest
@@ -21,6 +26,8 @@ from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus
 
 KS = (2, 6)
+MEMBERS = members(CorpusSettings(ks=KS))
+RULES = [rule for rule in rules_of(GROUP, MEMBERS) if not rule.asset.startswith("figure_")]
 FILES = {"plants/one.fa": ">p1\nACGTACGTNNACGTTGCA\n>p2\nGGGCCCATATAT\n", "animals/two.fa": ">r1\nACGTACGTACGT\n"}
 
 
@@ -36,15 +43,15 @@ def good(tmp_path_factory):
     return made.home
 
 
-def problems(tables: Home, asset: str, name: str) -> list[str]:
-    (rule,) = [rule for rule in rules(KS) if (rule.asset, rule.name) == (asset, name)]
-    return list(rule.problems(tables))
+def problems(home: Home, asset: str, name: str) -> list[str]:
+    (rule,) = [rule for rule in RULES if (rule.asset, rule.name) == (asset, name)]
+    return list(rule.problems(home))
 
 
 def poisoned(good: Home, tmp_path, asset: str, poison) -> Home:
     """Return a copy of the tables in which one holds other rows, though every record says they are right."""
     tables = Home(str(tmp_path / "poisoned"))
-    shutil.copytree(good.home, tables.uri)
+    shutil.copytree(good.uri, tables.uri)
     for file in tables.table(asset).at().files:
         path = Path(tables.table(asset).uri, file.path)
         rows = pq.read_table(path)
@@ -81,8 +88,8 @@ def one_more_count(values):
 
 
 def test_right_tables_have_no_problems(good):
-    assert {(rule.asset, rule.name): list(rule.problems(good)) for rule in rules(KS)} == {
-        (rule.asset, rule.name): [] for rule in rules(KS)
+    assert {(rule.asset, rule.name): list(rule.problems(good)) for rule in RULES} == {
+        (rule.asset, rule.name): [] for rule in RULES
     }
 
 
@@ -126,7 +133,7 @@ def test_a_wrong_table_is_found(good, tmp_path, asset, check, poison, said):
 )
 def test_counts_of_a_file_that_do_not_agree_are_found(good, tmp_path, fact, value, said):
     tables = Home(str(tmp_path / "poisoned"))
-    shutil.copytree(good.home, tables.uri)
+    shutil.copytree(good.uri, tables.uri)
     key = tables.table("sequence_shards").at().files[0].path.split("/")[0]
     edit_manifest(
         Path(tables.table("sequence_shards").uri, key), lambda manifest: manifest["facts"].update({fact: value})
@@ -134,7 +141,7 @@ def test_counts_of_a_file_that_do_not_agree_are_found(good, tmp_path, fact, valu
     assert said in "\n".join(problems(tables, "sequence_shards", "record_count"))
 
 
-@pytest.mark.parametrize("asset", list(table_schemas(KS)))
+@pytest.mark.parametrize("asset", [spec.name for spec in tables_of(GROUP, MEMBERS)])
 def test_a_column_of_another_type_is_found(good, tmp_path, asset):
     tables = Home(str(tmp_path))
     wrong = pa.table({good.table(asset).read().schema.names[0]: pa.array([1.5])})
@@ -158,7 +165,7 @@ def test_a_failed_check_stops_what_follows(good, tmp_path):
 def test_a_blank_or_missing_figure_is_found(tmp_path):
     tables = Home(str(tmp_path))
     spec = figure_specs(KS)[0]
-    rule = figure_rule(spec)
+    rule = spec.rule()
     assert not rule.blocking
     assert "there is no figure_gc_content.png" in next(iter(rule.problems(tables)))
     save_figure(tables, spec.name, Picture(Figure(), "t", "c", "a"), Provenance(name=spec.name, code_version="1"))
@@ -173,7 +180,7 @@ def test_a_blank_or_missing_figure_is_found(tmp_path):
 
 def test_a_table_too_wrong_to_be_read_fails_its_check_in_words(good, tmp_path):
     tables = poisoned(good, tmp_path, "tfidf_index", change("codes", lambda codes: [[-30000] * len(c) for c in codes]))
-    (norms,) = [rule for rule in rules(KS) if rule.name == "norms"]
+    (norms,) = [rule for rule in RULES if rule.name == "norms"]
     result = as_check(norms)(tables)
     assert not result.passed
     assert "could not be made" in result.description

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from opengenome_assets.lineage.failures import open_instance
-from opengenome_assets.operations.restore import outdated
+from opengenome_assets.operations.refresh import outdated
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus, failure
 from opengenome_assets_tests.processes import REPOSITORY, environment, started, typed

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from opengenome_assets.corpus.raw_fasta import RawFastaConfig, raw_fasta
+from opengenome_assets.corpus.raw_fasta import RawFastaConfig, catalogue_asset
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus, failure, write_files
 from opengenome_assets_tests.corpus.test_sequence_shards import in_parts, tar_of
@@ -73,10 +73,9 @@ def test_a_dataset_gives_the_tables_that_its_files_in_a_folder_give_and_its_cata
         assert (row["source"], row["bytes"], row["sha256"]) == (path.split("/")[1], len(content), sha256)
         assert row["revision"] == commit
         assert Path(row["uri"]).read_bytes() == content
-        (line,) = [line for line in shown["catalogue"].splitlines() if f"| {path} |" in line]
-        assert f"| {len(content):,} |" in line
-        assert sha256[:16] in line
-        assert f"{hub.hub}/datasets/{REPO}/resolve/{commit}/{path} |" in line
+        (told,) = [record.data for record in shown["catalogue"] if record.data["path"] == path]
+        assert (told["bytes"], told["sha256"]) == (len(content), f"{sha256[:16]}…")
+        assert told["address"] == f"{hub.hub}/datasets/{REPO}/resolve/{commit}/{path}"
     assert shown["commits"] == [commit]
     assert (shown["files"], shown["files_reused"], shown["bytes"]) == (len(FASTA), 0, SIZE)
     assert (shown["bytes_fetched"], shown["bytes_reused"]) == (SIZE, 0)
@@ -87,7 +86,7 @@ def test_a_dataset_gives_the_tables_that_its_files_in_a_folder_give_and_its_cata
 
 def test_a_run_in_which_nothing_changed_makes_a_handful_of_requests_and_fetches_nothing(hub, made):
     made.materialize("*kmer_,rejected_records")
-    versions = {name: made.home.table(name).at().version() for name in made.home.names()}
+    versions = {name: made.home.table(name).history().newest for name in made.home.names()}
     hub.requests.clear()
     result = made.materialize("*kmer_,rejected_records")
     assert len(hub.requests) == 2  # the commit, and the files it has
@@ -96,7 +95,7 @@ def test_a_run_in_which_nothing_changed_makes_a_handful_of_requests_and_fetches_
     assert shown["megabytes_per_second"] == 0
     assert made.metadata(result, "sequence_shards")["files_reused"] == 5
     assert made.metadata(result, "kmer_")["bases_scanned"] == 0
-    assert {name: made.home.table(name).at().version() for name in versions} == versions
+    assert {name: made.home.table(name).history().newest for name in versions} == versions
 
 
 def test_a_commit_that_changes_one_file_costs_that_file_in_every_asset(hub, made):
@@ -147,7 +146,7 @@ def test_a_commit_that_changes_nothing_in_use_changes_the_catalogue_only(hub, ma
     result = made.materialize("*kmer_,rejected_records")
     assert made.metadata(result, "raw_fasta")["bytes_fetched"] == 0
     assert {row["revision"] for row in made.content("raw_fasta")} == {commit}
-    assert made.home.table("kmer_").at().version() == 0
+    assert made.home.table("kmer_").history().newest == 0
 
 
 def test_a_dataset_a_commit_of_it_and_a_folder_make_one_corpus(hub, made, tmp_path):
@@ -200,7 +199,7 @@ def test_a_failure_is_a_sentence_that_says_what_to_do_and_whether_a_retry_can_he
     if happens:
         happens(hub, monkeypatch)
     with pytest.raises(dg.Failure) as caught:
-        raw_fasta(dg.build_asset_context(), config=RawFastaConfig(source=source), tables=made.home)
+        catalogue_asset("sample")(dg.build_asset_context(), config=RawFastaConfig(source=source), home=made.home)
     assert said in caught.value.description
     assert "Traceback" not in caught.value.description
     assert caught.value.allow_retries is retry

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -16,10 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 from Bio import SeqIO
 
-from opengenome_assets.corpus.passes import kmers as kmer_pass
+from opengenome_assets.corpus.settings import SAMPLE_FOLDER
+from opengenome_assets.corpus.tables import KMERS
+from opengenome_assets.framework.resources import HomeResource
 from opengenome_assets.intake.sources import list_source
 from opengenome_assets.kernels.bases import kmer_strings
-from opengenome_assets.storage.tables import Home
+from opengenome_assets.storage.tables import Home, Table
 from opengenome_assets_tests.corpora import failure, write_files
 
 FILES = {
@@ -32,7 +35,7 @@ FILES = {
 def sample_records():
     from isal import igzip
 
-    for file in list_source("sample").files:
+    for file in list_source("sample", sample=SAMPLE_FOLDER).files:
         with igzip.open(file.uri, "rt") as stream:
             for record in SeqIO.parse(io.StringIO(stream.read()), "fasta"):
                 yield file.source, record.id, str(record.seq)
@@ -130,10 +133,10 @@ def test_a_second_materialisation_does_nothing_and_a_changed_file_costs_that_fil
     first = made.materialize()
     assert made.metadata(first, "kmer_")["shards_reused"] == 0
     names = made.home.names()
-    versions = {name: made.home.table(name).at().version() for name in names}
+    versions = {name: made.home.table(name).history().newest for name in names}
 
     again = made.materialize()
-    assert {name: made.home.table(name).at().version() for name in names} == versions
+    assert {name: made.home.table(name).history().newest for name in names} == versions
     assert made.metadata(again, "sequence_shards")["files_reused"] == 3
     for asset in ("kmer_", "codon_counts", "shard_stats", "tfidf_index"):
         assert made.metadata(again, asset)["bases_scanned"] == 0
@@ -288,13 +291,12 @@ def test_work_finished_before_a_crash_is_not_done_again(corpus, monkeypatch):
     made = corpus(FILES)
     made.materialize("*sequence_shards,rejected_records")
 
-    class Crash(type(made.home)):
-        def commit(self, name, *args, **kwargs):
-            if name == "kmer_":
-                raise OSError("the machine went away between the files and the commit")
-            return super().commit(name, *args, **kwargs)
+    def crash(table, *arguments):
+        raise OSError("the machine went away between the files and the commit")
 
-    crashed = made.materialize("kmer_", ok=False, resources={"tables": Crash(home=made.home.uri)})
+    with monkeypatch.context() as patch:
+        patch.setattr(Table, "commit", crash)
+        crashed = made.materialize("kmer_", ok=False)
     assert "the machine went away" in failure(crashed)
     assert not made.home.table("kmer_").exists()
     resumed = made.materialize("kmer_")
@@ -317,11 +319,11 @@ def test_a_shard_deleted_by_hand_is_named_and_made_again(corpus):
 def test_new_code_counts_again(corpus, monkeypatch):
     made = corpus(FILES)
     made.materialize("*kmer_,rejected_records")
-    monkeypatch.setattr("opengenome_assets.corpus.kmers.COUNTS_VERSION", "2")
+    monkeypatch.setattr("opengenome_assets.corpus.kmers.KMERS", replace(KMERS, code_version="2"))
     result = made.materialize("kmer_")
     assert made.metadata(result, "kmer_")["shards_reused"] == 0
     assert made.home.table("kmer_").provenance().code_version == "2"
-    assert kmer_pass.SCHEMA.names == made.home.table("kmer_").read().schema.names
+    assert KMERS.schema.names == made.home.table("kmer_").read().schema.names
 
 
 def test_a_flipped_bit_in_a_shard_is_found_and_mended_as_the_message_says(corpus):
@@ -376,12 +378,12 @@ def test_runs_in_one_home_wait_for_each_other(corpus):
     started, release = threading.Event(), threading.Event()
 
     @dg.asset
-    def slow(tables: Home) -> None:
+    def slow(home: dg.ResourceParam[Home]) -> None:
         started.set()
         release.wait(30)
 
     def other_run() -> None:
-        dg.materialize([slow], resources={"tables": Home(made.home.uri)})
+        dg.materialize([slow], resources={"home": HomeResource(uri=made.home.uri)})
 
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(other_run)

@@ -11,14 +11,14 @@ import pytest
 from dagster._core.scheduler.instigation import SensorInstigatorData
 from dagster._core.test_utils import create_run_for_test
 
-from opengenome_assets.corpus.raw_fasta import raw_fasta
+from opengenome_assets.corpus.raw_fasta import catalogue_asset
 from opengenome_assets.corpus.sensors import CHANGE_TAG, COMMIT_TAG, MAX_ATTEMPTS, NAME
 from opengenome_assets.definitions import build_defs
 from opengenome_assets.intake.hub import listing as hub_module
-from opengenome_assets.settings import Settings
 from opengenome_assets.storage.files import write_bytes
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Home
+from opengenome_assets_tests.corpora import settings
 from opengenome_assets_tests.intake.hub.hub_server import REPO, TOKEN, Fault, serving
 from opengenome_assets_tests.processes import started, typed, wait_for
 
@@ -43,7 +43,7 @@ def hub(monkeypatch):
 
 @cache
 def definitions(source, home):
-    defs = build_defs(Settings(home=home, source=source, ks=(6,)))
+    defs = build_defs(settings(home, source, (6,)))
     return defs.get_repository_def()
 
 
@@ -103,7 +103,7 @@ def catalogue(hub, tmp_path):
     """A home whose catalogue lists the files of the Hub's first commit."""
     tables = Home(str(tmp_path))
     config = {"ops": {"raw_fasta": {"config": {"source": SOURCE}}}}
-    assert dg.materialize([raw_fasta], resources={"tables": tables}, run_config=config).success
+    assert dg.materialize([catalogue_asset(SOURCE)], resources={"home": tables}, run_config=config).success
     return tables
 
 
@@ -117,7 +117,7 @@ def test_a_sensor_without_memory_starts_no_run_for_what_has_been_made(hub, catal
     (commit,) = hub.commits
     report(catalogue)
     with dg.DagsterInstance.ephemeral() as instance:
-        ticks = Ticks(instance, home=catalogue.home)
+        ticks = Ticks(instance, home=catalogue.uri)
         assert ticks.skip() == f"commit {commit[:12]} has the 2 files that raw_fasta lists and the report is made of"
         assert ticks.skip() == f"no new commit since {commit[:12]}"
         hub.commit({**FILES, "fasta/moss/b.fa": b"changed"})
@@ -129,12 +129,12 @@ def test_a_sensor_without_memory_starts_a_run_if_the_catalogue_lists_other_files
     report(catalogue)
     commit = hub.commit({**FILES, **change})
     with dg.DagsterInstance.ephemeral() as instance:
-        assert Ticks(instance, home=catalogue.home).run().tags[COMMIT_TAG] == commit
+        assert Ticks(instance, home=catalogue.uri).run().tags[COMMIT_TAG] == commit
 
 
 def test_a_sensor_without_memory_starts_a_run_if_nothing_was_made_from_the_catalogue(catalogue):
     with dg.DagsterInstance.ephemeral() as instance:
-        Ticks(instance, home=catalogue.home).run()
+        Ticks(instance, home=catalogue.uri).run()
 
 
 def test_without_a_new_commit_a_tick_is_one_request_to_the_hub(hub, ticks):

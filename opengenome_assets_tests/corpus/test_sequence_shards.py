@@ -93,7 +93,7 @@ def test_a_catalogue_with_a_gap_is_refused_and_units_have_keys_of_their_own(tmp_
         return {"source": source, "path": path, "uri": f"store/{sha256}", "sha256": sha256}
 
     def keys(*rows: dict[str, str]) -> dict[tuple[str, str], str]:
-        return {(task.source, task.path): task.key for task in parse_tasks(tables, rows, settings)}
+        return {(task.source, task.path): task.shards_key for task in parse_tasks(tables, rows, settings)}
 
     with pytest.raises(ContainerError, match=r"x\.fa\.gz\.ab is missing"):
         keys(row("x.fa.gz.aa"), row("x.fa.gz.ac"))

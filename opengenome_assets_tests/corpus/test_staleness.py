@@ -2,12 +2,14 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from opengenome_assets.corpus import kmers
+from opengenome_assets.corpus.tables import KMER_FREQUENCIES
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus, write_files
 
@@ -66,7 +68,8 @@ def test_a_file_that_was_only_touched_makes_nothing_stale(made):
 
 def test_a_new_code_version_makes_stale_the_asset_and_what_follows_when_it_has_been_made_again(made, monkeypatch):
     home, instance = made
-    monkeypatch.setattr(kmers, "FREQUENCIES_VERSION", "2")
+    newer = replace(KMER_FREQUENCIES.template, code_version="2")
+    monkeypatch.setattr(kmers, "KMER_FREQUENCIES", replace(KMER_FREQUENCIES, template=newer))
     tables = {"kmer_freq_k2", "kmer_freq_k6"}
     assert home.stale(instance) == {name: ["has a new code version"] for name in tables}
     figures = {"figure_kmers_k2", "figure_kmers_k6", "figure_spectrum"}
@@ -87,4 +90,4 @@ def test_frequencies_refuse_counts_made_without_their_k(made):
     told = str([event.step_failure_data.user_failure_data for event in result.get_step_failure_events()])
     assert "expected counts for k = 3, found them for k = 2, 6" in told
     assert "--select 'kmer_*'" in told
-    assert not home.tables.table("kmer_freq_k3").exists()
+    assert not home.home.table("kmer_freq_k3").exists()

@@ -1,6 +1,8 @@
 """A laptop's own Dagster and an existing Spark cluster."""
 
 import json
+import logging
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -10,7 +12,9 @@ from typing import Any
 
 import pyspark
 import pytest
+from pyspark.sql import SparkSession
 
+from opengenome_assets.engine.spark import Spark
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.processes import free_port, started, typed, wait_for
 
@@ -46,6 +50,21 @@ def cluster(tmp_path: Path) -> Iterator[StandaloneCluster]:
     with started(master, home), started([*worker, *work, running.address], home):
         wait_for(lambda: running.state()["workers"], "worker that the master knows")
         yield running
+
+
+@pytest.mark.parametrize("modules", [[], ["wave", "sunau"]])
+def test_workers_of_a_cluster_are_forked_from_a_process_that_has_loaded_what_they_need(cluster, modules):
+    def loaded(_: int) -> list[str]:
+        return [module for module in ("wave", "sunau") if module in sys.modules]
+
+    if session := SparkSession.getActiveSession():
+        session.stop()
+    spark = Spark(master=cluster.address, preload=modules)
+    try:
+        found = spark.map(loaded, [1, 2, 3], weights=[1, 1, 1], label="", unit="units", log=logging.getLogger("test"))
+    finally:
+        spark.stop()
+    assert found == [modules] * 3
 
 
 def test_assets_are_made_on_the_cluster_that_spark_master_names(cluster, tmp_path):

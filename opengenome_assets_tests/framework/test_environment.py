@@ -9,7 +9,7 @@ import pytest
 
 from opengenome_assets.framework import environment
 
-ASK = "from opengenome_assets import environment; print(environment.commit())"
+ASK = "from opengenome_assets.framework import environment; print(environment.commit())"
 
 
 @pytest.fixture
@@ -17,8 +17,9 @@ def copy(tmp_path: Path) -> Path:
     """A copy of the package's first files, in a folder of its own."""
     package = tmp_path / "opengenome_assets"
     package.mkdir()
-    for name in ("__init__.py", "environment.py"):
-        shutil.copy(environment.PACKAGE / name, package)
+    for name in ("__init__.py", "framework/__init__.py", "framework/environment.py"):
+        (package / name).parent.mkdir(exist_ok=True)
+        shutil.copy(environment.PACKAGE / name, package / name)
     (tmp_path / ".gitignore").write_text("__pycache__\n")
     return tmp_path
 
@@ -58,24 +59,24 @@ def test_outside_of_a_checkout_the_environment_tells_the_commit_even_inside_anot
 
 def test_modules_are_what_computes_a_result_and_nothing_that_stores_it():
     found = environment.modules("opengenome_assets.corpus.passes.kmers")
-    assert {"tasks.kmers", "tasks.scan", "kernels.kmers", "kernels.bases", "kernels.runs"} == set(found)
+    assert {"corpus.passes.kmers", "kernels.kmers", "kernels.bases", "kernels.runs"} == set(found)
     assert all(len(digest) == environment.DIGITS for digest in found.values())
 
 
 def test_modules_named_by_their_room_are_found():
-    assert "plots.kmers" in environment.modules("opengenome_assets.corpus.figures")
+    assert "corpus.plots.kmers" in environment.modules("opengenome_assets.corpus.figures")
 
 
 def test_changed_and_lost_modules_are_named():
     found = environment.modules("opengenome_assets.corpus.passes.kmers")
     assert environment.changed_modules(found) == []
-    assert environment.changed_modules(found | {"tasks.scan": "0" * 16, "kernels.gone": "1"}) == [
-        "tasks.scan",
+    assert environment.changed_modules(found | {"kernels.kmers": "0" * 16, "kernels.gone": "1"}) == [
+        "kernels.kmers",
         "kernels.gone",
     ]
 
 
-def test_comments_and_layout_are_no_change_and_code_is(tmp_path, monkeypatch):
+def test_comments_layout_docstrings_and_imports_are_no_change_and_code_is(tmp_path, monkeypatch):
     monkeypatch.setattr(environment, "PACKAGE", tmp_path)
     module = tmp_path / "kernels" / "one.py"
     module.parent.mkdir()
@@ -87,6 +88,7 @@ def test_comments_and_layout_are_no_change_and_code_is(tmp_path, monkeypatch):
         return environment.modules("kernels.one")["kernels.one"]
 
     assert digest("x = 1\n") == digest("# words\nx  =  1\n") != digest("x = 2\n")
+    assert digest("x = 1\n") == digest('"""Words."""\nimport os\nfrom os import path\nx = 1\n')
     environment.modules.cache_clear()
     environment._parse.cache_clear()
 
@@ -95,3 +97,10 @@ def test_libraries_have_versions():
     found = environment.libraries()
     assert found["python"].startswith("3.11.")
     assert all(found.values())
+
+
+@pytest.mark.parametrize(
+    ("version", "comparable"), [("0.1.0", False), ("0.2.0", True), ("0.10.1", True), ("1.0.0", True)]
+)
+def test_digests_of_older_packages_are_not_compared(version, comparable):
+    assert environment.is_comparable(version) is comparable

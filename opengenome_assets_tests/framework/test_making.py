@@ -7,7 +7,6 @@ import pyarrow as pa
 import pytest
 
 from opengenome_assets.framework.making import Making, lineage, version_tags
-from opengenome_assets.storage.history import History
 from opengenome_assets.storage.record import Input, Provenance
 from opengenome_assets.storage.tables import Home
 
@@ -42,7 +41,7 @@ def test_the_newest_version_is_the_last_committed_whatever_the_clock_said(tmp_pa
     tables, now = Home(str(tmp_path)), datetime.now(UTC)
     for code, started in (("1", now), ("2", now - timedelta(hours=2))):
         tables.table("t").write(pa.table({"id": [code]}), Provenance(name="t", code_version=code, started=started))
-    history = History(tables.table("t").at())
+    history = tables.table("t").history()
     assert tables.table("t").provenance().code_version == "2"
     assert history.current.number == 1
     assert tables.table("t").provenance(0).started > tables.table("t").provenance(1).started

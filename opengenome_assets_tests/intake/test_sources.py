@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from opengenome_assets.corpus.settings import SAMPLE_FOLDER
 from opengenome_assets.intake.sources import SourceError, list_source, unique_labels
 
 FASTA = ">a\nACGT\n"
@@ -21,7 +22,7 @@ def listed(specification):
 
 
 def test_the_sample_has_two_sources():
-    files = list_source("sample").files
+    files = list_source("sample", sample=SAMPLE_FOLDER).files
     assert [(file.source, file.path) for file in files] == [
         ("mitochondria", "mitochondria.fasta.gz"),
         ("plastids", "plastids.fasta.gz"),

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from opengenome_assets import groups
-from opengenome_assets.framework.table import Column, Specs, TableSpec
+from opengenome_assets.framework.table import Column, Specs, TableSpec, UnknownTableError
 from opengenome_assets.lineage.diff import AmbiguousRowsError, diff
 from opengenome_assets.storage.columns import column
 from opengenome_assets.storage.packs import PackSizes
@@ -141,9 +141,27 @@ def test_code_that_changed_without_a_new_code_version_is_named(tmp_path):
     assert (change.what, change.before, change.after) == ("code of kernels.kmers", "0" * 16, "1" * 16)
 
 
+def test_digests_of_code_from_before_they_could_be_compared_are_not(tmp_path):
+    home = Home(str(tmp_path))
+    for package, digest in (("0.1.9", "0" * 16), ("0.2.0", "1" * 16)):
+        modules = {"kernels.kmers": digest}
+        made = Provenance(name="t", code_version="1", settings={"k": package}, package_version=package, modules=modules)
+        home.table("t").write(pa.table({"id": ["a"]}), made)
+    (change,) = diff(home, identified("t", "id"), "t", 0, 1).made.circumstances
+    assert (change.what, change.before, change.after) == ("opengenome-assets", "0.1.9", "0.2.0")
+
+
 def test_a_key_that_does_not_identify_rows_is_refused(story):
     with pytest.raises(AmbiguousRowsError, match="expected one row for each source, found"):
         diff(story.home, identified("sequence_shards", "source"), "sequence_shards", 0, 1)
+
+
+def test_a_table_that_no_group_declares_is_refused(tmp_path):
+    home = Home(str(tmp_path))
+    for code in "12":
+        home.table("t").write(pa.table({"id": ["a"]}), Provenance(name="t", code_version=code))
+    with pytest.raises(UnknownTableError, match="t is no table that is made here: expected raw_fasta, "):
+        diff(home, SPECS, "t", 0, 1)
 
 
 def test_a_version_that_is_not_there_is_refused(story):

@@ -88,12 +88,13 @@ def made(tmp_path: Path) -> Path:
         home.table(name).write(pa.table({"n": [1]}), Provenance(name=name, code_version="1", corpus=corpus))
     (tmp_path / "figures").mkdir()
     drawn = {
-        "figure_rscu": ("codon_rscu", "old"),
-        "figure_kmers_k6": ("kmer_freq_k6", "new"),
-        "figure_kmers_k9": ("kmer_freq_k9", "new"),
+        "figure_rscu": (["codon_rscu"], "old"),
+        "figure_kmers_k6": (["kmer_freq_k6"], "new"),
+        "figure_kmers_k9": (["kmer_freq_k9"], "new"),
+        "figure_spectrum": (["kmer_freq_k6", "kmer_freq_k9"], "new"),
     }
-    for name, (table, corpus) in drawn.items():
-        inputs = {table: Input(version=0, data_version="")}
+    for name, (names, corpus) in drawn.items():
+        inputs = {table: Input(version=0, data_version="") for table in names}
         made = Provenance(name=name, code_version="1", corpus=corpus, inputs=inputs)
         (tmp_path / "figures" / f"{name}.json").write_text(json.dumps({"provenance": made.model_dump()}))
         (tmp_path / "figures" / f"{name}.png").touch()
@@ -116,6 +117,7 @@ def test_what_was_made_from_another_corpus_or_another_k_is_told_from_what_is_cur
         "figure_rscu": "from another corpus",
         "figure_kmers_k6": "current",
         "figure_kmers_k9": "not in OPENGENOME_KS",
+        "figure_spectrum": "current",
         "figure_lengths": "without record",
     }
 

@@ -91,6 +91,18 @@ def test_code_that_changed_since_or_without_a_new_code_version_is_named(tmp_path
     ]
 
 
+def test_digests_of_code_from_before_they_could_be_compared_are_not(tmp_path):
+    home = Home(str(tmp_path))
+    for settings, package, digest in (({}, "0.1.9", "0" * 16), ({"k": 1}, "0.2.0", "1" * 16)):
+        modules = {"kernels.kmers": digest}
+        made = Provenance(name="t", code_version="1", settings=settings, package_version=package, modules=modules)
+        home.table("t").write(ROWS, made)
+    (first,) = lineage(home, SPECS, "t", 0).nodes.values()
+    assert first.notes == []
+    (second,) = lineage(home, SPECS, "t", 1).nodes.values()
+    assert second.notes == ["since then the code has changed in kernels.kmers; code version then: 1"]
+
+
 @pytest.mark.parametrize(
     ("name", "version", "error", "said"),
     [

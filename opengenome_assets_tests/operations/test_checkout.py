@@ -1,4 +1,4 @@
-"""Checkout: the tables as a run left them, whoever made them, and also if Dagster has forgotten the run."""
+"""Checkout: the tables as a run left them, also those that it reused, and also if Dagster has forgotten the run."""
 
 import json
 import shutil

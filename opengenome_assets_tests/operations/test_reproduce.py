@@ -146,8 +146,10 @@ class TestFilesThatAreNotAsTheyWere:
     def test_a_changed_one_is_named(self, twice: Twice, tmp_path: Path) -> None:
         changed = Path(twice.corpus.source, "b", "y.fa")
         changed.write_text(changed.read_text().replace("TTGC", "TTGG", 1))
-        (difference,) = again(twice.home, "raw_fasta", tmp_path / "1").comparison.differences
+        result = again(twice.home, "raw_fasta", tmp_path / "1")
+        (difference,) = result.comparison.differences
         assert difference.startswith("column sha256: row 1: expected '")
+        assert [change.what for change in result.changes] == ["setting files"]
         with pytest.raises(NotReproducibleError, match=r"b/y\.fa: changed since it was catalogued"):
             again(twice.home, "sequence_shards", tmp_path / "2")
         assert CliRunner().invoke(main, ["reproduce", "sequence_shards"]).exit_code == 2

@@ -68,7 +68,8 @@ def report(sample: Tables) -> Report:
     of_kmers += [kmers.kmer_spectrum(sample.kmer_freq), pca]
     of_codons = [codons.codon_usage(sample.codon_rscu), codons.rscu_heatmap(sample.codon_rscu)]
     rejected = pd.DataFrame(
-        [("s", "f.fa", 1, 1, HOSTILE, HOSTILE)], columns=["source", "file", "record", "line", "header", "reason"]
+        [("s", "f.fa", 1, 1, HOSTILE, HOSTILE, HOSTILE)],
+        columns=["source", "file", "record", "line", "header", "kind", "reason"],
     )
     return Report(
         "Corpus report",

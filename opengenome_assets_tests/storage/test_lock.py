@@ -451,9 +451,8 @@ def test_two_runs_and_an_upkeep_at_once_leave_what_one_run_alone_makes(
     reference = Corpus(Home(str(tmp_path / "home")), str(tmp_path / "fasta"))
     reference.materialize(SELECTION)
     made = [Corpus(Home(stored), reference.source) for _ in range(3)]
-    resources = {"home": HomeResource(uri=stored)}
     with ThreadPoolExecutor(3) as threads:
-        runs = [threads.submit(each.materialize, SELECTION, resources=resources) for each in made[:2]]
+        runs = [threads.submit(each.materialize, SELECTION) for each in made[:2]]
         packing = threads.submit(keep_up, made[2], retention_days=0)
         results = [run.result() for run in runs]
         packing.result()
@@ -461,7 +460,7 @@ def test_two_runs_and_an_upkeep_at_once_leave_what_one_run_alone_makes(
     reused = sorted(made[0].metadata(result, "sequence_shards")["files_reused"] for result in results)
     assert reused == [0, 4]
     keep_up(made[0], retention_days=0)
-    again = made[0].materialize(SELECTION, resources=resources)
+    again = made[0].materialize(SELECTION)
     assert rows(made[0]) == rows(reference)
     assert made[0].metadata(again, "sequence_shards")["files_reused"] == 4
     assert made[0].metadata(again, "shard_stats")["shards_reused"] == 4

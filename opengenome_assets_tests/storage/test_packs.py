@@ -242,7 +242,7 @@ def test_packing_that_is_killed_loses_nothing_and_is_done_the_next_time(home, mo
 
 
 @pytest.mark.parametrize("place", [(PartWriter, "finish"), (commits, "replace")])
-def test_a_commit_that_is_killed_while_it_packs_anew_loses_nothing(home, monkeypatch, place):
+def test_a_commit_that_is_killed_while_it_packs_again_loses_nothing(home, monkeypatch, place):
     commit(home, range(4))
     compact(home)
     forget_own_folders(home)

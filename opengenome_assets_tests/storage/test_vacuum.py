@@ -121,7 +121,7 @@ def test_a_version_that_lineage_names_lives_on_in_its_newest_arrangement(home):
     assert home.table(NAME).provenance(1) == home.table(NAME).provenance(0)
 
 
-def test_young_files_stay_whoever_wrote_them(home):
+def test_young_files_stay_no_matter_who_wrote_them(home):
     commit(home, [1])
     make(home, 2)  # finished, of a run that failed before its commit
     write_part(home.table(NAME).uri, "unfinished", rows(1))

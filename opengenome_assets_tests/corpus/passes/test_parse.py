@@ -20,6 +20,7 @@ from opengenome_assets.corpus.passes.parse import (
     RowGroups,
     parse_file,
 )
+from opengenome_assets.corpus.settings import SAMPLE_FOLDER
 from opengenome_assets.intake.sources import list_source
 from opengenome_assets.intake.streams import StoredFile
 from opengenome_assets.storage.parts import find_part
@@ -63,7 +64,7 @@ def parse(tmp_path):
 
 
 def test_rows_are_what_biopython_reads(parse):
-    for file in list_source("sample").files:
+    for file in list_source("sample", sample=SAMPLE_FOLDER).files:
         with open(file.uri, "rb") as stream:
             content = stream.read()
         parsed, rows, rejected = parse(content, name=file.path)
@@ -195,7 +196,7 @@ def test_a_file_that_changed_since_it_was_catalogued_is_not_taken(tmp_path, firs
     file.write_bytes(b">a\nACGT\n" + b">b\n" + b"ACGT" * 2_000_000)  # more than is read ahead
     files = (StoredFile("a.fa", str(file), "0" * 64),)
     settings = replace(DEFAULTS, first_records=first_records)
-    task = ParseTask("s", "a.fa", files, "key", f"{tmp_path}/s", f"{tmp_path}/r", settings)
+    task = ParseTask("s", "a.fa", files, "key", "key", f"{tmp_path}/s", f"{tmp_path}/r", settings)
     said = parse_file(task).error
     assert "changed since it was catalogued" in said
     assert "Materialise raw_fasta again" in said

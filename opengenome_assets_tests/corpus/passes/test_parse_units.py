@@ -124,6 +124,6 @@ def test_an_archive_that_changed_behind_its_last_member_is_not_taken(parse, tmp_
     sha256 = hashlib.sha256(content).hexdigest()
     (tmp_path / "x.tar").write_bytes(content + bytes(10240))
     files = (StoredFile("x.tar", str(tmp_path / "x.tar"), sha256),)
-    parsed = parse_file(ParseTask("s", "x.tar", files, "key", f"{tmp_path}/s", f"{tmp_path}/r", DEFAULTS))
+    parsed = parse_file(ParseTask("s", "x.tar", files, "key", "key", f"{tmp_path}/s", f"{tmp_path}/r", DEFAULTS))
     assert f"{tmp_path}/x.tar: changed since it was catalogued" in parsed.error
     assert "Materialise raw_fasta again" in parsed.error

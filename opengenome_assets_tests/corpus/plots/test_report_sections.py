@@ -101,15 +101,17 @@ def test_a_long_reason_is_shown_by_its_beginning_and_its_end() -> None:
 
 
 def test_the_most_frequent_kinds_are_listed_and_the_others_counted() -> None:
-    refused = [(f"illegal letter {chr(65 + kind)!r}", f"at base {n} (line 2)") for kind in range(26) for n in range(kind + 1)]
+    refused = [
+        (f"illegal letter {chr(65 + kind)!r}", f"at base {n} (line 2)") for kind in range(26) for n in range(kind + 1)
+    ]
     kinds, _ = report_sections.rejected(_refused(refused)).tables
     rows = _written(kinds)
     assert [rows[0], rows[-1], len(rows)] == [["illegal letter 'Z'", "26"], ["illegal letter 'G'", "7"], 20]
-    assert kinds.caption == "Rejected records by reason, the 20 most frequent; 6 more with 21 records."
+    assert kinds.caption == "Rejected records by kind, the 20 most frequent; 6 more with 21 records."
 
 
 def test_a_corpus_without_a_sequence_is_summed_up(sample: Tables) -> None:
-    facts = report_sections.summary(sample.sequence_stats.head(0), _refused(["empty sequence"]))
+    facts = report_sections.summary(sample.sequence_stats.head(0), _refused([("empty sequence", "empty sequence")]))
     assert [(fact.label, fact.value) for fact in facts] == [
         ("sequences", "0"),
         ("bases", "0 bp"),

@@ -132,7 +132,7 @@ def test_a_file_without_its_end_cannot_be_read(tmp_path):
             text(path)
 
 
-def test_a_changed_letter_is_found_whoever_reads(tmp_path):
+def test_every_reader_finds_a_changed_letter(tmp_path):
     path = tmp_path / "a.parquet"
     write(path, rows("ACGT" * 1000))
     column = pq.read_metadata(path).row_group(0).column(2)

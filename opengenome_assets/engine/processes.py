@@ -1,0 +1,291 @@
+"""Processes of this machine: a way to map a function over units of work without Java.
+
+Belongs here: which worker gets which unit, progress, and the end of every process. Does not belong here: what a worker
+does (``forks.py``) and what is computed.
+
+Workers are forked from a process of their own, which has loaded what they need. The caller's process is never forked:
+it may have threads. Nor do workers import the caller's main module, as those of multiprocessing do.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection, Pipe, wait
+from typing import Any, Self
+
+from opengenome_assets.engine import Result, Work
+from opengenome_assets.engine.forks import END, FORK, READY
+from opengenome_assets.engine.order import heaviest_first
+from opengenome_assets.engine.progress import PROGRESS_SECONDS, Progress
+
+# The search path of this process, then the process that workers are forked from.
+FORKS = (
+    "import json, sys; handle, path, modules = map(json.loads, sys.argv[1:]); sys.path[:] = path; "
+    "from opengenome_assets.engine import forks; forks.main(handle, modules)"
+)
+
+
+class WorkersNotStartedError(RuntimeError):
+    """The process that workers are forked from did not start; the message says why."""
+
+
+class WorkerLostError(RuntimeError):
+    """A worker ended within a unit of work, which is transient if memory was short."""
+
+
+class WorkerError(Exception):
+    """An error as the worker saw it, with its traceback as text: the cause of the error that ``map`` raises."""
+
+    def __str__(self) -> str:
+        """Return the traceback below the line that names the error."""
+        return f"\n{self.args[0]}"
+
+
+class Processes:
+    """Worker processes of this machine.
+
+    By itself, each call of ``map`` starts the processes that it needs and ends them. As a context manager, it keeps
+    the loaded process between calls, so that only the first one pays for loading. No process outlives the caller's.
+
+    Parameters
+    ----------
+    workers
+        Maximum number of workers; the usable cores if None.
+    preload
+        Modules that are imported once, before workers are forked.
+    """
+
+    def __init__(self, workers: int | None = None, preload: Sequence[str] = ()) -> None:
+        self.workers = workers or usable_cores()
+        self.preload = tuple(preload)
+        self._kept = False
+        self._server: _Server | None = None
+        self._turn = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self._kept = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._kept = False
+        self.stop()
+
+    def stop(self) -> None:
+        """End every process that this engine started."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.stop()
+
+    def map(
+        self,
+        function: Callable[[Work], Result],
+        work: Sequence[Work],
+        *,
+        weights: Sequence[int],
+        label: str,
+        unit: str,
+        log: logging.Logger,
+    ) -> list[Result]:
+        """Apply a function to every unit of work, in worker processes, and return the results in order.
+
+        A single unit, or a single worker's units, run in the caller's process. Two calls at once take turns.
+
+        Parameters
+        ----------
+        function
+            Importable by the workers, and outside the main module; called once per unit.
+        work
+            The units.
+        weights
+            Size of each unit, for balance and progress; the largest start first, so that none is left for the end.
+        label
+            What is done, for the log.
+        unit
+            What the weights count, for the log.
+        log
+            Gets the progress every ten seconds: units done of total, speed and time left.
+
+        Raises
+        ------
+        WorkersNotStartedError
+            If the modules to preload cannot be imported, or the kernels cannot be compiled.
+        WorkerLostError
+            If a worker is killed; a retry can help.
+        Exception
+            The error that the function raised first, with the worker's traceback as its cause.
+        """
+        queue = heaviest_first(work, weights)
+        results: dict[int, Result] = {}
+        done = 0
+        with self._outcomes(function, queue, log) as outcomes:
+            progress = Progress(label, weights, unit)
+            reported = progress.started
+            for outcome in outcomes:
+                if outcome is not None:
+                    place, result = outcome
+                    results[place] = result
+                    done += weights[place]
+                if time.monotonic() - reported >= PROGRESS_SECONDS and len(results) < len(work):
+                    reported = time.monotonic()
+                    log.info(progress.words(len(results), done))
+            if work:
+                log.info(progress.words(len(results), done))
+        return [results[place] for place in range(len(work))]
+
+    @contextmanager
+    def _outcomes(
+        self, function: Callable[[Work], Result], queue: list[tuple[int, int, Work]], log: logging.Logger
+    ) -> Iterator[Iterator[tuple[int, Result] | None]]:
+        """Give the places and results of units as they are done; None when there is only time to report progress."""
+        count = min(self.workers, len(queue))
+        if count <= 1:
+            yield ((place, function(item)) for place, _, item in queue)
+            return
+        packed = pickle.dumps(function)
+        with self._workers(count) as (server, workers):
+            log.info("%d processes on this machine", count)
+            yield _side_by_side(packed, queue, server, workers)
+
+    @contextmanager
+    def _workers(self, count: int) -> Iterator[tuple[_Server, list[Connection]]]:
+        """Give a map its workers, and end them with it; with the process they come from unless it is kept."""
+        with self._turn:
+            try:
+                if self._server is None or not self._server.alive:
+                    self.stop()
+                    self._server = _Server()
+                    self._server.start(self.preload)
+                workers = self._server.fork(count)
+                yield self._server, workers
+                for worker in workers:
+                    worker.close()
+                self._server.end_workers()
+            except BaseException:
+                self.stop()
+                raise
+            if not self._kept:
+                self.stop()
+
+
+class _Server:
+    """The caller's side of the process that workers are forked from."""
+
+    def __init__(self) -> None:
+        self.control, self._other = socket.socketpair()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def start(self, modules: Sequence[str]) -> None:
+        """Start the process and wait until it has loaded the modules.
+
+        Raises
+        ------
+        WorkersNotStartedError
+            If it ends before that.
+        """
+        handle = self._other.fileno()
+        arguments = [json.dumps(each) for each in (handle, list(map(str, sys.path)), list(modules))]
+        with self._other:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", FORKS, *arguments],
+                stdin=subprocess.DEVNULL,
+                # Each worker is one of several, as in Spark: none may use all cores for one product of matrices.
+                env={"OMP_NUM_THREADS": "1", **os.environ},
+                pass_fds=[handle],
+                # An interrupt at the terminal is for the caller, who ends the workers; all of them are one group.
+                start_new_session=True,
+            )
+        if (answer := self.control.recv(1)) != READY:
+            while more := self.control.recv(65536):
+                answer += more
+            reason = answer.decode(errors="replace") or f"it ended with status {self.process.wait()}"
+            raise WorkersNotStartedError(f"the process that workers are forked from did not start: {reason}")
+
+    def fork(self, count: int) -> list[Connection]:
+        """Return connections to new workers."""
+        connections = []
+        for _ in range(count):
+            here, there = Pipe()
+            with there:
+                socket.send_fds(self.control, [FORK], [there.fileno()])
+            connections.append(here)
+        return connections
+
+    def end_workers(self) -> int:
+        """End the workers and return the signal that killed one of them before, or 0."""
+        with suppress(ConnectionError):  # the process itself was killed
+            self.control.sendall(END)
+            return next(iter(self.control.recv(1)), 0)
+        return 0
+
+    def stop(self) -> None:
+        """Kill the process and its workers, and wait until it has ended."""
+        self.control.close()
+        self._other.close()
+        if self.process is not None and self.process.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):  # macOS refuses for a group of ended processes
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+def _side_by_side(
+    function: bytes, queue: list[tuple[int, int, Any]], server: _Server, idle: list[Connection]
+) -> Iterator[tuple[int, Any] | None]:
+    """Hand units to idle workers, and yield places and results as they are done, or None at least once per second."""
+    for worker in idle:
+        with suppress(ConnectionError):  # it was killed, and is found out below
+            worker.send_bytes(function)
+    busy: dict[Connection, int] = {}
+    waiting = iter(queue)
+    while True:
+        while idle and (unit := next(waiting, None)):
+            place, _, item = unit
+            worker = idle.pop()
+            busy[worker] = place
+            with suppress(ConnectionError):
+                worker.send_bytes(pickle.dumps(item))
+        if not busy:
+            return
+        ready = wait(list(busy), timeout=PROGRESS_SECONDS / 10)
+        for worker in [each for each in busy if each in ready]:
+            place = busy.pop(worker)
+            try:
+                answer = worker.recv_bytes()
+            except (EOFError, ConnectionError):
+                time.sleep(0.1)  # its connection closes before the system knows how it ended
+                raise WorkerLostError(_loss(server.end_workers(), place, len(queue))) from None
+            result, error, text = pickle.loads(answer)
+            if error is not None:
+                raise error from WorkerError(text)
+            idle.append(worker)
+            yield place, result
+        yield None
+
+
+def _loss(number: int, place: int, total: int) -> str:
+    killed = f"was killed by {signal.Signals(number).name}" if number else "ended"
+    return (
+        f"a worker process {killed} within unit {place + 1:,} of {total:,}. The system kills processes if memory is "
+        "short: run it again, with fewer workers if it happens again"
+    )
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

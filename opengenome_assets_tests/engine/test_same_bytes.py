@@ -1,0 +1,77 @@
+"""Both engines make the same parts, byte for byte, of the same FASTA folder."""
+
+import json
+import random
+import re
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from opengenome_assets import groups
+from opengenome_assets.engine.processes import Processes
+from opengenome_assets.engine.spark import Spark
+from opengenome_assets.storage.parts import MANIFEST
+from opengenome_assets.storage.tables import Home
+from opengenome_assets_tests.corpora import Corpus
+
+TABLES = ["raw_fasta", "rejected_records", "sequence_shards", "shard_stats", "kmer_", "codon_counts", "tfidf_index"]
+ATTEMPT = re.compile(r"-[0-9a-f]{8}(?=\.parquet)")
+
+
+@pytest.fixture
+def fasta(tmp_path: Path) -> Path:
+    """Five files of different sizes, some records of which are refused."""
+    chance = random.Random(1)
+    folder = tmp_path / "fasta"
+    folder.mkdir()
+    for number in range(5):
+        records = [f">{number}_{n}\n{''.join(chance.choices('ACGTN', k=200 * (n + 1)))}\n" for n in range(number + 3)]
+        (folder / f"{number}.fasta").write_text("".join([*records, ">refused\nACGT!\n"]))
+    return folder
+
+
+def make(engine: Any, fasta: Path, home: Path) -> Home:
+    """Materialise every table whose passes an engine runs."""
+    made = Corpus(Home(str(home)), str(fasta))
+    made.materialize(",".join(TABLES), resources={"engine": engine}, sequence_shards={"max_rejected_share": 0.9})
+    return made.home
+
+
+def without_attempt(text: str) -> str:
+    """Leave out the random name of the attempt at a part."""
+    return ATTEMPT.sub("", text)
+
+
+def parts(home: Path) -> dict[str, Any]:
+    """Return the SHA-256 of every Parquet file and the content of every manifest, by key and number."""
+    found: dict[str, Any] = {}
+    for path in sorted(home.rglob("*")):
+        name = without_attempt(str(path.relative_to(home)))
+        if path.suffix == ".parquet" and "_delta_log" not in name:
+            found[name] = sha256(path.read_bytes()).hexdigest()
+        elif path.name == MANIFEST:
+            manifest = json.loads(without_attempt(path.read_text()))
+            manifest.pop("digest", None)  # of the names of attempts, too
+            found[name] = manifest
+    return found
+
+
+def test_both_engines_make_the_same_parts_byte_for_byte(tmp_path: Path, fasta: Path) -> None:
+    if session := SparkSession.getActiveSession():
+        session.stop()
+    engines: dict[str, Callable[[], Any]] = {
+        "spark": lambda: Spark(master="local[2]", preload=groups.passes()),
+        "processes": lambda: Processes(2, groups.passes()),
+    }
+    homes = {name: make(engine(), fasta, tmp_path / name) for name, engine in engines.items()}
+    spark, processes = (parts(tmp_path / name) for name in engines)
+    assert sum(name.endswith(".parquet") for name in spark) >= 5 * (len(TABLES) - 2)
+    assert sum(name.endswith(MANIFEST) for name in spark) >= 5 * (len(TABLES) - 2)
+    assert processes == spark
+    for name in TABLES:
+        recorded = [each.table(name).provenance().data_version for each in homes.values()]
+        assert recorded[0] == recorded[1], name
