@@ -1,12 +1,14 @@
-"""OpenGenome Assets: a Dagster asset platform for genomic corpora.
+"""OpenGenome Assets: a Dagster asset platform for genomic data.
 
-Rooms, and the one direction in which they import each other::
+Rooms, each of which imports only what stands to the right of it (``[tool.importlinter]`` in pyproject.toml)::
 
-    definitions -> corpus -> tasks, lineage -> search -> resources, plots, kernels
+    cli > definitions > service > groups > search, corpus > operations > lineage > framework
+        > engine, intake, terminal > storage > plots > kernels > settings, words
 
-``corpus`` holds the assets, ``tasks`` what they send to Spark workers, ``lineage`` what made each result and what has
-changed since, ``search`` what answers questions about the corpus, ``resources`` what all need from outside, ``plots``
-pictures, ``kernels`` the science on plain buffers.
+A group of assets (``corpus``, ``search``) holds its science: tables, assets, passes, plots, settings, commands. What
+every group is made of stands in ``framework``, and ``groups`` says which groups there are.
+
+Belongs here: the version. Does not belong here: anything else; each room's docstring says what belongs in it.
 """
 
 __version__ = "0.2.0"

@@ -19,7 +19,6 @@ from opengenome_assets.search.settings import SearchSettings
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.tables import Home
 
-
 # In this process: what a worker does is the same, and starting one takes longer than most tests.
 ENGINE = Processes(workers=1)
 

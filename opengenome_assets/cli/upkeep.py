@@ -73,7 +73,7 @@ class Keep(click.ParamType[Keeping]):
     help="The newest so many versions of each table (5), or all that were the newest within so many days (30d); "
     "given twice, what either says.",
 )
-@click.option("--raw", is_flag=True, help="Also files fetched from the Hub that are in no kept version of raw_fasta.")
+@click.option("--raw", is_flag=True, help="Also files fetched from the Hub that no kept version of a catalogue names.")
 @click.option("--yes", is_flag=True, help="Do it without asking.")
 @format_option
 def prune(keeping: tuple[Keeping, ...], raw: bool, yes: bool, output: str) -> None:

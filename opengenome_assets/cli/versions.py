@@ -182,7 +182,7 @@ def _tell(result: Reproduction) -> None:
 
 
 raw_option = click.option(
-    "--with-raw", is_flag=True, help="Also the FASTA files that raw_fasta names, by their digests, to reproduce from."
+    "--with-raw", is_flag=True, help="Also the source files that catalogues name, by their digests, to reproduce from."
 )
 
 

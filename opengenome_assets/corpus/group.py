@@ -39,8 +39,6 @@ GROUP = Group(
     tables=TABLES,
     settings=CorpusSettings,
     build=_build,
-    passes=tuple(
-        f"opengenome_assets.corpus.passes.{name}" for name in ("codons", "kmers", "parse", "profiles", "stats")
-    ),
+    passes=tuple(f"opengenome_assets.corpus.passes.{name}" for name in PASSES),
     commands=_commands,
 )

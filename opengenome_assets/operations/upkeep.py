@@ -44,7 +44,7 @@ class UpkeepConfig(dg.Config):
     )
     raw_files: bool = Field(
         default=False,
-        description="Also remove what was fetched from the Hub and is in no kept version of raw_fasta. Without it a "
+        description="Also remove what was fetched from the Hub and no kept version of a catalogue names. Without it a "
         "removed version cannot be made again unless it is fetched again.",
     )
     dry_run: bool = Field(default=False, description="Only tell what would be done.")

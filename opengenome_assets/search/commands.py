@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from opengenome_assets.corpus.tables import SEQUENCE_SHARDS, TFIDF_INDEX
 from opengenome_assets.search.hits import Hits, check_form, form_option, output_option, tell
 from opengenome_assets.settings import read_home
 from opengenome_assets.terminal import aligned, setting_errors
@@ -72,7 +73,7 @@ def search() -> None:
 )
 @click.option("--source", help="Search this source only.")
 @click.option("--both-strands", is_flag=True, help="Compare the reverse complement too; the more similar one counts.")
-@click.option("--version", type=click.IntRange(min=0), help="Version of tfidf_index to search; default: the newest.")
+@click.option("--version", type=click.IntRange(min=0), help="Version of the index to search; default: the newest.")
 @output_option
 @form_option
 def similar(
@@ -101,7 +102,7 @@ def similar(
         found = index.similar(asked, top_n=top_n, threshold=threshold, source=source, both_strands=both_strands)
     without = [query.name for query, hits in zip(asked, found, strict=True) if not hits]
     facts = {
-        "table": "tfidf_index",
+        "table": TFIDF_INDEX.name,
         "version": index.version,
         "data_version": index.data_version,
         "sequences_searched": index.sequences,
@@ -113,7 +114,7 @@ def similar(
     summary = (
         f"{plural(total, 'hit') if total else 'No hits'} for {len(asked):,} "
         f"{'query' if len(asked) == 1 else 'queries'} "
-        f"in version {index.version} of tfidf_index, which holds {plural(index.sequences, 'sequence')}."
+        f"in version {index.version} of {TFIDF_INDEX.name}, which holds {plural(index.sequences, 'sequence')}."
     )
     lines = [line for query, hits in zip(asked, found, strict=True) for line in _similar_lines(query, hits)]
     tell(Hits(similar_rows(asked, found), facts), form, output, lines, summary)
@@ -136,7 +137,7 @@ def similar(
 @click.option(
     "--limit", type=click.IntRange(min=0), default=100, show_default=True, help="Hits, at most; 0 for all there are."
 )
-@click.option("--version", type=click.IntRange(min=0), help="Version of sequence_shards; default: the newest.")
+@click.option("--version", type=click.IntRange(min=0), help="Version of the corpus; default: the newest.")
 @output_option
 @form_option
 def kmer_command(
@@ -172,7 +173,7 @@ def kmer_command(
             positions=positions,
         )
     rows = kmer_rows(matches.hits)
-    facts = {"table": "sequence_shards", **{name: value for name, value in vars(matches).items() if name != "hits"}}
+    facts = {"table": SEQUENCE_SHARDS.name, **{name: value for name, value in vars(matches).items() if name != "hits"}}
     if positions:
         facts["positions_each"] = positions
     else:
@@ -287,7 +288,8 @@ def _similar_lines(query: Query, hits: Sequence[Hit]) -> list[str]:
 def _kmer_summary(matches: KmerMatches) -> str:
     kmer = f"{matches.kmer} or its reverse complement" if matches.both_strands else matches.kmer
     least = f" at least {matches.min_count:,} times" if matches.min_count > 1 else ""
-    searched = f"{plural(matches.sequences_searched, 'sequence')} in version {matches.version} of sequence_shards"
+    sequences = plural(matches.sequences_searched, "sequence")
+    searched = f"{sequences} in version {matches.version} of {SEQUENCE_SHARDS.name}"
     if not matches.sequences:
         return f"No hits: none of {searched} holds {kmer}{least}."
     first = len(matches.hits)

@@ -59,7 +59,7 @@ class QueryHitsConfig(dg.Config):
 
     queries: str | None = Field(
         default=None,
-        description="FASTA with the queries: files, folders and places on the Hub, as for the source of raw_fasta. "
+        description="FASTA with the queries: files, folders and places on the Hub, as for the source of the corpus. "
         "Default: the environment variable OPENGENOME_QUERIES; without it there is nothing to do.",
     )
     top_n: int = Field(default=10, ge=1, description="Hits of a query, at most.")
@@ -221,7 +221,8 @@ def search(
         sources = sorted({source for part in found for source in part.sources})
         if asked.source not in (None, *sources):
             raise dg.Failure(
-                f"no source is called {asked.source}; tfidf_index has {', '.join(sources) or 'none'}. Set another "
+                f"no source is called {asked.source}; {TFIDF_INDEX.name} has {', '.join(sources) or 'none'}. Set "
+                f"another "
                 "in the run config of query_hits",
                 allow_retries=False,
             )

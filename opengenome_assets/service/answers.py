@@ -1,6 +1,6 @@
 """What the API takes and gives: the models that its OpenAPI description is made of.
 
-Belongs here: the form. Limits that are settings are checked where they are known, in ``routes``.
+Belongs here: the form. Limits that are settings are checked where they are known, in ``search.py``.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from opengenome_assets.corpus.tables import SEQUENCE_SHARDS, TFIDF_INDEX
 
 
 def _encodable(text: str) -> str:
@@ -30,8 +32,8 @@ class _Asked(BaseModel):
 class Searched(_Answer):
     """The exact tables that an answer was made from."""
 
-    tfidf_index: int = Field(description="Version of the table tfidf_index")
-    sequence_shards: int = Field(description="Version of the table sequence_shards that it was made from")
+    tfidf_index: int = Field(description=f"Version of the table {TFIDF_INDEX.name}")
+    sequence_shards: int = Field(description=f"Version of the table {SEQUENCE_SHARDS.name} that it was made from")
     data_version: str = Field(description="Digest of all that determines the index")
     corpus: str = Field(description="Digest of all that determines the corpus")
 
@@ -134,7 +136,7 @@ class KmerAnswer(_Answer):
 
     kmer: str
     both_strands: bool
-    version: int = Field(description="Version of the table sequence_shards that was searched")
+    version: int = Field(description=f"Version of the table {SEQUENCE_SHARDS.name} that was searched")
     data_version: str = Field(description="Digest of all that determines its content")
     seconds: float = Field(description="Time that the search took")
     sequences_searched: int
@@ -153,7 +155,7 @@ class Record(Sequence):
 class RecordsAnswer(_Answer):
     """The records with an identifier, which is unique within a file only."""
 
-    sequence_shards: int = Field(description="Version of the table sequence_shards that was read")
+    sequence_shards: int = Field(description=f"Version of the table {SEQUENCE_SHARDS.name} that was read")
     records: list[Record]
 
 

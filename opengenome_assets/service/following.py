@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 import numpy as np
 
-from opengenome_assets.corpus.tables import SEQUENCE_SHARDS
+from opengenome_assets.corpus.tables import SEQUENCE_SHARDS, TFIDF_INDEX
 from opengenome_assets.search import Query, SearchIndex
 from opengenome_assets.service.metrics import Metrics
 from opengenome_assets.storage.snapshot import MissingTableError
@@ -28,7 +28,7 @@ SECONDS = 3.0
 EXAMPLES = 4
 
 OPENING = "The index is being opened. Come again in a moment"
-NOT_MADE = "There is nothing to search yet: the table tfidf_index has not been made. Make it with: make run"
+NOT_MADE = f"There is nothing to search yet: the table {TFIDF_INDEX.name} has not been made. Make it with: make run"
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class FollowedIndex:
             self._metrics.index_failures.inc()
             problem = f"{type(error).__name__}: {error}"
             if problem != self.problem:
-                LOG.exception("the newest version of tfidf_index could not be opened")
+                LOG.exception("the newest version of %s could not be opened", TFIDF_INDEX.name)
         if problem != self.problem:
             LOG.info("searching %s%s", self._named(), f"; {problem}" if problem else "")
         self.problem = problem
@@ -110,4 +110,4 @@ class FollowedIndex:
         return Opened(index, index.provenance.inputs[SEQUENCE_SHARDS.name].version, index.names(places).to_pylist())
 
     def _named(self) -> str:
-        return f"version {self.opened.index.version} of tfidf_index" if self.opened else "nothing"
+        return f"version {self.opened.index.version} of {TFIDF_INDEX.name}" if self.opened else "nothing"

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from opengenome_assets.corpus.tables import TFIDF_INDEX
 from opengenome_assets.service.problems import problem_response
 
 LOG = logging.getLogger("opengenome.search")
@@ -37,7 +38,9 @@ class Metrics:
             "opengenome_refusals", "Requests refused before they were looked at", ["reason"], registry=self.registry
         )
         self.index_version = Gauge(
-            "opengenome_index_version", "Version of tfidf_index that is searched; -1 for none", registry=self.registry
+            "opengenome_index_version",
+            f"Version of {TFIDF_INDEX.name} that is searched; -1 for none",
+            registry=self.registry,
         )
         self.index_version.set(-1)
         self.index_sequences = Gauge("opengenome_index_sequences", "Sequences in the index", registry=self.registry)

@@ -19,6 +19,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
 from opengenome_assets import groups
+from opengenome_assets.corpus.tables import SEQUENCE_SHARDS
 from opengenome_assets.lineage.inventory import table_states
 from opengenome_assets.search import Hit, QueryError, find_kmer, read_queries
 from opengenome_assets.search import Query as Searchable
@@ -309,7 +310,7 @@ def _records(here: Service, version: int, seq_id: str, source: str | None, file:
         if source in (None, record.source) and file in (None, record.file)
     ]
     if not records:
-        words = f"No record {seq_id!a} in version {version} of sequence_shards"
+        words = f"No record {seq_id!a} in version {version} of {SEQUENCE_SHARDS.name}"
         of = "" if source is None else f" of source {source!a}"
         from_file = "" if file is None else f" from file {file!a}"
         raise ProblemError(HTTPStatus.NOT_FOUND, f"{words}{of}{from_file}: expected the first word of a header")
@@ -335,7 +336,7 @@ def _fasta(
     if record.length > LONGEST_RECORD:
         raise too_much(
             f"{seq_id} has {record.length:,} letters, and records are read whole: expected at most "
-            f"{LONGEST_RECORD:,}. Read it from the table sequence_shards"
+            f"{LONGEST_RECORD:,}. Read it from the table {SEQUENCE_SHARDS.name}"
         )
     letters = read_letters(here.home, record, start, end)
     # In the notation of Python's slices, which leaves no doubt about where counting begins.

@@ -250,7 +250,8 @@ def open_snapshot(name: str, uri: str, version: int | None = None) -> Snapshot:
 
 def files_of(table: DeltaTable) -> list[DataFile]:
     """Return the Parquet files of an open Delta table, sorted by path."""
-    actions = pa.table(table.get_add_actions(flatten=True))
+    # Not by pa.table, which imports pandas to ask whether this is one of its data frames.
+    actions = pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all()
     rows = zip(*(actions[column].to_pylist() for column in ("path", "size_bytes", "num_records")), strict=True)
     return sorted((DataFile(*row) for row in rows), key=lambda file: file.path)
 
