@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.corpora import Corpus, Sample, write_files
+from opengenome_assets_tests.corpora import Corpus, Events, Sample, write_files
+from opengenome_assets_tests.drafts import drafts, rendered
+from opengenome_assets_tests.shared import once
 from opengenome_assets_tests.twice import instance, made_twice, twice  # noqa: F401
 
 FLAGS = (
@@ -55,12 +58,30 @@ def chromium(tool: Callable[[str], str]) -> Iterator[Browser]:
         yield launched
 
 
+@pytest.fixture(scope="session", autouse=True)
+def draft_figures() -> Iterator[None]:
+    """Save figures as drafts: nearly no test looks at them, and rendering takes longer than all else of a run."""
+    with drafts():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def rendered_figures(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Save figures as users see them in tests with the mark ``pictures``."""
+    with rendered() if request.node.get_closest_marker("pictures") else nullcontext():
+        yield
+
+
 @pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     """Materialise everything from the shipped sample, once for all tests; to be read, not changed."""
-    made = Corpus(Home(str(tmp_path_factory.mktemp("sample"))), "sample", (6, 7, 8))
-    with dg.instance_for_test() as kept:
-        yield Sample(made, made.materialize(instance=kept))
+
+    def make(folder: Path) -> Sample:
+        made = Corpus(Home(str(folder)), "sample", (6, 7, 8))
+        with rendered(), dg.instance_for_test() as kept:
+            return Sample(made, Events.of(made.materialize(instance=kept)))
+
+    return once(tmp_path_factory, "sample", make)
 
 
 @pytest.fixture

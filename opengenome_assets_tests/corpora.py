@@ -9,6 +9,7 @@ import dagster as dg
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
+from dagster_shared.serdes import deserialize_value, serialize_value
 
 from opengenome_assets.corpus.group import GROUP
 from opengenome_assets.corpus.settings import CorpusSettings
@@ -82,7 +83,7 @@ class Corpus:
         keys = [key for key in assets if resolver.get_status(key) != StaleStatus.FRESH]
         return {key.to_user_string(): [cause.reason for cause in resolver.get_stale_causes(key)] for key in keys}
 
-    def metadata(self, result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
+    def metadata(self, result: "dg.ExecuteInProcessResult | Events", asset: str) -> dict[str, Any]:
         """Return what a run said of an asset."""
         events = [event for event in result.get_asset_materialization_events() if event.asset_key == dg.AssetKey(asset)]
         return {
@@ -96,11 +97,43 @@ class Corpus:
 
 
 @dataclass
+class Events:
+    """What a run said, in a form that another process can read.
+
+    Parameters
+    ----------
+    text
+        The run's events, as Dagster writes them.
+    """
+
+    text: str
+
+    @classmethod
+    def of(cls, result: dg.ExecuteInProcessResult) -> "Events":
+        """Keep the events of a run."""
+        return cls(serialize_value(result.all_events))
+
+    @property
+    def all_events(self) -> list[dg.DagsterEvent]:
+        """Every event, oldest first."""
+        return list(deserialize_value(self.text, list))
+
+    def get_asset_materialization_events(self) -> list[dg.DagsterEvent]:
+        """Return the events of assets that were made."""
+        return [event for event in self.all_events if event.is_step_materialization]
+
+    def get_asset_check_evaluations(self) -> list[dg.AssetCheckEvaluation]:
+        """Return what the checks found."""
+        kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        return [event.asset_check_evaluation_data for event in self.all_events if event.event_type == kind]
+
+
+@dataclass
 class Sample:
-    """The shipped sample, materialised, and the run that did it."""
+    """The shipped sample, materialised, and what the run said."""
 
     corpus: Corpus
-    result: dg.ExecuteInProcessResult
+    result: Events
 
 
 def write_files(root: Path, files: Mapping[str, str | bytes]) -> None:

@@ -12,6 +12,7 @@ from opengenome_assets.lineage.failures import open_instance
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus, write_files
 from opengenome_assets_tests.processes import REPOSITORY
+from opengenome_assets_tests.shared import once
 
 FILES = {"a/x.fa": ">s1\nACGTACGTAC\n>s2\nGGGTTTACGTNCGTAGCTAGTTTT\n", "b/y.fa": f">s3\n{'ACGTTGCA' * 9}\n"}
 LONG = {"sequence_shards": {"min_length": 20}}
@@ -36,7 +37,10 @@ class Twice:
 @pytest.fixture(scope="session")
 def made_twice(tmp_path_factory: pytest.TempPathFactory) -> Twice:
     """Everything made twice; to be read, not changed."""
-    root = tmp_path_factory.mktemp("twice")
+    return once(tmp_path_factory, "twice", _make_twice)
+
+
+def _make_twice(root: Path) -> Twice:
     write_files(root / "fasta", FILES)
     corpus = Corpus(Home(str(root / "home")), str(root / "fasta"))
     with pytest.MonkeyPatch.context() as patch:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -41,18 +44,23 @@ class Ink:
 
 def to_png(figure: Figure, dpi: int = 150) -> bytes:
     """Encode a figure as PNG; the same figure gives the same bytes."""
-    # Ticks are made while drawing, so the style must hold here too.
+    buffer = io.BytesIO()
+    # Ticks are made while drawing, so the style must hold here too. Figure.savefig would lay out and walk through
+    # every artist once more, without output, before it draws.
     with house_style():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+        figure.set_dpi(dpi)
+        canvas: Any = FigureCanvasAgg(figure)  # whose methods have no types
+        canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 
 def to_svg(figure: Figure) -> bytes:
     """Encode a figure as SVG (UTF-8), letters as outlines, undated; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
     with house_style():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", dpi=150, metadata={"Date": None, "Creator": None})
+        figure.set_dpi(150)  # of what is drawn as pixels
+        canvas: Any = FigureCanvasSVG(figure)
+        canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
 
 

@@ -1,12 +1,14 @@
 """A small corpus with a history, made once by the real assets."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus, write_files
+from opengenome_assets_tests.shared import once
 
 A, B, C = ">a1 first\nACGTACGTAA\n>a2\nGGGTTTAAAC\n", ">b1\nTTTTACGGCA\n", ">c1\nCCCCACGTTT\n"
 MADE_AGAIN = "raw_fasta,rejected_records,sequence_shards,kmer_,kmer_freq_k2,tfidf_index,tfidf_terms"
@@ -31,7 +33,10 @@ class Story:
 @pytest.fixture(scope="session")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     """To be read, not changed; Dagster's records lie where the command line finds them."""
-    root = tmp_path_factory.mktemp("story")
+    return once(tmp_path_factory, "story", _make_story)
+
+
+def _make_story(root: Path) -> Story:
     fasta = root / "fasta"
     corpus = Corpus(Home(str(root / "home")), str(fasta), (2,))
     (root / "home" / "dagster").mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.processes import free_port, started, wait_for
 from opengenome_assets_tests.search.corpora import fasta, make_corpus
 from opengenome_assets_tests.service.pages import opened
+from opengenome_assets_tests.shared import once
 
 
 def letters(count: int, seed: int) -> str:
@@ -48,9 +50,12 @@ def make(home: Path, **changes: dict[str, str]) -> Home:
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The corpus, to be read and not changed."""
-    folder = tmp_path_factory.mktemp("search")
-    make(folder)
-    return folder
+
+    def fill(folder: Path) -> Path:
+        make(folder)
+        return folder
+
+    return once(tmp_path_factory, "search", fill)
 
 
 @contextmanager
@@ -119,11 +124,10 @@ def running(home: Path, *, ready: bool = True, **variables: str) -> Iterator[Ser
 
 
 @pytest.fixture(scope="session")
-def page_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page_home(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The corpus that the page searches; pictures of the page lie beside it."""
-    folder = tmp_path_factory.mktemp("page") / "home"
-    make(folder)
-    return folder
+    # A copy of its own for each process: beside it lies the log of that process's server.
+    return Path(shutil.copytree(home, tmp_path_factory.mktemp("page") / "home"))
 
 
 @pytest.fixture(scope="session")

@@ -6,18 +6,20 @@ import pytest
 
 from opengenome_assets.corpus.settings import SAMPLE_FOLDER
 from opengenome_assets_tests.corpus.plots.tables import Tables, random_corpus, sample_corpus, tables_of
+from opengenome_assets_tests.shared import once
 
 
 @pytest.fixture(scope="session")
-def sample() -> Tables:
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     """13 plastid and 16 mitochondrial genomes, read with genetic codes 11 and 5."""
-    return tables_of(sample_corpus(SAMPLE_FOLDER), {"plastids": 11, "mitochondria": 5})
+    codes = {"plastids": 11, "mitochondria": 5}
+    return once(tmp_path_factory, "sample-tables", lambda _: tables_of(sample_corpus(SAMPLE_FOLDER), codes))
 
 
 @pytest.fixture(scope="session")
-def twenty() -> Tables:
+def twenty(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     """Twenty sources of very different GC content and size."""
-    return tables_of(random_corpus(20), ks=(4,))
+    return once(tmp_path_factory, "twenty-tables", lambda _: tables_of(random_corpus(20), ks=(4,)))
 
 
 @pytest.fixture(scope="session", params=["one sequence", "no sequence", "empty and N-only sources", "odd name"])

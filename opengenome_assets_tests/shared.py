@@ -1,0 +1,30 @@
+"""Things that are expensive to make, made once for all processes of a test run."""
+
+import fcntl
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+Thing = TypeVar("Thing")
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Thing]) -> Thing:
+    """Make a thing in a folder of that name unless another process of this run has made it; return it.
+
+    The first process makes it under a lock. The others wait, and get a copy of what it returned; what lies in the
+    folder is shared, so that tests read it and change only copies.
+    """
+    base = factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    kept, folder = shared / f"{name}.pickle", shared / name
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            folder.mkdir()
+            kept.write_bytes(pickle.dumps(make(folder)))
+    thing: Thing = pickle.loads(kept.read_bytes())
+    return thing
