@@ -54,6 +54,9 @@ build: $(VENV)/installed  ## Build the sdist and the wheel into dist/
 	rm -rf dist
 	$(BIN)/uv build --quiet --offline --no-build-isolation --python $(BIN)/python --out-dir dist
 
+docs: $(VENV)/installed  ## Write the pages that are made from the code: docs/tables.md, docs/settings.md
+	@$(BIN)/python docs/generate.py
+
 lock: $(BIN)/uv  ## Write requirements.lock anew from pyproject.toml, keeping the versions that still fit
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \

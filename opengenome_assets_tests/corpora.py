@@ -37,11 +37,12 @@ class Corpus:
     home: Home
     source: str
     ks: tuple[int, ...] = (2, 6)
+    queries: str = ""
 
     @property
     def settings(self) -> Settings:
         """The settings with which it is made."""
-        return settings(self.home.uri, self.source, self.ks)
+        return settings(self.home.uri, self.source, self.ks, self.queries)
 
     def materialize(
         self,

@@ -40,7 +40,7 @@ def run(*arguments: str) -> Result:
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, *verdicts: Verdict) -> None:
-    def stand_in(settings: Settings) -> Iterator[Verdict]:
+    def stand_in(settings: Settings, source: str, sample: Path) -> Iterator[Verdict]:
         yield from verdicts
 
     monkeypatch.setattr(validate, "validate", stand_in)

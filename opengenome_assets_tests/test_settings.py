@@ -1,48 +1,87 @@
-"""The settings: defaults, environment, and what is said of values that cannot be used."""
+"""The settings: defaults, environment, sections, and what is said of values that cannot be used."""
 
 import pytest
 
-from opengenome_assets.settings import Settings, SettingsError
+from opengenome_assets import groups
+from opengenome_assets.corpus.settings import CorpusSettings
+from opengenome_assets.definitions import build_defs
+from opengenome_assets.search.settings import SearchSettings
+from opengenome_assets.settings import HomeSettings, Settings, SettingsError, read_home
 
 
 def test_defaults_need_nothing_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    settings = Settings.from_environment({})
-    assert settings.home == str(tmp_path / "data")
-    assert (settings.source, settings.queries) == ("sample", "")
-    assert (settings.spark_master, settings.ks) == ("local[*]", (6, 7, 8))
-    assert settings.genetic_codes == {}
-    assert set(settings.origins.values()) == {"default"}
+    settings = groups.read_settings({})
+    corpus, search = settings.section(CorpusSettings), settings.section(SearchSettings)
+    assert settings.home == read_home({}) == str(tmp_path / "data")
+    assert (corpus.source, search.queries) == ("sample", "")
+    assert (settings.engine, settings.spark_master, corpus.ks) == ("spark", "local[*]", (6, 7, 8))
+    assert corpus.genetic_codes == {}
+    assert {shown.origin for each in (settings, corpus, search) for shown in each.shown()} == {"default"}
 
 
 def test_every_variable_is_read_and_remembered():
-    settings = Settings.from_environment(
+    settings = groups.read_settings(
         {
             "OPENGENOME_HOME": "s3://bucket/corpus",
             "OPENGENOME_SOURCE": "/genomes",
             "OPENGENOME_QUERIES": "/queries.fa",
+            "OPENGENOME_ENGINE": "processes",
             "SPARK_MASTER": "spark://host:7077",
             "OPENGENOME_KS": "12, 1,4,4",
             "OPENGENOME_GENETIC_CODES": "plants=11, vertebrates=2",
         }
     )
-    assert settings.home == "s3://bucket/corpus"
-    assert (settings.source, settings.queries) == ("/genomes", "/queries.fa")
-    assert settings.ks == (1, 4, 12)
-    assert settings.genetic_codes == {"plants": 11, "vertebrates": 2}
-    assert settings.origins["ks"] == "OPENGENOME_KS"
+    corpus, search = settings.section(CorpusSettings), settings.section(SearchSettings)
+    assert (settings.home, settings.engine, settings.spark_master) == (
+        "s3://bucket/corpus",
+        "processes",
+        "spark://host:7077",
+    )
+    assert (corpus.source, search.queries) == ("/genomes", "/queries.fa")
+    assert corpus.ks == (1, 4, 12)
+    assert corpus.genetic_codes == {"plants": 11, "vertebrates": 2}
+    shown = {each.name: (each.value, each.origin) for section in (settings, corpus) for each in section.shown()}
+    assert shown["ks"] == ("1,4,12", "OPENGENOME_KS")
+    assert shown["genetic_codes"] == ("plants=11,vertebrates=2", "OPENGENOME_GENETIC_CODES")
+    assert shown["home"] == ("s3://bucket/corpus", "OPENGENOME_HOME")
 
 
 def test_an_empty_variable_counts_as_unset():
     for empty in ("", "  "):
         blank = dict.fromkeys(("OPENGENOME_HOME", "OPENGENOME_KS", "SPARK_MASTER", "OPENGENOME_GENETIC_CODES"), empty)
-        assert Settings.from_environment(blank) == Settings.from_environment({})
+        assert groups.read_settings(blank) == groups.read_settings({})
+
+
+def test_what_the_caller_gives_is_not_mixed_with_the_environment(monkeypatch):
+    monkeypatch.setenv("OPENGENOME_KS", "3")
+    monkeypatch.setenv("SPARK_MASTER", "spark://nowhere:1")
+    assert CorpusSettings().ks == (6, 7, 8)
+    assert Settings(home="/h").spark_master == "local[*]"
+
+
+def test_settings_reach_every_asset_whatever_the_environment_says(monkeypatch):
+    monkeypatch.setenv("OPENGENOME_KS", "3")
+    monkeypatch.setenv("OPENGENOME_HOME", "/nowhere")
+    given = Settings(home="/h").with_sections([CorpusSettings(ks=[4])])
+    names = {key.to_user_string() for key in build_defs(given).resolve_asset_graph().get_all_asset_keys()}
+    assert {name for name in names if name.startswith("kmer_freq")} == {"kmer_freq_k4"}
+
+
+def test_no_asset_looks_at_the_environment(tmp_path, monkeypatch, corpus):
+    made = corpus({"plants/a.fa": ">a\nACGTACGTACGT\n"})
+    for variable in ("OPENGENOME_SOURCE", "OPENGENOME_HOME", "OPENGENOME_QUERIES"):
+        monkeypatch.setenv(variable, str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("OPENGENOME_GENETIC_CODES", "plants=11")
+    made.materialize("raw_fasta,rejected_records,sequence_shards,codon_counts,codon_rscu")
+    codes = {row["genetic_code"] for row in made.home.table("codon_rscu").read().to_pylist()}
+    assert codes == {1}
 
 
 @pytest.mark.parametrize("ks", ["0", "13", "6;7", "six", "6,,7"])
 def test_a_list_of_k_that_cannot_be_used_is_refused(ks):
     with pytest.raises(SettingsError, match=r"OPENGENOME_KS.*1 to 12"):
-        Settings.from_environment({"OPENGENOME_KS": ks})
+        groups.read_settings({"OPENGENOME_KS": ks})
 
 
 @pytest.mark.parametrize(
@@ -50,11 +89,21 @@ def test_a_list_of_k_that_cannot_be_used_is_refused(ks):
 )
 def test_genetic_codes_that_cannot_be_used_are_refused(codes):
     with pytest.raises(SettingsError, match=r"SOURCE=TABLE"):
-        Settings.from_environment({"OPENGENOME_GENETIC_CODES": codes})
+        groups.read_settings({"OPENGENOME_GENETIC_CODES": codes})
+
+
+def test_an_engine_that_there_is_not_is_refused_with_those_that_there_are():
+    with pytest.raises(SettingsError, match=r"OPENGENOME_ENGINE is 'threads': .*'spark' or 'processes'"):
+        groups.read_settings({"OPENGENOME_ENGINE": "threads"})
 
 
 @pytest.mark.parametrize("variable", ["OPENGENOME_HOME", "OPENGENOME_SOURCE", "OPENGENOME_QUERIES"])
 def test_a_name_longer_than_files_can_have_is_refused(variable):
     with pytest.raises(SettingsError, match=rf"{variable} holds a name of 256 bytes, éé.*at most 255"):
-        Settings.from_environment({variable: f"/genomes,/data/{'é' * 128}/corpus"})
-    Settings.from_environment({variable: f"/data/{'é' * 127}/{'x' * 255}"})
+        groups.read_settings({variable: f"/genomes,/data/{'é' * 128}/corpus"})
+    groups.read_settings({variable: f"/data/{'é' * 127}/{'x' * 255}"})
+
+
+def test_the_home_can_be_read_whatever_the_other_settings_are():
+    assert read_home({"OPENGENOME_KS": "none", "OPENGENOME_HOME": "/h"}) == "/h"
+    assert HomeSettings(home="~/x").home.endswith("/x")

@@ -14,7 +14,7 @@ import dagster as dg
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from opengenome_assets.corpus.kmers import FREQUENCY_SCHEMA
+from opengenome_assets.corpus.tables import KMER_FREQUENCIES
 from opengenome_assets.definitions import defs
 from opengenome_assets.storage.columns import comment
 from opengenome_assets.storage.tables import Home
@@ -135,7 +135,7 @@ def test_a_table_says_what_it_holds_and_how_it_was_made(page: Page, address: str
     page.goto(f"{address}/assets/kmer_freq_k6")
     facts = metadata(page)
     expect(page.get_by_text(described("kmer_freq_k6"))).to_be_visible()
-    for column in FREQUENCY_SCHEMA:
+    for column in KMER_FREQUENCIES.template.schema:
         line = page.get_by_role("row").filter(has=page.get_by_text(column.name, exact=True)).first
         expect(line).to_contain_text(str(column.type))
         expect(line).to_contain_text(comment(column) or "no comment")

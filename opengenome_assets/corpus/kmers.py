@@ -6,7 +6,6 @@ both. Does not belong here: counting itself (``kernels/kmers.py``, sent to the w
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -18,6 +17,7 @@ from opengenome_assets.corpus.tables import KMER_FREQUENCIES, KMERS, SEQUENCE_SH
 from opengenome_assets.corpus.windows import windows_match
 from opengenome_assets.framework.checks import Rule, rule
 from opengenome_assets.framework.group import Member
+from opengenome_assets.framework.making import table_of
 from opengenome_assets.framework.scans import Scan
 from opengenome_assets.framework.summaries import Rows, Step, summary
 from opengenome_assets.intake.sources import ALL
@@ -132,15 +132,11 @@ def frequencies(source: str, counts: np.ndarray, k: int) -> pa.Table:
     )
 
 
-def most_frequent(rows: pa.Table) -> Any:
+def most_frequent(rows: pa.Table) -> dg.TableMetadataValue:
     """Return the most frequent k-mers over all sources as a table for the UI."""
-    overall = rows.filter(rows["source"].to_numpy(zero_copy_only=False) == ALL).slice(0, TOP)
-    return dg.MetadataValue.table(
-        [
-            dg.TableRecord({"kmer": row["kmer"], "count": row["count"], "frequency": f"{row['frequency']:.4%}"})
-            for row in overall.to_pylist()
-        ]
-    )
+    overall = rows.filter(rows["source"].to_numpy(zero_copy_only=False) == ALL).slice(0, TOP).to_pylist()
+    shown = [(row["kmer"], row["count"], f"{row['frequency']:.4%}") for row in overall]
+    return table_of(("kmer", "count", "frequency"), shown)
 
 
 @rule(

@@ -17,7 +17,7 @@ from opengenome_assets.corpus.tables import RAW_FASTA
 from opengenome_assets.framework.assets import asset_spec
 from opengenome_assets.framework.catalogues import catalogue_record
 from opengenome_assets.framework.group import Member
-from opengenome_assets.framework.making import Making
+from opengenome_assets.framework.making import Making, table_of
 from opengenome_assets.intake.hub.request import RemoteError
 from opengenome_assets.intake.hub.store import Stored
 from opengenome_assets.intake.sources import SourceError, SourceFile, list_source
@@ -144,18 +144,7 @@ def catalogue(files: Sequence[SourceFile], sha256: Mapping[str, str], addresses:
     )
 
 
-def _listed(files: Sequence[SourceFile], sha256: Mapping[str, str]) -> Any:
+def _listed(files: Sequence[SourceFile], sha256: Mapping[str, str]) -> dg.TableMetadataValue:
     """Return the first files as a table for the UI."""
-    records = [
-        dg.TableRecord(
-            {
-                "source": file.source,
-                "path": file.path,
-                "bytes": file.size,
-                "sha256": f"{sha256[file.uri][:16]}…",
-                "address": file.uri,
-            }
-        )
-        for file in files[:SHOWN]
-    ]
-    return dg.MetadataValue.table(records)
+    rows = [(file.source, file.path, file.size, f"{sha256[file.uri][:16]}…", file.uri) for file in files[:SHOWN]]
+    return table_of(("source", "path", "bytes", "sha256", "address"), rows)

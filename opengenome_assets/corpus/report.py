@@ -24,7 +24,7 @@ from opengenome_assets.corpus.tables import (
 )
 from opengenome_assets.framework.checks import Rule
 from opengenome_assets.framework.figures import FigureSpec
-from opengenome_assets.framework.making import Making
+from opengenome_assets.framework.making import Making, table_of
 from opengenome_assets.framework.report import Gathered, origin, passed_checks, report_metadata
 from opengenome_assets.framework.table import Specs
 from opengenome_assets.lineage.records import Record
@@ -139,22 +139,19 @@ def most_frequent(gathered: Gathered, table: Named) -> pd.DataFrame:
     return shown
 
 
-def by_source(stats: pd.DataFrame, shown: int = 10) -> Any:
+def by_source(stats: pd.DataFrame, shown: int = 10) -> dg.TableMetadataValue:
     """Return the corpus in a few lines, as a table for the UI."""
-    return dg.MetadataValue.table(
-        [
-            dg.TableRecord(
-                {
-                    "source": row["source"],
-                    "sequences": f"{row['sequences']:,}",
-                    "bases": f"{row['bases']:,}",
-                    "N50": f"{row['n50']:,}",
-                    "GC": "none" if pd.isna(row["gc_content"]) else f"{row['gc_content']:.2%}",
-                }
-            )
-            for row in stats.tail(shown).to_dict("records")
-        ]
-    )
+    rows = [
+        (
+            row["source"],
+            row["sequences"],
+            row["bases"],
+            row["n50"],
+            "none" if pd.isna(row["gc_content"]) else f"{row['gc_content']:.2%}",
+        )
+        for row in stats.tail(shown).to_dict("records")
+    ]
+    return table_of(("source", "sequences", "bases", "N50", "GC"), rows)
 
 
 def summary(gathered: Gathered, stats: pd.DataFrame, provenance: Provenance) -> dict[str, Any]:

@@ -5,7 +5,7 @@ belong here: figures that only one asset has; it adds them itself.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -87,6 +87,14 @@ class Making:
             },
             data_version=dg.DataVersion(provenance.data_version),
         )
+
+
+def table_of(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> dg.TableMetadataValue:
+    """Return rows as a table for the UI, also if there are none."""
+    return dg.TableMetadataValue(
+        records=[dg.TableRecord(dict(zip(columns, row, strict=True))) for row in rows],
+        schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in columns]),
+    )
 
 
 def module_of(function: Callable[..., Any]) -> str:

@@ -62,14 +62,14 @@ def test_a_lost_code_server_is_noticed_and_the_run_goes_on_from_its_step(
 
 def test_a_cancelled_run_ends_at_once_and_leaves_nothing(cluster: Cluster, corpus: Corpus, tmp_path: Path) -> None:
     run_id, _ = corpus.scanning()
-    version = cluster.fetch_tables(tmp_path / "before").open("kmer_").version()
+    version = cluster.fetch_tables(tmp_path / "before").table("kmer_").history().newest
     cluster.terminate(run_id)
     (run,) = cluster.finish(run_id, seconds=30)
     assert run.status == "CANCELED"
     wait_for(lambda: not cluster.spark()["activeapps"], "end of the application", 10)
     wait_for(lambda: "java" not in cluster.execute("dagster-code", "ps", "-A"), "end of the driver", 10)
     wait_for(lambda: "Executor" not in cluster.execute("spark-worker", "ps", "-Af"), "end of the executor", 10)
-    assert cluster.fetch_tables(tmp_path / "after").open("kmer_").version() == version
+    assert cluster.fetch_tables(tmp_path / "after").table("kmer_").history().newest == version
 
 
 @pytest.mark.drill  # it waits for a minute

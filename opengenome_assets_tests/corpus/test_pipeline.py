@@ -23,7 +23,7 @@ from opengenome_assets.framework.resources import HomeResource
 from opengenome_assets.intake.sources import list_source
 from opengenome_assets.kernels.bases import kmer_strings
 from opengenome_assets.storage.tables import Home, Table
-from opengenome_assets_tests.corpora import failure, write_files
+from opengenome_assets_tests.corpora import Corpus, failure, write_files
 
 FILES = {
     "plants/one.fa": ">p1 first\nACGTACGTNNACGTTGCA\n>p2\nGGGCCCATATAT\n",
@@ -174,7 +174,7 @@ def test_a_removed_file_disappears_from_every_table_and_the_rest_is_as_if_it_had
 def test_results_do_not_depend_on_how_the_corpus_is_cut(corpus, tmp_path):
     whole = corpus(FILES)
     whole.materialize()
-    cut = type(whole)(type(whole.tables)(home=str(tmp_path / "cut")), whole.source, whole.ks)
+    cut = Corpus(Home(str(tmp_path / "cut")), whole.source, whole.ks)
     cut.materialize(sequence_shards={"max_records_per_shard": 1, "compression": "snappy"})
     assert len(cut.home.table("sequence_shards").at().files) == 5
     for name in ("sequence_shards", "kmer_freq_k2", "kmer_freq_k6", "codon_rscu", "sequence_stats", "tfidf_index"):

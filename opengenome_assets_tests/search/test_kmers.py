@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opengenome_assets.corpus.passes.parse import SHARDS_SCHEMA
+from opengenome_assets.corpus.tables import SEQUENCE_SHARDS
 from opengenome_assets.search.index import UnknownSourceError
 from opengenome_assets.search.kmers import KmerMatches, Occurrence, find_kmer
 from opengenome_assets.search.queries import QueryError
@@ -48,19 +48,19 @@ def corpus(home: Path, records: Sequence[Record], rows: int = 3) -> Home:
         parts.append(part(tables.table("sequence_shards").uri, of_file, rows))
     content = digest([vars(record) for record in records])
     provenance = Provenance(name="sequence_shards", code_version="1", settings={"content": content})
-    tables.table("sequence_shards").commit(SHARDS_SCHEMA, parts, provenance)
+    tables.table("sequence_shards").commit(SEQUENCE_SHARDS.schema, parts, provenance)
     return tables
 
 
 def part(uri: str, records: Sequence[Record], rows: int) -> Part:
     """Write one part."""
-    with PartWriter(uri, digest([vars(record) for record in records]), SHARDS_SCHEMA) as writer:
+    with PartWriter(uri, digest([vars(record) for record in records]), SEQUENCE_SHARDS.schema) as writer:
         for first in range(0, len(records), rows):
             values = [
                 {**vars(record), "description": f"{record.seq_id} of {record.source}", "length": len(record.sequence)}
                 for record in records[first : first + rows]
             ]
-            writer.write(pa.Table.from_pylist(values, SHARDS_SCHEMA))
+            writer.write(pa.Table.from_pylist(values, SEQUENCE_SHARDS.schema))
         return writer.finish(source=records[0].source)
 
 
@@ -109,7 +109,7 @@ def records() -> list[Record]:
 def home(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> str:
     with pytest.MonkeyPatch.context() as patch:  # row groups of several pages
         patch.setattr(parquet, "write_pages", partial(parquet.write_pages, page_bytes=2000))
-        return corpus(tmp_path_factory.mktemp("kmers"), records).home
+        return corpus(tmp_path_factory.mktemp("kmers"), records).uri
 
 
 @settings(max_examples=80, deadline=None)

@@ -6,18 +6,19 @@ import io
 import random
 import tarfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from opengenome_assets.corpus.checks import ranks
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from opengenome_assets.corpus.tables import TFIDF_INDEX
 from opengenome_assets.kernels.bases import kmer_strings
 from opengenome_assets.search import Query, SearchIndex, query_hits
+from opengenome_assets.search.tables import QUERY_HITS
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus, failure, write_files
@@ -105,7 +106,9 @@ def test_hits_from_many_tasks_are_those_of_the_library_to_the_last_bit(
 ) -> None:
     monkeypatch.setattr(query_hits, "TASK_SEQUENCES", 1)
     monkeypatch.setattr(query_hits, "MERGED", 300)
-    assert sorted(task.sequences for task in query_hits.deal_parts(indexed.home, 0)) == [2, 3, 3, 5, 30]
+    assert sorted(
+        task.sequences for task in query_hits.deal_parts(indexed.home, indexed.home.table(TFIDF_INDEX).at(0))
+    ) == [2, 3, 3, 5, 30]
     given = queries()
     result = indexed.materialize("query_hits", query_hits={"queries": asked({"q.fasta": fasta(given)}), **settings})
     rows = indexed.home.table("query_hits").read().to_pylist()
@@ -209,13 +212,12 @@ def test_queries_without_any_hit_are_a_result(indexed: Corpus, asked: Callable[.
     config = {"queries": asked({"q.fasta": fasta(queries())}), "threshold": 1.0, "source": "genomes"}
     metadata = indexed.metadata(indexed.materialize("query_hits", query_hits=config), "query_hits")
     assert (metadata["queries_without_hits"], metadata["dagster/row_count"]) == (len(queries()), 0)
-    assert indexed.home.table("query_hits").read().schema.names == query_hits.SCHEMA.names
+    assert indexed.home.table("query_hits").read().schema.names == QUERY_HITS.schema.names
 
 
 def test_no_queries_are_no_failure_unless_nothing_else_is_asked_for(
-    indexed: Corpus, monkeypatch: pytest.MonkeyPatch
+    indexed: Corpus,
 ) -> None:
-    monkeypatch.delenv("OPENGENOME_QUERIES", raising=False)
     result = indexed.materialize(f"{INDEX},query_hits")
     assert "query_hits" not in {event.asset_key.path[-1] for event in result.get_asset_materialization_events()}
     assert "query_hits" not in {check.asset_key.path[-1] for check in result.get_asset_check_evaluations()}
@@ -224,11 +226,12 @@ def test_no_queries_are_no_failure_unless_nothing_else_is_asked_for(
     )
 
 
-def test_queries_may_be_named_by_the_environment(
+def test_queries_may_be_named_by_the_settings_and_not_by_the_environment_of_the_step(
     indexed: Corpus, asked: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OPENGENOME_QUERIES", asked({"env.fasta": fasta({"fromenv": queries()["twin"]})}))
-    indexed.materialize(f"{INDEX},query_hits")
+    monkeypatch.setenv("OPENGENOME_QUERIES", "/nowhere")
+    named = replace(indexed, queries=asked({"env.fasta": fasta({"fromenv": queries()["twin"]})}))
+    named.materialize(f"{INDEX},query_hits")
     rows = indexed.home.table("query_hits").read().to_pylist()
     assert {(row["query_file"], row["query"]) for row in rows} == {("env.fasta", "fromenv")}
     assert [row["seq_id"] for row in rows[:4]] == ["t0", "t1", "t2", "t3"]
@@ -271,8 +274,8 @@ def test_the_check_of_ranks_finds_a_wrong_row(column: str, value: Any, tmp_path:
     for wrong in (False, True):
         rows[3] |= {column: value} if wrong else {}
         made = Provenance(name="query_hits", code_version=str(wrong))
-        tables.table("query_hits").write(pa.Table.from_pylist(rows, query_hits.SCHEMA), made)
-        assert len(list(ranks(tables))) == wrong
+        tables.table("query_hits").write(pa.Table.from_pylist(rows, QUERY_HITS.schema), made)
+        assert len(list(query_hits.ranks.problems(tables))) == wrong
 
 
 @pytest.mark.parametrize(("sequences", "dealt"), [(43, [43]), (22, [13, 30]), (15, [6, 7, 30]), (1, [2, 3, 3, 5, 30])])
@@ -280,6 +283,6 @@ def test_parts_are_dealt_evenly(
     sequences: int, dealt: list[int], indexed: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(query_hits, "TASK_SEQUENCES", sequences)
-    tasks = query_hits.deal_parts(indexed.home, 0)
+    tasks = query_hits.deal_parts(indexed.home, indexed.home.table(TFIDF_INDEX).at(0))
     assert sorted(task.sequences for task in tasks) == dealt
     assert len({key for task in tasks for key in task.parts}) == 5

@@ -1,0 +1,88 @@
+"""Pages that are made from the code: ``tables.md`` from the tables' declarations, ``settings.md`` from the settings.
+
+``python docs/generate.py`` (``make docs``) writes them. The tests compare them with what the code says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from opengenome_assets import groups
+from opengenome_assets.framework.table import TableFamily, TableSpec
+from opengenome_assets.service.settings import ServerSettings
+from opengenome_assets.settings import Section, Settings
+from opengenome_assets.storage.columns import comment
+from opengenome_assets.storage.commits import stored
+
+FOLDER = Path(__file__).parent
+HEAD = "<!-- Made from the code by `make docs`. -->"
+
+
+def tables_page() -> str:
+    """Return the page of tables."""
+    lines = [
+        "# Tables",
+        "",
+        HEAD,
+        "",
+        "Delta Lake tables at `$OPENGENOME_HOME/tables/<name>`. A key identifies a row. *From* names the columns that",
+        "a column is worked out from; without any, the source files, a setting or a fixed list gives it.",
+    ]
+    for group in groups.GROUPS:
+        lines += ["", f"## Group {group.name}"]
+        for declared in group.tables:
+            lines += ["", *_table(declared)]
+    return "\n".join(lines) + "\n"
+
+
+def _table(declared: TableSpec | TableFamily) -> Iterator[str]:
+    spec = declared.template if isinstance(declared, TableFamily) else declared
+    yield f"### {spec.name}"
+    yield ""
+    yield spec.description
+    yield ""
+    role = f"; the group's {spec.role.value}" if spec.role else ""
+    yield f"Key: {', '.join(spec.key)}. Code version: {spec.code_version}{role}."
+    yield ""
+    yield "| column | type | holds | from |"
+    yield "|---|---|---|---|"
+    for column, field in zip(spec.columns, stored(spec.schema), strict=True):
+        origins = ", ".join(column.origins)
+        yield f"| {column.name} | {field.type} | {comment(spec.schema.field(column.name))} | {origins} |"
+
+
+def settings_page() -> str:
+    """Return the page of settings."""
+    lines = [
+        "# Settings",
+        "",
+        HEAD,
+        "",
+        "Every setting has an environment variable and a default. What a run may set otherwise is run config:",
+        "[running.md](running.md). `HF_TOKEN`, `HF_TOKEN_PATH` and `HF_ENDPOINT` are the Hub's: [hub.md](hub.md).",
+    ]
+    sections: dict[str, type[Section]] = {"The platform": Settings}
+    sections |= {f"Group {group.name}": group.settings for group in groups.GROUPS}
+    sections |= {"The search server": ServerSettings}
+    for title, section in sections.items():
+        lines += ["", f"## {title}", "", "| variable | default | meaning |", "|---|---|---|"]
+        for name, variable in section.variables().items():
+            field = section.model_fields[name]
+            lines.append(f"| `{variable}` | {_default(section, name)} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def _default(section: type[Section], name: str) -> str:
+    field = section.model_fields[name]
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, tuple):
+        value = ",".join(map(str, value))
+    return f"`{value}`" if value or isinstance(value, int) else "none"
+
+
+PAGES = {"tables.md": tables_page, "settings.md": settings_page}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (FOLDER / name).write_text(page())
