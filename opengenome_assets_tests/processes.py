@@ -15,10 +15,15 @@ Found = TypeVar("Found")
 
 REPOSITORY = Path(__file__).parents[1]
 SETTINGS = ("OPENGENOME_", "DAGSTER_", "SPARK_")
+# A blank setting counts as none: with this one a command runs on the engine that a user gets.
+DEFAULT_ENGINE = {"OPENGENOME_ENGINE": ""}
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
-    """The environment of a user's shell: the virtual environment active, and only these settings made."""
+    """The environment of a user's shell: the virtual environment active, and only these settings made.
+
+    Unless a setting says otherwise, the engine is processes: starting Java takes longer than most commands.
+    """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)}
     return {
         **inherited,
@@ -26,11 +31,12 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
         "VIRTUAL_ENV": sys.prefix,
         "DAGSTER_HOME": str(REPOSITORY),
         "OPENGENOME_HOME": str(home),
+        "OPENGENOME_ENGINE": "processes",
         **settings,
     }
 
 
-def typed(command: str, home: Path, **settings: str) -> str:
+def typed(command: str, home: Path, *, seconds: float = 240.0, **settings: str) -> str:
     """Run a line in a shell, in the repository's folder, and return all that it printed; it has to succeed."""
     answer = subprocess.run(
         ["sh", "-c", command],
@@ -39,7 +45,7 @@ def typed(command: str, home: Path, **settings: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=240,
+        timeout=seconds,
     )
     assert answer.returncode == 0, f"{command}: exit code {answer.returncode}\n{answer.stdout}"
     return answer.stdout

@@ -20,7 +20,7 @@ import pytest
 import zstandard
 from deltalake import DeltaTable
 
-from opengenome_assets_tests.processes import processes_of, started, typed, wait_for
+from opengenome_assets_tests.processes import DEFAULT_ENGINE, processes_of, started, typed, wait_for
 
 MODULE = "opengenome_assets.definitions"
 # What the Makefile sets too: Dagster's remarks on its own future, at every `asset materialize`.
@@ -43,11 +43,11 @@ class Corpus:
     @property
     def settings(self) -> dict[str, str]:
         """What the user has set, in the environment."""
-        return {"OPENGENOME_SOURCE": str(self.folder), **QUIET}
+        return {"OPENGENOME_SOURCE": str(self.folder), **DEFAULT_ENGINE, **QUIET}
 
     def type(self, command: str, **settings: str) -> str:
         """Type a command, see it succeed, and return what it printed."""
-        return typed(command, self.home, **self.settings, **settings)
+        return typed(command, self.home, **{**self.settings, **settings})
 
     def uri(self, name: str) -> str:
         return str(self.home / "tables" / name)
@@ -146,7 +146,8 @@ def test_a_preset_is_a_config_file_and_a_job(corpus: Corpus, tmp_path: Path) -> 
     few = Corpus(corpus.folder, home, {key: text for key, text in corpus.sequences.items() if int(key[1][1:]) < 100})
     assert len(few.sequences) == len(corpus.sequences) - 20
     preset = "opengenome_assets/corpus/presets/minimal.yaml"
-    printed = few.type(f"dagster asset materialize --select '*' --config {preset} -m {MODULE}")
+    command = f"dagster asset materialize --select '*' --config {preset} -m {MODULE}"
+    printed = few.type(command, OPENGENOME_ENGINE="processes")
     few.check_sequences()
     few.check_kmers()
     # The three files with fewer records than the preset asks for gave the same rows, but by another setting.
@@ -214,7 +215,7 @@ def test_a_run_that_was_killed_leaves_no_trace_in_the_tables(many: Corpus) -> No
     def end_within(table: str, by: signal.Signals) -> int:
         """Run, send a signal as soon as a part of that table is finished, and return the exit code."""
         folder = many.home / "tables" / table
-        with started([*command.split(), chosen], many.home, SPARK_MASTER="local[2]", **many.settings) as process:
+        with started([*command.split(), chosen], many.home, **many.settings, SPARK_MASTER="local[2]") as process:
 
             def begun() -> bool:
                 assert process.poll() is None, Path(f"{many.home}.log").read_text()

@@ -18,7 +18,7 @@ from opengenome_assets.corpus.tables import KMER_FREQUENCIES
 from opengenome_assets.definitions import defs
 from opengenome_assets.storage.columns import comment
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.processes import free_port, processes_of, started, wait_for
+from opengenome_assets_tests.processes import DEFAULT_ENGINE, free_port, processes_of, started, wait_for
 
 GROUP = "locations/opengenome_assets.definitions/asset-groups/corpus/lineage"
 WIDTH = 1400
@@ -63,7 +63,7 @@ def address(browser: Page, home: Path, ports: tuple[int, int]) -> Iterator[str]:
             return False
 
     command = ["make", "--silent", "ui", f"PORT={port}", f"SEARCH_PORT={search_port}"]
-    with started(command, home) as server:
+    with started(command, home, **DEFAULT_ENGINE) as server:
         wait_for(answers, "answer of the web server")
         yield url
         os.killpg(server.pid, signal.SIGINT)

@@ -70,4 +70,4 @@ def use(patch: pytest.MonkeyPatch, home: str) -> None:
     patch.setenv("OPENGENOME_HOME", home)
     patch.setenv("DAGSTER_HOME", str(REPOSITORY))
     patch.setenv("OPENGENOME_KS", "2,6")
-    patch.setenv("SPARK_MASTER", "local[2]")
+    patch.setenv("OPENGENOME_ENGINE", "processes")

@@ -32,7 +32,7 @@ def use(patch: pytest.MonkeyPatch, made: Corpus) -> dict[str, str]:
     """Let this process open the records of a corpus' home; return the settings for others."""
     patch.setenv("OPENGENOME_HOME", made.home.uri)
     patch.setenv("DAGSTER_HOME", str(REPOSITORY))
-    return {"OPENGENOME_SOURCE": made.source, "OPENGENOME_KS": "2,6", "SPARK_MASTER": "local[2]"}
+    return {"OPENGENOME_SOURCE": made.source, "OPENGENOME_KS": "2,6"}
 
 
 @pytest.mark.parametrize(("table", "when"), [("kmer_", "before"), ("kmer_freq_k2", "after")])

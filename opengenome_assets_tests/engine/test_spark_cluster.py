@@ -70,7 +70,7 @@ def test_workers_of_a_cluster_are_forked_from_a_process_that_has_loaded_what_the
 def test_assets_are_made_on_the_cluster_that_spark_master_names(cluster, tmp_path):
     home = tmp_path / "home"
     select = "dagster asset materialize --select '*kmer_' --module-name opengenome_assets.definitions"
-    said = typed(select, home, SPARK_MASTER=cluster.address)
+    said = typed(select, home, OPENGENOME_ENGINE="spark", SPARK_MASTER=cluster.address)
     (application,) = cluster.state()["completedapps"]
     assert f"on {cluster.address}" in said
     assert application["name"].startswith("__ASSET_JOB ")
@@ -83,7 +83,14 @@ def test_every_table_of_the_sample_is_the_same_bit_for_bit_here_and_on_the_clust
     home = tmp_path / "home"
     tables = "rejected_records,*sequence_stats,*kmer_freq_k6,*kmer_freq_k7,*kmer_freq_k8,*codon_rscu,*tfidf_index"
     typed(f"dagster asset materialize --select '{tables}' --module-name opengenome_assets.definitions", home)
-    again = json.loads(typed("opengenome reproduce --format json 2>/dev/null", home, SPARK_MASTER=cluster.address))
+    again = json.loads(
+        typed(
+            "opengenome reproduce --format json 2>/dev/null",
+            home,
+            OPENGENOME_ENGINE="spark",
+            SPARK_MASTER=cluster.address,
+        )
+    )
     assert [each["name"] for each in again["tables"]] == Home(str(home)).names()
     assert len(again["tables"]) == 13
     for each in again["tables"]:

@@ -46,10 +46,12 @@ def everything(home: str) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in Path(home).rglob("*")}
 
 
-@pytest.mark.parametrize("cores", [1, 2])
-def test_every_table_is_the_same_bit_for_bit_on_one_core_and_on_two(made_twice: Twice, cores: int) -> None:
+@pytest.mark.parametrize("engine", [{"OPENGENOME_ENGINE": "spark", "SPARK_MASTER": "local[2]"}, {}], ids=str)
+def test_every_table_of_one_process_is_the_same_bit_for_bit_on_two_cores(
+    made_twice: Twice, engine: dict[str, str]
+) -> None:
     before = everything(made_twice.home.uri)
-    settings = {"SPARK_MASTER": f"local[{cores}]", "OPENGENOME_KS": "8"}  # not those that they were made with
+    settings = {**engine, "OPENGENOME_KS": "8"}  # not those that they were made with
     printed = typed("opengenome reproduce --format json 2>/dev/null", Path(made_twice.home.uri), **settings)
     told: dict[str, Any] = json.loads(printed)
     assert [each["name"] for each in told["tables"]] == made_twice.home.names()
