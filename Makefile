@@ -9,6 +9,8 @@ SEARCH_PORT ?= 3001
 BASES ?= 2800000000
 SECRETS ?= secrets
 SELECT ?= not drill
+# Tests run side by side; a process that has none left takes over those of another.
+PARALLEL ?= --numprocesses 2 --dist worksteal
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,7 +27,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONWARNINGS := ignore::FutureWarning,ignore:Parameter `include_sources`
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ui test bench build lock secrets test-compose clean java
+.PHONY: help install run ui quick test bench build lock secrets test-compose clean java
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,11 +43,19 @@ run: install  ## Materialise every asset and sum up the result
 ui: install  ## Serve Dagster at http://127.0.0.1:3000 and the search at :3001 (PORT=..., SEARCH_PORT=... for others)
 	@$(BIN)/opengenome ui --port $(PORT) --search-port $(SEARCH_PORT)
 
+# What a commit is checked for. The tests without those that take long, those that compare with outside programs, and
+# nine in ten of Hypothesis' examples; `make test` runs all.
+quick: $(VENV)/installed-dev  ## Lint, check types and rules of import, and run the quick tests (a minute)
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --quiet --check
+	@$(BIN)/mypy
+	@$(BIN)/pytest $(PARALLEL) --quiet -m 'not slow and not peer' --hypothesis-profile quick --durations 5
+
 test: $(VENV)/installed-dev java  ## Lint, check types, and run the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=term-missing:skip-covered
+	$(BIN)/pytest $(PARALLEL) --durations 20 --cov --cov-report=term-missing:skip-covered
 
 bench: $(VENV)/installed-dev java  ## Measure speed and memory (BASES=200000000 for the quick form); needs kmc and jellyfish
 	@$(BIN)/python -m benchmarks $(BASES)

@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+import opengenome_assets_tests.examples  # noqa: F401  # the profiles
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus, Events, Sample, write_files
 from opengenome_assets_tests.drafts import drafts, rendered

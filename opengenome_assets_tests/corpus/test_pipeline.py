@@ -352,6 +352,7 @@ def test_a_corpus_of_which_nothing_is_left_stops_the_run(corpus):
     assert made.home.table("sequence_shards").read().num_rows == 5
 
 
+@pytest.mark.pictures
 def test_files_that_give_nothing_and_files_that_say_the_same_are_named(corpus):
     made = corpus({**FILES, "plants/copy.fa": FILES["plants/two.fa"], "short/s.fa": ">s\nAC\n"})
     result = made.materialize("*sequence_shards,rejected_records", sequence_shards={"min_length": 3})
@@ -396,6 +397,7 @@ def test_runs_in_one_home_wait_for_each_other(corpus):
         assert second.result().success
 
 
+@pytest.mark.pictures
 def test_a_damaged_figure_is_drawn_again(corpus):
     made = corpus(FILES)
     made.materialize("*figure_lengths,rejected_records")

@@ -31,6 +31,7 @@ from opengenome_assets.intake.containers import (
 )
 from opengenome_assets.intake.streams import ChangedError, StoredFile, StreamError
 from opengenome_assets.kernels.fasta import FastaError, read_records
+from opengenome_assets_tests.examples import share
 
 TEXT = b">a first\nACGTTTGACA\nCCGTA\n>b\nGGATCCNN\n"
 PACKED: dict[str, Callable[[bytes], bytes]] = {
@@ -198,7 +199,7 @@ def test_units_of_folders_are_apart_and_all_problems_are_named() -> None:
 # Parts
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=share(60))
 @given(
     kind=st.sampled_from(["fa.gz", "fa.bz2", "fa.zst", "tar", "tar.gz"]),
     places=st.lists(st.floats(0, 1), max_size=3),
@@ -376,7 +377,7 @@ def test_a_damaged_header_is_not_taken_for_the_end(tmp_path: Path) -> None:
             assert "damaged" in fails(tmp_path, "x.tar", bytes(damaged))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=share(150))
 @given(
     format=st.sampled_from([tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),
     edits=st.lists(st.tuples(st.integers(0, 1 << 14), st.integers(0, 255)), min_size=1, max_size=4),

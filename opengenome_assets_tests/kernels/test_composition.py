@@ -6,10 +6,11 @@ from Bio.SeqUtils import gc_fraction
 from hypothesis import given, settings
 
 from opengenome_assets.kernels.composition import composition
+from opengenome_assets_tests.examples import share
 from opengenome_assets_tests.kernels.texts import Text, sample, sample_text, text, texts
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=share(100), deadline=None)
 @given(given_text=texts())
 def test_counts_equal_a_loop(given_text: Text) -> None:
     acgt, gc = composition(given_text.data, given_text.offsets)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from opengenome_assets.kernels.bases import arrow_text
 from opengenome_assets.kernels.occurrences import count_occurrences, find_occurrences
+from opengenome_assets_tests.examples import share
 from opengenome_assets_tests.kernels.texts import EDGES, Text, fasta, random_bases, sample, sample_text, text, texts
 
 LONGEST = 31
@@ -50,7 +51,7 @@ def searches(draw: st.DrawFn) -> tuple[Text, bytes]:
     return given_text, draw(st.one_of(anything, st.sampled_from(valid)) if valid else anything)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=share(150), deadline=None)
 @given(search=searches())
 def test_occurrences_are_those_that_a_look_at_every_place_finds(search: tuple[Text, bytes]) -> None:
     check(*search)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from opengenome_assets.kernels.kmers import KmerCounter
 from opengenome_assets.kernels.profiles import SequenceKmers, document_frequency, row_sums, sequence_kmers
+from opengenome_assets_tests.examples import share
 from opengenome_assets_tests.kernels.texts import (
     EDGES,
     Text,
@@ -42,13 +43,13 @@ def assert_equal(given_text: Text) -> None:
     assert {spell(code, 6): n for code, n in enumerate(document_frequency(kmers).tolist()) if n} == occurs
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=share(60), deadline=None)
 @given(given_text=texts())
 def test_short_sequences_equal_a_dictionary(given_text: Text) -> None:
     assert_equal(given_text)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=share(15), deadline=None)
 @given(pieces=st.lists(st.lists(sequences(), min_size=1, max_size=12), max_size=4), short=sequences())
 def test_long_sequences_equal_a_dictionary(pieces: list[list[bytes]], short: bytes) -> None:
     """Long and short ones take turns in the same tables."""

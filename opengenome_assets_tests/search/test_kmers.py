@@ -24,6 +24,7 @@ from opengenome_assets.storage.parts import Part, PartWriter
 from opengenome_assets.storage.record import Provenance, digest
 from opengenome_assets.storage.snapshot import MissingTableError, MissingVersionError
 from opengenome_assets.storage.tables import Home
+from opengenome_assets_tests.examples import share
 from opengenome_assets_tests.kernels.texts import random_bases
 
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
@@ -112,7 +113,7 @@ def home(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> str
         return corpus(tmp_path_factory.mktemp("kmers"), records).uri
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=share(80), deadline=None)
 @given(
     kmer=st.text("ACGT", min_size=1, max_size=7),
     both_strands=st.booleans(),

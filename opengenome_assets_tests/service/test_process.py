@@ -22,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from opengenome_assets.search import SearchIndex, read_queries
+from opengenome_assets_tests.examples import share
 from opengenome_assets_tests.processes import free_port, processes_of, started, typed, wait_for
 from opengenome_assets_tests.service.conftest import Server, letters, make, running
 
@@ -144,7 +145,7 @@ def test_a_fuzzer_finds_no_failure_and_no_answer_that_is_not_described(server: S
     operation = schemathesis.openapi.from_url(f"{server.url}/openapi.json")[path][method]
 
     @given(operation.as_strategy())
-    @settings(max_examples=150, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=share(150), derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
     def fuzz(case: schemathesis.Case) -> None:
         case.call_and_validate(checks=CHECKS)
 

@@ -19,6 +19,7 @@ from opengenome_assets.storage.record import Input, Provenance
 from opengenome_assets.storage.snapshot import MissingVersionError
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.storage.vacuum import Removal, kept_versions, vacuum
+from opengenome_assets_tests.examples import share
 from opengenome_assets_tests.storage.parquet.numbers import (
     NAME,
     SCHEMA,
@@ -279,7 +280,7 @@ step = st.one_of(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=share(20), deadline=None)
 @given(steps=st.lists(step, min_size=2, max_size=9))
 def test_whatever_is_done_in_whatever_order_what_is_kept_reads_as_it_was_committed(tmp_path_factory, steps):
     home = Home(str(tmp_path_factory.mktemp("home")))

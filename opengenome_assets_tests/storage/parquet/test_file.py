@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opengenome_assets.storage.parquet.file import DamagedFileError, ParquetWriter, open_parquet
+from opengenome_assets_tests.examples import share
 
 SCHEMA = pa.schema(
     [
@@ -75,7 +76,7 @@ def test_arrow_duckdb_and_polars_read_what_was_written(tmp_path, compression):
     assert text(path, "more") == expected["more"].to_pylist()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=share(30), deadline=None)
 @given(groups=st.lists(st.lists(st.text("ACGTNR", max_size=30), max_size=10), max_size=4))
 def test_any_rows_come_back(tmp_path_factory, groups):
     path = tmp_path_factory.mktemp("any") / "a.parquet"
