@@ -14,8 +14,10 @@ import platform
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
@@ -104,8 +106,15 @@ def changed_modules(recorded: Mapping[str, str]) -> list[str]:
 
 
 def _file(module: str) -> Path:
+    """Return the file of a module of this package, or of a group's package elsewhere by its full name."""
     path = PACKAGE.joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    if path.exists():
+        return path
+    with suppress(ImportError):  # gone
+        if (spec := find_spec(module)) and spec.origin:
+            return Path(spec.origin)
+    return path
 
 
 @cache
