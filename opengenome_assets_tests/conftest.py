@@ -29,6 +29,21 @@ FLAGS = (
 )
 
 
+SLOW_FIXTURES = {"chromium", "sample", "twenty"}
+PEER_FIXTURE = "tool"
+
+
+@pytest.hookimpl(tryfirst=True)  # before marks select
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by the fixtures they use: those that are slow to make, and outside programs."""
+    for item in items:
+        used = set(getattr(item, "fixturenames", ()))
+        if used & SLOW_FIXTURES:
+            item.add_marker(pytest.mark.slow)
+        elif PEER_FIXTURE in used:
+            item.add_marker(pytest.mark.peer)
+
+
 @pytest.fixture(scope="session")
 def tool() -> Callable[[str], str]:
     """Path of an outside program; without it the test fails where tools are required, else it is skipped.

@@ -204,6 +204,7 @@ def opengenome(*arguments: str, **environment: str) -> subprocess.CompletedProce
     return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_validate_starts_spark_for_real() -> None:
     answer = opengenome("validate", "--format", "json", SPARK_MASTER="local[2]")
     verdicts = {verdict["subject"]: verdict for verdict in json.loads(answer.stdout)["verdicts"]}
@@ -212,6 +213,7 @@ def test_validate_starts_spark_for_real() -> None:
     assert answer.returncode == 0
 
 
+@pytest.mark.slow
 def test_validate_fails_on_a_machine_that_cannot_run(home: Path) -> None:
     (home / "file").touch()
     answer = opengenome("validate", OPENGENOME_HOME=str(home / "file"), SPARK_MASTER="nonsense")

@@ -29,7 +29,7 @@ MANY = 60  # files, parsed two at a time: long enough to be interrupted in their
 KMER_TABLES = ("kmer_freq_k6", "kmer_freq_k7", "kmer_freq_k8")
 
 # Each takes seconds to some tens of them; the limit is for a machine that is busy with other things.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ WIDTH = 1400
 PAGE_MILLISECONDS = 60_000
 RUN_MILLISECONDS = 300_000
 # The run is waited for, however long it takes on a machine that is busy with other things.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,8 @@ from click.testing import CliRunner
 from opengenome_assets.cli import main
 from opengenome_assets_tests.processes import free_port, processes_of, started, wait_for
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("option", ["--port", "--search-port"])
 def test_a_port_that_is_taken_stops_both_before_they_start(option: str, tmp_path: Path) -> None:

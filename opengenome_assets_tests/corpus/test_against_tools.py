@@ -19,6 +19,8 @@ from opengenome_assets.intake.sources import list_source
 from opengenome_assets.kernels.bases import kmer_strings
 from opengenome_assets.kernels.tfidf import inverse_document_frequency, tfidf, total_frequency
 
+pytestmark = pytest.mark.peer
+
 
 def records(source: str) -> Iterator[SeqIO.SeqRecord]:
     for file in list_source("sample", sample=SAMPLE_FOLDER).files:

@@ -19,6 +19,8 @@ from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus, failure
 from opengenome_assets_tests.processes import REPOSITORY, environment, started, typed
 
+pytestmark = pytest.mark.slow
+
 FILES = {"a/x.fa": ">s1\nACGTACGTAC\n>s2\nGGGTTTACGTACGTAGCTAGTTTT\n", "b/y.fa": f">s3\n{'ACGTTGCA' * 9}\n"}
 MODULE = "opengenome_assets.definitions"
 CHOSEN = "*kmer_freq_k2,rejected_records"

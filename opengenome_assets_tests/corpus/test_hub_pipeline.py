@@ -52,6 +52,7 @@ def fetches(hub):
     return [path for where, _, path in hub.requests if where == "hub" and "/resolve/" in path]
 
 
+@pytest.mark.slow
 def test_a_dataset_gives_the_tables_that_its_files_in_a_folder_give_and_its_catalogue_says_where_from(
     hub, made, tmp_path
 ):
@@ -98,6 +99,7 @@ def test_a_run_in_which_nothing_changed_makes_a_handful_of_requests_and_fetches_
     assert {name: made.home.table(name).history().newest for name in versions} == versions
 
 
+@pytest.mark.slow
 def test_a_commit_that_changes_one_file_costs_that_file_in_every_asset(hub, made):
     made.materialize(TABLES)
     hub.sent.clear()

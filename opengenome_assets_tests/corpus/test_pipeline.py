@@ -158,6 +158,7 @@ def test_a_second_materialisation_does_nothing_and_a_changed_file_costs_that_fil
     assert sorted(old) == ["p1", "p2", "q1", "r1", "r2"]
 
 
+@pytest.mark.slow
 def test_a_removed_file_disappears_from_every_table_and_the_rest_is_as_if_it_had_never_been(corpus, tmp_path):
     both, without = corpus(FILES), None
     both.materialize()
@@ -171,6 +172,7 @@ def test_a_removed_file_disappears_from_every_table_and_the_rest_is_as_if_it_had
         assert both.content(name) == without.content(name)
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_how_the_corpus_is_cut(corpus, tmp_path):
     whole = corpus(FILES)
     whole.materialize()
@@ -247,6 +249,7 @@ def test_kmers_can_be_made_alone_and_the_report_says_what_it_lacks(corpus):
     assert "dagster asset materialize -m opengenome_assets.definitions --select &#39;codon_rscu&#39;" in page
 
 
+@pytest.mark.slow
 def test_a_table_of_another_corpus_is_left_out_of_the_report_by_name(corpus, tmp_path):
     made = corpus(FILES)
     made.materialize()
@@ -353,6 +356,7 @@ def test_a_corpus_of_which_nothing_is_left_stops_the_run(corpus):
 
 
 @pytest.mark.pictures
+@pytest.mark.slow
 def test_files_that_give_nothing_and_files_that_say_the_same_are_named(corpus):
     made = corpus({**FILES, "plants/copy.fa": FILES["plants/two.fa"], "short/s.fa": ">s\nAC\n"})
     result = made.materialize("*sequence_shards,rejected_records", sequence_shards={"min_length": 3})
@@ -374,6 +378,7 @@ def test_a_folder_called_like_a_source_of_the_sample_gets_no_code_by_its_name(co
     assert {row["source"]: row["genetic_code"] for row in made.content("codon_rscu")} == {"mitochondria": 1, "all": 1}
 
 
+@pytest.mark.slow
 def test_runs_in_one_home_wait_for_each_other(corpus):
     made = corpus(FILES)
     started, release = threading.Event(), threading.Event()

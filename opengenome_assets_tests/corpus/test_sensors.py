@@ -386,6 +386,7 @@ def test_a_dataset_that_is_not_there_is_a_reason_to_skip(hub, ticks, source):
     assert ticks.skip().startswith(source)
 
 
+@pytest.mark.slow
 def test_a_tick_over_ten_thousand_files_takes_seconds(hub, ticks):
     files = {f"fasta/moss/{i // 100:03}/{i:05}.fasta.gz": b"%d" % i for i in range(10_000)}
     hub.commit(files)

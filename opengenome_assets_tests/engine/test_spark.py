@@ -17,6 +17,8 @@ from pyspark.sql import SparkSession
 from opengenome_assets.engine.spark import Spark, SparkStartError, is_passing
 from opengenome_assets_tests.engine import units
 
+pytestmark = pytest.mark.slow
+
 LOG = logging.getLogger("test")
 
 

@@ -18,6 +18,8 @@ from opengenome_assets.engine.spark import Spark
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.processes import free_port, started, typed, wait_for
 
+pytestmark = pytest.mark.slow
+
 SPARK_CLASS = str(Path(pyspark.__file__).with_name("bin") / "spark-class")
 DEPLOY = "org.apache.spark.deploy"
 

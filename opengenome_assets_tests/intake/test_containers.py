@@ -410,6 +410,7 @@ def test_an_endless_name_or_chain_of_names_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("members", "bases"), [(1, 48 << 20), (3000, 16 << 10)])
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_archive(tmp_path: Path, members: int, bases: int) -> None:
     content = tar_of((f"{i}.fa", b">x\n" + b"ACGT" * (bases // 4) + b"\n") for i in range(members))
     files = store(tmp_path, [("x.tar", content)])

@@ -25,6 +25,7 @@ def unambiguous_sample() -> list[str]:
     return [sequence for sequence in everything if set(sequence) <= set("ACGT")]
 
 
+@pytest.mark.peer
 def test_sample_equals_scikit_learn() -> None:
     sequences = [*unambiguous_sample(), "ACGTACGTAC", "GGGGGG"]
     assert len(sequences) > 20

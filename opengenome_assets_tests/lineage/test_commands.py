@@ -141,6 +141,7 @@ def test_settings_that_are_mappings_are_written_in_the_order_of_their_keys():
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_in_processes_of_their_own_a_wiped_instance_is_told_everything_once(home, story):
     shutil.rmtree(home / "dagster")
     ks = {"OPENGENOME_KS": "2"}

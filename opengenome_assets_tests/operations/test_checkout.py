@@ -87,6 +87,7 @@ def test_checking_out_and_back_loses_nothing_and_stands_in_the_run_history(
     assert twice.rows() == old
 
 
+@pytest.mark.slow
 def test_it_is_typed_and_says_what_to_type_next(twice: Twice) -> None:
     printed = typed(f"opengenome checkout --run {twice.runs[0]}", Path(twice.home.uri), OPENGENOME_KS="2,6")
     assert f"Restored to what run {twice.runs[0][:8]} left at" in printed
@@ -99,6 +100,7 @@ def test_it_is_typed_and_says_what_to_type_next(twice: Twice) -> None:
     assert "kmer_freq_k6" in printed
 
 
+@pytest.mark.slow
 def test_what_it_says_to_type_succeeds_when_other_ks_are_set(twice: Twice) -> None:
     home = Path(twice.home.uri)
     printed = typed(f"opengenome checkout --run {twice.runs[0]}", home, OPENGENOME_KS="2,3")

@@ -159,6 +159,7 @@ def test_what_cannot_be_meant_is_refused(keep: str) -> None:
     assert "expected a number of versions, e.g. 5, or of days, e.g. 30d" in result.output
 
 
+@pytest.mark.slow
 def test_they_are_typed(twice: Twice) -> None:
     home = Path(twice.home.uri)
     typed(f"opengenome pin {twice.runs[0]}", home)

@@ -47,6 +47,7 @@ def everything(home: str) -> dict[str, tuple[int, int]]:
 
 
 @pytest.mark.parametrize("engine", [{"OPENGENOME_ENGINE": "spark", "SPARK_MASTER": "local[2]"}, {}], ids=str)
+@pytest.mark.slow
 def test_every_table_of_one_process_is_the_same_bit_for_bit_on_two_cores(
     made_twice: Twice, engine: dict[str, str]
 ) -> None:

@@ -62,6 +62,7 @@ def summary(made: Corpus) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.slow
 def test_after_upkeep_everything_is_reused_and_a_changed_file_costs_that_file(corpus, tmp_path):
     made = corpus(FILES)
     made.materialize()
@@ -154,6 +155,7 @@ def test_upkeep_waits_for_the_run_that_uses_the_tables(corpus):
         assert "raw_fasta" in second.result()
 
 
+@pytest.mark.slow
 def test_upkeep_that_is_killed_loses_nothing(corpus, tmp_path):
     made = corpus(FILES)
     made.materialize("*kmer_,*shard_stats,rejected_records")
@@ -172,6 +174,7 @@ def test_upkeep_that_is_killed_loses_nothing(corpus, tmp_path):
     assert len(made.home.table("kmer_").at().files) == 1
 
 
+@pytest.mark.slow
 def test_the_documented_command_takes_its_settings(corpus, tmp_path):
     made = corpus(FILES)
     made.materialize("*kmer_,rejected_records")

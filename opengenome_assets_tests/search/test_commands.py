@@ -252,6 +252,7 @@ def test_no_hits_are_no_error_and_said() -> None:
     assert answer("similar", "--query", PIECE, "--threshold", "1")["queries_without_hits"] == ["query"]
 
 
+@pytest.mark.slow
 def test_as_a_user_types_it(home: Path, tmp_path: Path) -> None:
     (tmp_path / "query.fasta").write_text(f">piece\n{PIECE}\n")
     line = f"cat {tmp_path}/query.fasta | opengenome search similar --query - --top-n 1 --format tsv | tail -n 1"

@@ -110,6 +110,7 @@ QUERIES = {
 
 
 @pytest.mark.parametrize("name", QUERIES)
+@pytest.mark.peer
 def test_ranks_and_similarities_are_those_of_scikit_learn(index: SearchIndex, peer: Peer, name: str) -> None:
     query = QUERIES[name]
     expected = peer.ranked(peer.similarities(query))

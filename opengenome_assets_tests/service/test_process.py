@@ -26,6 +26,8 @@ from opengenome_assets_tests.examples import share
 from opengenome_assets_tests.processes import free_port, processes_of, started, typed, wait_for
 from opengenome_assets_tests.service.conftest import Server, letters, make, running
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = 50
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 UNLIMITED = {"OPENGENOME_SEARCH_REQUESTS_PER_MINUTE": "0"}

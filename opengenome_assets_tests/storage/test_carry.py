@@ -95,6 +95,7 @@ def test_there_and_back_it_is_the_same_table_with_its_history(
     assert content(home) == held(0, 1)
 
 
+@pytest.mark.slow
 def test_every_asset_is_carried_and_nothing_is_made_again_there(twice: Twice, tmp_path: Path) -> None:
     place = str(tmp_path / "place")
     there = json.loads(CliRunner().invoke(main, ["push", place, "--dry-run", "--format", "json"]).output)
@@ -136,6 +137,7 @@ def test_wherever_it_is_interrupted_readers_see_whole_versions_and_the_next_goes
     assert [content(place, version) for version in range(3)] == [content(home, version) for version in range(3)]
 
 
+@pytest.mark.slow
 def test_a_push_that_is_killed_is_continued(tmp_path: Path) -> None:
     home, place = (Home(str(tmp_path / name)) for name in ("home", "place"))
     commit(home, range(400))

@@ -182,6 +182,7 @@ def test_a_holder_that_was_paused_and_that_nobody_waited_for_holds_it_still(stor
         assert paused.asked() == "still held"
 
 
+@pytest.mark.slow
 def test_of_many_processes_that_count_under_the_lock_none_loses_a_number(stored: str) -> None:
     with holding(stored, "dead", 1) as holder:  # so that the first to count has to take a lease that expired
         holder.signal(signal.SIGKILL)
@@ -443,6 +444,7 @@ def rows(made: Corpus) -> dict[str, object]:
     return {name: made.home.table(name).read().to_pylist() for name in made.home.names() if name != "raw_fasta"}
 
 
+@pytest.mark.slow
 def test_two_runs_and_an_upkeep_at_once_leave_what_one_run_alone_makes(
     stored: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

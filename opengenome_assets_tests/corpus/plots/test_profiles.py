@@ -13,6 +13,7 @@ from opengenome_assets_tests.corpus.plots.tables import Tables
 
 @pytest.mark.parametrize("shape", [(3, 40), (29, 4096), (40, 40), (5000, 16), (9000, 64)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.peer
 def test_components_equal_scikit_learn(shape: tuple[int, int], dtype: type) -> None:
     random = np.random.default_rng(5)
     data = (random.normal(size=shape) * np.geomspace(9, 0.1, shape[1]) + 3).astype(dtype)
