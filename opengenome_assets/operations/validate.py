@@ -25,6 +25,7 @@ from packaging.specifiers import SpecifierSet
 from opengenome_assets.engine.java import REMEDY as JAVA_REMEDY
 from opengenome_assets.engine.java import JavaNotFoundError, find_java
 from opengenome_assets.engine.spark import Spark
+from opengenome_assets.intake.kinds import FASTA
 from opengenome_assets.intake.sources import SourceError, list_source
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.files import filesystem
@@ -214,7 +215,7 @@ def check_space(home: str) -> Verdict:
 def check_source(source: str, sample: Path) -> Verdict:
     """List the FASTA files that the source names."""
     try:
-        listing = list_source(source, sample=sample)
+        listing = list_source(source, FASTA, sample=sample)
     except SourceError as error:
         remedy = "Set OPENGENOME_SOURCE to a FASTA file, a folder of them, or sample"
         return Verdict("Source", "failed", str(error), remedy)
