@@ -382,7 +382,7 @@ class _Call:
                     f"{hub.endpoint} gave an answer that is not the Hub's ({type(error).__name__}: {error}). "
                     "Check HF_ENDPOINT, and whether a proxy stands between"
                 )
-        said = getattr(error, "server_message", None)
+        message = getattr(error, "server_message", None)
         return HubError(
-            hub.access.redact(f"{named}: {words}" + (f". The Hub says: {said}" if said else "")), passing=passing
+            hub.access.redact(f"{named}: {words}" + (f". The Hub says: {message}" if message else "")), passing=passing
         )

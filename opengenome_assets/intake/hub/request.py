@@ -186,10 +186,10 @@ def open_range(url: str, start: int, stop: int, size: int, access: Access, patie
 def _offered(response: http.client.HTTPResponse, start: int, stop: int, size: int) -> tuple[int, int]:
     """Return the range of a response's body."""
     if response.status == http.HTTPStatus.PARTIAL_CONTENT:
-        given = response.headers.get("Content-Range", "")
-        match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", given)
+        header = response.headers.get("Content-Range", "")
+        match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", header)
         if match is None:
-            raise WrongContentError(f"the server sent a part, but not which (Content-Range {given!r})")
+            raise WrongContentError(f"the server sent a part, but not which (Content-Range {header!r})")
         if match[3] not in ("*", str(size)):
             raise WrongContentError(f"the server has {int(match[3]):,} bytes, expected {size:,}")
         first, last = int(match[1]), int(match[2]) + 1
@@ -233,9 +233,9 @@ def _refusal(error: urllib.error.HTTPError, url: str, start: int, access: Access
     status = error.code
     if status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         return WrongContentError(f"the server has no byte {start:,}")
-    said = access.redact(error.headers.get("X-Error-Message", "") or error.reason or "")
+    reason = access.redact(error.headers.get("X-Error-Message", "") or error.reason or "")
     # The message names only a redirect's host, since the rest may be a signature.
-    message = f"{_host(error.url or url)} answered {status} ({said})"
+    message = f"{_host(error.url or url)} answered {status} ({reason})"
     elsewhere = _origin(error.url or url) != _origin(url)
     if status in TRANSIENT_STATUSES or (elsewhere and status in EXPIRED):
         return TransferError(message, status=status, wait=asked_wait(error.headers.get))
@@ -254,13 +254,13 @@ def asked_wait(header: Callable[[str, str], str]) -> float | None:
     header
         Function from a header's name and a default to its value: ``headers.get``.
     """
-    given = header("Retry-After", "").strip()
-    if given.isdigit():
-        return float(given)
+    value = header("Retry-After", "").strip()
+    if value.isdigit():
+        return float(value)
     if limit := re.search(r";\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d+)", header("RateLimit", "")):
         return float(limit[1])
     try:
-        until = parsedate_to_datetime(given)
+        until = parsedate_to_datetime(value)
     except ValueError:
         return None
     return max(0.0, (until - datetime.now(until.tzinfo or UTC)).total_seconds())
