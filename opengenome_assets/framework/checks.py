@@ -17,7 +17,7 @@ from opengenome_assets.storage.commits import stored
 from opengenome_assets.storage.tables import Home, Named
 
 Problems = Iterable[str]
-SHOWN_PROBLEMS = 20
+SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def as_check(rule: Rule) -> dg.AssetChecksDefinition:
         return dg.AssetCheckResult(
             passed=False,
             description=f"{len(found):,} problems. {found[0]}",
-            metadata={"problems": dg.MetadataValue.md("\n".join(f"- {line}" for line in found[:SHOWN_PROBLEMS]))},
+            metadata={"problems": dg.MetadataValue.md("\n".join(f"- {line}" for line in found[:SHOWN]))},
         )
 
     return check
