@@ -173,7 +173,7 @@ class Spark(LazyPySparkResource):
             If a cluster failed, and not the work. Dagster retries the step after a minute, at most twice. With an
             embedded engine, which nothing restarts, the error itself is raised at once.
         Exception
-            The function's own error, after eight attempts for one unit.
+            The function's own error; on a cluster, after eight attempts for one unit.
         """
         if not work:
             return []

@@ -1,9 +1,9 @@
 """Vacuum: removing the files of tables that no kept version needs.
 
-Kept are all versions that were the newest within the retention, a number of the newest, and every version that a kept
-record names as input, and so on upstream. Of versions with the same rows, the newest represents them. Files younger
-than the retention stay, since a failed run left finished parts that the next one uses. The manifest of a part without
-rows stays, since nothing shows whether it is wanted.
+A vacuum keeps all versions that were the newest one within the retention, and a minimum number of newest versions. It
+keeps every version that a kept record names as input, and so on upstream. Of versions with the same rows, it keeps the
+newest. Files younger than the retention stay, since a failed run left finished parts that the next one uses. The
+manifest of a part without rows stays, since nothing shows whether it is wanted.
 
 Delta Lake's own vacuum takes the manifests of parts for strays, and does not know lineage.
 

@@ -354,8 +354,8 @@ class _Call:
                 words = "HF_HUB_OFFLINE is set. Unset it, or name a folder of this machine as source"
             case GatedRepoError():
                 words = (
-                    f"{named.repo} is gated. Accept its conditions at {page} "
-                    "and set HF_TOKEN to a token of that account"
+                    f"{named.repo} is gated. Accept its conditions at {page} and set HF_TOKEN to a token of that "
+                    "account"
                 )
             case RevisionNotFoundError():
                 revision = named.revision or "main"
