@@ -1,7 +1,7 @@
-"""The groups of assets: a new one is its room and one line here.
+"""The groups of assets: a new one needs its room and one line here.
 
-Belongs here: which groups there are, and what follows from all of them without Dagster. Does not belong here: what a
-group is (``framework/group.py``), and their definitions for Dagster (``definitions.py``).
+Belongs here: the list of groups, and functions over all of them without Dagster. Does not belong here: the class
+``Group`` (``framework/group.py``), and the definitions for Dagster (``definitions.py``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from opengenome_assets.corpus.group import GROUP as CORPUS
 from opengenome_assets.framework.group import Group
 from opengenome_assets.framework.table import Specs
 from opengenome_assets.search.group import GROUP as SEARCH
-from opengenome_assets.settings import Settings
+from opengenome_assets.settings import Settings, SettingsError
 from opengenome_assets.storage.record import Provenance
 
 GROUPS: tuple[Group, ...] = (
@@ -22,13 +22,17 @@ GROUPS: tuple[Group, ...] = (
 )
 
 
+class RecordedSettingsError(LookupError):
+    """A record's settings cannot be used by this package. A retry does not help; the message says what does."""
+
+
 def specs() -> Specs:
     """Return the declarations of every group's tables."""
     return Specs(table for group in GROUPS for table in group.tables)
 
 
 def passes() -> list[str]:
-    """Return the modules that workers import before their first task."""
+    """Return the modules that workers preload before their first task."""
     return [name for group in GROUPS for name in group.passes]
 
 
@@ -45,21 +49,39 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def settings_of(record: Provenance, home: str) -> Settings:
-    """Return the settings with which a table was made, as far as its record holds them, for another home."""
+    """Return the settings that a table was made with, as far as its record holds them, for another home.
+
+    Raises
+    ------
+    RecordedSettingsError
+        If the record lacks a declared setting, or a setting or the number of a family is out of range.
+    """
     sections = []
     for group in GROUPS:
         declared = Specs(group.tables)
         given: dict[str, Any] = {}
-        if declared.knows(record.name):
-            given = {name: record.settings[name] for name in declared.find(record.name).settings}
+        if spec := declared.get(record.name):
+            if missing := [name for name in spec.settings if name not in record.settings]:
+                raise _unusable(record, f"its record lacks the setting {', '.join(missing)}")
+            given = {name: record.settings[name] for name in spec.settings}
         if family := declared.family(record.name):
-            given = {family[0].setting: [family[1]]}
-        sections.append(group.settings(**given))
+            given[family[0].setting] = [family[1]]
+        try:
+            sections.append(group.settings.of(given))
+        except SettingsError as error:
+            raise _unusable(record, f"its settings are out of range here: {error}") from error
     return Settings(home=home).with_sections(sections)
 
 
+def _unusable(record: Provenance, problem: str) -> RecordedSettingsError:
+    return RecordedSettingsError(
+        f"{record.name}: {problem}. It was made by code version {record.code_version} of opengenome-assets "
+        f"{record.package_version}: install that one to make it again"
+    )
+
+
 def outside(settings: Settings, table: str) -> str | None:
-    """Return the variable whose present value leaves a table out; None for a table that is made, or of no family."""
+    """Return the variable whose value excludes a table of a family; None if the table is made or has no family."""
     for group in GROUPS:
         found = Specs(group.tables).family(table)
         if found:

@@ -1,10 +1,10 @@
-"""What a user sets, and where each value came from.
+"""Settings: what a user sets, and where each value came from.
 
 A *section* holds the settings of one room: home and engine here, each group's beside its assets. Every setting has a
-default and one environment variable. Where a run may differ, an asset's run config takes its default from here.
+default and one environment variable. An asset's run config takes its defaults from here, so that a run may differ.
 
-Belongs here: what a section is, and the settings that every group shares. Does not belong here: a group's own settings,
-and Spark's tuning, which goes to ``spark-defaults.conf`` or ``SPARK_CONF_DIR`` as everywhere in the Spark world.
+Belongs here: the class of sections, and the settings that all groups share. Does not belong here: a group's own
+settings, and Spark's tuning, which goes to ``spark-defaults.conf`` or ``SPARK_CONF_DIR``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -25,12 +25,12 @@ Own = TypeVar("Own", bound="Section")
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used; the message names the variable, its value and what would be right."""
+    """A setting has an unusable value. The message names the variable, its value and what is expected."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting as it is shown: its name, its value in words, and the variable that it came from, or ``default``."""
+    """A setting for display: its name, its value in words, and its origin, a variable or ``default``."""
 
     name: str
     value: str
@@ -38,7 +38,7 @@ class Setting:
 
 
 class Section(BaseSettings):
-    """A section of the settings; its fields are read from the environment by :meth:`from_environment` alone."""
+    """A section of the settings. Only :meth:`from_environment` reads the environment."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", populate_by_name=True, env_ignore_empty=True, case_sensitive=True
@@ -55,7 +55,7 @@ class Section(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what the caller gives, and nothing else: a test or a job means what it says."""
+        """Use only the values that the caller gives, never the environment."""
         return (init_settings,)
 
     @classmethod
@@ -65,7 +65,7 @@ class Section(BaseSettings):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """Read the section from environment variables; an empty one counts as unset, since Compose passes those.
+        """Read the section from environment variables. An empty one counts as unset, since Compose passes those.
 
         Raises
         ------
@@ -76,12 +76,23 @@ class Section(BaseSettings):
         env = os.environ if environment is None else environment
         source.env_vars = {name: value.strip() for name, value in env.items() if value.strip()}
         given = source()
-        try:
-            section = cls(**given)
-        except ValidationError as error:
-            raise _in_words(cls, error) from error
+        section = cls.of(given)
         section._origins = {name: variable for name, variable in cls.variables().items() if variable in given}
         return section
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Return the section with some values, the others by default.
+
+        Raises
+        ------
+        SettingsError
+            If a value cannot be used.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise _in_words(cls, error) from error
 
     def origin(self, name: str) -> str:
         """Return the variable that a setting came from, or ``default``."""
@@ -98,7 +109,7 @@ class Section(BaseSettings):
 
 
 def _in_words(section: type[Section], error: ValidationError) -> SettingsError:
-    """Return the first problem as a message: our validators word it whole, pydantic's name no variable."""
+    """Return the first problem as a message. The sections' own validators name the variable, pydantic's do not."""
     first = error.errors()[0]
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, SettingsError):
@@ -113,7 +124,7 @@ def absolute(location: str) -> str:
 
 
 def refuse_long_names(variable: str, location: str) -> str:
-    """Return a place, or places separated by commas, if each name in them can be that of a file or folder.
+    """Return a place, or places separated by commas, unless a name in them is too long for a file system.
 
     Raises
     ------
@@ -134,7 +145,7 @@ def _home(location: str) -> str:
 
 
 class HomeSettings(Section):
-    """Where everything is kept: what has to be readable whatever the other settings are."""
+    """The home alone, which must be readable even if other settings are unusable."""
 
     home: Annotated[str, AfterValidator(_home)] = Field(
         default="data",
@@ -152,7 +163,7 @@ class Settings(HomeSettings):
     home
         Root of everything the platform writes: an absolute local path, or an object-store URI.
     engine
-        Where work runs: ``spark``, or ``processes`` of this machine, which need no Java.
+        The engine: ``spark``, or ``processes`` of this machine, which need no Java.
     spark_master
         ``local[*]`` (embedded), or ``spark://host:port``.
     sections
@@ -181,16 +192,16 @@ class Settings(HomeSettings):
 
 
 def read_home(environment: Mapping[str, str] | None = None) -> str:
-    """Return the home alone, for what has to work whatever the other settings are.
+    """Return the home alone, for callers that must work even if other settings are unusable.
 
     Raises
     ------
     SettingsError
-        If it can be no path.
+        If it cannot be a path.
     """
     return HomeSettings.from_environment(environment).home
 
 
 def local_home(home: str) -> Path:
-    """Return where files lie that an object store cannot hold: the home, or ``data`` in the current folder."""
+    """Return the folder of files that an object store cannot hold: the home, or ``data`` in the current folder."""
     return Path(absolute("data") if "://" in home else home)

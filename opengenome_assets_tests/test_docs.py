@@ -13,7 +13,7 @@ from opengenome_assets.corpus.jobs import PRESETS
 from opengenome_assets.corpus.raw_fasta import RawFastaConfig
 from opengenome_assets.corpus.sequence_shards import SequenceShardsConfig
 from opengenome_assets.definitions import build_defs
-from opengenome_assets.intake.streams import COMPRESSION_ENDINGS, FASTA_ENDINGS
+from opengenome_assets.intake.kinds import FASTA
 from opengenome_assets.operations.upkeep import UpkeepConfig
 from opengenome_assets.search.query_hits import QueryHitsConfig
 from opengenome_assets.settings import Settings
@@ -68,8 +68,8 @@ def test_every_preset_is_on_the_page_of_running_and_is_a_job():
 
 def test_endings_of_files_are_on_the_page_of_input():
     page = (ROOT / "docs" / "input.md").read_text()
-    assert " ".join(FASTA_ENDINGS) in page
-    assert " ".join(COMPRESSION_ENDINGS) in page
+    assert " ".join(FASTA.endings) in page
+    assert " ".join(FASTA.compression_endings) in page
 
 
 @pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))])

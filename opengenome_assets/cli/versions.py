@@ -245,10 +245,10 @@ def _carry(
         chosen = names or present
         if not dry_run:
             lease = stack.enter_context(only_writer(target.uri, f"a transport from {source.uri}", click.echo))
+            target = Home(target.uri, lease)
         freights = [missing(source, target, name) for name in chosen]
         if not dry_run:
             for freight in freights:
-                lease.refuse_lost()
                 carry(source, target, freight)
             for catalogue in groups.specs().named(Role.CATALOGUE) if with_raw else ():
                 if catalogue in present:

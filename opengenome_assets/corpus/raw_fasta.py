@@ -20,6 +20,7 @@ from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, table_of
 from opengenome_assets.intake.hub.request import RemoteError
 from opengenome_assets.intake.hub.store import Stored
+from opengenome_assets.intake.kinds import FASTA
 from opengenome_assets.intake.sources import SourceError, SourceFile, list_source
 from opengenome_assets.intake.verification import fetch, take_checksums
 from opengenome_assets.settings import local_home
@@ -55,7 +56,7 @@ def catalogue_asset(default: str) -> dg.AssetsDefinition:
         making = Making(context, __name__)
         source = config.source or default
         try:
-            listing = list_source(source, sample=SAMPLE_FOLDER)
+            listing = list_source(source, FASTA, sample=SAMPLE_FOLDER)
             for name in listing.skipped:
                 context.log.warning(f"left out, no FASTA ending: {name}")
             stored = fetch([file.remote for file in listing.files if file.remote], home.uri, context.log.info)

@@ -22,6 +22,7 @@ from opengenome_assets.corpus.tables import RAW_FASTA
 from opengenome_assets.framework.private import UnresolvedAssetJobDefinition
 from opengenome_assets.intake.hub.download import RemoteFile
 from opengenome_assets.intake.hub.store import Store
+from opengenome_assets.intake.kinds import FASTA
 from opengenome_assets.intake.sources import HUB_PREFIX, list_remote, remote_places, split
 from opengenome_assets.lineage.records import find
 from opengenome_assets.settings import local_home
@@ -156,7 +157,7 @@ def look(seen: Seen, home: str) -> tuple[Seen, str]:
     now = seen.model_copy(update={"commits": commits, "folders": folders})
     if folders == seen.folders:
         return now, f"commit {short(commits)} changed only files outside of what is used"
-    found = [list_remote(place, hub())[0] for place in pinned]
+    found = [list_remote(place, hub(), FASTA)[0] for place in pinned]
     files = [(str(place), file.path, file.identity) for place, its in zip(places, found, strict=True) for file in its]
     now.files = digest(sorted(files))
     if now.files == seen.files:

@@ -24,6 +24,7 @@ from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, emitted
 from opengenome_assets.framework.table import TableSpec
 from opengenome_assets.intake.containers import ContainerError, units
+from opengenome_assets.intake.kinds import FASTA
 from opengenome_assets.intake.streams import StoredFile
 from opengenome_assets.storage.packs import PartIndex
 from opengenome_assets.storage.parts import Part, write_part
@@ -124,7 +125,7 @@ def parse_tasks(home: Home, catalogue: Sequence[Mapping[str, Any]], settings: Pa
     return [
         parse_task(home, source, path, tuple(files[part] for part in parts), settings)
         for source, files in by_source.items()
-        for path, parts in units(files).items()
+        for path, parts in units(files, FASTA).items()
     ]
 
 

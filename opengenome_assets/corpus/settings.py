@@ -25,7 +25,7 @@ def parse_ks(value: Any) -> tuple[int, ...]:
     """Return k-mer lengths, ascending, from a list or a text with commas."""
     try:
         ks = tuple(sorted({int(part) for part in (value.split(",") if isinstance(value, str) else value)}))
-    except ValueError:
+    except (TypeError, ValueError):
         ks = ()
     if not ks or ks[0] < 1 or ks[-1] > MAX_K:
         raise SettingsError(

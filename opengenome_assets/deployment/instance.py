@@ -1,7 +1,7 @@
-"""Dagster's own storage on one machine: under the platform's home, without anything being set.
+"""Dagster's instance on one machine: its storage lies under the platform's home without any setting.
 
-A ``dagster.yaml`` can take a folder from the environment but cannot fall back to a default; here the default
-is worked out. A deployment whose storage is a database has another ``dagster.yaml`` and no use for this.
+Belongs here: the default folder, since a ``dagster.yaml`` can read a variable but has no default for it. Does not
+belong here: a deployment whose storage is a database; it has another ``dagster.yaml``.
 """
 
 from __future__ import annotations
@@ -15,30 +15,29 @@ from opengenome_assets.settings import SettingsError, local_home, read_home
 
 
 class LocalInstance(DagsterInstance):
-    """An instance whose run history, event log, schedules and step logs lie at ``$OPENGENOME_HOME/dagster``.
+    """An instance with its run history, event log, schedules and step logs at ``$OPENGENOME_HOME/dagster``.
 
-    Where the home is an object store, which SQLite cannot use, they lie at ``data/dagster`` in the current
-    folder.
+    SQLite cannot use an object store. With a home in one, they lie at ``data/dagster`` in the current folder.
     """
 
     @classmethod
     def config_schema(cls) -> Mapping[str, Field]:
-        """Return the settings of ``dagster.yaml`` that only this class knows: none."""
+        """Return the settings of ``dagster.yaml`` for this class: none."""
         return {}
 
     @classmethod
     def config_defaults(cls, base_dir: str) -> Mapping[str, ConfigurableClassData | None]:
-        """Return where Dagster keeps what ``dagster.yaml`` says nothing about.
+        """Return the defaults of Dagster's storage, which ``dagster.yaml`` may override.
 
         Parameters
         ----------
         base_dir
-            The folder Dagster would use: DAGSTER_HOME, or a temporary one where that is not set.
+            Dagster's own default folder: DAGSTER_HOME, or a temporary one if that is unset.
 
         Raises
         ------
         SettingsError
-            If there can be no such folder.
+            If the folder cannot be created.
         """
         folder = local_home(read_home()) / "dagster"
         try:

@@ -1,7 +1,7 @@
-"""Launching runs in the code server, and noticing when one is gone.
+"""The launcher: starting runs in the code server, and noticing a run whose process is gone.
 
-Belongs here: what Dagster's own launcher lacks on a cluster. Which launcher a deployment has is said in its
-``dagster.yaml``; on one machine Dagster's default serves.
+Belongs here: what Dagster's own launcher lacks on a cluster. Does not belong here: the choice of a launcher, which each
+deployment makes in its ``dagster.yaml``.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from opengenome_assets.framework.private import (
 
 
 class MonitoredRunLauncher(DefaultRunLauncher):
-    """Dagster's launcher, whose runs are seen to be gone when the code server that ran them was restarted.
+    """Dagster's launcher, which also reports runs that are gone because their code server was restarted.
 
-    Run monitoring asks it about each run in progress; a run that is gone fails, so that its slot in the queue becomes
-    free and Dagster's run retries can start what it did not finish.
+    Run monitoring asks it about each run in progress. A run that is gone fails, so that its slot in the queue becomes
+    free and Dagster's retry policy can start the remaining steps.
     """
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """Tell run monitoring to ask."""
+        """True: run monitoring asks this launcher."""
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Return whether the process of a run is there.
+        """Return whether the process of a run is alive.
 
-        A code server that cannot be reached says nothing about its runs: they are judged once it answers again.
+        Runs of a code server that cannot be reached count as alive until it answers again.
         """
         address = run.tags.get(GRPC_INFO_TAG)
         if address is None:

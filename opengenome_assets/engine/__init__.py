@@ -1,8 +1,8 @@
-"""Where work runs: a function is mapped over units of work, by Spark or by processes of this machine.
+"""Engines: a function is mapped over units of work, by Spark or by processes of this machine.
 
-Belongs here: the protocol, its two implementations, and Java for Spark. Does not belong here: what is computed. Engines
-ship work, not sequences: a task gets paths, reads and writes files by itself, and returns a small result. This is the
-one room that imports PySpark.
+Belongs here: the protocol, its two implementations, and Java for Spark. Does not belong here: the computation itself.
+Engines ship work, not sequences: a task gets paths, reads and writes files by itself, and returns a small result. Only
+this room imports PySpark.
 """
 
 import logging
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 class Engine(Protocol):
-    """What an asset needs of the place where its work runs."""
+    """The place where an asset's work runs."""
 
     def map(
         self,
@@ -31,15 +31,16 @@ class Engine(Protocol):
         Parameters
         ----------
         function
-            Importable by the workers; called once per unit, and again if an engine repeats a task that failed.
+            Importable by the workers. It is called once per unit, and again if an engine retries a failed task.
         work
             The units.
         weights
-            Size of each unit, for balance and progress; the largest start first, so that none is left for the end.
+            Size of each unit, for load balancing and progress. The largest start first, so that none is left for the
+            end.
         label
-            What is done, for the log.
+            Name of the pass, for the log.
         unit
-            What the weights count, for the log.
+            Unit of the weights, for the log.
         log
             Gets the progress every ten seconds: units done of total, speed and time left.
 

@@ -1,7 +1,7 @@
 """The process that Spark's Python workers are forked from (``spark.python.daemon.module``).
 
-It loads once what every worker needs, so that a worker starts warm. Which modules those are is not known here: the
-``Spark`` resource names them in an environment variable.
+Belongs here: preloading before the first fork, so that workers start warm. Does not belong here: the list of modules,
+which the ``Spark`` resource puts into an environment variable.
 """
 
 import os

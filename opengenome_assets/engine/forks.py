@@ -1,10 +1,10 @@
-"""The process that the workers of ``Processes`` are forked from, and what a worker does.
+"""The process that the workers of ``Processes`` are forked from (a fork server), and the loop of a worker.
 
-It loads once what every worker needs, and stays single-threaded, so that forking is safe. Belongs here: the side of the
-workers. Does not belong here: which worker gets which unit (``processes.py``).
+Belongs here: the workers' side. Does not belong here: which worker gets which unit (``processes.py``).
 
-The caller's process holds the other end of a socket. Each byte ``FORK`` brings a connection for one more worker; the
-byte ``END`` ends all workers. When the socket closes, because the caller stopped or was killed, all end.
+The process preloads the modules that every worker needs, and stays single-threaded, so that forking is safe. The caller
+holds the other end of a socket. Each byte ``FORK`` brings a connection for one more worker; the byte ``END`` ends all
+workers. When the socket closes, because the caller stopped or was killed, all processes end.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ READY, FORK, END = b"\0", b"f", b"e"
 
 
 def main(handle: int, modules: Sequence[str]) -> None:
-    """Load the modules, say so or why not, and fork workers until the socket closes."""
+    """Preload the modules, report success or the traceback, and fork workers until the socket closes."""
     with socket.socket(fileno=handle) as control, contextlib.suppress(ConnectionError):  # the caller was killed
         try:
             preload(modules)
@@ -39,7 +39,7 @@ def main(handle: int, modules: Sequence[str]) -> None:
 
 
 def serve(control: socket.socket) -> None:
-    """Fork and end workers as the caller asks."""
+    """Fork and end workers at the caller's request."""
     workers: list[int] = []
     try:
         while True:
@@ -57,7 +57,7 @@ def serve(control: socket.socket) -> None:
 
 
 def end(workers: list[int]) -> int:
-    """Kill all workers and return the signal that one of them was killed by before; 0 if none was."""
+    """Kill all workers. Return the signal that killed one of them earlier; 0 if none was killed."""
     found = 0
     while workers:
         pid = workers.pop()
@@ -76,7 +76,7 @@ def _fork(control: socket.socket, handle: int) -> int:
     if pid:
         return pid
     status = 1
-    try:  # nothing may return from here into the code of the process that was forked
+    try:  # the child must never return into the loop of its parent
         control.close()
         work(Connection(handle))
         status = 0
@@ -87,7 +87,7 @@ def _fork(control: socket.socket, handle: int) -> int:
 
 
 def work(connection: Connection) -> None:
-    """Receive a function, then apply it to one unit after the other, until the connection closes."""
+    """Receive a function, then apply it to one unit after another until the connection closes."""
     with connection, contextlib.suppress(EOFError, ConnectionError):
         packed = connection.recv_bytes()
         function: Callable[[Any], Any] | None = None
@@ -104,11 +104,11 @@ def work(connection: Connection) -> None:
 
 
 def _failure(error: BaseException) -> bytes:
-    """Return an error with its traceback, as bytes; of one that cannot be pickled, its type and message."""
+    """Return a pickled error with its traceback. An error that cannot be pickled becomes a `RuntimeError`."""
     text = "".join(traceback.format_exception(error))
     try:
         packed = pickle.dumps((None, error, text))
         pickle.loads(packed)
-    except Exception:  # whatever the error's own way of being pickled raises
+    except Exception:  # an error's own pickling may raise anything
         packed = pickle.dumps((None, RuntimeError(f"{type(error).__name__}: {error}"), text))
     return packed

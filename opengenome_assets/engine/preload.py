@@ -1,13 +1,13 @@
-"""Importing and compiling what workers need, once, in the process that they are forked from.
+"""Preloading: importing and compiling the workers' modules once, in the process that they are forked from.
 
-Belongs here: what a warm process has loaded. Does not belong here: which modules those are; the groups name them.
+Belongs here: what a warm process has loaded. Does not belong here: the list of modules, which the groups name.
 """
 
 import gc
 from collections.abc import Iterable
 from importlib import import_module
 
-# Carries the modules' names, with commas between, to the process that Spark's workers are forked from.
+# The modules' names, separated by commas, for the process that Spark's workers are forked from.
 VARIABLE = "OPENGENOME_PRELOAD"
 
 
@@ -17,12 +17,12 @@ def preload(modules: Iterable[str]) -> None:
     Raises
     ------
     ImportError
-        If there is no such module.
+        If a module does not exist.
     """
-    from opengenome_assets.kernels.warm import warm  # imports Numba, which the caller's process need not have
+    from opengenome_assets.kernels.warm import warm  # imports Numba, which the caller's process may not need
 
     for module in modules:
         import_module(module)
-    import_module("pandas")  # pyarrow imports it for the first array that it makes of NumPy's
+    import_module("pandas")  # pyarrow imports it with the first array from NumPy
     warm()
-    gc.freeze()  # a worker's garbage collection skips what was loaded here, which saves a tenth of a second per task
+    gc.freeze()  # garbage collection in workers skips the preloaded objects, which saves 0.1 s per task

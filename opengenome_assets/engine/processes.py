@@ -1,10 +1,11 @@
-"""Processes of this machine: a way to map a function over units of work without Java.
+"""Processes: an engine of worker processes on this machine, without Java.
 
-Belongs here: which worker gets which unit, progress, and the end of every process. Does not belong here: what a worker
-does (``forks.py``) and what is computed.
+Belongs here: which worker gets which unit, progress, and the end of every process. Does not belong here: the loop of a
+worker (``forks.py``), and the computation itself.
 
-Workers are forked from a process of their own, which has loaded what they need. The caller's process is never forked:
-it may have threads. Nor do workers import the caller's main module, as those of multiprocessing do.
+Workers are forked from a process of their own, a fork server that has preloaded their modules. The caller's process is
+never forked, since it may have threads. Workers do not import the caller's main module, unlike those of
+multiprocessing.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from opengenome_assets.engine.forks import END, FORK, READY
 from opengenome_assets.engine.order import heaviest_first
 from opengenome_assets.engine.progress import PROGRESS_SECONDS, Progress
 
-# The search path of this process, then the process that workers are forked from.
+# The command of the fork server, which gets the search path of this process.
 FORKS = (
     "import json, sys; handle, path, modules = map(json.loads, sys.argv[1:]); sys.path[:] = path; "
     "from opengenome_assets.engine import forks; forks.main(handle, modules)"
@@ -37,15 +38,15 @@ FORKS = (
 
 
 class WorkersNotStartedError(RuntimeError):
-    """The process that workers are forked from did not start; the message says why."""
+    """The process that workers are forked from did not start. The message says why."""
 
 
 class WorkerLostError(RuntimeError):
-    """A worker ended within a unit of work, which is transient if memory was short."""
+    """A worker ended within a unit of work. The failure is transient if memory was short."""
 
 
 class WorkerError(Exception):
-    """An error as the worker saw it, with its traceback as text: the cause of the error that ``map`` raises."""
+    """An error's traceback in the worker, as text: the cause of the error that ``map`` raises."""
 
     def __str__(self) -> str:
         """Return the traceback below the line that names the error."""
@@ -55,15 +56,15 @@ class WorkerError(Exception):
 class Processes:
     """Worker processes of this machine.
 
-    By itself, each call of ``map`` starts the processes that it needs and ends them. As a context manager, it keeps
-    the loaded process between calls, so that only the first one pays for loading. No process outlives the caller's.
+    Each call of ``map`` starts the processes that it needs and ends them. As a context manager, the engine keeps the
+    fork server between calls, so that only the first call pays for preloading. No process outlives the caller's.
 
     Parameters
     ----------
     workers
         Maximum number of workers; the usable cores if None.
     preload
-        Modules that are imported once, before workers are forked.
+        Modules to import once, before workers are forked.
     """
 
     def __init__(self, workers: int | None = None, preload: Sequence[str] = ()) -> None:
@@ -99,20 +100,22 @@ class Processes:
     ) -> list[Result]:
         """Apply a function to every unit of work, in worker processes, and return the results in order.
 
-        A single unit, or a single worker's units, run in the caller's process. Two calls at once take turns.
+        A single unit runs in the caller's process, and so do all units with a single worker. Concurrent calls take
+        turns.
 
         Parameters
         ----------
         function
-            Importable by the workers, and outside the main module; called once per unit.
+            Importable by the workers, and outside the main module. It is called once per unit.
         work
             The units.
         weights
-            Size of each unit, for balance and progress; the largest start first, so that none is left for the end.
+            Size of each unit, for load balancing and progress. The largest start first, so that none is left for the
+            end.
         label
-            What is done, for the log.
+            Name of the pass, for the log.
         unit
-            What the weights count, for the log.
+            Unit of the weights, for the log.
         log
             Gets the progress every ten seconds: units done of total, speed and time left.
 
@@ -121,7 +124,7 @@ class Processes:
         WorkersNotStartedError
             If the modules to preload cannot be imported, or the kernels cannot be compiled.
         WorkerLostError
-            If a worker is killed; a retry can help.
+            If a worker is killed. A retry can help.
         Exception
             The error that the function raised first, with the worker's traceback as its cause.
         """
@@ -147,7 +150,7 @@ class Processes:
     def _outcomes(
         self, function: Callable[[Work], Result], queue: list[tuple[int, int, Work]], log: logging.Logger
     ) -> Iterator[Iterator[tuple[int, Result] | None]]:
-        """Give the places and results of units as they are done; None when there is only time to report progress."""
+        """Give an iterator over places and results of finished units; None where only progress may be due."""
         count = min(self.workers, len(queue))
         if count <= 1:
             yield ((place, function(item)) for place, _, item in queue)
@@ -159,7 +162,7 @@ class Processes:
 
     @contextmanager
     def _workers(self, count: int) -> Iterator[tuple[_Server, list[Connection]]]:
-        """Give a map its workers, and end them with it; with the process they come from unless it is kept."""
+        """Give a map its workers and end them after it, also the fork server unless it is kept."""
         with self._turn:
             try:
                 if self._server is None or not self._server.alive:
@@ -179,7 +182,7 @@ class Processes:
 
 
 class _Server:
-    """The caller's side of the process that workers are forked from."""
+    """The caller's side of the fork server, the process that workers are forked from."""
 
     def __init__(self) -> None:
         self.control, self._other = socket.socketpair()
@@ -190,7 +193,7 @@ class _Server:
         return self.process is not None and self.process.poll() is None
 
     def start(self, modules: Sequence[str]) -> None:
-        """Start the process and wait until it has loaded the modules.
+        """Start the process and wait until it has preloaded the modules.
 
         Raises
         ------
@@ -203,10 +206,10 @@ class _Server:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", FORKS, *arguments],
                 stdin=subprocess.DEVNULL,
-                # Each worker is one of several, as in Spark: none may use all cores for one product of matrices.
+                # As in Spark, no worker may use all cores for one product of matrices.
                 env={"OMP_NUM_THREADS": "1", **os.environ},
                 pass_fds=[handle],
-                # An interrupt at the terminal is for the caller, who ends the workers; all of them are one group.
+                # An interrupt at the terminal reaches only the caller, which then kills this process group.
                 start_new_session=True,
             )
         if (answer := self.control.recv(1)) != READY:
@@ -226,7 +229,7 @@ class _Server:
         return connections
 
     def end_workers(self) -> int:
-        """End the workers and return the signal that killed one of them before, or 0."""
+        """End the workers. Return the signal that killed one of them earlier, or 0."""
         with suppress(ConnectionError):  # the process itself was killed
             self.control.sendall(END)
             return next(iter(self.control.recv(1)), 0)
@@ -245,9 +248,9 @@ class _Server:
 def _side_by_side(
     function: bytes, queue: list[tuple[int, int, Any]], server: _Server, idle: list[Connection]
 ) -> Iterator[tuple[int, Any] | None]:
-    """Hand units to idle workers, and yield places and results as they are done, or None at least once per second."""
+    """Hand units to idle workers. Yield place and result of each finished unit, and None at least once per second."""
     for worker in idle:
-        with suppress(ConnectionError):  # it was killed, and is found out below
+        with suppress(ConnectionError):  # a killed worker is noticed below
             worker.send_bytes(function)
     busy: dict[Connection, int] = {}
     waiting = iter(queue)
@@ -266,7 +269,7 @@ def _side_by_side(
             try:
                 answer = worker.recv_bytes()
             except (EOFError, ConnectionError):
-                time.sleep(0.1)  # its connection closes before the system knows how it ended
+                time.sleep(0.1)  # the connection closes before the worker has its exit status
                 raise WorkerLostError(_loss(server.end_workers(), place, len(queue))) from None
             result, error, text = pickle.loads(answer)
             if error is not None:

@@ -1,6 +1,6 @@
-"""How far a pass is, in words that are the same for every engine.
+"""Progress: the state of a pass, in the same words for every engine.
 
-Belongs here: the line of the log and how often it comes. Does not belong here: how an engine learns what is done.
+Belongs here: the line of the log and its interval. Does not belong here: how an engine learns about finished units.
 """
 
 import time
@@ -12,18 +12,18 @@ PROGRESS_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Progress:
-    """A pass that is under way.
+    """A running pass.
 
     Attributes
     ----------
     label
-        What is done.
+        Name of the pass.
     weights
         Size of each unit.
     unit
-        What the weights count.
+        Unit of the weights.
     started
-        When the pass began, on the monotonic clock.
+        Start of the pass, on the monotonic clock.
     """
 
     label: str
@@ -32,7 +32,7 @@ class Progress:
     started: float = field(default_factory=time.monotonic)
 
     def words(self, units: int, done: int) -> str:
-        """Return a line that gives the units and weights done, the speed and the time left."""
+        """Return a line with the units and weights done, the speed and the time left."""
         total = sum(self.weights)
         seconds = max(time.monotonic() - self.started, 1e-9)
         speed = done / seconds

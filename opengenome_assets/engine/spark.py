@@ -1,8 +1,8 @@
-"""Spark: one session per run, embedded or on a cluster, and a way to map a function over units of work.
+"""Spark: one session per run, embedded or on a cluster, as an engine.
 
 Belongs here: starting the session that the settings name (and no other), the retry policy, and ending the session with
-the run. Does not belong here: what is computed. Spark ships work, not sequences: a task gets paths, reads and writes
-files by itself, and returns a small result.
+the run. Does not belong here: the computation itself. Spark ships work, not sequences: a task gets paths, reads and
+writes files by itself, and returns a small result.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from opengenome_assets.engine.processes import Processes
 from opengenome_assets.engine.progress import PROGRESS_SECONDS, Progress
 
 MAX_TASKS = 2000
-# How often a step is tried again when the cluster failed it, and how long after: time to bring back what was lost.
+# The retry policy of a step after a failure of the cluster: the wait gives lost machines time to return.
 RETRIES = 2
 RETRY_SECONDS = 60
-# Of the errors that a task itself meets, those of places that others fill, restart or mend.
-PASSING = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT})
+# Transient errors within a task: of disks and file systems that others fill, restart or repair.
+TRANSIENT_ERRNOS = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT})
 
 
 class SparkStartError(RuntimeError):
-    """Spark did not start as the settings ask for."""
+    """Spark did not start with the given settings."""
 
 
 class Spark(LazyPySparkResource):
@@ -54,9 +54,9 @@ class Spark(LazyPySparkResource):
     master
         ``local[*]`` for the embedded engine, or ``spark://host:port``.
     preload
-        Modules that the process which Python workers are forked from imports before the first of them.
+        Modules to import once, in the process that Python workers are forked from.
     spark_config
-        Further Spark properties, over those set here.
+        Further Spark properties, which override those set here.
     """
 
     master: str = "local[*]"
@@ -70,14 +70,14 @@ class Spark(LazyPySparkResource):
             self._app_name = f"{context.run.job_name} {context.run.run_id}"
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Stop the session when the run ends, however it ends."""
+        """Stop the session at the end of the run, also after an error."""
         self.stop()
 
     def stop(self) -> None:
         """Stop the session if one was started."""
         session, self._spark_session = self._spark_session, None
         if session is not None:
-            # A signal to the process group ends the JVM first: then there is nothing left to stop.
+            # After a signal to the process group the JVM has ended already.
             with contextlib.suppress(Py4JError, ConnectionError):
                 session.stop()
 
@@ -86,15 +86,15 @@ class Spark(LazyPySparkResource):
             java_context = self._spark_session.sparkContext._jsc
             if java_context is not None and not java_context.sc().isStopped():
                 return
-            self.stop()  # it lost the cluster, and stopped by itself
-        # So may a context without a session, while it waits for a master: Spark would return it to every retry.
+            self.stop()  # the session lost its cluster and stopped by itself
+        # A context without a session can stop too, while it waits for a master. Spark would return it to every retry.
         context = SparkContext._active_spark_context
         if context is not None and context._jsc.sc().isStopped():
             context.stop()
         java = find_java()
         os.environ["JAVA_HOME"] = str(java.home)
-        # Driver and workers must run the same interpreter, or Arrow data and pickles need not agree. Where it lies on a
-        # cluster's workers, the user may know better.
+        # Driver and workers must run the same Python, so that pickles and Arrow data agree. On a cluster's workers its
+        # path may be another, which the user can set.
         if self._embedded:
             os.environ["PYSPARK_PYTHON"] = sys.executable
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -115,21 +115,21 @@ class Spark(LazyPySparkResource):
         return self.master.startswith("local")
 
     def _defaults(self) -> dict[str, Any]:
-        # The passes run in Python: Spark's own code is not worth an optimising compiler or a parallel collector, which
-        # take half of the CPU time of starting.
+        # The passes run in Python. An optimising compiler and a parallel collector for Spark's own code would take half
+        # of the CPU time of its start.
         java_options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-        # An embedded engine talks to nobody else, and its page is for this machine only.
+        # An embedded engine and its page are for this machine only.
         loopback = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
         logging_config = Path(__file__).with_name("log4j2.properties")
         return {
             **(loopback if self._embedded else {}),
             "spark.python.daemon.module": "opengenome_assets.engine.daemon",
             **({f"spark.executorEnv.{VARIABLE}": ",".join(self.preload)} if self.preload else {}),
-            # TCP's delayed acknowledgements cost 40 ms a task.
+            # TCP's delayed acknowledgements cost 40 ms per task.
             "spark.python.unix.domain.socket.enabled": "true",
             "spark.python.authenticate.socketTimeout": "60s",
             "spark.ui.showConsoleProgress": "false",
-            # As a URI: Spark splits these options at blanks, and a folder may have one in its name.
+            # As a URI, since Spark splits these options at blanks.
             "spark.driver.extraJavaOptions": f"{java_options} -Dlog4j2.configurationFile={logging_config.as_uri()}",
             "spark.executor.extraJavaOptions": java_options,
             "spark.task.maxFailures": "8",
@@ -149,30 +149,31 @@ class Spark(LazyPySparkResource):
     ) -> list[Result]:
         """Apply a function to every unit of work, in Spark tasks, and return the results in order.
 
-        Where Spark is embedded, a single unit runs in the caller's process: a session costs more than most units.
+        With an embedded Spark, a single unit runs in the caller's process, since a session costs more than most units.
 
         Parameters
         ----------
         function
-            Importable by the workers; called once per unit, and again if a task is repeated.
+            Importable by the workers. It is called once per unit, and again if a task is retried.
         work
             The units.
         weights
-            Size of each unit, for balance and progress; the largest start first, so that none is left for the end.
+            Size of each unit, for load balancing and progress. The largest start first, so that none is left for the
+            end.
         label
-            What is done, for Spark's UI and the log.
+            Name of the pass, for Spark's UI and the log.
         unit
-            What the weights count, for the log.
+            Unit of the weights, for the log.
         log
             Gets the UI's address, and progress every ten seconds: units done of total, speed and time left.
 
         Raises
         ------
         RetryRequested
-            If a cluster failed, and not the work: Dagster tries the step again after a minute, at most twice. An
-            embedded engine has nobody to bring it back, so there the error itself is raised at once.
+            If a cluster failed, and not the work. Dagster retries the step after a minute, at most twice. With an
+            embedded engine, which nothing restarts, the error itself is raised at once.
         Exception
-            Whatever the function raised, eight times, for one unit.
+            The function's own error; on a cluster, after eight attempts for one unit.
         """
         if not work:
             return []
@@ -199,7 +200,7 @@ class Spark(LazyPySparkResource):
                 return collected
 
             progress = Progress(label, weights, unit)
-            # Spark is asked from a thread, so that this one can report, and be interrupted when the run is cancelled.
+            # The job runs in a thread of its own, so that this one can report progress and be interrupted.
             with ThreadPoolExecutor(1) as thread:
                 future: Future[list[list[tuple[int, Result]]]] = thread.submit(collect)
                 try:
@@ -218,21 +219,21 @@ class Spark(LazyPySparkResource):
 
     @contextlib.contextmanager
     def _retry_policy(self) -> Iterator[None]:
-        """Ask Dagster for a retry if a cluster fails, and not the work."""
+        """Request a retry from Dagster if a cluster fails, and not the work."""
         try:
             yield
         except Exception as error:
-            if self._embedded or not is_passing(error):
+            if self._embedded or not is_transient(error):
                 raise
             raise dg.RetryRequested(RETRIES, RETRY_SECONDS) from error
 
 
-def is_passing(error: BaseException) -> bool:
-    """Tell whether an error of Spark's is about the cluster, or a place that may be mended, and not about the work.
+def is_transient(error: BaseException) -> bool:
+    """Return whether an error of Spark's is transient: about the cluster or a disk, and not about the work.
 
-    Lost masters, lost executors and killed workers are the cluster's. What a task's own code raised is a
-    ``PythonException`` with its traceback; of that, only what the system says of disks can be otherwise next time.
+    Lost masters, lost executors and killed workers are the cluster's. An error of a task's own code is a
+    ``PythonException`` with its traceback; of these, only some errors of the operating system are transient.
     """
     if isinstance(error, PythonException):
-        return any(int(number) in PASSING for number in re.findall(r"\[Errno (\d+)\]", str(error)))
+        return any(int(number) in TRANSIENT_ERRNOS for number in re.findall(r"\[Errno (\d+)\]", str(error)))
     return isinstance(error, Py4JError | PySparkException)

@@ -1,4 +1,4 @@
-"""A table's declaration in Dagster's words.
+"""Assets: a table's declaration as a Dagster asset.
 
 Belongs here: the asset, column schema and column lineage of a `TableSpec`. Does not belong here: the declaration itself
 (``table.py``), and materialising (``making.py``).
@@ -24,7 +24,7 @@ def asset_spec(spec: TableSpec, reads: Iterable[Named], *, skippable: bool = Fal
     reads
         The tables or figures that it is made from.
     skippable
-        Whether a step may make nothing of it.
+        Whether a step may skip it.
     """
     return dg.AssetSpec(
         spec.name,
@@ -45,7 +45,7 @@ def column_schema(spec: TableSpec) -> dg.TableSchema:
 
 
 def column_lineage(spec: TableSpec) -> dg.TableColumnLineage:
-    """Return what the columns of a table are worked out from."""
+    """Return the origins of a table's columns."""
     return dg.TableColumnLineage(
         {each.name: [dg.TableColumnDep(*origin.split(".")) for origin in each.origins] for each in spec.columns}
     )

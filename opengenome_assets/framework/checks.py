@@ -1,9 +1,9 @@
-"""Checks: what must be true of an asset before anything is built on it.
+"""Checks: assertions about an asset, verified before anything is built on it.
 
-A check compares a table with something worked out another way: another column, another table, another count of the same
-bytes. Checks of tables block: what follows a wrong table is not made.
+A check compares a table with an independent computation: another column, another table, another count of the same
+bytes. Checks of tables block: assets downstream of a wrong table are not made.
 
-Belongs here: what a rule is, its Dagster check, and the rule that every table has. Does not belong here: any other
+Belongs here: the class of rules, its Dagster check, and the rule that every table has. Does not belong here: any other
 rule; each stands beside its asset.
 """
 
@@ -22,7 +22,7 @@ SHOWN = 20
 
 @dataclass(frozen=True)
 class Rule:
-    """Something that must be true of an asset; ``problems`` yields a sentence for each place where it is not."""
+    """An assertion about an asset. ``problems`` yields a sentence for each violation."""
 
     asset: str
     name: str
@@ -34,7 +34,7 @@ class Rule:
 def rule(
     asset: Named, description: str, *, name: str | None = None, blocking: bool = True
 ) -> Callable[[Callable[[Home], Problems]], Rule]:
-    """Return a decorator that makes a rule of a function from a home to problems; it is named after the function."""
+    """Return a decorator that makes a rule of a function from a home to problems, with the function's name."""
 
     def decorate(problems: Callable[[Home], Problems]) -> Rule:
         return Rule(asset.name, name or problems.__name__, description, problems, blocking)
@@ -43,7 +43,7 @@ def rule(
 
 
 def schema_rule(spec: TableSpec) -> Rule:
-    """Return the rule that a table has the columns it is declared with."""
+    """Return the rule that a table has its declared columns."""
 
     @rule(spec, "The table has the columns and types that it is described with", name="columns")
     def columns(home: Home) -> Iterator[str]:
@@ -63,7 +63,7 @@ def as_check(rule: Rule) -> dg.AssetChecksDefinition:
     def check(home: dg.ResourceParam[Home]) -> dg.AssetCheckResult:
         try:
             found = list(rule.problems(home))
-        except (LookupError, ValueError, ArithmeticError, OSError) as error:  # a table so wrong that it cannot be read
+        except (LookupError, ValueError, ArithmeticError, OSError) as error:  # the table cannot even be read
             found = [f"the check could not be made: {error}"]
         if not found:
             return dg.AssetCheckResult(passed=True)

@@ -1,8 +1,8 @@
-"""What runs: the code of this package, the commit that it is at, and the libraries under it.
+"""The environment: this package's code and commit, and the libraries under it.
 
-Belongs here: facts about the running program that the record of a result keeps. None of them decides a result by
-itself, so none counts in its data version: they are what to look at when two results that should be equal are not.
-Each is looked up once a process. Does not belong here: the record (``provenance.py``).
+Belongs here: facts about the running program for the record of a result. None of them decides a result by itself, so
+none counts in its data version. They explain a difference between two results that should be equal. Each is looked up
+once per process. Does not belong here: the record (``storage/record.py``).
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ LIBRARIES = (
     "backports.zstd",
     "matplotlib",
 )
-# What computes results; the rest of the package stores, sends and shows them, and is covered by the commit.
+# Modules that compute results. The rest of the package stores, sends and shows them; the commit covers it.
 COMPUTING = re.compile(r"(kernels|plots|search)\b|\w+\.(passes|plots)\b")
-# Until then digests counted docstrings and imports too, and cannot be compared.
+# Earlier digests included docstrings and imports, and cannot be compared.
 COMPARABLE_SINCE = (0, 2)
 DIGITS = 16
 
@@ -51,27 +51,26 @@ def libraries() -> dict[str, str]:
 
 @cache
 def commit() -> str:
-    """Return the git commit of this code, followed by ``+changes`` where files differ from it.
+    """Return the git commit of this code, followed by ``+changes`` if files differ from it.
 
-    Outside of a checkout it is what the environment variable OPENGENOME_COMMIT says, which images of containers can be
-    given when they are built, and empty without it.
+    Outside of a checkout it is the variable OPENGENOME_COMMIT, which the build of an image can set, or empty.
     """
     root = PACKAGE.parent
     if not (root / ".git").exists():
         return os.environ.get(COMMIT_VARIABLE, "")
     command = ["git", "-C", str(root), "status", "--porcelain=v2", "--branch", "--", PACKAGE.name]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.splitlines()
+        lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.splitlines()
     except (OSError, subprocess.SubprocessError):  # git is not installed, or does not trust the folder's owner
         return ""
-    head = next((line.removeprefix("# branch.oid ") for line in told if line.startswith("# branch.oid ")), "")
-    changed = any(not line.startswith("#") for line in told)
+    head = next((line.removeprefix("# branch.oid ") for line in lines if line.startswith("# branch.oid ")), "")
+    changed = any(not line.startswith("#") for line in lines)
     return f"{head}+changes" if changed else head
 
 
 @cache
 def modules(name: str) -> dict[str, str]:
-    """Return the modules that a result is computed by, each with a digest of its source.
+    """Return the modules that compute a result, each with a digest of its source.
 
     Parameters
     ----------
@@ -81,9 +80,9 @@ def modules(name: str) -> dict[str, str]:
     Returns
     -------
     dict
-        That module and what it imports, directly or not, of kernels, passes, search and plots: the first 16 hexadecimal
-        digits of the SHA-256 of each one's code, by the module's name within the package. Comments,
-        docstrings and imports do not count.
+        Digests by the module's name within the package: 16 hexadecimal digits of the SHA-256 of its code without
+        comments, docstrings and imports. It includes all directly or indirectly imported kernels, passes, search and
+        plots.
     """
     found: dict[str, str] = {}
     waiting = [name.removeprefix(f"{PACKAGE.name}.")]
@@ -96,13 +95,13 @@ def modules(name: str) -> dict[str, str]:
 
 
 def is_comparable(package_version: str) -> bool:
-    """Tell whether the digests that a version of the package recorded can be compared with today's."""
+    """Return whether the digests that a version of the package recorded can be compared with current ones."""
     return tuple(int(number) for number in re.findall(r"\d+", package_version)[:2]) >= COMPARABLE_SINCE
 
 
 def changed_modules(recorded: Mapping[str, str]) -> list[str]:
-    """Return which of the modules that a record names are not as they were then, or are gone."""
-    return [name for name, was in recorded.items() if not _file(name).exists() or _parse(name)[0] != was]
+    """Return the modules of a record that have changed since or are gone."""
+    return [name for name, then in recorded.items() if not _file(name).exists() or _parse(name)[0] != then]
 
 
 def _file(module: str) -> Path:
@@ -119,7 +118,7 @@ def _file(module: str) -> Path:
 
 @cache
 def _parse(module: str) -> tuple[str, tuple[str, ...]]:
-    """Return a digest of what a module computes, and the modules of this package that it imports."""
+    """Return a digest of a module's computing code, and the modules of this package that it imports."""
     tree = ast.parse(_file(module).read_bytes())
     imported = tuple(name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for name in _named(node))
     computing = ast.dump(_WithoutWords().visit(tree)).encode()
@@ -127,21 +126,21 @@ def _parse(module: str) -> tuple[str, tuple[str, ...]]:
 
 
 class _WithoutWords(ast.NodeTransformer):
-    """Takes docstrings and imports out of a module: neither changes what is computed, and a move changes both."""
+    """Removes docstrings and imports from a module: neither changes results, and a move changes both."""
 
     def visit_Import(self, node: ast.Import) -> None:
-        """Take an import out."""
+        """Remove an import."""
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        """Take an import out."""
+        """Remove an import."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        """Take a string that stands by itself out."""
+        """Remove a string that stands alone."""
         return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node
 
 
 def _named(node: ast.ImportFrom) -> Iterator[str]:
-    """Yield the modules of this package that an import names; a module's members stand for the module."""
+    """Yield the modules of this package that an import names, also by one of their members."""
     package, _, room = (node.module or "").partition(".")
     if package == PACKAGE.name and room:
         for each in node.names:

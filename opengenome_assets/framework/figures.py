@@ -1,6 +1,6 @@
-"""Figures: pictures of tables, each as PNG and SVG, beside the record of what made it.
+"""Figures: pictures of tables, each as PNG and SVG, beside a record of its origin.
 
-Belongs here: the asset of a figure, keeping it, reusing it, and the rule that it shows something. Does not belong here:
+Belongs here: the asset of a figure, keeping it, reusing it, and the rule that it is not blank. Does not belong here:
 which figures there are (each group), and how they are drawn (``plots``).
 """
 
@@ -28,18 +28,18 @@ WORDS = ("title", "caption", "alt")
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """A figure: the tables it shows, and how it is drawn from them.
+    """A figure: its tables, and the function that draws it.
 
     Attributes
     ----------
     name, description
-        The asset, and what it shows.
+        The asset, and its subject.
     reads
         The tables.
     draw
-        From a step, whose tables are pinned, to a picture.
+        Function from a step, whose tables are pinned, to a picture.
     code_version
-        Raised whenever the same tables would give another picture.
+        Version of the drawing code, raised whenever the same tables would give another picture.
     """
 
     name: str
@@ -74,7 +74,7 @@ class FigureSpec:
         return figure
 
     def rule(self) -> Rule:
-        """Return the rule that the figure shows something."""
+        """Return the rule that the figure is not blank."""
 
         @rule(self, "The picture shows something", blocking=False)
         def not_blank(home: Home) -> list[str]:
@@ -92,7 +92,7 @@ class FigureSpec:
 
 @dataclass(frozen=True)
 class SavedFigure:
-    """A figure as it lies on disk: its words, its files with the SHA-256 of each, and what made it."""
+    """A figure on disk: its words, its files with their checksums (SHA-256), and its provenance."""
 
     name: str
     title: str
@@ -105,13 +105,13 @@ class SavedFigure:
     provenance: Provenance
 
     def record(self) -> str:
-        """Return what is kept beside the pictures, as JSON."""
+        """Return the JSON record beside the pictures."""
         words = {word: getattr(self, word) for word in (*WORDS, "png_sha256", "svg_sha256")}
         return json.dumps({**words, "provenance": self.provenance.model_dump(mode="json")}, indent=1)
 
 
 def figure_metadata(saved: SavedFigure) -> dict[str, Any]:
-    """Return what the UI shows of a figure."""
+    """Return a figure's metadata for the UI."""
     png = read_bytes(saved.png) or b""
     return {
         "picture": dg.MetadataValue.md(
@@ -125,7 +125,7 @@ def figure_metadata(saved: SavedFigure) -> dict[str, Any]:
 
 
 def save_figure(home: Home, name: str, picture: Picture, provenance: Provenance) -> SavedFigure:
-    """Write a figure as PNG and SVG, and last the record that makes it count."""
+    """Write a figure as PNG and SVG, and last the record, without which the files do not count."""
     png, svg = to_png(picture.figure), to_svg(picture.figure)
     saved = SavedFigure(
         name,
@@ -144,14 +144,14 @@ def save_figure(home: Home, name: str, picture: Picture, provenance: Provenance)
 
 
 def load_figure(home: Home, name: str) -> SavedFigure | None:
-    """Return a figure that was saved, or None if there is none or its files are not what was saved."""
+    """Return a saved figure; None if there is none or its files were changed."""
     content = read_bytes(_record_address(home, name))
     png, svg = _addresses(home, name)
     try:
         record = json.loads(content or b"")
         provenance = Provenance.model_validate(record.pop("provenance"))
         saved = SavedFigure(name=name, png=png, svg=svg, provenance=provenance, **record)
-    except (ValueError, LookupError, TypeError):  # none there, or damaged: it is drawn again
+    except (ValueError, LookupError, TypeError):  # missing or damaged: the figure is drawn again
         return None
     found = [_sha256(read_bytes(uri) or b"") for uri in (saved.png, saved.svg)]
     return saved if found == [saved.png_sha256, saved.svg_sha256] else None

@@ -1,7 +1,7 @@
-"""Groups: what one is, and its definitions for Dagster.
+"""Groups: the declaration of a group of assets, and its definitions for Dagster.
 
-Belongs here: putting the assets, rules and figures of a group together. Does not belong here: which groups there are
-(``groups.py``), and what any of them holds.
+Belongs here: putting the assets, rules and figures of a group together. Does not belong here: the list of groups
+(``groups.py``), and the content of any group.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class Group:
     Attributes
     ----------
     name
-        What Dagster's UI calls it.
+        Its name in Dagster's UI.
     tables
-        Its tables, in the order in which data flows.
+        Its tables, upstream first.
     settings
         Its section of the settings.
     build
-        From the settings to its definitions, by :func:`definitions`; imports Dagster when it is called.
+        Function from the settings to its definitions, by :func:`definitions`. Only a call imports Dagster.
     passes
-        Modules that workers import before the first task, so that none waits for them.
+        Modules that workers preload before the first task.
     commands
         Commands that it adds to ``opengenome``.
     """
@@ -58,14 +58,14 @@ def definitions(
     members: Iterable[Member],
     **more: Any,
 ) -> dg.Definitions:
-    """Return a group's definitions: its assets, their checks, and figures, all in the group of its name.
+    """Return a group's definitions: its assets, checks and figures, in Dagster's group of the same name.
 
     Parameters
     ----------
     group
         The group.
     members
-        Its assets, rules and figures. The rule that a table has its declared columns is added for each table.
+        Its assets, rules and figures. Each table also gets the rule that it has its declared columns.
     more
         Jobs, schedules and sensors, as ``dagster.Definitions`` takes them.
     """
@@ -107,7 +107,7 @@ def tables_of(group: Group, members: Iterable[Member]) -> list[TableSpec]:
 
 
 def rules_of(group: Group, members: Sequence[Member]) -> list[Rule]:
-    """Return the rules among members, those of figures, and for each table the rule that it has its columns."""
+    """Return the rules among members, those of figures, and a schema rule for each table."""
     from opengenome_assets.framework.checks import Rule, schema_rule
     from opengenome_assets.framework.figures import FigureSpec
 

@@ -1,7 +1,7 @@
-"""The making of one result: what it reads, the record of how it was made, and what Dagster is told.
+"""The making of one result: its inputs, its provenance, and its metadata for Dagster.
 
 Belongs here: pinning inputs, provenance, and turning commits, files and records into Dagster's metadata. Does not
-belong here: figures that only one asset has; it adds them itself.
+belong here: metadata of only one asset, which the asset adds itself.
 """
 
 import time
@@ -28,7 +28,7 @@ from opengenome_assets.storage.tables import Commit, Home
 
 
 class Making:
-    """The making of one result, from now on: its run, its code, and the time it takes.
+    """The making of one result, which begins now: its run, its code, and the time it takes.
 
     Parameters
     ----------
@@ -41,20 +41,20 @@ class Making:
     def __init__(self, context: dg.AssetExecutionContext, module: str) -> None:
         self.run_id, self.module = context.run_id, module
         self.started = datetime.now(UTC)
-        self.wall, self.cpu = time.monotonic(), time.process_time()  # a clock may be set back meanwhile
+        self.wall, self.cpu = time.monotonic(), time.process_time()  # the clock may be set back meanwhile
 
     @property
     def seconds(self) -> float:
-        """Seconds until now."""
+        """Elapsed seconds."""
         return round(time.monotonic() - self.wall, 2)
 
     @property
     def cpu_seconds(self) -> float:
-        """Seconds of processor time of this process until now."""
+        """Seconds of processor time that this process has used."""
         return round(time.process_time() - self.cpu, 2)
 
     def recorded(self, provenance: Provenance) -> Provenance:
-        """Return the record of what determines the result with how it came to be until now."""
+        """Return a record, completed with the circumstances of the making."""
         return provenance.model_copy(
             update={
                 "run_id": self.run_id,
@@ -68,13 +68,13 @@ class Making:
         )
 
     def metadata(self) -> dict[str, Any]:
-        """Return what it took, as metadata."""
+        """Return elapsed and processor time as metadata."""
         return {"seconds": self.seconds, "driver_cpu_seconds": self.cpu_seconds}
 
     def result(
         self, spec: TableSpec, commit: Commit, provenance: Provenance, extra: Mapping[str, Any]
     ) -> dg.MaterializeResult[Any]:
-        """Return the result of a table's materialisation; the columns stand in the asset's definition."""
+        """Return the result of a table's materialisation. The asset's definition has the columns."""
         return dg.MaterializeResult(
             asset_key=spec.name,
             metadata={
@@ -98,13 +98,13 @@ def table_of(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> dg.TableM
 
 
 def module_of(function: Callable[..., Any]) -> str:
-    """Return the module of a function, also of one with some of its arguments given."""
+    """Return the module of a function, also of a `functools.partial`."""
     return (function.func if isinstance(function, partial) else function).__module__
 
 
 def lineage(provenance: Provenance) -> dict[str, Any]:
-    """Return the record of what made something, as metadata; digests are cut to what a person compares."""
-    # The times stand beside it, as numbers that can be plotted.
+    """Return a record as metadata, with abbreviated digests."""
+    # The times are metadata of their own, as numbers that can be plotted.
     record = provenance.model_dump(mode="json", exclude={"seconds", "cpu_seconds"})
     return {"provenance": dg.MetadataValue.json(abbreviated(record))}
 
@@ -112,14 +112,14 @@ def lineage(provenance: Provenance) -> dict[str, Any]:
 def version_metadata(
     spec: TableSpec | None, uri: str, version: int, rows: int, size: int, files: int
 ) -> dict[str, Any]:
-    """Return what can be said of a version of a table at any time.
+    """Return the metadata of a version of a table that do not depend on its making.
 
     Parameters
     ----------
     spec
         Its declaration; None if no group declares it any more.
     uri, version, rows, size, files
-        Where it lies, the version, its rows, bytes and number of Parquet files.
+        Its address, version, and numbers of rows, bytes and Parquet files.
     """
     return {
         "dagster/row_count": rows,
@@ -133,16 +133,16 @@ def version_metadata(
 
 
 def version_tags(provenance: Provenance, inputs: Iterable[str]) -> dict[str, str]:
-    """Return the tags by which Dagster knows what a materialisation was made from, and so whether it is stale.
+    """Return the tags from which Dagster sees a materialisation's inputs, and so whether it is stale.
 
     Dagster adds them to results by itself. A reported event needs them.
 
     Parameters
     ----------
     provenance
-        What made it.
+        Its record.
     inputs
-        Those of its inputs that Dagster knows as its dependencies.
+        The inputs that Dagster knows as its dependencies.
     """
     given = {name: provenance.inputs[name].data_version for name in inputs if name in provenance.inputs}
     return {
@@ -157,15 +157,15 @@ def version_tags(provenance: Provenance, inputs: Iterable[str]) -> dict[str, str
 def emitted(
     context: dg.AssetExecutionContext, home: Home, result: dg.MaterializeResult[Any]
 ) -> dg.MaterializeResult[Any] | dg.AssetMaterialization:
-    """Return what to yield for one of several tables that are made together.
+    """Return the object to yield for one of several tables that are made together.
 
-    Selecting one of them makes all, and the history of each has to say so: a table that the run did not select gets an
+    Selecting one of them makes all, and the history of each must show that. A table that the run did not select gets an
     event instead of a result.
     """
     key = result.asset_key
     if key is None or key in context.selected_asset_keys:
         return result
     name = key.to_user_string()
-    made = home.table(name).provenance()
-    tags = version_tags(made, made.inputs)
+    record = home.table(name).provenance()
+    tags = version_tags(record, record.inputs)
     return dg.AssetMaterialization(name, metadata=result.metadata or {}, tags=tags)

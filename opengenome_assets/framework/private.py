@@ -1,7 +1,7 @@
-"""The private parts of Dagster that the platform uses, in one place for an upgrade to look at.
+"""The private parts of Dagster that the platform uses, in one place for an upgrade.
 
 Belongs here: every import from a module of Dagster whose name begins with an underscore, or of ``dagster_shared``. Does
-not belong here: code of ours.
+not belong here: code of this package.
 """
 
 from dagster._core.definitions.data_version import (

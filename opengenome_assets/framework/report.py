@@ -1,7 +1,7 @@
 """Reports: one page for people over tables and figures that describe the same basis.
 
-Belongs here: gathering them, saying which do not fit, and what Dagster and the page are told of their making. Does not
-belong here: which numbers a section shows (``plots`` of each group), and how the page looks (``plots/report_page.py``).
+Belongs here: gathering them, notices on those that do not fit, and their origins for Dagster and the page. Does not
+belong here: the numbers of a section (``plots`` of each group), and the layout of the page (``plots/report_page.py``).
 """
 
 import json
@@ -23,7 +23,7 @@ from opengenome_assets.words import materialize
 
 
 def report_metadata(home: str, provenance: Provenance) -> dict[str, Any]:
-    """Return what the UI shows of a report that has been written."""
+    """Return a written report's metadata for the UI."""
     folder = f"{home.rstrip('/')}/reports"
     return {
         "report": dg.MetadataValue.path(f"{folder}/{provenance.name}.html"),
@@ -34,7 +34,7 @@ def report_metadata(home: str, provenance: Provenance) -> dict[str, Any]:
 
 
 class Gathered:
-    """The tables and figures that describe the newest version of a basis, and a notice for each that does not.
+    """The tables and figures that describe the newest version of a basis, and notices on the others.
 
     Parameters
     ----------
@@ -43,18 +43,18 @@ class Gathered:
     basis
         The table that the others describe.
     tables, figures
-        What is wanted, by name.
+        The wanted ones, by name.
 
     Attributes
     ----------
     corpus
         Data version of the basis.
     snapshots
-        The tables that belong to it, pinned.
+        The tables of that data version, pinned.
     figures
-        The figures that belong to it.
+        The figures of that data version.
     notices
-        What is missing or was made from another version of the basis, and the remedy.
+        One per table or figure that is missing or describes another version, with the remedy.
     """
 
     def __init__(self, home: Home, basis: TableSpec, tables: Sequence[str], figures: Sequence[str]) -> None:
@@ -69,7 +69,7 @@ class Gathered:
             except MissingTableError:
                 self._leave_out(name, "has not been made yet")
                 continue
-            if snapshot.provenance.corpus in (self.corpus, ""):  # a catalogue comes before the basis
+            if snapshot.provenance.corpus in (self.corpus, ""):  # a catalogue is upstream of the basis
                 self.snapshots[name] = snapshot
             else:
                 self._leave_out(name, f"was made from another corpus than the newest {basis.name}")
@@ -84,7 +84,7 @@ class Gathered:
 
     @property
     def inputs(self) -> dict[str, Input]:
-        """What the report's record says of its tables and figures; a figure has no versions."""
+        """The tables and figures, for the report's record. A figure has no versions."""
         figures = {
             name: Input(version=0, data_version=figure.provenance.data_version) for name, figure in self.figures.items()
         }
@@ -94,7 +94,7 @@ class Gathered:
         self.notices.append(Notice(f"{name} {why} and is left out.", materialize(name)))
 
     def has(self, *tables: Named) -> bool:
-        """Tell whether all these tables belong to the corpus."""
+        """Return whether all these tables belong to the corpus."""
         return all(table.name in self.snapshots for table in tables)
 
     def read(self, table: Named, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -103,7 +103,7 @@ class Gathered:
         return frame
 
     def illustrations(self, *names: str) -> list[Illustration]:
-        """Return figures in the form the page takes, those that there are."""
+        """Return those of the named figures that exist, in the page's form."""
         return [
             Illustration.of(
                 figure.title,
@@ -117,24 +117,24 @@ class Gathered:
 
 
 def origin(gathered: Gathered, name: str, checks: str) -> Origin:
-    """Return how a table was made, in the form the page takes."""
+    """Return a table's origin, in the page's form."""
     snapshot = gathered.snapshots[name]
-    made, current = snapshot.provenance, snapshot.history.current
+    record, current = snapshot.provenance, snapshot.history.current
     return Origin(
         name=name,
         version=current.number,
         rows=snapshot.rows,
-        code_version=f"{made.code_version} (package {made.package_version})",
-        settings={key: json.dumps(value) for key, value in made.settings.items()},
-        inputs={key: f"version {given.version}, {given.data_version[:12]}" for key, given in made.inputs.items()},
-        run_id=made.run_id,
+        code_version=f"{record.code_version} (package {record.package_version})",
+        settings={key: json.dumps(value) for key, value in record.settings.items()},
+        inputs={key: f"version {given.version}, {given.data_version[:12]}" for key, given in record.inputs.items()},
+        run_id=record.run_id,
         made_at=f"{current.made:%Y-%m-%d %H:%M:%S} UTC",
         checks=checks,
     )
 
 
 def passed_checks(instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey]) -> dict[str, str]:
-    """Say for each asset how many of its checks passed when they last ran, as far as Dagster remembers."""
+    """Return for each asset, in words, how many of its checks passed in their last execution."""
     latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(keys))
     outcome: dict[str, list[bool]] = {}
     for key, execution in latest.items():

@@ -1,7 +1,7 @@
-"""The resources that steps get from Dagster: the home, held by one run at a time, and the engine.
+"""The resources that steps get from Dagster: the home, locked by one run at a time, and the engine.
 
-Belongs here: how a run gets them and gives them back. Does not belong here: tables (``storage``) and engines
-(``engine``) themselves, which know no run.
+Belongs here: how a run acquires and releases them. Does not belong here: tables (``storage``) and engines (``engine``)
+themselves, which do not depend on a run.
 """
 
 from collections.abc import Generator, Sequence
@@ -23,14 +23,14 @@ class HomeResource(dg.ConfigurableResource[Home]):
     Parameters
     ----------
     uri
-        Root of everything the platform writes.
+        Root of everything that the platform writes.
     """
 
     uri: str
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Home]:
-        """Wait until no other run writes to the same home, and keep others out while this one lasts."""
+        """Wait until no other run writes to the home, and keep others out until this run ends."""
         if context.run is None:
             yield Home(self.uri)
             return
@@ -47,7 +47,7 @@ class ProcessesResource(dg.ConfigurableResource[Processes]):
     workers
         Maximum number of workers; the usable cores if None.
     preload
-        Modules that workers import before their first task.
+        Modules that workers preload before their first task.
     """
 
     workers: int | None = None
@@ -55,15 +55,15 @@ class ProcessesResource(dg.ConfigurableResource[Processes]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Processes]:
-        """End the processes with the run."""
+        """End the processes at the end of the run."""
         with Processes(self.workers, self.preload) as engine:
             yield engine
 
 
 def engine_resource(settings: Settings, preload: Sequence[str]) -> Any:
-    """Return the engine that the settings name, as a resource."""
+    """Return the engine of the settings as a resource."""
     if settings.engine == "processes":
         return ProcessesResource(preload=list(preload))
-    from opengenome_assets.engine.spark import Spark  # without it, neither PySpark nor Java is needed
+    from opengenome_assets.engine.spark import Spark  # processes need neither PySpark nor Java
 
     return Spark(master=settings.spark_master, preload=list(preload))

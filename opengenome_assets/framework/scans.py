@@ -1,7 +1,8 @@
-"""Scans: each shard of a table worked through once, and only if it has not been before.
+"""Scans: a pass over each shard of a table, idempotent since finished parts are found again.
 
-Belongs here: which shards there are, which parts are there already, sending the rest to the engine and committing the
-whole. Does not belong here: what a pass computes (``passes`` of each group), and what runs in a worker (``shards.py``).
+Belongs here: listing the shards, finding their finished parts, mapping the pass over the rest with the engine, and the
+commit. Does not belong here: the computation of a pass (``passes`` of each group), and code in a worker
+(``shards.py``).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,17 +31,17 @@ class Scan:
     Attributes
     ----------
     label
-        What is done, for logs and the engine's UI.
+        Name of the pass, for logs and the engine's UI.
     compute
         The pass, importable by workers.
     over
-        The table whose shards are worked through; each of its parts says its source and its shards' bases.
+        The table of the shards. The facts of its parts give their source and their shards' bases.
     outputs
-        The tables it makes, all of one code version, in the order of the pass's writers.
+        The tables it makes, all with one code version, in the order of the pass's writers.
     settings
         Settings that change the rows.
     facts
-        What to tell Dagster beside the numbers of the scan, worked out from the tables just made.
+        Function from the home with the new tables to further metadata for Dagster.
     """
 
     label: str
@@ -62,12 +63,12 @@ class Scan:
         return version
 
     def key(self, shard: Shard) -> str:
-        """Return the key of the parts that this pass makes of a shard."""
+        """Return the key of this pass's parts for a shard."""
         names = sorted(output.name for output in self.outputs)
         return digest([names, self.code_version, self.settings, shard.name])
 
     def asset(self) -> dg.AssetsDefinition:
-        """Return the asset that makes the tables; selecting one of several makes all."""
+        """Return the asset that makes the tables. Selecting one of several makes all."""
 
         @dg.multi_asset(
             name=self.outputs[0].name,
@@ -83,7 +84,7 @@ class Scan:
         return scan
 
     def run(self, context: dg.AssetExecutionContext, home: Home, engine: Engine) -> Iterator[dg.MaterializeResult[Any]]:
-        """Run the pass over every shard that it has not been run over before, and commit its tables.
+        """Run the pass over every shard without finished parts, and commit the tables.
 
         Yields
         ------
@@ -93,7 +94,7 @@ class Scan:
         Raises
         ------
         MissingTableError
-            If the table of shards has not been made.
+            If the table of shards does not exist.
         """
         making = Making(context, self.module)
         upstream = home.table(self.over).at()
@@ -102,7 +103,7 @@ class Scan:
         indexes = [PartIndex(output.uri) for output in outputs]
         parts = {shard.name: _present(indexes, self.key(shard)) for shard in shards}
         new = [shard for shard in shards if not parts[shard.name]]
-        made = engine.map(
+        results = engine.map(
             run_scan,
             [ScanTask(self.compute, shard, self.key(shard), outputs) for shard in new],
             weights=[shard.bases for shard in new],
@@ -110,7 +111,7 @@ class Scan:
             unit="bases",
             log=context.log,
         )
-        parts.update(zip((shard.name for shard in new), made, strict=True))
+        parts.update(zip((shard.name for shard in new), results, strict=True))
 
         counts = {
             "shards": len(shards),
@@ -163,6 +164,6 @@ def list_shards(snapshot: Snapshot) -> list[Shard]:
 
 
 def _present(indexes: Sequence[PartIndex], key: str) -> list[Part]:
-    """Return the part of each table with that key if all are there, else none."""
+    """Return the part of each table with that key; none unless all are there."""
     parts = [part for index in indexes if (part := index.find(key))]
     return parts if len(parts) == len(indexes) else []

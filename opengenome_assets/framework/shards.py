@@ -1,6 +1,7 @@
-"""Scanning: one pass over one shard, into one part of each table that the pass makes.
+"""Shards: one pass over one shard, into one part of each table that the pass makes.
 
-Belongs here: what all scans share. What a pass computes is a function of its own, in a module named after its table.
+Belongs here: the code in workers that all scans share. Does not belong here: the computation of a pass, a function in a
+module named after its table.
 """
 
 from __future__ import annotations
@@ -18,20 +19,20 @@ from opengenome_assets.storage.parts import Part, PartWriter
 
 @dataclass(frozen=True)
 class Shard:
-    """A Parquet file of sequence_shards, or a part of one that holds several shards.
+    """A Parquet file of sequences, or a range of row groups in a pack of several shards.
 
     Attributes
     ----------
     name
-        Its name in every table: the same wherever and whenever the same file was parsed with the same settings.
+        Its name in every table. The same file parsed with the same settings always gives the same name.
     uri
-        Where it lies.
+        Its address.
     source
-        The source its sequences belong to.
+        The source of its sequences.
     bases
         Letters in all its sequences.
     row_groups
-        First row group and the one after the last, if it shares its file with others; else None.
+        First row group and the one after the last, in a shared file; None if it is not shared.
     """
 
     name: str
@@ -54,7 +55,7 @@ Pass = Callable[..., None]
 
 @dataclass(frozen=True)
 class ScanTask:
-    """One pass over one shard: ``compute(shard, *writers)`` writes its rows to one writer an output."""
+    """One pass over one shard: ``compute(shard, *writers)`` writes its rows, with one writer per output."""
 
     compute: Pass
     shard: Shard
@@ -63,7 +64,7 @@ class ScanTask:
 
 
 def run_scan(task: ScanTask) -> list[Part]:
-    """Run one pass over one shard and return the parts it made, one an output."""
+    """Run one pass over one shard and return its parts, one per output."""
     with ExitStack() as stack:
         writers = [stack.enter_context(PartWriter(output.uri, task.key, output.schema)) for output in task.outputs]
         task.compute(task.shard, *writers)
@@ -71,7 +72,7 @@ def run_scan(task: ScanTask) -> list[Part]:
 
 
 def read_shard(shard: Shard, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """Yield a shard's row groups, one at a time, so that memory holds one of them."""
+    """Yield a shard's row groups, so that memory holds one at a time."""
     with open_row_groups(shard.uri, shard.row_groups) as (file, groups):
         for group in groups:
             yield file.read_row_group(group, columns=list(columns), use_threads=False)
@@ -80,7 +81,7 @@ def read_shard(shard: Shard, columns: Sequence[str]) -> Iterator[pa.Table]:
 def sequences(shard: Shard) -> Iterator[tuple[Letters, Offsets]]:
     """Yield the letters and offsets of a shard's sequences, page by page.
 
-    Memory holds a page, that which the caller still has, and a row group as it is stored.
+    Memory holds one page, the pages that the caller keeps, and one compressed row group.
     """
     with open_row_groups(shard.uri, shard.row_groups) as (file, groups):
         for group in groups:

@@ -1,7 +1,7 @@
 """Summaries: tables made in one piece, in the step's own process, from other tables.
 
-Belongs here: pinning what is read, writing the rows with their record, and telling Dagster. Does not belong here:
-tables made part by part (``scans.py``), and what any table holds.
+Belongs here: pinning the tables read, writing the rows with their record, and Dagster's metadata. Does not belong here:
+tables made part by part (``scans.py``), and the rows of any table.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,16 +21,16 @@ from opengenome_assets.storage.tables import Home, Named
 
 @dataclass(frozen=True)
 class Step:
-    """What a summary or a figure is made from.
+    """The inputs of a summary or a figure.
 
     Attributes
     ----------
     home
         The home.
     snapshots
-        The tables that are read, by name, pinned at the version that the record names.
+        The tables read, by name, pinned at the version that the record names.
     config
-        The run config, if the asset has any.
+        The run config, if the asset has one.
     log
         The run's log.
     """
@@ -41,11 +41,11 @@ class Step:
     log: Any = None
 
     def __getitem__(self, table: Named) -> Snapshot:
-        """Return a table that is read."""
+        """Return a table that the step reads."""
         return self.snapshots[table.name]
 
     def provenance(self, name: str, code_version: str, settings: Mapping[str, Any]) -> Provenance:
-        """Return the record of what determines the result."""
+        """Return the record of name, code version, settings and inputs."""
         records = {table: snapshot.provenance for table, snapshot in self.snapshots.items()}
         return Provenance(
             name=name,
@@ -57,20 +57,20 @@ class Step:
 
 
 def pinned(home: Home, reads: Sequence[Named]) -> dict[str, Snapshot]:
-    """Open the newest version of each table that is read."""
+    """Open the newest version of each table."""
     return {each.name: home.table(each).at() for each in reads}
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What a summary returns.
+    """The result of a summary.
 
     Attributes
     ----------
     table
-        The rows, of the declared schema.
+        The rows, with the declared schema.
     settings
-        Settings that decided them, for the record.
+        Settings that decided the rows, for the record.
     metadata
         Further facts for Dagster's UI.
     """
@@ -92,7 +92,7 @@ def summary(
     reads
         The tables that the function reads, by ``step[TABLE]``.
     config
-        The asset's run config, which the function finds as ``step.config``.
+        The asset's run config, which the function gets as ``step.config``.
     """
 
     def decorate(function: Callable[[Step], Rows]) -> dg.AssetsDefinition:

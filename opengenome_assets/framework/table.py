@@ -1,8 +1,8 @@
 """The declaration of a table: one place for its columns, key, lineage, code version and words.
 
-Belongs here: what a declaration is, families of tables that differ in a number, and looking declarations up. Does not
-belong here: any declaration (``tables.py`` of each group), and Dagster: workers and ``opengenome info`` read
-declarations too (``assets.py`` turns them into Dagster's words).
+Belongs here: the class of declarations, families of tables that differ in a number, and looking declarations up. Does
+not belong here: any declaration (``tables.py`` of each group), and Dagster: workers and ``opengenome info`` read
+declarations too. ``assets.py`` makes Dagster assets of them.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from opengenome_assets.storage.columns import column
 
 
 class Role(Enum):
-    """What a table is to the platform, beside its rows.
+    """The role of a table for the platform.
 
-    A *catalogue* lists source files: columns source, path, bytes, sha256, uri, revision. A *basis* is what other tables
-    of its group describe: they carry its data version, and are out of date when it has another.
+    A *catalogue* lists source files: columns source, path, bytes, sha256, uri, revision. The other tables of a group
+    describe its *basis*. They record its data version, and are out of date when it has another.
     """
 
     CATALOGUE = "catalogue"
@@ -39,8 +39,8 @@ class Column:
     name, type, words
         Its name, Arrow type and description.
     origins
-        The columns that it is worked out from, as ``table.column``. None if the source files themselves, a setting or
-        a fixed list gives it.
+        The columns that it is computed from, as ``table.column``. Empty if source files, a setting or a fixed list
+        give it.
     """
 
     name: str
@@ -58,21 +58,21 @@ class TableSpec:
     name
         The table, and the asset that makes it.
     description
-        What it holds, in sentences for Dagster's UI and the docs.
+        Its content, in sentences for Dagster's UI and the docs.
     columns
         Its columns, in order.
     key
         The columns that identify a row.
     code_version
-        Version of the code that computes its rows; raised whenever the same inputs would give other rows.
+        Version of the code that computes its rows, raised whenever the same inputs would give other rows.
     kinds
         Labels for Dagster's UI beside ``deltalake``.
     role
-        What it is to the platform, if it is more than a table.
+        Its role for the platform, if it has one.
     settings
         Settings of the group that its record holds under the same name.
     lenient
-        Run config with which it is made again: what decides only whether rows are published, and not which.
+        Run config for making it again, of fields that decide only whether rows are published.
     """
 
     name: str
@@ -95,7 +95,7 @@ class TableSpec:
         return pa.schema([column(each.name, each.type, each.words) for each in self.columns])
 
     def __getitem__(self, name: str) -> str:
-        """Return a column as others name it among their origins: ``table.column``."""
+        """Return a column's name for the origins of others: ``table.column``."""
         return f"{self.name}.{self.column(name).name}"
 
     def column(self, name: str) -> Column:
@@ -104,7 +104,7 @@ class TableSpec:
         Raises
         ------
         LookupError
-            If there is none of that name.
+            If there is no column with that name.
         """
         for each in self.columns:
             if each.name == name:
@@ -121,7 +121,7 @@ class TableFamily:
     parameter
         The number's name.
     setting
-        The setting of the group that lists the numbers.
+        The group's setting with the list of numbers.
     template
         The declaration, with ``{parameter}`` in its name and its description.
     """
@@ -139,14 +139,14 @@ class TableFamily:
         return replace(self.template, name=name, description=description)
 
     def match(self, name: str) -> int | None:
-        """Return the number in a table's name, or None if the table is no member."""
+        """Return the number in a table's name; None if the table is no member."""
         before, _, after = self.template.name.partition(f"{{{self.parameter}}}")
         found = re.fullmatch(rf"{re.escape(before)}(\d+){re.escape(after)}", name)
         return int(found[1]) if found else None
 
 
 class UnknownTableError(LookupError):
-    """A name that no group declares as a table; the message lists those that there are."""
+    """No group declares a table of this name. The message lists the declared ones."""
 
 
 class Specs:
@@ -162,7 +162,7 @@ class Specs:
         self.declared = tuple(declared)
 
     def __iter__(self) -> Iterator[TableSpec]:
-        """Yield every declaration; of a family its template."""
+        """Yield every declaration, and the template of each family."""
         return (each if isinstance(each, TableSpec) else each.template for each in self.declared)
 
     def find(self, name: str) -> TableSpec:
@@ -184,7 +184,7 @@ class Specs:
         )
 
     def family(self, name: str) -> tuple[TableFamily, int] | None:
-        """Return the family that a table belongs to, and its number there; None if it belongs to none."""
+        """Return a table's family and its number there; None if it has no family."""
         families = (each for each in self.declared if isinstance(each, TableFamily))
         return next(((each, value) for each in families if (value := each.match(name)) is not None), None)
 
@@ -193,7 +193,7 @@ class Specs:
         return self.find(name) if self.knows(name) else None
 
     def knows(self, name: str) -> bool:
-        """Tell whether a group declares a table of that name."""
+        """Return whether a group declares a table of that name."""
         try:
             self.find(name)
         except UnknownTableError:
@@ -205,16 +205,16 @@ class Specs:
         return self.find(name).role if self.knows(name) else None
 
     def named(self, role: Role) -> list[str]:
-        """Return the names of the tables in a role."""
+        """Return the names of the tables with a role."""
         return [spec.name for spec in self if spec.role is role]
 
     def trace_column(self, table: str, name: str) -> dict[str, Sequence[str]]:
-        """Return the columns that a column goes back to, each with its own origins.
+        """Return the columns that a column was computed from, directly or not, each with its own origins.
 
         Returns
         -------
         dict
-            By ``table.column``, the column itself first. A column without origins is given by the files or a setting.
+            By ``table.column``, the column itself first. Source files or a setting give a column without origins.
 
         Raises
         ------

@@ -1,9 +1,9 @@
-"""Containers: one FASTA file stored as several files, and several FASTA files stored as one.
+"""Containers: one file stored as several parts, and several files stored in one archive.
 
-Belongs here: which stored files make one *unit* of parsing, and what FASTA files a unit holds. A unit is a FASTA file,
-a compressed file or archive cut in parts (``x.fasta.gz.aa``, ``x.fasta.gz.ab``, …), or a tar archive of FASTA files.
-All is told by the paths under which files were published, never by the names under which a store keeps them. Does not
-belong here: bytes, compression and checksums (``streams.py``), and finding files (``sources.py``).
+Belongs here: which stored files make one *unit* of parsing, and which files a unit holds. A unit is a plain or
+compressed file, a compressed file or archive cut in parts (``x.fasta.gz.aa``, ``x.fasta.gz.ab``, …), or a tar archive.
+Only the published paths decide this, never the names under which a store keeps the files. Does not belong here: bytes,
+compression and checksums (``streams.py``), finding files (``sources.py``), and endings of names (``kinds.py``).
 """
 
 from __future__ import annotations
@@ -20,81 +20,82 @@ from typing import Any, Self, cast
 
 import pyarrow as pa
 
+from opengenome_assets.intake.kinds import COMPRESSION_ENDINGS, FileKind, without_ending
 from opengenome_assets.intake.streams import (
-    COMPRESSION_ENDINGS,
-    FASTA_ENDINGS,
     ChangedError,
     DecompressedStream,
     StoredFile,
     StoredFiles,
     StreamError,
-    is_fasta_name,
-    without_ending,
 )
 from opengenome_assets.kernels.bases import arrow_text
 from opengenome_assets.kernels.fasta import header_text
 from opengenome_assets.kernels.identifiers import SeenIdentifiers
 
 ARCHIVE_ENDINGS = (".tar", ".tgz")
-SHOWN = 5
+SHOWN_MEMBERS = 5
 
 _BLOCK = 1 << 16
 _NAME_HEADERS = {tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE}
 _NAME_HEADERS |= {tarfile.SOLARIS_XHDTYPE}
 _MAX_NAME_HEADER = 1 << 20
-# What tarfile makes of the block of zeros that ends an archive; its stub leaves it out.
+# tarfile raises this at the block of zeros that ends an archive; its stub leaves it out.
 _EndOfArchiveError: type[tarfile.HeaderError] = cast(Any, tarfile).EOFHeaderError
 
 
 class ContainerError(ValueError):
-    """Parts do not make a file; the message names the part that is missing or too many, and says what to do."""
+    """Parts do not make a file. The message names the missing or superfluous part, and says what to do."""
 
 
 def is_archive_name(path: str) -> bool:
-    """Whether a file of this name is taken for a tar archive, compressed or not."""
+    """Whether a file of this name counts as a tar archive, compressed or not."""
     return without_ending(path, COMPRESSION_ENDINGS).lower().endswith(ARCHIVE_ENDINGS)
 
 
-def source_name(path: str) -> str:
-    """Name of a file without folders and endings: ``a/chr1.fa.gz``, ``chr1.tar`` and ``chr1.fa.gz.aa`` are ``chr1``."""
+def source_name(path: str, kind: FileKind) -> str:
+    """Return a file's name without folders and endings: ``a/chr1.fa.gz`` and ``chr1.fa.gz.aa`` are ``chr1``."""
     name = PurePosixPath(path).name
-    whole, ending = _cut(name)
-    name = without_ending(whole if ending else name, COMPRESSION_ENDINGS)
-    return without_ending(without_ending(name, ARCHIVE_ENDINGS), FASTA_ENDINGS)
+    whole, ending = _cut(name, kind)
+    name = without_ending(whole if ending else name, kind.compression_endings)
+    return without_ending(without_ending(name, ARCHIVE_ENDINGS), kind.endings)
 
 
-def select(paths: Collection[str]) -> tuple[list[str], list[str]]:
-    """Say which files of a folder, or of a whole tree, are FASTA, archives or parts of such.
+def select(paths: Collection[str], kind: FileKind) -> tuple[list[str], list[str]]:
+    """Divide the files of a folder or tree into those to use and the others.
+
+    Used are files of the kind, tar archives, and parts of either.
 
     Returns
     -------
     taken, left_out : list of str
         In the order given.
     """
-    parts = {part for cut in _splits(paths).values() for part in cut}
-    taken = {path for path in paths if path in parts or is_fasta_name(path) or is_archive_name(path)}
+    parts = {part for cut in _splits(paths, kind).values() for part in cut}
+    taken = {path for path in paths if path in parts or kind.has_name(path) or is_archive_name(path)}
     return [path for path in paths if path in taken], [path for path in paths if path not in taken]
 
 
-def units(paths: Collection[str]) -> dict[str, tuple[str, ...]]:
+def units(paths: Collection[str], kind: FileKind) -> dict[str, tuple[str, ...]]:
     """Return the units that files make.
 
     Parameters
     ----------
     paths
         The files of one source.
+    kind
+        Their kind.
 
     Returns
     -------
     dict
-        From a unit's path, which for parts is their path without the part's ending, to its files in order.
+        From a unit's path to its files in order. The path of parts is theirs without the part's ending.
 
     Raises
     ------
     ContainerError
-        If parts are missing, or a file is there both whole and in parts; the message names all of them.
+        If parts are missing, or a file exists both whole and in parts; the message names all of them.
     """
-    splits = _splits(paths)
+    splits = _splits(paths, kind)
     parts = {part for cut in splits.values() for part in cut}
     problems = [problem for whole, cut in splits.items() if (problem := _problem(whole, cut, whole in paths))]
     if problems:
@@ -102,16 +103,16 @@ def units(paths: Collection[str]) -> dict[str, tuple[str, ...]]:
     return {path: (path,) for path in paths if path not in parts} | {w: tuple(cut) for w, cut in splits.items()}
 
 
-def _splits(paths: Iterable[str]) -> dict[str, list[str]]:
-    """Return the parts of every file that was cut, sorted, by the path that the whole file would have."""
+def _splits(paths: Iterable[str], kind: FileKind) -> dict[str, list[str]]:
+    """Return the sorted parts of every file that was cut, by the path of the whole file."""
     paths = set(paths)
     cuts: dict[str, list[str]] = {}
     for path in sorted(paths):
-        whole, ending = _cut(path)
+        whole, ending = _cut(path, kind)
         if ending:
             cuts.setdefault(whole, []).append(ending)
-    # Beside x.fa.gz also lie x.fa.gz.fai, .gzi, .sa, .tmp, and x.tar.gz beside x.tar: parts are told from those by one
-    # of the first endings that split gives.
+    # Other files lie beside x.fa.gz: x.fa.gz.fai, .gzi, .sa, .tmp; and x.tar.gz beside x.tar. Only parts include one of
+    # the first endings that split gives.
     first = {whole: r"a+|0+" if whole in paths else r"a+[a-z]|0+[0-9]" for whole in cuts}
     return {
         whole: [f"{whole}.{ending}" for ending in endings]
@@ -120,33 +121,33 @@ def _splits(paths: Iterable[str]) -> dict[str, list[str]]:
     }
 
 
-def _cut(path: str) -> tuple[str, str]:
-    """Return a path without the ending of a part, and that ending; empty if it cannot be a part."""
+def _cut(path: str, kind: FileKind) -> tuple[str, str]:
+    """Return a path without the ending of a part, and that ending; the ending is empty if it cannot be a part."""
     found = re.fullmatch(r"(.+)\.([a-z]{2,}|[0-9]{2,})", path, re.DOTALL)
     if found:
         whole, ending = found.groups()
-        # The end of a plain FASTA file cannot be told from its content: a missing last part would go unnoticed.
-        if is_archive_name(whole) or (is_fasta_name(whole) and whole.lower().endswith(COMPRESSION_ENDINGS)):
+        # A plain file's content does not show its end, so that a missing last part would go unnoticed.
+        if is_archive_name(whole) or (kind.has_name(whole) and whole.lower().endswith(kind.compression_endings)):
             return whole, ending
     return path, ""
 
 
 def _problem(whole: str, parts: Sequence[str], is_there: bool) -> str:
-    """Say what is wrong with parts, if anything is."""
+    """Return the problem with a file's parts; empty if there is none."""
     if is_there:
         return f"{whole} is there whole and in parts ({parts[0]}): remove the one or the other"
     endings = [part.removeprefix(f"{whole}.") for part in parts]
     for expected, found in zip(_endings_in_order(endings), endings, strict=False):
         if found != expected:
             return (
-                f"{whole}.{expected} is missing: the next part there is {whole}.{found}. Fetch it; parts have to be "
-                "named and numbered as GNU split does, from the first on"
+                f"{whole}.{expected} is missing: the next part there is {whole}.{found}. Fetch it; parts must be named "
+                "and numbered as GNU split does, from the first on"
             )
     return ""
 
 
 def _endings_in_order(endings: Sequence[str]) -> Iterator[str]:
-    """Yield endings as GNU split gives them: of one width, or growing (…, yy, yz, zaaa, zaab, …)."""
+    """Yield endings as GNU split gives them, with one width or a growing one (…, yy, yz, zaaa, zaab, …)."""
     alphabet = digits if endings[0].isdigit() else ascii_lowercase
     width = len(endings[0])
     if all(len(ending) == width for ending in endings):
@@ -158,26 +159,27 @@ def _endings_in_order(endings: Sequence[str]) -> Iterator[str]:
 
 
 class Unit:
-    """An open unit: iterate over the FASTA files it holds, once, each with its plain bytes.
+    """An open unit: iterate once over the files it holds, each with its plain bytes.
 
-    Whoever gets to the end of the iteration has read what was catalogued, every byte of it. Use it as a context
-    manager.
+    An iteration that reaches its end has verified every catalogued byte. Use the unit as a context manager.
 
     Parameters
     ----------
     path
-        Path of the unit, as `units` gives it.
+        Path of the unit, as `units` returns it.
     files
-        Its files, in order.
+        Its stored files, in order.
+    kind
+        The kind of the files in it.
 
     Attributes
     ----------
     is_archive
         Whether it is a tar archive.
     members
-        FASTA files found so far.
+        Number of files of the kind found so far.
     left_out, left_out_first
-        Number of files in an archive that are hidden or have no FASTA name, so far, and the first of them.
+        Number of files in an archive that are hidden or have another name, so far, and the first of them.
 
     Raises
     ------
@@ -185,8 +187,9 @@ class Unit:
         From here, from the iteration, and from the streams.
     """
 
-    def __init__(self, path: str, files: Sequence[StoredFile]) -> None:
+    def __init__(self, path: str, files: Sequence[StoredFile], kind: FileKind) -> None:
         self.path = path
+        self.kind = kind
         self.is_archive = is_archive_name(path)
         self.is_cut = files[0].path != path
         self.members = self.left_out = 0
@@ -202,13 +205,13 @@ class Unit:
             )
         self._files = files
         self._stored = StoredFiles(files)
-        self._stream = DecompressedStream(self._stored, name=self.name, if_cut=if_cut)
+        self._stream = DecompressedStream(self._stored, kind, name=self.name, if_cut=if_cut)
         self._member: DecompressedStream | None = None
 
     def __iter__(self) -> Iterator[tuple[str, DecompressedStream]]:
-        """Yield the path of each FASTA file, ``archive.tar/member/path.fa`` in an archive, and its stream.
+        """Yield the path of each file, in an archive ``archive.tar/member/path.fa``, and its stream.
 
-        A stream has to be read to its end before the next is asked for.
+        Read each stream to its end before asking for the next.
         """
         if self.is_archive:
             yield from self._archive_members()
@@ -222,7 +225,7 @@ class Unit:
             )
 
     def refuse_changed(self) -> None:
-        """Read all its files once more, as stored: proof for whoever has not read to the end.
+        """Read all stored files once more and verify their checksums, for a caller that did not read to the end.
 
         Raises
         ------
@@ -241,7 +244,7 @@ class Unit:
             self._member.close()
         self._stream.close()
         if self.is_cut and isinstance(error, ValueError) and not isinstance(error, ChangedError):
-            # Nonsense in a part shows before its checksum does, which is known at its end: say which part to fetch.
+            # Damage in a part shows before its checksum, which is known at its end. Name the part to fetch.
             _read_through(StoredFiles([self._stored.current]))
 
     def _archive_members(self) -> Iterator[tuple[str, DecompressedStream]]:
@@ -251,25 +254,26 @@ class Unit:
             if info.isdir():
                 continue
             name = f"{self.name}/{path}"
-            if any(part.startswith(".") for part in path.parts) or not is_fasta_name(path.name):
+            if any(part.startswith(".") for part in path.parts) or not self.kind.has_name(path.name):
                 self.left_out += 1
-                self.left_out_first += [str(path)] * (self.left_out <= SHOWN)
+                if self.left_out <= SHOWN_MEMBERS:
+                    self.left_out_first.append(str(path))
                 continue
             if seen.add(*arrow_text(pa.array([str(path)])))[0]:
                 raise StreamError(f"{name}: this member occurs twice in the archive; expected different paths")
             self.members += 1
-            with DecompressedStream(archive.open(info, name), name=name) as self._member:
+            with DecompressedStream(archive.open(info, name), self.kind, name=name) as self._member:
                 yield f"{self.path}/{path}", self._member
         archive.refuse_rest()
         if not self.members:
-            others = f"found {self.left_out:,} other files: {', '.join(self.left_out_first)}" * bool(self.left_out)
+            others = f"{self.left_out:,} other files: {', '.join(self.left_out_first)}"
             raise StreamError(
-                f"{self.name}: expected an archive of FASTA files ({' '.join(FASTA_ENDINGS)}, also compressed), "
-                f"{others or 'found an empty one'}; leave the archive out"
+                f"{self.name}: expected an archive of {self.kind.name} files ({' '.join(self.kind.endings)}, also "
+                f"compressed), found {others if self.left_out else 'an empty one'}; leave the archive out"
             )
 
     def _checked_path(self, info: tarfile.TarInfo) -> PurePosixPath:
-        """Return a member's path, if it is a file or folder that stays within the archive."""
+        """Return a member's path; refuse links, devices and paths that lead out of the archive."""
         path = header_text(info.name.encode("utf-8", "surrogateescape"))
         problem = ""
         if path.startswith("/"):
@@ -294,29 +298,29 @@ class _Archive:
     def __init__(self, stream: DecompressedStream) -> None:
         self._stream = stream
         self._members = 0
-        self._tar: Any = None  # some of what a TarFile has is in no stub
+        self._tar: Any = None  # the stub of TarFile lacks some of its members
 
     def next(self) -> tarfile.TarInfo | None:
-        """Return the next member of any type; None behind the last."""
+        """Return the next member of any type; None after the last."""
         try:
             if self._tar is None:
                 self._tar = _open_tar(self._stream)
             info: tarfile.TarInfo | None = self._tar.next()
         except StreamError:
             raise
-        # What tarfile makes of damaged numbers and endless chains of headers.
+        # tarfile raises these at damaged numbers and endless chains of headers.
         except (tarfile.TarError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
             raise self._damaged(f"after {self._members:,} members", error) from error
-        self._tar.members.clear()  # or it would keep all of them
+        self._tar.members.clear()  # tarfile keeps all members
         self._members += 1
         return info
 
     def open(self, info: tarfile.TarInfo, name: str) -> _MemberFile:
-        """Return the stored bytes of the member that was returned last."""
+        """Return the stored bytes of the member that `next` returned last."""
         return _MemberFile(self._tar.extractfile(info), lambda error: self._damaged(f"within the member {name}", error))
 
     def refuse_rest(self) -> None:
-        """Read what follows the end of the archive: padding."""
+        """Read on to the end of the file, and refuse anything but padding."""
         while block := self._tar.fileobj.read(_BLOCK):
             if block.count(0) < len(block):
                 raise StreamError(
@@ -337,7 +341,7 @@ def _open_tar(stream: DecompressedStream) -> tarfile.TarFile:
 
 
 class _Header(tarfile.TarInfo):
-    """A member's header: `tarfile` stops in silence at a damaged one, and here that is an error."""
+    """A member's header. `tarfile` stops in silence at a damaged one; here that is an error."""
 
     @classmethod
     def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:

@@ -1,9 +1,8 @@
-"""Sources: from what the user names to a list of FASTA files.
+"""Sources: from a source specification to a list of files.
 
 Belongs here: finding files, and saying which source each belongs to. Does not belong here: reading or hashing them, and
-which of them belong together (``containers.py``).
-Every kind of place (the shipped sample, files, folders) gives the same :class:`SourceFile`, so that nothing behind
-this module knows where a corpus came from.
+which of them belong together (``containers.py``). Every kind of place (the shipped sample, files, folders, the Hub)
+gives the same :class:`SourceFile`, so that no other module depends on the place.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from opengenome_assets import __version__
 from opengenome_assets.intake.containers import ContainerError, select, source_name, units
-from opengenome_assets.intake.streams import FASTA_ENDINGS
+from opengenome_assets.intake.kinds import FileKind
 
 if TYPE_CHECKING:
     from opengenome_assets.intake.hub.download import RemoteFile
@@ -29,27 +28,27 @@ SAMPLE = "sample"
 
 
 class SourceError(ValueError):
-    """What the user named cannot be read as a corpus; a retry does not help, what the message says does."""
+    """A source cannot be read as a corpus. A retry does not help; the message says what does."""
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A FASTA file, a part of one, or an archive of several, before anything of it was read.
+    """A file, a part of one, or an archive of several, before it is read.
 
     Attributes
     ----------
     source
-        The corpus' division it belongs to: its folder's name, or its own without endings if it was named directly.
+        Its division of the corpus: its folder's name, or its own name without endings if it was named directly.
     path
-        Its path below what was named; unique within its source.
+        Its path below the named place; unique within its source.
     uri
-        Where it lies: an absolute local path, or its address on the Hub.
+        Its address: an absolute local path, or an address on the Hub.
     size
         Bytes, as stored.
     revision
-        Version of the collection it comes from, if that has versions; else empty.
+        Version of its collection; empty if the collection has no versions.
     remote
-        How to fetch it, if it does not lie on this machine.
+        How to fetch it; None if it lies on this machine.
     """
 
     source: str
@@ -62,44 +61,46 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a source specification names: FASTA files, and the files beside them that were left out."""
+    """The files that a source specification names, and the files beside them that were left out."""
 
     files: tuple[SourceFile, ...]
     skipped: tuple[str, ...]
 
 
-def list_source(specification: str, *, sample: Path | None = None) -> Listing:
-    """List the FASTA files that a specification names, sorted by source and path.
+def list_source(specification: str, kind: FileKind, *, sample: Path | None = None) -> Listing:
+    """List the files of a kind that a specification names, sorted by source and path.
 
     Parameters
     ----------
     specification
         ``sample``, local files and folders, or places on the Hub
-        (``hf://datasets/OWNER/NAME[@REVISION]/PATH-OR-GLOB``), separated by commas. Of a folder all files below it with
-        a FASTA ending are taken, compressed or not, in parts or in tar archives; a local file named directly is taken
-        whatever its name.
+        (``hf://datasets/OWNER/NAME[@REVISION]/PATH-OR-GLOB``), separated by commas. A folder gives all files below it
+        with the kind's endings, compressed or not, in parts or in tar archives. A local file named directly may have
+        any name.
+    kind
+        The kind of the files.
     sample
-        The folder that the name ``sample`` stands for, if it stands for one.
+        The folder that the name ``sample`` stands for; None if the name has no meaning.
 
     Raises
     ------
     SourceError
-        If something named does not exist or cannot be read, no FASTA file is found, or a part of one is missing.
+        If a place does not exist or cannot be read, no file is found, or a part of one is missing.
     HubError
-        If the Hub cannot be reached, refuses, or has not what is named.
+        If the Hub cannot be reached, refuses, or does not have the place.
     """
     named = split(specification)
     if not named:
-        raise SourceError("OPENGENOME_SOURCE is empty: name a FASTA file, a folder of them, or 'sample'")
-    found: dict[str, tuple[PurePath, SourceFile]] = {}  # by address; with what names its source
+        raise SourceError(f"OPENGENOME_SOURCE is empty: name a {kind.name} file, a folder of them, or 'sample'")
+    found: dict[str, tuple[PurePath, SourceFile]] = {}  # by address, with the folder or file that names the source
     skipped: list[str] = []
     for name in named:
-        for division, file in _find(name, sample, skipped):
+        for division, file in _find(name, kind, sample, skipped):
             found.setdefault(file.uri, (division, file))
     if not found:
         beside = f"; left out: {', '.join(skipped[:5])}" if skipped else ""
         raise SourceError(
-            f"{specification}: no FASTA file found. Looked for names ending in {' '.join(FASTA_ENDINGS)}, "
+            f"{specification}: no {kind.name} file found. Looked for names ending in {' '.join(kind.endings)}, "
             f"plain or with .gz, .bz2 or .zst, or in .tar{beside}. A file with another name can be named directly"
         )
     _refuse_unreadable([Path(file.uri) for _, file in found.values() if file.remote is None])
@@ -110,7 +111,7 @@ def list_source(specification: str, *, sample: Path | None = None) -> Listing:
             "Rename that folder or file"
         )
     files = [replace(file, source=labels[division]) for division, file in found.values()]
-    _refuse_incomplete(files)
+    _refuse_incomplete(files, kind)
     return Listing(tuple(sorted(files, key=lambda f: (f.source, f.path))), tuple(skipped))
 
 
@@ -125,15 +126,15 @@ def remote_places(specification: str) -> list[Specification]:
     Raises
     ------
     HubError
-        If one of them has not the form of such a place.
+        If one of them is malformed.
     """
     return [_place(name) for name in split(specification) if name.startswith(HUB_PREFIX)]
 
 
-def list_remote(place: Specification, hub: Hub) -> tuple[list[RemoteFile], list[str]]:
-    """List what is FASTA in a place on the Hub at the commit that it is pinned to, and the paths that are left out."""
+def list_remote(place: Specification, hub: Hub, kind: FileKind) -> tuple[list[RemoteFile], list[str]]:
+    """List the files of a kind in a place on the Hub at its pinned commit, and the paths that are left out."""
     files = {file.path: file for file in hub.list_files(place).files}
-    taken, others = select(list(files))
+    taken, others = select(list(files), kind)
     return [files[path] for path in taken], list(others)
 
 
@@ -143,38 +144,39 @@ def _place(name: str) -> Specification:
     return Specification.parse(name)
 
 
-def _find(name: str, sample: Path | None, skipped: list[str]) -> Iterator[tuple[PurePath, SourceFile]]:
+def _find(name: str, kind: FileKind, sample: Path | None, skipped: list[str]) -> Iterator[tuple[PurePath, SourceFile]]:
     if name == SAMPLE and sample is not None:
-        return _find_sample(sample)
+        return _find_sample(sample, kind)
     if name.startswith(HUB_PREFIX):
-        return _find_remote(name, skipped)
+        return _find_remote(name, kind, skipped)
     if "://" in name:
         raise SourceError(
             f"{name}: expected 'sample', a local file or folder, or hf://datasets/OWNER/NAME[@REVISION]/PATH-OR-GLOB. "
-            "Files elsewhere have to be downloaded first"
+            "Download files from elsewhere first"
         )
-    return _find_local(name, skipped)
+    return _find_local(name, kind, skipped)
 
 
-def _find_sample(folder: Path) -> Iterator[tuple[PurePath, SourceFile]]:
-    for file in sorted(folder.glob("*.fasta.gz")):
-        yield _local(file, folder / source_name(file.name), file.name, f"sample-{__version__}")
+def _find_sample(folder: Path, kind: FileKind) -> Iterator[tuple[PurePath, SourceFile]]:
+    for file in sorted(folder.iterdir()):
+        if kind.has_name(file.name):
+            yield _local(file, folder / source_name(file.name, kind), file.name, f"sample-{__version__}")
 
 
-def _find_remote(name: str, skipped: list[str]) -> Iterator[tuple[PurePath, SourceFile]]:
+def _find_remote(name: str, kind: FileKind, skipped: list[str]) -> Iterator[tuple[PurePath, SourceFile]]:
     from opengenome_assets.intake.hub.listing import Hub
 
     place, hub = _place(name), Hub()
     pinned = place.at(hub.resolve(place))
-    files, others = list_remote(pinned, hub)
+    files, others = list_remote(pinned, hub, kind)
     skipped += [f"{place.repo}/{path}" for path in others]
     for file in files:
         whole = PurePosixPath(place.repo, file.path)
-        division = whole.parent / source_name(file.path) if file.path == place.path else whole.parent
+        division = whole.parent / source_name(file.path, kind) if file.path == place.path else whole.parent
         yield division, SourceFile("", file.path, file.url, file.size, str(pinned.revision), file)
 
 
-def _find_local(name: str, skipped: list[str]) -> Iterator[tuple[PurePath, SourceFile]]:
+def _find_local(name: str, kind: FileKind, skipped: list[str]) -> Iterator[tuple[PurePath, SourceFile]]:
     root = Path(name).expanduser().absolute()
     if not root.exists():
         raise SourceError(
@@ -182,7 +184,7 @@ def _find_local(name: str, skipped: list[str]) -> Iterator[tuple[PurePath, Sourc
             "OPENGENOME_SOURCE, that of queries by OPENGENOME_QUERIES, or either by the run config"
         )
     if root.is_file():
-        yield _local(root, root.parent / source_name(root.name), root.name)
+        yield _local(root, root.parent / source_name(root.name, kind), root.name)
         return
     unreadable: list[OSError] = []
     visited: set[str] = set()
@@ -193,7 +195,7 @@ def _find_local(name: str, skipped: list[str]) -> Iterator[tuple[PurePath, Sourc
             for folder in folders
             if not folder.startswith(".") and os.path.realpath(Path(parent, folder)) not in visited
         )
-        taken, others = select([entry for entry in sorted(names) if not entry.startswith(".")])
+        taken, others = select([entry for entry in sorted(names) if not entry.startswith(".")], kind)
         for entry in taken:
             file = Path(parent, entry)
             if file.exists() and not file.is_file():
@@ -220,7 +222,7 @@ def _local(file: Path, division: PurePath, path: str, revision: str = "") -> tup
 
 
 def _refuse_unreadable(files: list[Path]) -> None:
-    """Open every file once: better now than after hours of work on the others."""
+    """Open every file once, so that an unreadable file fails now and not after hours of work on the others."""
     problems = []
     for file in files:
         try:
@@ -235,12 +237,12 @@ def _refuse_unreadable(files: list[Path]) -> None:
         )
 
 
-def _refuse_incomplete(files: list[SourceFile]) -> None:
-    """Ask for parts that are missing: better now than after hours of work on the others."""
+def _refuse_incomplete(files: list[SourceFile], kind: FileKind) -> None:
+    """Look for missing parts, so that they fail now and not after hours of work on the others."""
     problems = []
     for source in sorted({file.source for file in files}):
         try:
-            units([file.path for file in files if file.source == source])
+            units([file.path for file in files if file.source == source], kind)
         except ContainerError as error:
             problems.append(f"{source}: {error}")
     if problems:
@@ -248,7 +250,7 @@ def _refuse_incomplete(files: list[SourceFile]) -> None:
 
 
 def unique_labels(divisions: set[PurePath]) -> dict[PurePath, str]:
-    """Name each folder by its last component, or by as many as it takes to tell it from the others."""
+    """Name each folder by its last component, or by as many as make the name unique."""
     labels = {division: division.name for division in divisions}
     depth = 1
     while clashes := {label for label, count in Counter(labels.values()).items() if count > 1}:

@@ -1,8 +1,8 @@
-"""Opening sequence files: decompression, hashing and an independent record count, ahead of the reader.
+"""Streams: the plain bytes of stored files, decompressed ahead of the reader and verified by checksum.
 
-Here belongs everything between stored files and their plain bytes: which names count as FASTA, which compression the
-content has, and the proof that the bytes read are the bytes catalogued. What the plain bytes mean is not known here;
-that is `opengenome_assets.kernels.fasta`, and `opengenome_assets.intake.containers` for archives.
+Belongs here: opening files, detecting their compression, decompression, backpressure between the thread and its reader,
+checksums, and an independent count of header lines. Does not belong here: the meaning of the plain bytes (``kernels``),
+archives (``containers.py``), and endings of names (``kinds.py``).
 """
 
 from __future__ import annotations
@@ -23,11 +23,9 @@ from isal import igzip
 from isal.igzip_lib import IsalError
 from pyarrow import fs
 
-# .faa is left out: by custom it holds proteins.
-FASTA_ENDINGS = (".fa", ".fasta", ".fna", ".ffn", ".frn", ".fas", ".fsa")
-COMPRESSION_ENDINGS = (".gz", ".bgz", ".bz2", ".zst")
+from opengenome_assets.intake.kinds import FileKind
 
-# The stubs of isal and igzip declare less than they have: the error as an instance, `open` without types.
+# The stubs of isal and igzip are incomplete: the error is declared as an instance, `open` without types.
 _DECODING_ERRORS = (EOFError, OSError, cast(type[Exception], IsalError))
 _BLOCK = 1 << 20
 _BLOCKS_AHEAD = 4
@@ -38,11 +36,11 @@ class StreamError(ValueError):
 
 
 class ChangedError(StreamError):
-    """A file is not the one that was catalogued; the message names it and both checksums."""
+    """A file has changed since it was catalogued; the message names the file and both checksums."""
 
 
 class RawFile(Protocol):
-    """An unbuffered binary file, of the local disk or of an object store."""
+    """An unbuffered binary file on the local disk or in an object store."""
 
     def readinto(self, buffer: Any, /) -> int | None:
         """Fill the buffer; 0 at the end of the file."""
@@ -53,17 +51,17 @@ class RawFile(Protocol):
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file as the catalogue knows it.
+    """A file as the catalogue describes it.
 
     Attributes
     ----------
     path
-        What it is called: its path below what was named as source.
+        Its published path, below the place that was named as source.
     uri
-        Where it lies: a local path, or a URI that `pyarrow.fs` understands (``s3://…``, ``gs://…``, ``file://…``). A
+        Its address: a local path, or a URI that `pyarrow.fs` understands (``s3://…``, ``gs://…``, ``file://…``). A
         store may keep it under another name.
     sha256
-        Hex digest that its bytes must have; None if nobody knows.
+        Expected SHA-256 in hexadecimal digits; None if unknown.
     """
 
     path: str
@@ -72,26 +70,13 @@ class StoredFile:
 
     @property
     def name(self) -> str:
-        """What errors call it: where it lies, with its path if that cannot be told from it."""
+        """Its name in messages: its address, with its path if the address does not end in it."""
         known = PurePosixPath(self.uri).name == PurePosixPath(self.path).name
         return self.uri if known else f"{self.path} ({self.uri})"
 
 
-def is_fasta_name(name: str) -> bool:
-    """Whether a file of this name is taken for FASTA when a folder is searched, compressed or not."""
-    return without_ending(name, COMPRESSION_ENDINGS).lower().endswith(FASTA_ENDINGS)
-
-
-def without_ending(name: str, endings: tuple[str, ...]) -> str:
-    """Return the name without the first of the endings that it has, in upper or lower case."""
-    for ending in endings:
-        if name.lower().endswith(ending):
-            return name[: -len(ending)]
-    return name
-
-
 def open_raw(file: StoredFile) -> RawFile:
-    """Open a file for its bytes as stored.
+    """Open a file to read its bytes as stored.
 
     Raises
     ------
@@ -112,15 +97,14 @@ def open_raw(file: StoredFile) -> RawFile:
 class StoredFiles(io.RawIOBase):
     """The bytes of one file, or of several in a row, as stored.
 
-    The bytes that pass are hashed. At the end of each file its SHA-256 is compared with the catalogue's: whoever gets
-    to the end, or to the next file, has read what was catalogued.
+    The bytes are hashed while they are read. At the end of each file its SHA-256 is compared with the catalogue's.
 
     Parameters
     ----------
     files
         At least one.
     opener
-        How to open a file.
+        Function that opens a file.
     """
 
     def __init__(self, files: Sequence[StoredFile], opener: Callable[[StoredFile], RawFile] = open_raw) -> None:
@@ -139,16 +123,16 @@ class StoredFiles(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Return the number of bytes that passed, of all files."""
+        """Return the number of bytes read so far, of all files."""
         return self._passed
 
     def readinto(self, buffer: Any, /) -> int:
-        """Fill the whole buffer with the next bytes, or as much of it as there are bytes left.
+        """Fill the buffer with the next bytes; fewer only at the end of the last file.
 
         Raises
         ------
         ChangedError
-            At the end of a file that is not what was catalogued.
+            At the end of a file whose checksum is not the catalogue's.
         StreamError
             If a file cannot be opened or read.
         """
@@ -173,13 +157,13 @@ class StoredFiles(io.RawIOBase):
         return filled
 
     def close(self) -> None:
-        """Close the file that is open."""
+        """Close the open file."""
         self._raw.close()
         super().close()
 
 
 def refuse_changed(file: StoredFile, sha256: str) -> None:
-    """Raise `ChangedError` if a file's SHA-256 is known and is another."""
+    """Raise `ChangedError` if a file's expected SHA-256 is known and differs."""
     if file.sha256 not in (None, sha256):
         raise ChangedError(
             f"{file.name}: changed since it was catalogued (sha256 {sha256[:16]}…, expected {file.sha256[:16]}…)"
@@ -189,23 +173,28 @@ def refuse_changed(file: StoredFile, sha256: str) -> None:
 class DecompressedStream:
     """The plain bytes of a plain, gzip, bgzip, bzip2 or Zstandard file, decompressed by a thread that reads ahead.
 
-    The compression is told by the first bytes and not by the name.
+    The first bytes decide the compression, not the name.
 
-    The thread stays at most a few MiB ahead of the reader: decompression and parsing run on two cores, and
-    memory stays constant. Its errors are raised by the `readinto` that would have delivered the bytes; the
-    stream is closed then. Use the stream as a context manager: leaving early ends the thread.
+    Decompression and parsing run on two cores. Backpressure keeps the thread at most a few MiB ahead of the reader, so
+    that memory stays constant. The thread's errors are raised by the `readinto` that would have delivered the bytes,
+    and close the stream. Use the stream as a context manager: leaving early ends the thread.
 
     Parameters
     ----------
     stored
         The file as stored; the stream closes it.
+    kind
+        The file's kind, for the count of header lines.
     name
-        What errors call the file.
+        The file's name in messages.
     if_cut
-        What to do if the file ends early.
+        Advice in the message if the file ends early.
     """
 
-    def __init__(self, stored: io.RawIOBase, *, name: str, if_cut: str = "fetch the file again") -> None:
+    def __init__(
+        self, stored: io.RawIOBase, kind: FileKind, *, name: str, if_cut: str = "fetch the file again"
+    ) -> None:
+        self._mark = ord(kind.mark)
         self.name = name
         self.if_cut = if_cut
         self.compression = ""
@@ -216,7 +205,7 @@ class DecompressedStream:
         self._at_end = False
         self._current = memoryview(b"")
         self._blocks = self._decompress()
-        # One worker takes the blocks in order; a queue of futures carries its errors along with its results.
+        # One worker takes the blocks in order. The queue of futures carries errors along with results.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decompress")
         self._ahead: deque[Future[bytes]] = deque()
         for _ in range(_BLOCKS_AHEAD):
@@ -224,9 +213,9 @@ class DecompressedStream:
 
     @property
     def header_lines(self) -> int:
-        """Number of lines that start with '>'; known at the end of the stream.
+        """Number of lines that start with the kind's mark; known at the end of the stream.
 
-        Counted on the plain bytes without the FASTA parser, so that a check can compare the two.
+        The count does not use the parser, so that a check can compare the two.
         """
         if not self._at_end:
             raise StreamError(
@@ -250,7 +239,7 @@ class DecompressedStream:
         Raises
         ------
         StreamError
-            If the file cannot be read on, ends early, or is not what its first bytes promise.
+            If the file cannot be read, ends early, or is not of the compression that its first bytes state.
         """
         if not self._current and not self._at_end:
             if not self._ahead:
@@ -268,7 +257,7 @@ class DecompressedStream:
         return size
 
     def read(self) -> bytes:
-        """Return all plain bytes that are left; raises what `readinto` does."""
+        """Return all remaining plain bytes. Raises the errors of `readinto`."""
         plain, buffer = io.BytesIO(), memoryview(bytearray(_BLOCK))
         while size := self.readinto(buffer):
             plain.write(buffer[:size])
@@ -316,7 +305,7 @@ class DecompressedStream:
 
     def _count_header_lines(self, block: bytes) -> None:
         data = np.frombuffer(block, np.uint8)
-        marks = np.flatnonzero(data == ord(">"))
+        marks = np.flatnonzero(data == self._mark)
         before = np.where(marks > 0, data[marks - 1], self._last_byte)
         self._header_lines += int(np.count_nonzero(before == ord("\n")))
         self._last_byte = block[-1]
@@ -327,19 +316,19 @@ class _Readable(Protocol):
 
 
 def _compression(head: bytes) -> str:
-    """Name of the compression of a file that begins so."""
+    """Return the name of a file's compression, by its first bytes."""
     if head.startswith(b"\x1f\x8b"):
         return "gzip"
     if head.startswith(b"BZh"):
         return "bz2"
-    # A Zstandard frame, or the skippable frame with which parallel writers begin.
+    # A Zstandard frame, or the skippable frame that parallel writers begin with.
     if re.match(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", head):
         return "zstd"
     return "plain"
 
 
 def _plain_reader(stored: io.BufferedReader[io.RawIOBase], compression: str) -> _Readable:
-    """Reader that accepts several members or frames in a row, and nothing else behind them."""
+    """Return a reader that accepts several members or frames in a row, and nothing else after them."""
     reader: _Readable
     if compression == "plain":
         reader = stored

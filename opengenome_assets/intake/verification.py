@@ -1,7 +1,7 @@
-"""Verified files: those of the Hub fetched, those of this machine hashed, each known by its SHA-256.
+"""Verification: files of the Hub are fetched, files of this machine are hashed, and each has its SHA-256 checksum.
 
 Belongs here: from listed files to checksums, with as little reading as possible. Does not belong here: finding files
-(``sources.py``), and reading what they hold.
+(``sources.py``), and reading their content.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from opengenome_assets.intake.sources import SourceFile
 from opengenome_assets.settings import local_home
 from opengenome_assets.storage.files import read_bytes, write_bytes
 
-# A file that has just been changed can change again within the clock's tick: do not trust stamps that young.
+# A file can change twice within one tick of the clock, so younger time stamps are not trusted.
 YOUNG_NANOSECONDS = 2_000_000_000
 
 
 class Checksums:
-    """SHA-256 of files, remembered by their size and time stamps, so that unchanged files are not read again.
+    """SHA-256 checksums of files, cached by size and time stamps, so that unchanged files are not read again.
 
     Parameters
     ----------
     uri
-        The JSON file that keeps them.
+        The JSON file of the cache.
     """
 
     def __init__(self, uri: str) -> None:
@@ -38,7 +38,7 @@ class Checksums:
         self.known: dict[str, list[Any]] = json.loads(read_bytes(uri) or b"{}")
 
     def remembered(self, uri: str) -> str | None:
-        """Return the checksum of a file that has not changed since it was taken."""
+        """Return the cached checksum of a file; None if the file is new or has changed."""
         *stamp, sha256 = self.known.get(uri, [None])
         return sha256 if stamp == _stamp(Path(uri)) else None
 
@@ -52,23 +52,23 @@ class Checksums:
         return sha256
 
     def save(self) -> None:
-        """Keep what is known for the next time."""
+        """Write the cache."""
         write_bytes(self.uri, json.dumps(self.known, indent=0).encode())
 
 
 def _stamp(file: Path) -> list[int]:
-    # The second time is that of the last change of anything about the file, which nobody can set back.
+    # The second time (ctime) changes with anything about the file, and cannot be set back.
     stat = file.stat()
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
 
 def fetch(files: Sequence[RemoteFile], home: str, log: Callable[[str], None]) -> list[Stored]:
-    """Fetch files from the Hub into the store below a home, those that are not there.
+    """Fetch files from the Hub into the store below a home, unless they are there.
 
     Raises
     ------
     RemoteError
-        If a file cannot be had.
+        If a file cannot be fetched.
     """
     if not files:
         return []
@@ -78,7 +78,7 @@ def fetch(files: Sequence[RemoteFile], home: str, log: Callable[[str], None]) ->
 
 
 def take_checksums(files: Sequence[SourceFile], memory: str) -> tuple[dict[str, str], list[int]]:
-    """Return the SHA-256 of local files by address, and the sizes of those that had to be read for it."""
+    """Return the SHA-256 of local files by address, and the sizes of those that were read for it."""
     checksums = Checksums(memory)
     known = {file.uri: checksums.remembered(file.uri) for file in files}
     new = [file for file in files if known[file.uri] is None]

@@ -113,7 +113,7 @@ def kmer_strings(k: int) -> npt.NDArray[np.str_]:
     codes = np.arange(4**k)
     spelt = np.empty((4**k, k), np.uint32)
     for position in range(k):
-        spelt[:, position] = letters[codes >> 2 * (k - 1 - position) & 3]
+        spelt[:, position] = letters[(codes >> (2 * (k - 1 - position))) & 3]
     return spelt.view(f"<U{k}").ravel()
 
 
@@ -128,5 +128,5 @@ def reverse_complement_codes(k: int) -> npt.NDArray[np.int64]:
     codes = np.arange(4**k, dtype=np.int64)
     reverse = np.zeros_like(codes)
     for position in range(k):
-        reverse = reverse << 2 | 3 - (codes >> 2 * position & 3)
+        reverse = (reverse << 2) | (3 - ((codes >> (2 * position)) & 3))
     return reverse

@@ -70,11 +70,11 @@ def _count_codons(data: Any, offsets: Any, pentamers: Any, codons: Any) -> None:
             table = pentamers[(start - origin) % 3]
             position = start
             while position + 16 <= stop:
-                word = pack8(data, position) << np.uint64(16) | pack8(data, position + 8)
-                table[word >> np.uint64(22) & mask] += 1
-                table[word >> np.uint64(16) & mask] += 1
-                table[word >> np.uint64(10) & mask] += 1
-                table[word >> np.uint64(4) & mask] += 1
+                word = (pack8(data, position) << np.uint64(16)) | pack8(data, position + 8)
+                table[(word >> np.uint64(22)) & mask] += 1
+                table[(word >> np.uint64(16)) & mask] += 1
+                table[(word >> np.uint64(10)) & mask] += 1
+                table[(word >> np.uint64(4)) & mask] += 1
                 position += 12
             tail = last_letters(data, start, stop)
             for codon_start in range(stop - 3, position - 1, -1):

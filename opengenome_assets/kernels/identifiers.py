@@ -60,14 +60,14 @@ class SeenIdentifiers:
 
 @njit
 def _rotated(word: np.uint64, bits: int) -> np.uint64:
-    return word << np.uint64(bits) | word >> np.uint64(64 - bits)
+    return (word << np.uint64(bits)) | (word >> np.uint64(64 - bits))
 
 
 @njit
 def _mixed(word: np.uint64) -> np.uint64:
-    word = (word ^ word >> np.uint64(33)) * np.uint64(0xFF51AFD7ED558CCD)
-    word = (word ^ word >> np.uint64(33)) * np.uint64(0xC4CEB9FE1A85EC53)
-    return word ^ word >> np.uint64(33)
+    word = (word ^ (word >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+    word = (word ^ (word >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
+    return word ^ (word >> np.uint64(33))
 
 
 @njit
@@ -75,7 +75,7 @@ def _word(data: Any, start: int, stop: int) -> np.uint64:
     """At most 8 bytes as a little-endian number."""
     word = np.uint64(0)
     for position in range(min(stop, start + 8) - 1, start - 1, -1):
-        word = word << np.uint64(8) | np.uint64(data[position])
+        word = (word << np.uint64(8)) | np.uint64(data[position])
     return word
 
 

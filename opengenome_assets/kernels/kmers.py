@@ -140,11 +140,11 @@ def pair_counter(k: int) -> Any:
             near = pack8(data, position)
             while position + 16 <= stop:
                 far = pack8(data, position + 8)
-                word = near << np.uint64(16) | far
-                pairs[word >> shift0 & mask] += 1
-                pairs[word >> shift2 & mask] += 1
-                pairs[word >> shift4 & mask] += 1
-                pairs[word >> shift6 & mask] += 1
+                word = (near << np.uint64(16)) | far
+                pairs[(word >> shift0) & mask] += 1
+                pairs[(word >> shift2) & mask] += 1
+                pairs[(word >> shift4) & mask] += 1
+                pairs[(word >> shift6) & mask] += 1
                 near = far
                 position += 8
         return position
@@ -178,7 +178,7 @@ def _end_slot(tail: np.uint64, length: int, longest: int) -> np.uint64:
     A leading 1 bit tells the lengths apart, so that one table of 2 * 4**longest holds them all.
     """
     bit = np.uint64(1) << np.uint64(2 * min(longest, length))
-    return tail & bit - np.uint64(1) | bit
+    return (tail & (bit - np.uint64(1))) | bit
 
 
 @njit(nogil=True)
@@ -229,10 +229,10 @@ def _count_single(data: Any, offsets: Any, k: int, words: Any, ends: Any) -> Non
             stop = run_end(data, start, end)
             position = start
             while position + 16 <= stop:
-                word = (pack8(data, position) << np.uint64(16) | pack8(data, position + 8)) >> spare
-                words[word >> np.uint64(6) & mask] += 1
-                words[word >> np.uint64(4) & mask] += 1
-                words[word >> np.uint64(2) & mask] += 1
+                word = ((pack8(data, position) << np.uint64(16)) | pack8(data, position + 8)) >> spare
+                words[(word >> np.uint64(6)) & mask] += 1
+                words[(word >> np.uint64(4)) & mask] += 1
+                words[(word >> np.uint64(2)) & mask] += 1
                 words[word & mask] += 1
                 position += 4
             tail = last_letters(data, start, stop)

@@ -88,7 +88,7 @@ def _starts(data: Any, position: int, end: int, kmer: Any) -> Any:
     """
     room = min(end - len(kmer) - position + 1, BLOCK)
     if position + len(kmer) - 1 + BLOCK <= data.size:
-        found = letter_mask(data, position, kmer[0]) & _ALL_SET >> np.uint64(BLOCK - room)
+        found = letter_mask(data, position, kmer[0]) & (_ALL_SET >> np.uint64(BLOCK - room))
         letter = 1
         while letter < len(kmer) and found != 0:
             found &= letter_mask(data, position + letter, kmer[letter])

@@ -252,12 +252,12 @@ def _fill(row_offsets: Any, codes: Any, counts: Any, planes: Any) -> None:
             if _digits(here, shift) > _FEW:
                 whole = planes.whole[plane]
                 for place in range(len(here)):
-                    whole[np.uint16(kmers[place])] = here[place] >> shift & 255
+                    whole[np.uint16(kmers[place])] = (here[place] >> shift) & 255
                 planes.whole_places[plane] = shift // 8
                 plane += 1
             else:
                 for place in range(len(here)):
-                    digit = here[place] >> shift & 255
+                    digit = (here[place] >> shift) & 255
                     if digit != 0:
                         planes.keys[single] = kmers[place] + KMERS * (shift // 8)
                         planes.digits[single] = digit

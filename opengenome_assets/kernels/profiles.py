@@ -149,9 +149,9 @@ def _count_singly(data: Any, position: int, stop: int, table: Any) -> int:
     """Count every 6-mer from ``position`` on while 16 letters are left; where the first one left out begins."""
     mask = np.uint64(KMERS - 1)
     while position + 16 <= stop:
-        word = pack8(data, position) << np.uint64(16) | pack8(data, position + 8)
+        word = (pack8(data, position) << np.uint64(16)) | pack8(data, position + 8)
         for ahead in range(8):
-            table[word >> np.uint64(2 * (10 - ahead)) & mask] += 1
+            table[(word >> np.uint64(2 * (10 - ahead))) & mask] += 1
         position += 8
     return position
 

@@ -31,7 +31,7 @@ def _load(context: Any, builder: Any, signature: Any, arguments: Any, element: A
 def pack8(typing_context: Any, data: Any, position: Any) -> Any:
     """Code of the 8 valid letters from a position on, uint64 below 4**8.
 
-    ``(byte >> 1 ^ byte >> 2) & 3`` maps A, C, G, T in both cases to 0, 1, 2, 3. Two shifts put the codes of
+    ``((byte >> 1) ^ (byte >> 2)) & 3`` maps A, C, G, T in both cases to 0, 1, 2, 3. Two shifts put the codes of
     neighbours beside each other, and one multiplication gathers the four pairs in the top 16 bits.
     """
 
@@ -176,11 +176,11 @@ def last_letters(data: Any, start: int, stop: int) -> Any:
     """Code of the last 16 letters of a run ``start..stop`` of valid letters, or of all if it is shorter."""
     length = stop - start
     if length >= 16:
-        return pack8(data, stop - 16) << np.uint64(16) | pack8(data, stop - 8)
+        return (pack8(data, stop - 16) << np.uint64(16)) | pack8(data, stop - 8)
     if length >= 8:  # the two loads overlap, and agree where they do
-        return pack8(data, start) << np.uint64(2 * (length - 8)) | pack8(data, stop - 8)
+        return (pack8(data, start) << np.uint64(2 * (length - 8))) | pack8(data, stop - 8)
     word = np.uint64(0)
     for position in range(start, stop):
         letter = np.uint64(data[position])
-        word = word << np.uint64(2) | (letter >> np.uint64(1) ^ letter >> np.uint64(2)) & np.uint64(3)
+        word = (word << np.uint64(2)) | (((letter >> np.uint64(1)) ^ (letter >> np.uint64(2))) & np.uint64(3))
     return word

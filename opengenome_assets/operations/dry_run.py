@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opengenome_assets.intake.hub.store import Plan, Store
+from opengenome_assets.intake.kinds import FASTA
 from opengenome_assets.intake.sources import list_source
 from opengenome_assets.intake.verification import Checksums
 from opengenome_assets.settings import local_home
@@ -94,7 +95,7 @@ def preview(specification: str, home: str, *, sample: Path | None = None) -> Pre
     SourceError, RemoteError
         What would stop the run before its first file: see `opengenome_assets.intake.sources.list_source`.
     """
-    listing = list_source(specification, sample=sample)
+    listing = list_source(specification, FASTA, sample=sample)
     remote = [file.remote for file in listing.files if file.remote]
     store = Store(local_home(home) / "raw")
     plan = store.plan(remote) if remote else Plan((), (), 0)

@@ -6,6 +6,7 @@ source's files. How verdicts are shown is the command line's business (``cli``).
 
 from __future__ import annotations
 
+import logging
 import platform
 import shutil
 import sys
@@ -24,12 +25,15 @@ from packaging.specifiers import SpecifierSet
 
 from opengenome_assets.engine.java import REMEDY as JAVA_REMEDY
 from opengenome_assets.engine.java import JavaNotFoundError, find_java
+from opengenome_assets.engine.processes import Processes
 from opengenome_assets.engine.spark import Spark
+from opengenome_assets.intake.kinds import FASTA
 from opengenome_assets.intake.sources import SourceError, list_source
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.files import filesystem
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Home
+from opengenome_assets.words import plural
 
 DISTRIBUTION = "opengenome-assets"
 LOCK = Path(__file__).parents[2] / "requirements.lock"
@@ -64,7 +68,9 @@ class Verdict:
 
 
 def validate(settings: Settings, source: str, sample: Path) -> Iterator[Verdict]:
-    """Check everything a run needs, and yield each verdict as soon as it is known.
+    """Check everything that a run needs, and yield each verdict as soon as it is known.
+
+    Java and Spark are checked only if the settings name Spark as engine.
 
     Parameters
     ----------
@@ -75,8 +81,11 @@ def validate(settings: Settings, source: str, sample: Path) -> Iterator[Verdict]
     """
     yield check_python()
     yield check_packages()
-    yield check_java()
-    yield check_spark(Spark(master=settings.spark_master))
+    if settings.engine == "processes":
+        yield check_processes(Processes())
+    else:
+        yield check_java()
+        yield check_spark(Spark(master=settings.spark_master))
     yield check_storage(settings.home)
     yield check_space(settings.home)
     yield check_source(source, sample)
@@ -169,6 +178,16 @@ def _interpreter(_: int) -> str:
     return ".".join(platform.python_version_tuple()[:2])
 
 
+def check_processes(engine: Processes) -> Verdict:
+    """Start worker processes and have them do a little work."""
+    log = logging.getLogger(__name__)
+    try:
+        engine.map(abs, range(2), weights=[1, 1], label="validate", unit="units", log=log)
+    except Exception as error:  # whatever the workers or the system raise is the finding
+        return Verdict("Processes", "failed", _reason(error), REINSTALL)
+    return Verdict("Processes", "ok", f"{plural(engine.workers, 'worker')} on this machine, without Java")
+
+
 def check_storage(home: str) -> Verdict:
     """Commit a small Delta table under the home twice, read it and its history back, and remove it."""
     fs, root = filesystem(f"{home.rstrip('/')}/.validate-{uuid.uuid4().hex[:8]}")
@@ -214,7 +233,7 @@ def check_space(home: str) -> Verdict:
 def check_source(source: str, sample: Path) -> Verdict:
     """List the FASTA files that the source names."""
     try:
-        listing = list_source(source, sample=sample)
+        listing = list_source(source, FASTA, sample=sample)
     except SourceError as error:
         remedy = "Set OPENGENOME_SOURCE to a FASTA file, a folder of them, or sample"
         return Verdict("Source", "failed", str(error), remedy)

@@ -256,10 +256,11 @@ def _read_text(value: str) -> bytes:
 
 
 def _decompressed(stored: bytes, name: str) -> bytes:
+    from opengenome_assets.intake.kinds import FASTA
     from opengenome_assets.intake.streams import DecompressedStream, StreamError
 
     try:
-        with DecompressedStream(cast(io.RawIOBase, io.BytesIO(stored)), name=name) as plain:
+        with DecompressedStream(cast(io.RawIOBase, io.BytesIO(stored)), FASTA, name=name) as plain:
             return plain.read()
     except StreamError as error:
         raise click.ClickException(str(error)) from error

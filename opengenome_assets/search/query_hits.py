@@ -29,6 +29,7 @@ from opengenome_assets.framework.making import Making
 from opengenome_assets.framework.summaries import Step, pinned
 from opengenome_assets.intake.containers import ContainerError, Unit, units
 from opengenome_assets.intake.hub.request import RemoteError
+from opengenome_assets.intake.kinds import FASTA
 from opengenome_assets.intake.sources import SourceError, list_source
 from opengenome_assets.intake.streams import StoredFile, StreamError
 from opengenome_assets.intake.verification import fetch, take_checksums
@@ -139,7 +140,7 @@ search_queries = dg.define_asset_job(
 
 def query_files(named: str, home: str, log: Callable[[str], None]) -> list[tuple[str, StoredFile]]:
     """Return the files that a specification names, on this machine and with their checksums, each with its source."""
-    files = list_source(named).files
+    files = list_source(named, FASTA).files
     fetched = {each.file.url: each for each in fetch([file.remote for file in files if file.remote], home, log)}
     local = [file for file in files if file.remote is None]
     sha256, _ = take_checksums(local, str(local_home(home) / "raw" / "checksums.json"))
@@ -156,7 +157,7 @@ def units_of(files: Iterable[tuple[str, StoredFile]]) -> Iterator[tuple[str, tup
     """Yield what is read in one go, a file or the parts of one, by path."""
     for _, run in groupby(files, key=lambda file: file[0]):
         by_path = {file.path: file for _, file in run}
-        for path, parts in sorted(units(by_path).items()):
+        for path, parts in sorted(units(by_path, FASTA).items()):
             yield path, tuple(by_path[part] for part in parts)
 
 
@@ -168,7 +169,7 @@ def read_unit(path: str, files: Sequence[StoredFile]) -> Iterator[tuple[str, Que
     QueryError, StreamError
         If a record is none that can be searched with, or the file cannot be read.
     """
-    with Unit(path, files) as unit:
+    with Unit(path, files, FASTA) as unit:
         for member, stream in unit:
             try:
                 queries = read_queries(stream.read())

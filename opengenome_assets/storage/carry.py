@@ -1,10 +1,9 @@
-"""Transport: carrying tables with their whole history to another place and back.
+"""Transport: carrying tables with their whole history to another home and back.
 
-The other place is a folder or an object store; it is laid out like a home, so whatever reads a home reads it. All
-finished parts travel that are missing there, and all entries of the log: neither is ever changed. A file is compared
-with what was sent, by SHA-256, before it gets its name; a part's files travel before its manifest, and the log last and
-in order. So a reader never sees a version without its files, and a transport that was interrupted is continued by the
-next.
+The other home is a folder or an object store. All missing parts and entries of the log travel; neither ever changes. A
+file gets its name only after its SHA-256 checksum was compared with that of the sent bytes. A part's files travel
+before its manifest, and the log travels last and in order. So a reader never sees a version without its files, and the
+next transport continues an interrupted one.
 
 Belongs here: what is missing, and carrying it. Does not belong here: figures and reports, which are made again from the
 tables.
@@ -25,48 +24,47 @@ from typing import TypeVar
 
 import pyarrow.fs as pafs
 
+from opengenome_assets.storage.commits import LOG_FOLDER
 from opengenome_assets.storage.files import filesystem, read_bytes, write_bytes
 from opengenome_assets.storage.parquet.file import DamagedFileError, refuse_damaged_pages
 from opengenome_assets.storage.parts import MANIFEST
 from opengenome_assets.storage.tables import Home
 
-LOG = "_delta_log"
 ENTRY = re.compile(r"\d{20}\.json")
 BLOCK = 8 * 2**20
 AT_ONCE = 8
 
-Work = TypeVar("Work")
-Done = TypeVar("Done")
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
 
 
 class DivergedError(ValueError):
-    """Both sides have a version that the other has not; a retry does not help, a decision does."""
+    """Both sides have a version that the other lacks. A retry does not help, a decision does."""
 
 
 class TransportError(OSError):
-    """What arrived is not what was sent; nothing of it was kept, and a retry can help."""
+    """The bytes that arrived differ from those sent. Nothing of the file was kept, and a retry can help."""
 
 
 @dataclass(frozen=True)
 class Freight:
-    """What is missing of a table at the other side.
+    """The parts of a table that the target lacks.
 
     Attributes
     ----------
     name
         The table.
     versions
-        The versions that are missing there.
+        Versions that the target lacks.
     readable, unreadable
-        The versions of this side whose rows can be read at the other side once everything is there, and those whose
-        files are gone at both; without those that only rearrange files.
+        Versions of the source that the target can read after the transport, and those whose files are gone on both
+        sides. Versions that only rearrange files are left out.
     ahead
-        How many versions the other side has that this one has not; then none is missing there.
+        Number of versions that only the target has; then it lacks none.
     files
-        Parquet files and manifests that are missing there, in the order in which they travel, by their paths below
-        the table's folder.
+        Parquet files and manifests to carry, in order, by their paths below the table's folder.
     size
-        Bytes of these.
+        Total bytes of the files.
     """
 
     name: str
@@ -79,16 +77,16 @@ class Freight:
 
 
 def missing(source: Home, target: Home, name: str) -> Freight:
-    """Return what the target lacks of a table of the source; changes nothing.
+    """Return the freight of a table from source to target; changes nothing.
 
     Raises
     ------
     MissingTableError
         If the source has no such table.
     DamagedTableError, DamagedFileError
-        If the source's log is not as it was written, or a file of its newest version is gone or cut.
+        If the source's log was changed, or a file of its newest version is missing or truncated.
     DivergedError
-        If both sides have a version that the other has not.
+        If both sides have a version that the other lacks.
     """
     layouts = source.table(name).history().layouts()  # refuses a log that was changed
     here, there = (_entries(tables.table(name).uri) for tables in (source, target))
@@ -103,13 +101,12 @@ def missing(source: Home, target: Home, name: str) -> Freight:
             raise DamagedFileError(
                 f"{source.table(name).uri}/{file.path}, of the newest version, is gone or was cut, or its manifest is "
                 f"gone: expected {file.size:,} bytes, found {mine.get(file.path, 0):,}. Delete its folder and "
-                f"materialise "
-                f"{name} again. Nothing was carried"
+                f"materialise {name} again. Nothing was carried"
             )
     travelling: list[str] = []
     for folder, run in groupby(sorted(mine), key=posixpath.dirname):
         manifest, paths = f"{folder}/{MANIFEST}", set(run)
-        if manifest in paths:  # else it is no part, or not yet
+        if manifest in paths:  # without a manifest it is no finished part
             data = sorted(path for path in paths if path.endswith(".parquet"))
             travelling += [path for path in [*data, manifest] if mine[path] != theirs.get(path)]
     arriving = theirs.keys() | set(travelling)
@@ -141,17 +138,20 @@ def refuse_same(source: Home, target: Home) -> None:
 
 
 def carry(source: Home, target: Home, freight: Freight) -> None:
-    """Carry what is missing.
+    """Carry a table's missing files and versions.
 
     Raises
     ------
     TransportError, DamagedFileError
-        If a file did not arrive as it was sent, or is damaged where it comes from. Nobody sees a new version then, and
-        what did arrive is not carried again.
+        If a file did not arrive as it was sent, or is damaged at the source. The target then has no new version, and a
+        retry does not carry again what arrived.
     DivergedError
-        If somebody else has committed to the target meanwhile.
+        If another writer has committed to the target meanwhile.
+    LostLeaseError
+        If another holder has taken the target's lease. A retry helps.
     """
     name = freight.name
+    target.refuse_lost()
     here, there = source.table(name).uri, target.table(name).uri
     folders = [list(run) for _, run in groupby(freight.files, key=posixpath.dirname)]
 
@@ -161,29 +161,30 @@ def carry(source: Home, target: Home, freight: Freight) -> None:
 
     _each(carry_folder, folders)
     entries = _entries(here)
+    target.refuse_lost()  # carrying the files may have taken hours
     for number in freight.versions:
-        entry = f"{there}/{LOG}/{number:020}.json"
+        entry = f"{there}/{LOG_FOLDER}/{number:020}.json"
         present = read_bytes(entry)
         if present not in (None, entries[number]):
             raise _diverged(source, target, name, number)
         write_bytes(entry, entries[number])
     if freight.ahead == 0:
         for path in _checkpoints(here):
-            content = read_bytes(f"{here}/{LOG}/{path}") or b""
-            if content != read_bytes(f"{there}/{LOG}/{path}"):
-                write_bytes(f"{there}/{LOG}/{path}", content)
-    target.table(name).at()  # its seal is that of what arrived
+            content = read_bytes(f"{here}/{LOG_FOLDER}/{path}") or b""
+            if content != read_bytes(f"{there}/{LOG_FOLDER}/{path}"):
+                write_bytes(f"{there}/{LOG_FOLDER}/{path}", content)
+    target.table(name).at()  # verifies the seal
 
 
 def carry_file(source: str, target: str, digest: str | None = None) -> None:
-    """Copy a file, which has its name at the target only when it is known to have arrived as it was sent.
+    """Copy a file. It gets its name at the target only after its checksum was verified.
 
     Parameters
     ----------
     source, target
-        Where it lies, and where it shall.
+        Its address, and its new address.
     digest
-        SHA-256 that it has to have. The pages of Parquet files are compared with their checksums anyway.
+        Expected SHA-256, if known. Pages of Parquet files are always verified against their checksums.
     """
     here, path = filesystem(source)
     there, goal = filesystem(target)
@@ -206,7 +207,9 @@ def carry_file(source: str, target: str, digest: str | None = None) -> None:
         with there.open_input_file(aside) as stream:
             arrived = file_digest(stream, "sha256").hexdigest()
         if arrived != sent.hexdigest():
-            raise TransportError(f"{target}: {arrived[:16]}… arrived of {sent.hexdigest()[:16]}… sent. Run it again")
+            raise TransportError(
+                f"{target}: SHA-256 {arrived[:16]}… arrived, {sent.hexdigest()[:16]}… was sent. Run it again"
+            )
         if digest not in (None, arrived):
             raise DamagedFileError(f"{source} is damaged: expected SHA-256 {digest}, found {arrived}. Put it back")
         there.move(aside, goal)
@@ -217,7 +220,7 @@ def carry_file(source: str, target: str, digest: str | None = None) -> None:
 
 
 def carry_raw(source: Home, catalogue: str, source_raw: str, target_raw: str) -> tuple[int, int]:
-    """Carry the source files that the readable versions of a catalogue name into a store, by their digests.
+    """Carry the source files that readable versions of a catalogue name into a content-addressed store.
 
     Parameters
     ----------
@@ -226,7 +229,7 @@ def carry_raw(source: Home, catalogue: str, source_raw: str, target_raw: str) ->
     catalogue
         A table with the columns sha256, uri and bytes.
     source_raw, target_raw
-        The stores. A file that the first has not is looked for where the catalogue says it lies.
+        The stores. A file that the first lacks is taken from its address in the catalogue.
 
     Returns
     -------
@@ -236,7 +239,7 @@ def carry_raw(source: Home, catalogue: str, source_raw: str, target_raw: str) ->
     Raises
     ------
     DamagedFileError
-        If a file is gone or is not what the catalogue says.
+        If a file is gone or has changed since it was catalogued.
     """
     wanted: dict[str, tuple[str, int]] = {}
     for version in source.table(catalogue).history().layouts():
@@ -262,11 +265,11 @@ def carry_raw(source: Home, catalogue: str, source_raw: str, target_raw: str) ->
     return len(carried), sum(carried)
 
 
-def _each(do: Callable[[Work], Done], work: Iterable[Work]) -> list[Done]:
-    """Do something several times at once; after the first failure begin nothing more."""
+def _each(do: Callable[[Item], Outcome], items: Iterable[Item]) -> list[Outcome]:
+    """Call a function on all items, several at once. After the first failure start no more."""
     with ThreadPoolExecutor(AT_ONCE) as threads:
         try:
-            return list(threads.map(do, work))
+            return list(threads.map(do, items))
         except BaseException:
             threads.shutdown(wait=True, cancel_futures=True)
             raise
@@ -284,18 +287,18 @@ def _size(uri: str) -> int | None:
 
 
 def _entries(uri: str) -> dict[int, bytes]:
-    """Return the entries of a table's log by version, ascending; none if there is no table."""
+    """Return the entries of a table's log by ascending version; none if there is no table."""
     names = sorted(name for name in _log(uri) if ENTRY.fullmatch(name))
-    return {int(name.partition(".")[0]): read_bytes(f"{uri}/{LOG}/{name}") or b"" for name in names}
+    return {int(name.partition(".")[0]): read_bytes(f"{uri}/{LOG_FOLDER}/{name}") or b"" for name in names}
 
 
 def _checkpoints(uri: str) -> list[str]:
-    """Return the files that spare readers of a long log its entries; last the one that says which is newest."""
+    """Return the checkpoints of a log, and last the file that names the newest checkpoint."""
     return sorted((name for name in _log(uri) if "checkpoint" in name), key=lambda name: (name[0] == "_", name))
 
 
 def _log(uri: str) -> list[str]:
-    fs, root = filesystem(f"{uri}/{LOG}")
+    fs, root = filesystem(f"{uri}/{LOG_FOLDER}")
     return [info.base_name for info in fs.get_file_info(pafs.FileSelector(root, allow_not_found=True))]
 
 
@@ -309,8 +312,6 @@ def _files(uri: str) -> dict[str, int]:
 def _diverged(source: Home, target: Home, name: str, number: int) -> DivergedError:
     return DivergedError(
         f"{name}: version {number} of {source.table(name).uri} and version {number} of {target.table(name).uri} are "
-        f"not "
-        "the same: both sides were written to since they were last equal. Nothing was carried. Decide which to keep, "
-        "move the "
-        "other's folder away and carry the table again; or carry to another place, which keeps both"
+        "not the same: both sides were written to since they were last equal. Nothing was carried. Decide which to "
+        "keep, move the other's folder away and carry the table again; or carry to another place, which keeps both"
     )

@@ -1,7 +1,7 @@
-"""Columns that say what they hold.
+"""Columns with a description.
 
-A column's description travels in the schema of its table, so that Dagster's UI, Delta Lake and the report show the same
-words. The columns of a table stand in its declaration, not here.
+Belongs here: a column's description in the schema of its table, so that Dagster's UI, Delta Lake and the report show
+the same words. Does not belong here: the columns of a table, which stand in its declaration.
 """
 
 from __future__ import annotations
@@ -15,5 +15,5 @@ def column(name: str, kind: pa.DataType, description: str) -> pa.Field:
 
 
 def comment(field: pa.Field) -> str:
-    """Return a column's description, empty if it has none."""
+    """Return a column's description; empty if it has none."""
     return str((field.metadata or {}).get(b"comment", b"").decode())

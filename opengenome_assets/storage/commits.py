@@ -1,7 +1,7 @@
-"""Transactions: changing which Parquet files a Delta table consists of.
+"""Commits: atomic transactions that change which Parquet files a Delta table consists of.
 
-Belongs here: how files are added and removed with delta-rs. Does not belong here: which files those are (``tables.py``,
-``packs.py``).
+Belongs here: adding and removing files with delta-rs, and retries after a concurrent commit. Does not belong here:
+which files those are (``tables.py``, ``packs.py``).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 from opengenome_assets.storage.files import filesystem
 from opengenome_assets.storage.parts import DataFile
 
+LOG_FOLDER = "_delta_log"
 ATTEMPTS = 10
 # Lineage is in the commits, so the log is kept.
 CONFIGURATION: dict[str, str | None] = {"delta.logRetentionDuration": "interval 36500 days"}
@@ -27,16 +28,16 @@ Done = TypeVar("Done")
 
 
 class TableExistsError(RuntimeError):
-    """Somebody else created the table in the meantime."""
+    """Another writer created the table in the meantime."""
 
 
 def until_committed(attempt: Callable[[], Done]) -> Done:
-    """Try, from the beginning each time, until nobody else commits to the same table in between.
+    """Retry a commit, from its beginning, until no other writer commits to the same table in between.
 
     Raises
     ------
     CommitFailedError, TableExistsError
-        If somebody did, ten times; running again helps.
+        If another writer did, ten times. A later retry helps.
     """
     for number in range(1, ATTEMPTS):
         try:
@@ -47,17 +48,17 @@ def until_committed(attempt: Callable[[], Done]) -> Done:
 
 
 def stored(schema: pa.Schema) -> pa.Schema:
-    """Return the schema of a Delta table that is made with this one: some Arrow types have no equal there."""
+    """Return the schema that a Delta table stores for this one. Some Arrow types have no equal there."""
     return pa.schema(Schema.from_arrow(schema))
 
 
 def create(uri: str, schema: pa.Schema, files: Sequence[DataFile], metadata: dict[str, str]) -> None:
-    """Create a table, named after its folder; one that is there gets this schema, and these files for its own.
+    """Create a table, named after its folder. An existing one gets this schema and exactly these files.
 
     Raises
     ------
     TableExistsError
-        If somebody else has just created it.
+        If another writer has just created it.
     """
     exists = DeltaTable.is_deltatable(uri)
     fs, root = filesystem(uri)
@@ -86,12 +87,12 @@ def replace(
     *,
     rearranged: bool = False,
 ) -> None:
-    """Take files out of a table and put others in; ``rearranged`` if they hold the same rows.
+    """Replace files of a table by others; ``rearranged`` if they hold the same rows.
 
     Raises
     ------
     CommitFailedError
-        If somebody else has committed since the table was opened.
+        If another writer has committed since the table was opened.
     """
     moment = _now()
     gone = [RemoveAction(file.path, not rearranged, moment, size=file.size, partition_values={}) for file in removed]
@@ -104,7 +105,7 @@ def replace(
 
 
 def _properties(metadata: dict[str, str]) -> CommitProperties:
-    # A blind retry would add a part twice: the difference has to be taken again.
+    # A blind retry could add a part twice, so `until_committed` takes the difference again.
     return CommitProperties(custom_metadata=metadata, max_commit_retries=0)
 
 

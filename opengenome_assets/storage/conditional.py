@@ -1,9 +1,9 @@
-"""Conditional objects: one object of an object store that is written by conditional put only.
+"""Conditional objects: one object of an object store, written by conditional put only.
 
-Belongs here: create-if-absent and compare-and-swap through obstore, what a store's refusals mean in plain words, and
-refusing a store that ignores conditions. Does not belong here: what the object says (``lease.py``).
+Belongs here: create-if-absent and compare-and-swap through obstore, a store's refusals in plain words, and refusing a
+store that ignores conditions. Does not belong here: the content of the object (``lease.py``).
 
-obstore binds the Rust crate that delta-rs uses, so both read the same variables of the environment.
+obstore binds the Rust crate that delta-rs uses, so both read the same environment variables.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from obstore.store import from_url
 
 RETRY_TIMEOUT = timedelta(seconds=20)
 MAX_RETRIES = 3
-# How the client says that a scheme is of no store, that a store knows no condition, and that it gives no ETag.
+# The client's words for a scheme without a store, a store without conditions, and one without ETags.
 UNCONDITIONAL = ("Unable to recognise URL", "501 Not Implemented", "NotImplemented", "ETag Header missing")
 ENVIRONMENT = (
     "the credentials in the environment (for s3://: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, "
@@ -36,7 +36,7 @@ ENVIRONMENT = (
 
 
 class State(TypedDict, total=False):
-    """What a compare-and-swap compares: an object's ETag, and its version where the store has one."""
+    """The operands of a compare-and-swap: an object's ETag, and its version if the store has one."""
 
     e_tag: str | None
     version: str | None
@@ -46,7 +46,7 @@ UNKNOWN: State = {"e_tag": '"00000000000000000000000000000000"', "version": "1"}
 
 
 class UnconditionalStoreError(OSError):
-    """The object store has no conditional put, so nothing there can be locked; a retry does not help."""
+    """The object store has no conditional put, so it cannot hold a lease. A retry does not help."""
 
 
 class ConditionalObject:
@@ -60,20 +60,20 @@ class ConditionalObject:
     Raises
     ------
     UnconditionalStoreError
-        If the scheme is of no object store with conditional put.
+        If no object store with conditional put has the scheme.
     OSError
-        If the settings in the environment do not fit; a retry does not help.
+        If the settings in the environment are wrong. A retry does not help.
     """
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
         root, _, self._name = uri.rpartition("/")
         with self._in_words():
-            # Given client_options, obstore no longer reads AWS_ALLOW_HTTP and its like from the environment.
+            # With client_options, obstore would not read AWS_ALLOW_HTTP and its like from the environment.
             self._store = from_url(root, retry_config={"max_retries": MAX_RETRIES, "retry_timeout": RETRY_TIMEOUT})
 
     def read(self) -> tuple[bytes, State] | None:
-        """Return the content and its state, or None if there is no such object.
+        """Return the content and its state; None if there is no such object.
 
         Raises
         ------
@@ -88,14 +88,14 @@ class ConditionalObject:
                 return None
 
     def create(self, content: bytes) -> State | None:
-        """Write the object if there is none, and return its state; else return None.
+        """Create the object and return its state; return None if it exists.
 
         Raises
         ------
         UnconditionalStoreError
             If the store has no conditional put.
         OSError
-            If the store refuses or does not answer; it may have written the object all the same.
+            If the store refuses or does not answer. It may still have written the object.
         """
         with self._in_words():
             try:
@@ -105,14 +105,14 @@ class ConditionalObject:
                 return None
 
     def swap(self, content: bytes, expected: State) -> State | None:
-        """Replace the object if its state is the expected one, and return the new state; else return None.
+        """Replace the object if it has the expected state, and return the new state; else return None.
 
         Raises
         ------
         UnconditionalStoreError
             If the store has no conditional put.
         OSError
-            If the store refuses or does not answer; it may have written the object all the same.
+            If the store refuses or does not answer. It may still have written the object.
         """
         with self._in_words():
             try:
@@ -122,17 +122,17 @@ class ConditionalObject:
                 return None
 
     def refuse_ignored_conditions(self, content: bytes) -> None:
-        """Refuse a store that answers conditional puts and ignores their conditions.
+        """Refuse a store that accepts conditional puts and ignores their conditions.
 
         Parameters
         ----------
         content
-            What the object holds at this moment.
+            The object's current content.
 
         Raises
         ------
         UnconditionalStoreError
-            If a put succeeds whose condition does not hold.
+            If a put with a false condition succeeds.
         """
         for header, state in (("If-None-Match", self.create(content)), ("If-Match", self.swap(content, UNKNOWN))):
             if state is not None:
@@ -140,7 +140,7 @@ class ConditionalObject:
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:
-        """Turn what the client of the object store raises into what went wrong and what to do."""
+        """Turn the client's errors into messages that say what to do."""
         try:
             yield
         except (UnauthenticatedError, PermissionDeniedError, PermissionError) as error:
@@ -170,7 +170,7 @@ def _state(e_tag: str | None, version: str | None) -> State:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the first line of an error, without the client's kind of error; its own structures follow."""
+    """Return the first line of an error, without the client's prefix and the structures that follow."""
     return re.sub(r"^Generic \w+ error: ", "", str(error).splitlines()[0]).strip()
 
 

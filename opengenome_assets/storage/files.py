@@ -1,4 +1,8 @@
-"""Small files at a local path or an object-store URI: read whole, written whole or not at all."""
+"""Small files at a local path or an object-store URI, read whole and written atomically.
+
+Belongs here: the file system of an address, and whole files. Does not belong here: Parquet (``parquet``), and
+conditional writes (``conditional.py``).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
 
 
 def read_bytes(uri: str) -> bytes | None:
-    """Return a file's content, or None if there is no such file."""
+    """Return a file's content; None if there is no such file."""
     fs, path = filesystem(uri)
     try:
         with fs.open_input_stream(path, compression=None) as stream:
@@ -28,13 +32,13 @@ def read_bytes(uri: str) -> bytes | None:
 
 
 def exists(uri: str) -> bool:
-    """Tell whether there is such a file."""
+    """Return whether there is such a file."""
     fs, path = filesystem(uri)
     return bool(fs.get_file_info(path).type == pafs.FileType.File)
 
 
 def write_bytes(uri: str, content: bytes) -> None:
-    """Write a file; readers see the old content or the new, also if this process is killed."""
+    """Write a file atomically: readers see the old content or the new, also if this process is killed."""
     fs, path = filesystem(uri)
     fs.create_dir(posixpath.dirname(path), recursive=True)
     aside = f"{path}.{uuid.uuid4().hex[:8]}.new"

@@ -1,8 +1,8 @@
-"""Versions: a table's history, and which of its versions hold the same rows.
+"""History: the versions of a table, and which of them hold the same rows.
 
-A materialisation commits a version with the record of what made it; that version is what lineage names. Upkeep commits
-versions that only rearrange files: they hold the rows of the version before, so whoever asks for one gets the newest
-of those that hold the same.
+A materialisation commits a version with the record of its origin. Lineage names that version. Compaction commits
+versions that only rearrange files and hold the rows of the version before. A reader who asks for a version gets the
+newest one with the same rows.
 
 Belongs here: reading the history. Does not belong here: opening tables and writing to them (``tables.py``).
 """
@@ -17,10 +17,10 @@ from itertools import accumulate
 from deltalake import DeltaTable
 
 from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.seals import refuse_changed_words
+from opengenome_assets.storage.seals import refuse_changed_entries
 
-# Entries of a commit's metadata: the record of what made the rows; a rearrangement that made none; that the rows are
-# those of an earlier version, and by which run.
+# Entries of a commit's metadata: the record of the rows; a rearrangement without new rows; a restoration of the rows of
+# an earlier version.
 RECORD_KEY = "opengenome"
 REARRANGED_KEY = "opengenome_rearranged"
 RESTORED_KEY = "opengenome_restored"
@@ -28,7 +28,7 @@ RESTORED_KEY = "opengenome_restored"
 
 @dataclass(frozen=True)
 class Restoration:
-    """Where restored rows were taken back from: the version that first held them, and the run that did it."""
+    """The origin of restored rows: the version that first held them, and the run that restored them."""
 
     version: int
     run_id: str
@@ -41,13 +41,13 @@ class Version:
     Attributes
     ----------
     number, made
-        Its version, and when it was made.
+        Its version number, and the time of the commit.
     record
-        The record of what made its rows, as JSON, if it has one.
+        The record of its rows' origin, as JSON; None if it has none.
     rearranged
         Whether it only rearranged files.
     restored
-        Where its rows were taken back from, if they were; the record is of what first made them.
+        The origin of restored rows; None if it restored none. The record is that of the first making.
     """
 
     number: int
@@ -63,19 +63,19 @@ class History:
     Parameters
     ----------
     table
-        The table at its newest version: delta-rs numbers the history of an older one wrongly.
+        The table at its newest version, since delta-rs numbers the history of an older one wrongly.
 
     Raises
     ------
     DamagedTableError
-        If a commit does not say what it said when it was made.
+        If a commit was changed after it was written.
     """
 
     def __init__(self, table: DeltaTable) -> None:
         self.versions: dict[int, Version] = {}
         for commit in reversed(table.history()):
             number = commit["version"]
-            refuse_changed_words(table.table_uri, number, commit)
+            refuse_changed_entries(table.table_uri, number, commit)
             self.versions[number] = Version(
                 number=number,
                 made=datetime.fromtimestamp(commit["timestamp"] / 1000, UTC),
@@ -86,7 +86,7 @@ class History:
         self.newest = table.version()
 
     def origin(self, number: int) -> Version:
-        """Return the version that first held the rows of this one."""
+        """Return the version that first held the rows of a version."""
         while self.versions[number].rearranged and number - 1 in self.versions:
             number -= 1
         return self.versions[number]
@@ -97,36 +97,36 @@ class History:
         return self.origin(self.newest)
 
     def layout(self, number: int) -> int:
-        """Return the newest version that holds the rows of this one."""
+        """Return the newest version with the rows of a version."""
         while number + 1 in self.versions and self.versions[number + 1].rearranged:
             number += 1
         return number
 
     def layouts(self) -> dict[int, int]:
-        """Return the versions that made rows, each with the newest version that holds them."""
+        """Return each version that made rows, with the newest version that holds them."""
         return {number: self.layout(number) for number, version in self.versions.items() if not version.rearranged}
 
     def provenance(self, number: int) -> Provenance | None:
-        """Return the newest record up to a version, or None if there is none."""
+        """Return the newest record up to a version; None if there is none."""
         records = [version.record for version in self.versions.values() if version.record and version.number <= number]
         return Provenance.model_validate_json(records[-1]) if records else None
 
     def newest_since(self, moment: datetime) -> set[int]:
-        """Return the versions that were the newest at that moment or later."""
-        # A clock that went backwards must make nothing look older than it is.
+        """Return the versions that were the newest one at that moment or later."""
+        # A clock that went backwards must not make a version look older than it is.
         latest = list(accumulate((version.made for version in self.versions.values()), max))
         numbers = list(self.versions)
         superseded = zip(numbers, latest[1:], strict=False)
         return {number for number, made in superseded if made >= moment} | {self.newest}
 
     def newest_at(self, moment: datetime) -> int | None:
-        """Return the version that was the newest at that moment, or None if there was none."""
+        """Return the version that was the newest at that moment; None if there was none."""
         latest = accumulate((version.made for version in self.versions.values()), max)
         numbers = [number for number, made in zip(self.versions, latest, strict=True) if made <= moment]
         return numbers[-1] if numbers else None
 
     def made_by(self) -> dict[int, str]:
-        """Return the run that committed each version, as far as it says so, oldest first."""
+        """Return the run of each version that names one, oldest first."""
         runs: dict[int, str] = {}
         for number, version in self.versions.items():
             if version.restored is not None:

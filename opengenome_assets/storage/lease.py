@@ -1,13 +1,12 @@
-"""Leases: keeping other writers out of a home for a bounded time, which the holder prolongs.
+"""Leases: exclusive access to a home for a bounded time, which the holder renews.
 
-Belongs here: taking, renewing and releasing the lease on a home in an object store, and telling a holder that it has
-lost it. Does not belong here: the lock of a local home (``lock.py``), how a conditional put is made
-(``conditional.py``), and what is done under a lease.
+Belongs here: taking, renewing and releasing the lease on a home in an object store, and noticing its loss. Does not
+belong here: the lock of a local home (``lock.py``), conditional put (``conditional.py``), and work under a lease.
 
-The lease is one object, ``<home>/.lock``, that every writer changes by compare-and-swap. No clock is compared with
-another machine's: a waiting writer takes the lease over when the object's ETag has stayed the same for the holder's
-time to live, by the waiting writer's own clock. Since every renewal changes the ETag, a compare-and-swap that succeeds
-also proves that nobody held the lease in between.
+The lease is one object, ``<home>/.lock``, which every writer changes by compare-and-swap. Clocks of two machines are
+never compared. A waiting writer takes the lease over when the object's ETag has stayed the same for the holder's time
+to live, by its own clock. Every renewal changes the ETag. So a successful compare-and-swap also proves that no other
+writer held the lease in between.
 """
 
 from __future__ import annotations
@@ -29,23 +28,23 @@ TIME_TO_LIVE = 60.0
 RENEWALS = 3  # per time to live
 POLL_SECONDS = 0.5
 ATTEMPTS = 5
-# Unlike the monotonic clock, this one goes on while the machine is suspended; macOS does not have it.
+# Unlike the monotonic clock, it goes on while the machine is suspended. macOS does not have it.
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class LostLeaseError(OSError):
-    """The lease on a home was lost, so its holder may not commit or remove files; a retry helps."""
+    """The lease on a home was lost, so its holder must not commit or remove files. A retry helps."""
 
 
 class Lease:
-    """The right to write to a home; on a local home it is always held, since only the process's end releases it.
+    """The exclusive right to write to a home. On a local home it is held until the process ends.
 
     Parameters
     ----------
     home
         The home.
     holder
-        The holder's name for others.
+        The holder's name, for others.
     """
 
     def __init__(self, home: str, holder: str) -> None:
@@ -54,36 +53,36 @@ class Lease:
 
     @property
     def held(self) -> bool:
-        """Whether the lease is held as far as this process knows; asks nobody."""
+        """Whether the lease is held, as far as this process knows without a request."""
         return True
 
     def refuse_lost(self) -> None:
-        """Renew the lease, and refuse to go on if it is lost: to be called before a commit and before a removal.
+        """Renew the lease, and refuse to go on if it is lost. Call it before a commit and before a removal.
 
         Raises
         ------
         LostLeaseError
-            If another holder has taken the lease; a retry of the whole work helps.
+            If another holder has taken the lease. A retry of the whole work helps.
         OSError
-            If the store refuses or does not answer, so that nobody can tell; a retry can help.
+            If the store refuses or does not answer. A retry can help.
         """
 
 
-class Entry(BaseModel):
-    """What the lease object says.
+class LeaseEntry(BaseModel):
+    """The content of the lease object.
 
     Attributes
     ----------
     state
         ``held``, or ``free`` after a release.
     holder, id
-        The holder's name for others, and what tells it from all other holders.
+        The holder's name, for others, and its unique id.
     renewal
-        The number of this renewal, so that no two entries, and no two ETags, are alike.
+        The number of this renewal, so that no two entries have the same ETag.
     time_to_live
         Seconds after which others may take the lease over if it is not renewed.
     renewed
-        When the holder renewed it by its own clock: for people, no program compares it.
+        Time of the renewal by the holder's clock, for people only.
     """
 
     state: Literal["held", "free"]
@@ -102,7 +101,7 @@ class StoreLease(Lease):
     home
         URI of the home.
     holder
-        The holder's name for others.
+        The holder's name, for others.
     time_to_live
         Seconds without a renewal after which others may take the lease.
     """
@@ -122,20 +121,20 @@ class StoreLease(Lease):
 
     @property
     def held(self) -> bool:
-        """Whether the lease is held as far as this process knows; asks nobody."""
+        """Whether the lease is held, as far as this process knows without a request."""
         return not self._loss and _now() - self._renewed < self._time_to_live
 
     def refuse_lost(self) -> None:
-        """Renew the lease, and refuse to go on if it is lost: to be called before a commit and before a removal.
+        """Renew the lease, and refuse to go on if it is lost. Call it before a commit and before a removal.
 
-        The store is asked each time: a process that was paused just now cannot know it by a clock alone.
+        It asks the store each time, since a process that was paused cannot notice it by a clock alone.
 
         Raises
         ------
         LostLeaseError
-            If another holder has taken the lease; a retry of the whole work helps.
+            If another holder has taken the lease. A retry of the whole work helps.
         OSError
-            If the store refuses or does not answer, so that nobody can tell; a retry can help.
+            If the store refuses or does not answer. A retry can help.
         """
         with self._guard:
             if not self._loss:
@@ -149,22 +148,22 @@ class StoreLease(Lease):
                 )
 
     def take(self, tell: Callable[[str], None]) -> None:
-        """Wait until nobody else holds the lease, take it, and renew it from then on.
+        """Wait until no other holder has the lease, take it, and renew it from then on.
 
         Parameters
         ----------
         tell
-            Called with a sentence for each holder that has to be waited for.
+            Called with a sentence for each holder that this writer waits for.
 
         Raises
         ------
         UnconditionalStoreError
-            If the store has no conditional put; a retry does not help.
+            If the store has no conditional put. A retry does not help.
         OSError
             If the store refuses or does not answer.
         """
         watched: tuple[State, float] | None = None
-        told = ""
+        announced = ""
         while True:
             asked = _now()
             content, taken = self._entry("held"), None
@@ -181,9 +180,9 @@ class StoreLease(Lease):
                     taken = self._object.swap(content, state)
                 else:
                     name = entry.holder if entry else "an unknown holder"
-                    if name != told:
+                    if name != announced:
                         tell(f"{self.home} is in use: waiting for {name} to end")
-                        told = name
+                        announced = name
                     time.sleep(min(POLL_SECONDS, time_to_live / 10))
             if taken is not None:
                 self._expected, self._renewed = taken, asked
@@ -192,9 +191,9 @@ class StoreLease(Lease):
         self._renewing.start()
 
     def release(self) -> None:
-        """Free the lease for others; where the store does not answer, its time to live does.
+        """Free the lease for others. If the store does not answer, the lease expires.
 
-        A lease that is lost, or held by somebody else by now, stays as it is.
+        A lease that is lost, or that another writer holds, stays as it is.
         """
         self._over.set()
         if self._renewing.is_alive():
@@ -211,11 +210,11 @@ class StoreLease(Lease):
             try:
                 with self._guard:
                     self._renew()
-            except OSError:  # told by refuse_lost, if it is still so then
+            except OSError:  # refuse_lost raises it, if it lasts
                 pause /= RENEWALS
 
     def _renew(self) -> None:
-        """Write the next renewal by compare-and-swap, or note that the lease is lost."""
+        """Write the next renewal by compare-and-swap, or note the loss of the lease."""
         for _ in range(ATTEMPTS):
             asked = _now()
             state = self._object.swap(self._entry("held"), self._expected)
@@ -228,7 +227,7 @@ class StoreLease(Lease):
                 name = entry.holder if entry else "somebody"
                 self._loss = f"{name} has taken it" if found else f"somebody has removed {self._object.uri}"
                 return
-            # A renewal arrived whose answer did not: the lease was never away.
+            # An earlier renewal arrived without its answer, so the lease was never lost.
             self._expected = found[1]
         raise OSError(
             f"{self._object.uri}: the lease could not be renewed: the store refused {ATTEMPTS} times to replace the "
@@ -237,7 +236,7 @@ class StoreLease(Lease):
 
     def _entry(self, state: Literal["held", "free"]) -> bytes:
         self._writes += 1
-        entry = Entry(
+        entry = LeaseEntry(
             state=state,
             holder=self.holder,
             id=self._id,
@@ -250,23 +249,23 @@ class StoreLease(Lease):
 
 @contextmanager
 def hold_lease(home: str, holder: str, tell: Callable[[str], None], time_to_live: float) -> Iterator[StoreLease]:
-    """Hold the lease on a home in an object store, and release it in the end.
+    """Hold the lease on a home in an object store, and release it at the end.
 
     Parameters
     ----------
     home
         URI of the home.
     holder
-        The holder's name for others.
+        The holder's name, for others.
     tell
-        Called with a sentence for each holder that has to be waited for.
+        Called with a sentence for each holder that this writer waits for.
     time_to_live
         Seconds without a renewal after which others may take the lease.
 
     Raises
     ------
     UnconditionalStoreError
-        If the store has no conditional put; a retry does not help.
+        If the store has no conditional put. A retry does not help.
     OSError
         If the store refuses or does not answer.
     """
@@ -278,10 +277,10 @@ def hold_lease(home: str, holder: str, tell: Callable[[str], None], time_to_live
         held.release()
 
 
-def _parse(content: bytes) -> Entry | None:
-    """Return what a lease object says, or None if nothing of ours wrote it."""
+def _parse(content: bytes) -> LeaseEntry | None:
+    """Return the content of a lease object; None if another program wrote it."""
     try:
-        return Entry.model_validate_json(content)
+        return LeaseEntry.model_validate_json(content)
     except ValidationError:
         return None
 

@@ -1,7 +1,7 @@
-"""The home's lock: one writer at a time, so that each builds on what it made itself.
+"""The home's lock: one writer at a time, so that each run builds on its own commits.
 
-Belongs here: which lock a home has, and the lock of a local home. Does not belong here: the lease on a home in an
-object store (``lease.py``). docs/decisions/0003-locks.md says why there are two, and where neither holds.
+Belongs here: which lock a home has, and the advisory lock of a local home. Does not belong here: the lease on a home in
+an object store (``lease.py``). docs/decisions/0003-locks.md says why there are two, and where neither holds.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ POLL_SECONDS = 0.5
 def only_writer(
     home: str, holder: str, tell: Callable[[str], None], *, time_to_live: float = TIME_TO_LIVE
 ) -> Iterator[Lease]:
-    """Wait until nobody else writes to a home, then keep others out.
+    """Wait until no other writer holds a home, then keep others out.
 
-    A local home has an advisory lock (flock), a home in an object store has a lease. Before a commit and before a
-    removal, the holder calls ``refuse_lost`` of what this yields.
+    A local home has an advisory lock (flock), a home in an object store has a lease. Before a commit or a removal, the
+    holder calls ``refuse_lost`` of the yielded lease.
 
     Parameters
     ----------
@@ -35,14 +35,14 @@ def only_writer(
     holder
         The holder's name, in a word or two, for others that wait.
     tell
-        Called with a sentence if there is somebody to wait for.
+        Called with a sentence if another holder has the home.
     time_to_live
-        Seconds without a renewal after which others may take the lease; a local lock has none.
+        Seconds without a renewal after which others may take the lease. A local lock has none.
 
     Raises
     ------
     UnconditionalStoreError
-        If the object store has no conditional put; a retry does not help.
+        If the object store has no conditional put. A retry does not help.
     OSError
         If the home cannot be reached or written to.
     """
@@ -52,7 +52,7 @@ def only_writer(
         return
     path = Path(filesystem(home)[1])
     path.mkdir(parents=True, exist_ok=True)
-    # The system releases the lock if this process dies.
+    # The system releases the lock when this process dies.
     descriptor = os.open(path / NAME, os.O_RDWR | os.O_CREAT)
     try:
         if not _locked(descriptor):

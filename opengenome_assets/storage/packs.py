@@ -1,13 +1,12 @@
-"""Packs: many small parts in one Parquet file.
+"""Packs: many small parts in one Parquet file, the result of compaction.
 
-A corpus of ten thousand small files would be as many tiny Parquet files in each table. A pack holds the rows of such
-parts one after the other, each in row groups of its own, so that a part is a range of row groups. It is itself written
-like a part, into the folder ``packs/<digest of its members' keys>``, and its manifest carries those of its members:
-once it is there, their own folders are not needed to find or to read them. A pack is never changed; when one of its
-members is no longer wanted, the others are packed anew.
+A corpus of ten thousand small files would give as many tiny Parquet files in each table. A pack holds the rows of such
+parts one after another, each part in row groups of its own. It is written like a part, into the folder
+``packs/<digest of its members' keys>``, and its manifest includes those of its members. So the members' own folders are
+no longer needed. A pack never changes. When one of its members is no longer wanted, the others are packed again.
 
 Belongs here: writing packs, finding parts wherever they lie, and which files hold a given set of parts. Does not belong
-here: publishing (``tables.py``), and removing what no version needs (``vacuum.py``).
+here: commits (``tables.py``), and removing unneeded files (``vacuum.py``).
 """
 
 from __future__ import annotations
@@ -25,24 +24,24 @@ from opengenome_assets.storage.parquet.file import DamagedFileError, open_parque
 from opengenome_assets.storage.parts import DataFile, Part, PartWriter, find_part
 from opengenome_assets.storage.record import digest
 
-FOLDER = "packs"
+PACKS_FOLDER = "packs"
 
 
 @dataclass(frozen=True)
 class Pack:
-    """A finished pack: its Parquet file, and the parts in it, in the order of their keys."""
+    """A finished pack: its Parquet file, and its parts in the order of their keys."""
 
     file: DataFile
     parts: tuple[Part, ...]
 
 
 def is_pack(file: DataFile) -> bool:
-    """Tell whether a file of a table is a pack."""
-    return file.path.startswith(f"{FOLDER}/")
+    """Return whether a file of a table is a pack."""
+    return file.path.startswith(f"{PACKS_FOLDER}/")
 
 
 def find_pack(table_uri: str, key: str) -> Pack | None:
-    """Return the pack in a table's folder ``key``, or None if it is not there or its file is missing or was cut."""
+    """Return the pack in a table's folder ``key``; None if it or its file is missing or truncated."""
     found = find_part(table_uri, key)
     if found is None:
         return None
@@ -56,14 +55,14 @@ def open_pack(table_uri: str, file: DataFile) -> Pack:
     Raises
     ------
     DamagedFileError
-        If it is not as it was written.
+        If it is damaged.
     """
     folder = posixpath.dirname(file.path)
     pack = find_pack(table_uri, folder)
     if pack is None:
         raise DamagedFileError(
             f"{table_uri}/{folder} is damaged: its manifest is gone, or its file is gone or cut. Delete this folder "
-            "and materialise that asset and what follows it again: only what was in it is made anew"
+            "and materialise that asset and what follows it again: only the content of this folder is made again"
         )
     return pack
 
@@ -77,34 +76,34 @@ def _member(pack: DataFile, member: dict[str, Any]) -> Part:
 
 def find_packs(table_uri: str) -> list[Pack]:
     """Return every pack of a table, sorted by path, whether a version names it or not."""
-    fs, root = filesystem(f"{table_uri}/{FOLDER}")
+    fs, root = filesystem(f"{table_uri}/{PACKS_FOLDER}")
     infos = fs.get_file_info(pafs.FileSelector(root, allow_not_found=True))
     names = sorted(info.base_name for info in infos if info.type == pafs.FileType.Directory)
-    return [pack for name in names if (pack := find_pack(table_uri, f"{FOLDER}/{name}"))]
+    return [pack for name in names if (pack := find_pack(table_uri, f"{PACKS_FOLDER}/{name}"))]
 
 
 class PartIndex:
-    """Finds the parts of a table, in a pack or in folders of their own; the packs are looked up once."""
+    """Finds the parts of a table, in packs or in folders of their own. The packs are looked up once."""
 
     def __init__(self, table_uri: str) -> None:
         self.table_uri = table_uri
         self._packed = {part.key: part for pack in find_packs(table_uri) for part in pack.parts}
 
     def find(self, key: str) -> Part | None:
-        """Return the part with that key, or None if it is not there or any of its files is missing or was cut."""
+        """Return the part with that key; None if it is missing, or any of its files is missing or truncated."""
         return self._packed.get(key) or find_part(self.table_uri, key)
 
 
 def write_pack(table_uri: str, parts: Iterable[Part]) -> Pack:
-    """Pack parts that have rows, or return the pack of them that is there.
+    """Pack parts that have rows, or return their existing pack.
 
     Raises
     ------
     DamagedFileError
-        If a part cannot be read; there is no pack then.
+        If a part cannot be read. No pack is written then.
     """
     members = sorted(parts, key=lambda part: part.key)
-    key = f"{FOLDER}/{digest([part.key for part in members])}"
+    key = f"{PACKS_FOLDER}/{digest([part.key for part in members])}"
     if found := find_pack(table_uri, key):
         return found
     like = members[0].files[0]
@@ -130,7 +129,7 @@ def write_pack(table_uri: str, parts: Iterable[Part]) -> Pack:
 def arrange(table_uri: str, parts: Sequence[Part]) -> list[DataFile]:
     """Return the files that together hold exactly these parts.
 
-    A pack serves if all its members are wanted. Parts of a pack that does not serve are packed anew.
+    A pack is used if all its members are wanted. Wanted parts of other packs are packed again.
     """
     loose = {part.key: part for part in parts}
     files = []
@@ -142,7 +141,7 @@ def arrange(table_uri: str, parts: Sequence[Part]) -> list[DataFile]:
                 del loose[key]
     packed = [part for part in loose.values() if any(map(is_pack, part.files))]
     files += [file for part in loose.values() for file in part.files if not is_pack(file)]
-    # One for one, so that none outgrows those that were there.
+    # One new pack per old one, so that none grows.
     for _, members in groupby(sorted(packed, key=_home), key=_home):
         files.append(write_pack(table_uri, members).file)
     return files
@@ -154,14 +153,14 @@ def _home(part: Part) -> str:
 
 @dataclass(frozen=True)
 class PackSizes:
-    """What is packed, and how much goes into one pack, which has to be written anew if anything in it changes.
+    """Limits of packs. A pack is written again if any of its members changes.
 
     Attributes
     ----------
     small
-        Parts, and earlier packs, of fewer bytes are packed together.
+        Parts and packs below this size in bytes are packed together.
     size, parts
-        A new pack has at most so many bytes, and so many parts.
+        Maximum bytes, and maximum parts, per new pack.
     """
 
     small: int
@@ -179,12 +178,12 @@ def choose(table_uri: str, files: Iterable[DataFile], sizes: PackSizes) -> list[
     files
         The table's files, sorted by path.
     sizes
-        What is small, and how large a pack may be.
+        The limits.
 
     Returns
     -------
     list
-        The members of each new pack. What has nothing to be packed with stays as it is.
+        The members of each new pack. A part without a companion stays as it is.
     """
     groups: list[_Group] = []
     for folder, run in groupby(files, key=lambda file: posixpath.dirname(file.path)):
@@ -209,7 +208,7 @@ class _Group:
 
 
 def _parts(table_uri: str, folder: str, stored: list[DataFile]) -> tuple[Part, ...]:
-    """Return the parts that a version has in a folder; none if they are not as their manifest says, or have no rows."""
+    """Return a version's parts in a folder; none if they do not match their manifest or have no rows."""
     if is_pack(stored[0]):
         return open_pack(table_uri, stored[0]).parts
     part = find_part(table_uri, folder)

@@ -1,14 +1,14 @@
-"""Parts: immutable, content-addressed pieces of tables, written by whoever computes them.
+"""Parts: immutable, content-addressed pieces of tables.
 
-A part is what one unit of work (a source file, a shard) contributes to a table: some Parquet files and a manifest,
-in a folder named by its *key*, the digest of everything that determines its content. A part exists once its manifest
-does, and is never changed after that, so
+A part is the contribution of one unit of work (a source file, a shard) to a table: some Parquet files and a manifest.
+Its folder is named by its *key*, the digest of everything that determines its content. A part exists once its manifest
+does, and never changes after that:
 
-* work that was done once is found again by its key, in the next run or after a crash;
-* a killed or repeated attempt leaves files that no manifest names, which nobody reads.
+* finished work is found again by its key, in the next run or after a crash;
+* a killed or repeated attempt leaves files that no manifest names and nobody reads.
 
-Making parts visible to readers, all at once, is a table's commit and belongs to ``tables.py``; storing many small parts
-together belongs to ``packs.py``. This module runs inside Spark workers: it knows neither Spark nor Dagster.
+Belongs here: writing and finding a part. Does not belong here: the atomic commit that makes parts visible to readers
+(``tables.py``), storing many small parts together (``packs.py``), Spark and Dagster: workers import this module.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ class DataFile:
     Attributes
     ----------
     path
-        Where it lies, relative to the table's folder.
+        Its path below the table's folder.
     size
-        Bytes; of a part that shares its file with others, the bytes that it took when it had its own.
+        Bytes. For a part in a shared file, the bytes of its earlier own file.
     rows
         Number of rows.
     row_groups
-        First row group and the one after the last, in a file that is shared with other parts; None if it is not.
+        First row group and the one after the last, in a file shared with other parts; None if it is not shared.
     """
 
     path: str
@@ -58,11 +58,11 @@ class Part:
     Attributes
     ----------
     key
-        Digest of all that determines the content.
+        Digest of everything that determines the content.
     files
         Its Parquet files, in order; none if the work gave no rows.
     facts
-        Small figures about the work that its readers need without opening the files.
+        Small figures about the work, for readers that do not open the files.
     """
 
     key: str
@@ -76,13 +76,13 @@ class Part:
 
 
 def find_part(table_uri: str, key: str) -> Part | None:
-    """Return the part with that key, or None if it is not there or any of its files is missing or was cut."""
+    """Return the part with that key; None if it is missing, or any of its files is missing or truncated."""
     content = read_bytes(f"{table_uri}/{key}/{MANIFEST}")
     try:
         manifest = json.loads(content or b"")
-        stated = manifest.pop("digest", None)  # manifests written before there were digests have none
+        stated = manifest.pop("digest", None)  # older manifests have no digest
         files = tuple(DataFile(**file) for file in manifest["files"])
-    except (ValueError, LookupError, TypeError, AttributeError):  # none there, or damaged: the part is made anew
+    except (ValueError, LookupError, TypeError, AttributeError):  # missing or damaged: the part is made again
         return None
     if stated not in (None, digest(manifest)):
         return None
@@ -95,7 +95,7 @@ def find_part(table_uri: str, key: str) -> Part | None:
 class PartWriter:
     """Writes one part: any number of Parquet files, then the manifest.
 
-    Used as a context manager; the part exists after :meth:`finish`, and after an exception it does not.
+    Use it as a context manager. The part exists after :meth:`finish`, and does not exist after an exception.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ class PartWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._writer is not None:  # only after an exception: finish() closes the last file
+        if self._writer is not None:  # only after an exception, since finish() closes the last file
             self._writer.abandon()
             self._sink.close()
 
@@ -138,7 +138,7 @@ class PartWriter:
         return f"{self.key}/{len(self.files):05d}-{self._attempt}.parquet"
 
     def write(self, table: pa.Table) -> None:
-        """Append rows, as one row group, to the current file."""
+        """Append rows to the current file as one row group."""
         if self._writer is None:
             self._sink = self.fs.open_output_stream(f"{self.root}/{self._path}")
             self._writer = ParquetWriter(self._sink, self.schema, self.compression)
@@ -146,7 +146,7 @@ class PartWriter:
         self._rows += table.num_rows
 
     def close_file(self) -> None:
-        """End the current file, if there is one; the next rows open another."""
+        """End the current file, if there is one. The next rows open another."""
         if self._writer is None:
             return
         self._writer.close()
@@ -156,18 +156,18 @@ class PartWriter:
         self._writer, self._sink, self._rows = None, None, 0
 
     def finish(self, **facts: Any) -> Part:
-        """End the part: from here on it exists."""
+        """Write the manifest. The part exists from then on."""
         self.close_file()
         part = Part(self.key, tuple(self.files), facts)
         files = [{"path": file.path, "size": file.size, "rows": file.rows} for file in part.files]
         manifest = {"files": files, "facts": facts}
-        content = json.dumps({**manifest, "digest": digest(manifest)})  # what was changed by hand is no part
+        content = json.dumps({**manifest, "digest": digest(manifest)})  # a manifest changed by hand is invalid
         write_bytes(f"{self.table_uri}/{self.key}/{MANIFEST}", content.encode())
         return part
 
 
 def write_part(table_uri: str, key: str, table: pa.Table, **facts: Any) -> Part:
-    """Write a part of one file from one table in memory."""
+    """Write a table in memory as a part of one file."""
     with PartWriter(table_uri, key, table.schema) as writer:
         writer.write(table)
         return writer.finish(**facts)

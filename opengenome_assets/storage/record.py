@@ -1,9 +1,9 @@
-"""What made a table: code, inputs, settings, and the circumstances.
+"""Provenance: the record of a result's code, inputs, settings and circumstances.
 
-One typed record, written into the table's commit and into the materialisation. Whoever reads a table later knows from
-it what determined its content (:attr:`Provenance.data_version`), which corpus it describes and how it came to be, and a
-step that puts several tables together refuses those that do not belong together. How tables are stored is not said
-here, nor how the facts about the running program are found out (``environment.py``).
+Belongs here: one typed record, written into the table's commit and into the materialisation. It says what determined
+the content (:attr:`Provenance.data_version`), which corpus the table describes, and how it was made. A step that joins
+tables refuses tables of different corpora. Does not belong here: how tables are stored (``tables.py``), and gathering
+facts about the running program (``framework/environment.py``).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from opengenome_assets.words import materialize
 
 DIGEST = re.compile("[0-9a-f]{64}")
 FORMAT = 2
-"""Raised when a record can no longer be read rightly by the code before; 1 had no ``format``."""
+"""Raised when older code can no longer read a record correctly. Form 1 had no ``format``."""
 
 
 class NewerRecordError(RuntimeError):
-    """A record is of a newer form than this package knows; an upgrade helps, a retry does not."""
+    """A record has a newer form than this package knows. An upgrade helps, a retry does not."""
 
 
 def digest(value: Any) -> str:
@@ -36,14 +36,14 @@ def digest(value: Any) -> str:
 
 
 def abbreviated(value: Any) -> Any:
-    """Return a value with its digests, also those within mappings, cut to what people compare."""
+    """Return a value with its digests, also within mappings, cut to 16 digits for people."""
     if isinstance(value, dict):
         return {name: abbreviated(inner) for name, inner in value.items()}
     return value[:16] if isinstance(value, str) and DIGEST.fullmatch(value) else value
 
 
 class Input(BaseModel):
-    """A table that was read, as it was when it was read."""
+    """A table that was read: its version and data version at that time."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,10 +52,10 @@ class Input(BaseModel):
 
 
 class Provenance(BaseModel):
-    """What made a table or a file.
+    """The origin of a table or a file.
 
-    What determines the content is its name, code version, settings and inputs. The rest says how it came to be; records
-    made before a field existed have its default.
+    Name, code version, settings and inputs determine the content. The rest describes the making. Records from before a
+    field existed have its default.
 
     Attributes
     ----------
@@ -64,25 +64,25 @@ class Provenance(BaseModel):
     name
         The asset.
     code_version
-        Version of the code that computes its content; raised whenever the same inputs would give other rows.
+        Version of the code that computes its content, raised whenever the same inputs would give other rows.
     settings
-        What the user could have set otherwise and what would then have changed the content.
+        The settings that decided the content.
     inputs
         The tables read, with their versions.
     corpus
-        Data version of the group's basis that the content describes (of the corpus: sequence_shards); empty for what
-        comes before it.
+        Data version of the group's basis that the content describes (in the corpus: sequence_shards); empty for assets
+        upstream of the basis.
     run_id
         The Dagster run that made it.
     package_version
         Version of this package at that time.
     commit, modules, libraries
-        The git commit, the code that computed it and the libraries under it, as ``environment`` returns them.
+        The git commit, the computing modules and the libraries, as ``environment`` returns them.
     started
-        When the making began, by the clock of the machine that did it.
+        Start of the making, by the clock of its machine.
     seconds, cpu_seconds
-        What it took until then, on the clock, and of processor time in the process that led it; work in Spark's
-        workers counts in the first alone.
+        Elapsed time, and processor time of the leading process. Work in Spark's workers counts only in the elapsed
+        time.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -116,7 +116,7 @@ class Provenance(BaseModel):
 
     @property
     def data_version(self) -> str:
-        """Digest of all that determines the content: equal digests mean equal rows."""
+        """Digest of everything that determines the content. Equal digests mean equal rows."""
         return digest(
             {
                 "name": self.name,
@@ -128,7 +128,7 @@ class Provenance(BaseModel):
 
 
 class IncompatibleTablesError(ValueError):
-    """Tables that describe different corpora were to be used together; a retry cannot help, a refresh does."""
+    """Tables of different corpora were to be used together. A retry does not help, a refresh does."""
 
 
 def common_corpus(upstream: Mapping[str, Provenance]) -> str:
@@ -137,7 +137,7 @@ def common_corpus(upstream: Mapping[str, Provenance]) -> str:
     Raises
     ------
     IncompatibleTablesError
-        If they do not describe the same one; the message names the tables to refresh.
+        If they describe different corpora. The message names the tables to refresh.
     """
     corpora = {name: record.corpus for name, record in upstream.items() if record.corpus}
     common = next(iter(corpora.values()), "")

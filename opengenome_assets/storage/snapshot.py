@@ -1,9 +1,9 @@
 """Snapshots: a table at one version, for reading.
 
-Belongs here: opening a version, and reading its rows, whole, by row group, by part or a sample of them. Does not belong
-here: changing a table (``tables.py``), its history (``history.py``), and how a Parquet file is read (``parquet``).
+Belongs here: opening a version, and reading its rows: all, by row group, by part, or a sample. Does not belong here:
+changing a table (``tables.py``), its history (``history.py``), and reading a Parquet file (``parquet``).
 
-Rows come in the order of their parts' keys, in whichever files they lie.
+Rows come in the order of their parts' keys, independent of the files that hold them.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from opengenome_assets.words import materialize
 
 
 class MissingTableError(LookupError):
-    """A table was asked for that nobody has made yet; materialising it helps, a retry does not."""
+    """The requested table does not exist. Materialising it helps, a retry does not."""
 
 
 class MissingVersionError(LookupError):
-    """A version was asked for that a table does not have, or has no longer; a retry does not help."""
+    """The table does not have the requested version, or no longer has it. A retry does not help."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Snapshot:
     Attributes
     ----------
     name, uri
-        The table, and where it lies.
+        The table, and its address.
     delta
-        The Delta table that is read: of versions that hold the same rows, the newest.
+        The Delta table to read: the newest version with these rows.
     newest
-        The Delta table at its newest version, from which the history is read.
+        The Delta table at its newest version, for the history.
     """
 
     name: str
@@ -66,23 +66,23 @@ class Snapshot:
 
     @property
     def version(self) -> int:
-        """The version that first held these rows: the one that lineage names."""
+        """The version that first held these rows, which lineage names."""
         return self.history.origin(self.delta.version()).number
 
     @property
     def provenance(self) -> Provenance:
-        """The record of what made these rows.
+        """The record of these rows' origin.
 
         Raises
         ------
         MissingTableError
-            If no commit carries one.
+            If no commit has one.
         """
         return recorded(self.uri, self.history, self.delta.version())
 
     @property
     def input(self) -> Input:
-        """What a step records of a table that it reads."""
+        """Version and data version, for the record of a step that reads the table."""
         return Input(version=self.version, data_version=self.provenance.data_version)
 
     @cached_property
@@ -112,7 +112,7 @@ class Snapshot:
         Raises
         ------
         DamagedFileError
-            If a pack is not as it was written.
+            If a pack is damaged.
         """
         found: list[tuple[str, str, DataFile]] = []
         for file in self.files:
@@ -126,18 +126,18 @@ class Snapshot:
 
     @cached_property
     def parts(self) -> dict[str, list[DataFile]]:
-        """The files of each part, by its key, sorted by key; raises what `pieces` does."""
+        """The files of each part by its key, sorted by key. Raises the errors of `pieces`."""
         return {key: [file for _, file in run] for key, run in groupby(self.pieces, key=lambda piece: piece[0])}
 
     def open(self, file: DataFile) -> AbstractContextManager[tuple[ParquetFile, range]]:
-        """Open one of the files, or a range of a pack: the Parquet file, and the row groups that belong to it."""
+        """Open a file, or a range of a pack, as a Parquet file with a range of its row groups."""
         return open_row_groups(f"{self.uri}/{file.path}", file.row_groups)
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Read all rows, or some of their columns, into memory."""
         schema = self.schema if columns is None else pa.schema([self.schema.field(column) for column in columns])
         read = []
-        # Neighbours in a pack are read at once.
+        # Neighbours in a pack are read together.
         for path, run in groupby((file for _, file in self.pieces), key=lambda file: file.path):
             spans = [file.row_groups for file in run]
             with open_parquet(f"{self.uri}/{path}", shared=spans[0] is not None) as opened:
@@ -148,16 +148,16 @@ class Snapshot:
     def row_groups(
         self, columns: Sequence[str], where: tuple[str, Any] | None = None, parts: Container[str] | None = None
     ) -> Iterator[pa.Table]:
-        """Yield some columns, row group by row group, so that memory holds one of them.
+        """Yield some columns, row group by row group, so that memory holds one row group.
 
         Parameters
         ----------
         columns
             The columns.
         where
-            A column and a value: only the rows with that value. Row groups whose statistics exclude it are not read.
+            A column and a value, for only the rows with that value. Row groups whose statistics exclude it are skipped.
         parts
-            Keys of parts: only their rows.
+            Keys of parts, for only their rows.
         """
         for key, file in self.pieces:
             if parts is not None and key not in parts:
@@ -203,16 +203,16 @@ class Snapshot:
 
 
 def open_snapshot(name: str, uri: str, version: int | None = None) -> Snapshot:
-    """Open a table, at its newest version unless told.
+    """Open a table, by default at its newest version.
 
     Raises
     ------
     MissingTableError
-        If it has not been made yet.
+        If it does not exist.
     MissingVersionError
         If there is no such version, or its files have been removed.
     DamagedTableError
-        If its log cannot be read, or is not as it was written.
+        If its log cannot be read, or was changed.
     """
     try:
         table = newest = DeltaTable(uri)
@@ -231,7 +231,7 @@ def open_snapshot(name: str, uri: str, version: int | None = None) -> Snapshot:
             f"Make it and what it needs: {materialize(f'*{name}')}"
         ) from error
     except DeltaError as error:
-        words = str(error).splitlines()[0]  # a stack trace of the library's follows
+        words = str(error).splitlines()[0]  # without the library's stack trace
         raise DamagedTableError(
             f"{name}: the log of the table at {uri} cannot be read ({words}). Move its folder "
             "_delta_log away and materialise it again: its files are used again"
@@ -240,10 +240,9 @@ def open_snapshot(name: str, uri: str, version: int | None = None) -> Snapshot:
         more = f" and {len(gone) - 1:,} more of its files are" if len(gone) > 1 else " is"
         raise MissingVersionError(
             f"{name}: version {version} cannot be read any more: {uri}/{gone[0]}{more} gone. Upkeep removes the "
-            "files of a version that has not been the newest for longer than its retention_days (30 unless set "
-            "otherwise), and prune those it is told to, if nothing that is kept was made from it; if neither did, "
-            "somebody else has. Read a newer version, put the file back from a copy, or make this version again "
-            "from its inputs"
+            "files of a version that has not been the newest for longer than its retention_days (30 by default), and "
+            "prune those that it is told to, unless something kept was made from them. Read a newer version, put the "
+            "file back from a copy, or make this version again from its inputs"
         )
     return found
 
@@ -262,7 +261,7 @@ def recorded(uri: str, history: History, version: int) -> Provenance:
     Raises
     ------
     MissingTableError
-        If no commit carries one.
+        If no commit has one.
     """
     record = history.provenance(version)
     if record is None:
@@ -271,7 +270,7 @@ def recorded(uri: str, history: History, version: int) -> Provenance:
 
 
 def _gone(snapshot: Snapshot) -> list[str]:
-    """Return the paths of files that are not there."""
+    """Return the paths of missing files."""
     fs, root = filesystem(snapshot.uri)
     found = fs.get_file_info([f"{root}/{file.path}" for file in snapshot.files])
     pairs = zip(snapshot.files, found, strict=True)
@@ -279,6 +278,6 @@ def _gone(snapshot: Snapshot) -> list[str]:
 
 
 def _may_hold(file: ParquetFile, group: int, column: str, value: Any) -> bool:
-    """Tell whether a row group can have a value in a column, as far as its statistics say."""
+    """Return whether a row group may have a value in a column, by its statistics."""
     statistics = file.metadata.row_group(group).column(file.schema_arrow.names.index(column)).statistics
     return not (statistics and statistics.has_min_max) or statistics.min <= value <= statistics.max

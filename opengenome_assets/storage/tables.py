@@ -1,8 +1,8 @@
 """Homes and tables: Delta Lake tables whose rows come in parts.
 
-Belongs here: a home, its tables, and committing parts as a version in one transaction. Does not belong here: what any
-table holds (its group), reading a version (``snapshot.py``), writing parts (``parts.py``, which workers use), in which
-files they lie (``packs.py``), and what is removed when (``vacuum.py``).
+Belongs here: a home, its tables, and committing parts as a version in one atomic transaction. Does not belong here: the
+rows of any table (its group), reading a version (``snapshot.py``), writing parts (``parts.py``), which files they lie
+in (``packs.py``), and removing files (``vacuum.py``).
 
 A commit makes the table consist of exactly the given parts. Readers see the version before or the version after, and
 every version stays readable until a vacuum removes it.
@@ -37,12 +37,12 @@ class Commit:
     Attributes
     ----------
     name, uri, version
-        The table, where it lies, and the version that first held these rows: the one that lineage names.
+        The table, its address, and the version that first held these rows, which lineage names.
     rows, size
         Rows, and bytes of Parquet, in that version.
     files, files_added, files_removed
-        Parquet files in that version, and how the commit changed them; a commit that would have changed nothing
-        leaves the version as it was, and both are 0.
+        Parquet files in that version, and how many the commit added and removed. A commit without a change adds no
+        version.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Commit:
 
 @dataclass(frozen=True)
 class Compaction:
-    """Parquet files of a table before and after small parts were packed, and the number of these parts."""
+    """The number of Parquet files before and after a compaction, and the number of small parts packed."""
 
     files_before: int
     files_after: int
@@ -74,14 +74,14 @@ class Named(Protocol):
 
 @dataclass(frozen=True)
 class Home:
-    """Root of everything the platform writes: a local folder, or a place in an object store.
+    """Root of everything that the platform writes: a local folder, or a place in an object store.
 
     Parameters
     ----------
     uri
         An absolute path, or a URI.
     lease
-        The right to write to it, as the run that has it holds it.
+        The run's lease on it; None for readers.
     """
 
     uri: str
@@ -91,20 +91,20 @@ class Home:
         object.__setattr__(self, "uri", self.uri.rstrip("/"))
 
     def refuse_lost(self) -> None:
-        """Refuse to commit or remove anything after the lease on the home was lost; without a run there is none.
+        """Refuse to commit or remove anything after the lease on the home was lost. Without a lease, do nothing.
 
         Raises
         ------
         LostLeaseError
-            If another holder has taken the lease; a retry of the whole work helps.
+            If another holder has taken the lease. A retry of the whole work helps.
         OSError
-            If the store refuses or does not answer; a retry can help.
+            If the store refuses or does not answer. A retry can help.
         """
         if self.lease is not None:
             self.lease.refuse_lost()
 
     def table(self, table: str | Named) -> Table:
-        """Return a handle on a table, by its name or its declaration, whether it has been made or not."""
+        """Return a handle on a table, by name or declaration. The table need not exist."""
         return Table(self, table if isinstance(table, str) else table.name)
 
     def names(self) -> list[str]:
@@ -117,41 +117,41 @@ class Home:
 
 @dataclass(frozen=True)
 class Table:
-    """A handle on a table of a home: opened, read, committed to and restored by it; it holds nothing open itself."""
+    """A handle on a table of a home, to read it, commit to it and restore it. It holds nothing open."""
 
     home: Home
     name: str
 
     @property
     def uri(self) -> str:
-        """Where the table lies."""
+        """The table's address."""
         return f"{self.home.uri}/tables/{self.name}"
 
     def exists(self) -> bool:
-        """Tell whether the table has been made."""
+        """Return whether the table exists."""
         return bool(DeltaTable.is_deltatable(self.uri))
 
     def at(self, version: int | None = None) -> Snapshot:
-        """Open a version, the newest unless told; raises what `open_snapshot` does."""
+        """Open a version, by default the newest. Raises the errors of `open_snapshot`."""
         return open_snapshot(self.name, self.uri, version)
 
     def history(self) -> History:
-        """Return the table's history; raises what `at` does."""
+        """Return the table's history. Raises the errors of `at`."""
         return self.at().history
 
     def provenance(self, version: int | None = None) -> Provenance:
-        """Return the record of what made a version, the newest unless told; its files may be gone.
+        """Return the record of a version's origin, by default of the newest. Its files may be gone.
 
         Raises
         ------
         MissingTableError
-            If there is no such table, or none of its commits carries a record.
+            If there is no such table, or none of its commits has a record.
         """
         history = self.history()
         return recorded(self.uri, history, history.newest if version is None else version)
 
     def input(self) -> Input:
-        """Return what a step records of a table that it reads; reading that version, it reads what it recorded."""
+        """Return the newest version and data version, which a step that reads the table records."""
         return self.at().input
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
@@ -163,24 +163,24 @@ class Table:
         return self.at().row_groups(columns, where)
 
     def named(self, version: int) -> list[DataFile]:
-        """Return the Parquet files that the log names at a version, sorted by path; they may be gone."""
+        """Return the Parquet files that the log names at a version, sorted by path. They may be gone."""
         return files_of(DeltaTable(self.uri, version=version))
 
     def parts(self) -> PartIndex:
-        """Return an index of the parts that have been made, whether a version names them or not."""
+        """Return an index of the finished parts, whether a version names them or not."""
         return PartIndex(self.uri)
 
     def commit(self, schema: pa.Schema, parts: Iterable[Part], provenance: Provenance) -> Commit:
-        """Make the table consist of exactly these parts, in one transaction.
+        """Make the table consist of exactly these parts, in one atomic transaction.
 
-        If the table already consists of them, and was made with the same code, inputs and settings, no version is
-        added. If somebody else commits at the same time, the difference is worked out again on top of their version.
+        If it already does, with the same code, inputs and settings, no version is added. If another writer commits at
+        the same time, the difference is taken again from that version.
         """
-        wanted, said = arrange(self.uri, list(parts)), {RECORD_KEY: provenance.model_dump_json()}
-        return commits.until_committed(lambda: self._commit_once(schema, wanted, said))
+        wanted, entries = arrange(self.uri, list(parts)), {RECORD_KEY: provenance.model_dump_json()}
+        return commits.until_committed(lambda: self._commit_once(schema, wanted, entries))
 
     def write(self, rows: pa.Table, provenance: Provenance, key: str | None = None) -> Commit:
-        """Make the table hold exactly these rows: for tables small enough to be made in one piece.
+        """Make the table hold exactly these rows, for small tables made in one piece.
 
         The part's key is the provenance's data version, unless another is given.
         """
@@ -189,14 +189,14 @@ class Table:
         return self.commit(rows.schema, [part], provenance)
 
     def restore(self, version: int, run_id: str) -> Commit:
-        """Make the table consist of what an earlier version holds, with that version's record; nothing is lost.
+        """Make the table hold the rows of an earlier version, with that version's record. No version is lost.
 
-        Adds no version if the table holds and says just that already.
+        If it already does, no version is added.
 
         Parameters
         ----------
         version
-            The version whose rows the table gets.
+            The version to restore.
         run_id
             The run that restores it, for the commit.
 
@@ -211,21 +211,21 @@ class Table:
             raise MissingVersionError(
                 f"{self.name}: nothing says what made version {version}, so it cannot be restored"
             )
-        said = {RECORD_KEY: origin.record, RESTORED_KEY: json.dumps(asdict(Restoration(origin.number, run_id)))}
-        return commits.until_committed(lambda: self._commit_once(then.schema, then.files, said))
+        entries = {RECORD_KEY: origin.record, RESTORED_KEY: json.dumps(asdict(Restoration(origin.number, run_id)))}
+        return commits.until_committed(lambda: self._commit_once(then.schema, then.files, entries))
 
     def adopt(self, snapshot: Snapshot, provenance: Provenance) -> None:
-        """Create the table from a snapshot of another home, whose files lie here already."""
-        said = {RECORD_KEY: provenance.model_dump_json()}
-        commits.create(self.uri, snapshot.schema, snapshot.files, sealed(said, snapshot.files))
+        """Create the table from a snapshot of another home, whose files are already here."""
+        entries = {RECORD_KEY: provenance.model_dump_json()}
+        commits.create(self.uri, snapshot.schema, snapshot.files, sealed(entries, snapshot.files))
 
     def compact(self, sizes: PackSizes, *, dry_run: bool = False) -> Compaction:
-        """Pack small parts together; the rows and what is said of them stay as they are. A dry run changes nothing."""
+        """Compact small parts into packs. Rows and records stay the same. A dry run changes nothing."""
         return commits.until_committed(lambda: self._compact_once(sizes, dry_run))
 
-    def _commit_once(self, schema: pa.Schema, wanted: Sequence[DataFile], said: Mapping[str, str]) -> Commit:
-        uri, metadata = self.uri, sealed(said, wanted)
-        made = Provenance.model_validate_json(said[RECORD_KEY]).data_version
+    def _commit_once(self, schema: pa.Schema, wanted: Sequence[DataFile], entries: Mapping[str, str]) -> Commit:
+        uri, metadata = self.uri, sealed(entries, wanted)
+        data_version = Provenance.model_validate_json(entries[RECORD_KEY]).data_version
         table = DeltaTable(uri) if DeltaTable.is_deltatable(uri) else None
         present = files_of(table) if table else []
         before = History(table).provenance(table.version()) if table else None
@@ -233,7 +233,7 @@ class Table:
         self.home.refuse_lost()
         if table is None or Schema.from_arrow(schema) != table.schema():
             commits.create(uri, schema, wanted, metadata)
-        elif added or removed or before is None or before.data_version != made:
+        elif added or removed or before is None or before.data_version != data_version:
             commits.replace(table, removed, added, metadata)
         return Commit(
             name=self.name,
@@ -254,8 +254,8 @@ class Table:
         if groups and not dry_run:
             removed = [file for file in files if file.path in packed]
             added = [write_pack(self.uri, group).file for group in groups]
-            said = {REARRANGED_KEY: f"{len(removed)} files put into {len(added)}"}
-            metadata = sealed(said, [*_without(files, removed), *added])
+            entries = {REARRANGED_KEY: f"{len(removed)} files put into {len(added)}"}
+            metadata = sealed(entries, [*_without(files, removed), *added])
             self.home.refuse_lost()
             commits.replace(now.delta, removed, added, metadata, rearranged=True)
         return Compaction(len(files), len(files) - len(packed) + len(groups), sum(map(len, groups)))

@@ -1,12 +1,11 @@
-"""Vacuum: removing the files of tables that nothing kept needs.
+"""Vacuum: removing the files of tables that no kept version needs.
 
-Kept are the versions of a table that were the newest at some time within the retention, a number of the newest, and
-every version that the record of something kept names as input, and so on upstream. Of versions that hold the same rows,
-the newest stands for those named. Files younger than the retention stay, whoever wrote them: a run that failed left
-finished parts that the next one uses. The manifest of a part without rows stays: nothing tells whether it is wanted,
-and it takes no room.
+A vacuum keeps all versions that were the newest one within the retention, and a minimum number of newest versions. It
+keeps every version that a kept record names as input, and so on upstream. Of versions with the same rows, it keeps the
+newest. Files younger than the retention stay, since a failed run left finished parts that the next one uses. The
+manifest of a part without rows stays, since nothing shows whether it is wanted.
 
-Delta Lake's own vacuum cannot serve: it takes the manifests of parts for strays, and knows nothing of lineage.
+Delta Lake's own vacuum takes the manifests of parts for strays, and does not know lineage.
 
 Belongs here: what is kept, and removing the rest. Does not belong here: when that is done (``operations/upkeep.py``).
 """
@@ -23,31 +22,31 @@ from itertools import groupby
 
 import pyarrow.fs as pafs
 
+from opengenome_assets.storage.commits import LOG_FOLDER
 from opengenome_assets.storage.files import filesystem
 from opengenome_assets.storage.parts import MANIFEST, find_part
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Home, Table
 
-LOG = "_delta_log"
-CHECKED = 100  # removals between two looks at the lease
+REMOVALS_PER_CHECK = 100  # of the lease
 
 
 @dataclass(frozen=True)
 class Removal:
-    """What a vacuum removed from a table, or would have removed.
+    """The effect of a vacuum on a table, done or in a dry run.
 
     Attributes
     ----------
     files
         Paths below the table's folder, in the order of removal.
     folders
-        Those that are empty then.
+        Paths of folders that become empty.
     size
-        Bytes of these files together.
+        Total bytes of the files.
     readable
-        The versions whose rows can be read then, by the numbers that lineage names.
+        Versions that stay readable, by the numbers that lineage names.
     lost
-        Those whose rows could be read before, and then cannot.
+        Versions that were readable before and no longer are.
     """
 
     files: tuple[str, ...]
@@ -57,8 +56,8 @@ class Removal:
     lost: tuple[int, ...]
 
 
-def kept_versions(home: Home, since: datetime, made: Iterable[Provenance], newest: int = 1) -> dict[str, set[int]]:
-    """Return the versions of each table that are to be kept.
+def kept_versions(home: Home, since: datetime, others: Iterable[Provenance], newest: int = 1) -> dict[str, set[int]]:
+    """Return the versions of each table to keep.
 
     Parameters
     ----------
@@ -66,17 +65,20 @@ def kept_versions(home: Home, since: datetime, made: Iterable[Provenance], newes
         The home.
     since
         A version that was the newest at this moment or later is kept.
-    made
-        Records of what else there is (figures, reports, pins); the versions that they name are kept.
+    others
+        Records of figures, reports and pins. The versions that they name are kept.
     newest
-        So many versions of each table are kept however old, the newest ones; those that only rearrange do not count.
+        Minimum number of versions to keep per table, without those that only rearrange files.
     """
     histories = {name: home.table(name).history() for name in home.names()}
     kept = {
         name: history.newest_since(since) | set(list(history.layouts().values())[-newest:])
         for name, history in histories.items()
     }
-    records = [*made, *(r for name, versions in kept.items() for v in versions if (r := histories[name].provenance(v)))]
+    records = [
+        *others,
+        *(r for name, versions in kept.items() for v in versions if (r := histories[name].provenance(v))),
+    ]
     while records:
         for name, given in records.pop().inputs.items():
             history = histories.get(name)
@@ -92,18 +94,18 @@ def kept_versions(home: Home, since: datetime, made: Iterable[Provenance], newes
 def vacuum(table: Table, kept: Collection[int], since: datetime, *, dry_run: bool = False) -> Removal:
     """Remove a table's files that are older than ``since`` and that no version in ``kept`` needs.
 
-    A vacuum that is killed has removed only what the next one would have removed. A dry run removes nothing.
+    A killed vacuum has removed only files that the next one would have removed. A dry run removes nothing.
 
     Raises
     ------
     LostLeaseError
-        If another holder has taken the lease on the home; a retry helps.
+        If another holder has taken the lease on the home. A retry helps.
     """
     uri = table.uri
     fs, root = filesystem(uri)
     infos: list[pafs.FileInfo] = fs.get_file_info(pafs.FileSelector(root, recursive=True))
     there = {info.path.removeprefix(f"{root}/"): info for info in infos}
-    there = {path: info for path, info in there.items() if not path.startswith(LOG)}
+    there = {path: info for path, info in there.items() if not path.startswith(LOG_FOLDER)}
     files = {path: info for path, info in there.items() if info.type == pafs.FileType.File}
 
     def named(version: int) -> set[str]:
@@ -128,7 +130,7 @@ def vacuum(table: Table, kept: Collection[int], since: datetime, *, dry_run: boo
     )
     if not dry_run:
         for number, path in enumerate(removal.files):
-            if number % CHECKED == 0:
+            if number % REMOVALS_PER_CHECK == 0:
                 table.home.refuse_lost()
             with contextlib.suppress(FileNotFoundError):
                 fs.delete_file(f"{root}/{path}")
@@ -139,7 +141,7 @@ def vacuum(table: Table, kept: Collection[int], since: datetime, *, dry_run: boo
 
 
 def _strays(uri: str, files: Iterable[str], needed: Set[str]) -> list[str]:
-    """Return the files that go: those not needed, and the manifests of parts none of whose files is needed."""
+    """Return the files to remove: unneeded ones, and manifests of parts without a needed file."""
     gone = []
     for folder, run in groupby(sorted(files), key=posixpath.dirname):
         paths = set(run)
@@ -148,15 +150,15 @@ def _strays(uri: str, files: Iterable[str], needed: Set[str]) -> list[str]:
         strays = paths - needed
         if not data or data & needed:
             strays.discard(manifest)
-            if strays & data and (part := find_part(uri, folder)):  # of two attempts, each may be in use
+            if strays & data and (part := find_part(uri, folder)):  # files of either of two attempts may be in use
                 strays -= {file.path for file in part.files}
-        # The manifest first: what is left, if this is killed, is no part.
+        # The manifest goes first, so that a killed vacuum leaves no part with missing files.
         gone += sorted(strays, key=lambda path: (path != manifest, path))
     return gone
 
 
 def _emptied(there: Mapping[str, pafs.FileInfo], gone: Collection[str], since: datetime) -> list[str]:
-    """Return the old folders, inner before outer, that hold nothing then; an object store has none."""
+    """Return the old folders that become empty, inner before outer. An object store has none."""
     removed = set(gone)
     content = Counter(posixpath.dirname(path) for path in there if path not in removed)
     folders = []

@@ -15,6 +15,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from opengenome_assets.corpus.settings import SAMPLE_FOLDER
 from opengenome_assets.corpus.tfidf_index import sequence_kmers_of
+from opengenome_assets.intake.kinds import FASTA
 from opengenome_assets.intake.sources import list_source
 from opengenome_assets.kernels.bases import kmer_strings
 from opengenome_assets.kernels.tfidf import inverse_document_frequency, tfidf, total_frequency
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.peer
 
 
 def records(source: str) -> Iterator[SeqIO.SeqRecord]:
-    for file in list_source("sample", sample=SAMPLE_FOLDER).files:
+    for file in list_source("sample", FASTA, sample=SAMPLE_FOLDER).files:
         if source in (file.source, "all"):
             with igzip.open(file.uri, "rt") as stream:
                 yield from SeqIO.parse(stream, "fasta")

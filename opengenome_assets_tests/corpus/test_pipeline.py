@@ -20,6 +20,7 @@ from Bio import SeqIO
 from opengenome_assets.corpus.settings import SAMPLE_FOLDER
 from opengenome_assets.corpus.tables import KMERS
 from opengenome_assets.framework.resources import HomeResource
+from opengenome_assets.intake.kinds import FASTA
 from opengenome_assets.intake.sources import list_source
 from opengenome_assets.kernels.bases import kmer_strings
 from opengenome_assets.storage.tables import Home, Table
@@ -35,7 +36,7 @@ FILES = {
 def sample_records():
     from isal import igzip
 
-    for file in list_source("sample", sample=SAMPLE_FOLDER).files:
+    for file in list_source("sample", FASTA, sample=SAMPLE_FOLDER).files:
         with igzip.open(file.uri, "rt") as stream:
             for record in SeqIO.parse(io.StringIO(stream.read()), "fasta"):
                 yield file.source, record.id, str(record.seq)

@@ -126,7 +126,7 @@ def test_the_cache_serves_where_the_environment_is_read_only(tmp_path: Path, mon
     assert find_java().home.is_relative_to(tmp_path / "cache")
     (tmp_path / "cache2").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache2"))
-    with pytest.raises(JavaNotFoundError, match=r"could be written nowhere \(.*environment.*cache2.*\)"):
+    with pytest.raises(JavaNotFoundError, match=r"could not be written \(.*environment.*cache2.*\)"):
         find_java()
 
 

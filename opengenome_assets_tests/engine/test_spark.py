@@ -14,7 +14,7 @@ from pyspark import SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from opengenome_assets.engine.spark import Spark, SparkStartError, is_passing
+from opengenome_assets.engine.spark import Spark, SparkStartError, is_transient
 from opengenome_assets_tests.engine import units
 
 pytestmark = pytest.mark.slow
@@ -68,7 +68,7 @@ def test_an_error_in_the_work_is_raised(spark):
 def test_what_may_be_otherwise_next_time_is_told_from_what_the_work_itself_raised(spark, function, passing):
     with pytest.raises((PySparkException, Py4JError)) as raised:
         spark.map(function, [3, 3], weights=[1, 1], label="failing", unit="bases", log=LOG)
-    assert is_passing(raised.value) is passing
+    assert is_transient(raised.value) is passing
 
 
 def test_a_session_that_has_ended_by_itself_is_followed_by_another(spark):

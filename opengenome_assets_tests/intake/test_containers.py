@@ -29,6 +29,7 @@ from opengenome_assets.intake.containers import (
     source_name,
     units,
 )
+from opengenome_assets.intake.kinds import FASTA
 from opengenome_assets.intake.streams import ChangedError, StoredFile, StreamError
 from opengenome_assets.kernels.fasta import FastaError, read_records
 from opengenome_assets_tests.examples import share
@@ -56,7 +57,7 @@ def store(folder: Path, files: Iterable[tuple[str, bytes]]) -> list[StoredFile]:
 def read_unit(path: str, files: list[StoredFile]) -> dict[str, bytes]:
     """Read a unit; its FASTA files by path, each letter by letter through the FASTA reader."""
     found: dict[str, bytes] = {}
-    with Unit(path, files) as unit:
+    with Unit(path, files, FASTA) as unit:
         for name, stream in unit:
             found[name] = b"".join(batch.data.tobytes() for batch in read_records(stream.readinto, name=stream.name))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decompress")]
@@ -120,13 +121,13 @@ def fails(folder: Path, path: str, content: bytes) -> str:
     ],
 )
 def test_sources_are_named_without_endings(path: str, source: str) -> None:
-    assert source_name(path) == source
+    assert source_name(path, FASTA) == source
 
 
 @pytest.mark.parametrize("path", ["x.tar", "x.tar.gz", "x.tgz", "x.tar.bz2", "x.tar.zst", "x.TAR.GZ", "a/x.tar.bgz"])
 def test_names_of_archives(path: str) -> None:
     assert is_archive_name(path)
-    assert select([path]) == ([path], [])
+    assert select([path], FASTA) == ([path], [])
     assert not is_archive_name(f"{path}.md5")
 
 
@@ -149,13 +150,13 @@ def test_names_of_archives(path: str) -> None:
     ],
 )
 def test_parts_are_told_from_what_lies_beside_a_file(paths: list[str], taken: bool) -> None:
-    assert select(paths) == ((paths, []) if taken else ([], paths))
+    assert select(paths, FASTA) == ((paths, []) if taken else ([], paths))
 
 
 def test_an_index_beside_its_file_is_no_part() -> None:
     beside = ["x.fa.gz.ab", "x.fa.gz.sa", "x.fa.gz.fai"]
-    assert select(["x.fa.gz", *beside]) == (["x.fa.gz"], beside)
-    assert units(["x.fa.gz", *beside]) == {path: (path,) for path in ["x.fa.gz", *beside]}
+    assert select(["x.fa.gz", *beside], FASTA) == (["x.fa.gz"], beside)
+    assert units(["x.fa.gz", *beside], FASTA) == {path: (path,) for path in ["x.fa.gz", *beside]}
 
 
 @pytest.mark.parametrize(
@@ -169,31 +170,31 @@ def test_parts_are_ordered_as_gnu_split_names_them(tmp_path: Path, options: list
     subprocess.run(command, input=content, check=True)
     names = [path.name for path in tmp_path.iterdir()]
     assert len(names) == pieces
-    ((whole, parts),) = units(names).items()
+    ((whole, parts),) = units(names, FASTA).items()
     assert whole == "x.fa.gz"
     assert b"".join((tmp_path / part).read_bytes() for part in parts) == content
-    assert sorted(select(names)[0]) == sorted(names)
+    assert sorted(select(names, FASTA)[0]) == sorted(names)
 
     for gone in {0, 1, pieces // 2, pieces - 2}:
         left = [name for name in names if name != parts[gone]]
         with pytest.raises(ContainerError, match=re.escape(f"{parts[gone]} is missing: the next part there is")):
-            units(left)
-    assert units([name for name in names if name != parts[-1]]) == {whole: parts[:-1]}
+            units(left, FASTA)
+    assert units([name for name in names if name != parts[-1]], FASTA) == {whole: parts[:-1]}
 
 
 def test_units_of_folders_are_apart_and_all_problems_are_named() -> None:
-    assert units(["a/x.fa.gz.aa", "b/x.fa.gz.aa", "x.fa", "y.tar"]) == {
+    assert units(["a/x.fa.gz.aa", "b/x.fa.gz.aa", "x.fa", "y.tar"], FASTA) == {
         "x.fa": ("x.fa",),
         "y.tar": ("y.tar",),
         "a/x.fa.gz": ("a/x.fa.gz.aa",),
         "b/x.fa.gz": ("b/x.fa.gz.aa",),
     }
     with pytest.raises(ContainerError, match=r"a/x\.fa\.gz\.aa is missing.*b/x\.fa\.gz\.01 is missing"):
-        units(["a/x.fa.gz.ab", "b/x.fa.gz.00", "b/x.fa.gz.02"])
+        units(["a/x.fa.gz.ab", "b/x.fa.gz.00", "b/x.fa.gz.02"], FASTA)
     with pytest.raises(ContainerError, match=r"x\.fa\.gz is there whole and in parts \(x\.fa\.gz\.aa\)"):
-        units(["x.fa.gz", "x.fa.gz.aa"])
+        units(["x.fa.gz", "x.fa.gz.aa"], FASTA)
     with pytest.raises(ContainerError, match=r"x\.fa\.gz\.01 is missing: the next part there is x\.fa\.gz\.aa"):
-        units(["x.fa.gz.aa", "x.fa.gz.00"])
+        units(["x.fa.gz.aa", "x.fa.gz.00"], FASTA)
 
 
 # Parts
@@ -282,7 +283,7 @@ def test_members_are_read_in_order_packed_or_not(tmp_path: Path, kind: str, form
         f"in/x.{kind}/nested/b.fa.bz2": b"CCGG",
         f"in/x.{kind}/{long}": b"TT" * 9000,
     }
-    with Unit(f"in/x.{kind}", files) as unit:
+    with Unit(f"in/x.{kind}", files, FASTA) as unit:
         for _, stream in unit:
             list(read_records(stream.readinto, name="x"))
             assert stream.header_lines > 0
@@ -418,7 +419,7 @@ def test_memory_does_not_grow_with_the_archive(tmp_path: Path, members: int, bas
     buffer = memoryview(bytearray(1 << 18))
     read_unit("x.tar", store(tmp_path, [("x.tar", tar_of([("a.fa", TEXT)]))]))  # compiles what has to be compiled
     tracemalloc.start()
-    with Unit("x.tar", files) as unit:
+    with Unit("x.tar", files, FASTA) as unit:
         for _, stream in unit:
             while stream.readinto(buffer):
                 pass
@@ -433,7 +434,7 @@ def test_memory_does_not_grow_with_the_archive(tmp_path: Path, members: int, bas
 def test_leaving_early_ends_all_threads(tmp_path: Path) -> None:
     content = tar_of([("a.fa.gz", gzip.compress(random.Random(1).randbytes(9 << 20), 1)), ("b.fa", TEXT)])
     files = store(tmp_path, [("x.tar", content)])
-    with Unit("x.tar", files) as unit:
+    with Unit("x.tar", files, FASTA) as unit:
         members = iter(unit)
         _, stream = next(members)
         assert stream.readinto(memoryview(bytearray(10))) == 10

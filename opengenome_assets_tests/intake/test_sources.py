@@ -5,24 +5,25 @@ import os
 import pytest
 
 from opengenome_assets.corpus.settings import SAMPLE_FOLDER
+from opengenome_assets.intake.kinds import FASTA
 from opengenome_assets.intake.sources import SourceError, list_source, unique_labels
 
-FASTA = ">a\nACGT\n"
+TEXT = ">a\nACGT\n"
 
 
 def write(root, *names):
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(FASTA)
+        path.write_text(TEXT)
 
 
 def listed(specification):
-    return {(file.source, file.path) for file in list_source(str(specification)).files}
+    return {(file.source, file.path) for file in list_source(str(specification), FASTA).files}
 
 
 def test_the_sample_has_two_sources():
-    files = list_source("sample", sample=SAMPLE_FOLDER).files
+    files = list_source("sample", FASTA, sample=SAMPLE_FOLDER).files
     assert [(file.source, file.path) for file in files] == [
         ("mitochondria", "mitochondria.fasta.gz"),
         ("plastids", "plastids.fasta.gz"),
@@ -56,12 +57,12 @@ def test_a_file_named_directly_is_a_source_whatever_its_name(tmp_path):
 
 def test_a_file_named_twice_is_taken_once(tmp_path):
     write(tmp_path, "x/a.fa")
-    assert len(list_source(f"{tmp_path},{tmp_path}/x/a.fa").files) == 1
+    assert len(list_source(f"{tmp_path},{tmp_path}/x/a.fa", FASTA).files) == 1
 
 
 def test_other_and_hidden_files_are_left_out_and_the_former_are_named(tmp_path):
     write(tmp_path, "a.fa", "README.md", ".hidden.fa", ".git/b.fa", "protein.faa")
-    listing = list_source(str(tmp_path))
+    listing = list_source(str(tmp_path), FASTA)
     assert [file.path for file in listing.files] == ["a.fa"]
     assert {os.path.basename(name) for name in listing.skipped} == {"README.md", "protein.faa"}
 
@@ -82,7 +83,7 @@ def test_parts_and_archives_are_found(tmp_path):
         ("g", "g/every.tar.gz"),
         ("corpus", "top.tar"),
     }
-    skipped = list_source(str(tmp_path / "corpus")).skipped
+    skipped = list_source(str(tmp_path / "corpus"), FASTA).skipped
     assert {os.path.basename(name) for name in skipped} == {"top.tar.fai", "y.fa.aa"}
     named = [f"{tmp_path}/corpus/{name}" for name in ("w/x.fasta.gz.aa", "w/x.fasta.gz.ab", "g/every.tar.gz")]
     assert listed(",".join(named)) == {("x", "x.fasta.gz.aa"), ("x", "x.fasta.gz.ab"), ("every", "every.tar.gz")}
@@ -91,7 +92,7 @@ def test_parts_and_archives_are_found(tmp_path):
 def test_all_missing_parts_are_named_before_any_work(tmp_path):
     write(tmp_path, "a/x.fa.gz.ab", "b/y.tar.00", "b/y.tar.02", "c/z.fa.gz", "c/z.fa.gz.aa", "d/fine.fa")
     with pytest.raises(SourceError) as caught:
-        list_source(str(tmp_path))
+        list_source(str(tmp_path), FASTA)
     for problem in (
         "a: a/x.fa.gz.aa is missing: the next part there is a/x.fa.gz.ab",
         "b: b/y.tar.01 is missing: the next part there is b/y.tar.02",
@@ -103,29 +104,29 @@ def test_all_missing_parts_are_named_before_any_work(tmp_path):
 def test_a_folder_without_fasta_says_what_was_looked_for_and_found(tmp_path):
     write(tmp_path, "notes.txt")
     with pytest.raises(SourceError, match=r"no FASTA file found.*\.fasta.*notes\.txt"):
-        list_source(str(tmp_path))
+        list_source(str(tmp_path), FASTA)
 
 
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(SourceError, match=r"nowhere: no such file or folder.*OPENGENOME_SOURCE"):
-        list_source(str(tmp_path / "nowhere"))
+        list_source(str(tmp_path / "nowhere"), FASTA)
 
 
 @pytest.mark.parametrize("specification", ["", " , "])
 def test_an_empty_specification_says_what_to_name(specification):
     with pytest.raises(SourceError, match="name a FASTA file"):
-        list_source(specification)
+        list_source(specification, FASTA)
 
 
 def test_an_address_that_cannot_be_read_says_what_can():
     with pytest.raises(SourceError, match="expected 'sample', a local file or folder, or hf://datasets"):
-        list_source("s3://bucket/fasta")
+        list_source("s3://bucket/fasta", FASTA)
 
 
 def test_a_source_must_not_be_called_all(tmp_path):
     write(tmp_path, "all/a.fa")
     with pytest.raises(SourceError, match="'all'"):
-        list_source(str(tmp_path))
+        list_source(str(tmp_path), FASTA)
 
 
 def test_files_that_cannot_be_read_are_all_named_before_any_work(tmp_path):
@@ -133,7 +134,7 @@ def test_files_that_cannot_be_read_are_all_named_before_any_work(tmp_path):
     for name in ("bad.fa", "worse.fa"):
         (tmp_path / name).symlink_to(tmp_path / "gone")
     with pytest.raises(SourceError, match=r"2 of 3 files cannot be read: .*bad\.fa.*worse\.fa"):
-        list_source(str(tmp_path))
+        list_source(str(tmp_path), FASTA)
 
 
 def test_permission_denied_is_an_error_for_another_user(tmp_path):
@@ -142,7 +143,7 @@ def test_permission_denied_is_an_error_for_another_user(tmp_path):
     try:
         if os.geteuid():
             with pytest.raises(SourceError, match=r"cannot list .*Permission denied"):
-                list_source(str(tmp_path))
+                list_source(str(tmp_path), FASTA)
             return
         # Root may read everything: look as somebody else.
         for folder in [tmp_path, *tmp_path.parents]:
@@ -152,7 +153,7 @@ def test_permission_denied_is_an_error_for_another_user(tmp_path):
         if os.fork() == 0:
             os.setuid(65534)
             try:
-                list_source(str(tmp_path))
+                list_source(str(tmp_path), FASTA)
             except SourceError as error:
                 os.write(write_end, str(error).encode())
             os._exit(0)
@@ -178,12 +179,12 @@ def test_links_to_folders_are_followed_once(tmp_path):
 def test_a_pipe_is_left_out_and_not_waited_for(tmp_path):
     write(tmp_path, "a.fa")
     os.mkfifo(tmp_path / "p.fa")
-    listing = list_source(str(tmp_path))
+    listing = list_source(str(tmp_path), FASTA)
     assert [file.path for file in listing.files] == ["a.fa"]
     assert listing.skipped == (str(tmp_path / "p.fa"),)
 
 
 def test_a_name_that_is_not_utf8_is_refused(tmp_path):
-    (tmp_path / os.fsdecode(b"b\xff.fa")).write_text(FASTA)
+    (tmp_path / os.fsdecode(b"b\xff.fa")).write_text(TEXT)
     with pytest.raises(SourceError, match="expected a name in UTF-8"):
-        list_source(str(tmp_path))
+        list_source(str(tmp_path), FASTA)

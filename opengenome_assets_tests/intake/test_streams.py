@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 
 import opengenome_assets
 from opengenome_assets.intake import streams
+from opengenome_assets.intake.kinds import FASTA
 from opengenome_assets.intake.streams import (
     ChangedError,
     DecompressedStream,
     StoredFile,
     StoredFiles,
     StreamError,
-    is_fasta_name,
 )
 from opengenome_assets.kernels.fasta import FastaError, read_records
 
@@ -66,12 +66,12 @@ class BytesFile(io.BytesIO):
 
 def stream_of(stored: bytes, sha256: str | None = None, kind: type[BytesFile] = BytesFile) -> DecompressedStream:
     files = StoredFiles([StoredFile("x.fa", "x.fa", sha256)], lambda _: kind(stored))
-    return DecompressedStream(files, name="x.fa")
+    return DecompressedStream(files, FASTA, name="x.fa")
 
 
 def open_stream(place: str | os.PathLike[str], sha256: str | None = None) -> DecompressedStream:
     uri = os.fspath(place)
-    return DecompressedStream(StoredFiles([StoredFile(uri, uri, sha256)]), name=uri)
+    return DecompressedStream(StoredFiles([StoredFile(uri, uri, sha256)]), FASTA, name=uri)
 
 
 def read_all(stream: DecompressedStream, size: int = 1 << 16) -> bytes:
@@ -228,7 +228,7 @@ def decompression_threads() -> list[threading.Thread]:
 
 def test_leaving_early_ends_the_thread_and_closes_the_file() -> None:
     file = BytesFile(gzip.compress(os.urandom(20 << 20), 1))
-    with DecompressedStream(StoredFiles([StoredFile("x.fa", "x.fa")], lambda _: file), name="x.fa") as stream:
+    with DecompressedStream(StoredFiles([StoredFile("x.fa", "x.fa")], lambda _: file), FASTA, name="x.fa") as stream:
         assert stream.readinto(memoryview(bytearray(10))) == 10
         assert decompression_threads()
     assert not decompression_threads()
@@ -275,4 +275,4 @@ def test_the_number_of_header_lines_is_known_only_at_the_end() -> None:
     ],
 )
 def test_names(name: str, is_fasta: bool) -> None:
-    assert is_fasta_name(name) == is_fasta
+    assert FASTA.has_name(name) == is_fasta

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from opengenome_assets.cli import main
 from opengenome_assets.intake.hub.listing import Hub
 from opengenome_assets.intake.hub.store import Store
+from opengenome_assets.intake.kinds import FASTA
 from opengenome_assets.intake.sources import list_source
 from opengenome_assets_tests.intake.hub.hub_server import REPO, TOKEN, serving
 from opengenome_assets_tests.processes import typed
@@ -43,7 +44,7 @@ def run(*arguments):
 
 
 def fetch(home, name):
-    (file,) = [file.remote for file in list_source(SOURCE).files if file.path.endswith(name)]
+    (file,) = [file.remote for file in list_source(SOURCE, FASTA).files if file.path.endswith(name)]
     Store(home / "raw").fetch([file], access=Hub().access)
 
 

@@ -10,11 +10,13 @@ import pytest
 
 from opengenome_assets.corpus.settings import SAMPLE_FOLDER
 from opengenome_assets.engine.java import Java, JavaNotFoundError
+from opengenome_assets.engine.processes import Processes
 from opengenome_assets.operations import validate
 from opengenome_assets.operations.validate import (
     Verdict,
     check_java,
     check_packages,
+    check_processes,
     check_python,
     check_source,
     check_space,
@@ -204,3 +206,22 @@ def test_every_subject_has_one_verdict(tmp_path: Path, monkeypatch: pytest.Monke
     verdicts = list(validate.validate(Settings(home=str(tmp_path)), "sample", SAMPLE_FOLDER))
     subjects = [verdict.subject for verdict in verdicts]
     assert subjects == ["Python", "Packages", "Java", "Spark", "Storage", "Free space", "Source"]
+
+
+def test_a_machine_without_java_is_ready_for_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(**_: Any) -> None:
+        raise JavaNotFoundError("Spark needs Java 17.")
+
+    monkeypatch.setattr(validate, "find_java", none)
+    monkeypatch.setattr(validate, "Spark", none)
+    settings = Settings(home=str(tmp_path), engine="processes")
+    verdicts = {verdict.subject: verdict for verdict in validate.validate(settings, "sample", SAMPLE_FOLDER)}
+    assert list(verdicts) == ["Python", "Packages", "Processes", "Storage", "Free space", "Source"]
+    assert [each for each in verdicts.values() if each.status == "failed"] == []
+    assert "without Java" in verdicts["Processes"].finding
+
+
+def test_processes_that_do_not_start_fail_with_their_reason() -> None:
+    verdict = check_processes(Processes(2, preload=["no_such_module"]))
+    assert verdict.status == "failed"
+    assert "No module named 'no_such_module'" in verdict.finding

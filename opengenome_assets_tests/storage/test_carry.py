@@ -21,6 +21,7 @@ from opengenome_assets.definitions import build_defs
 from opengenome_assets.operations.reproduce import reproduce
 from opengenome_assets.storage import carry as transport
 from opengenome_assets.storage.carry import DivergedError, TransportError, carry, missing
+from opengenome_assets.storage.lease import Lease, LostLeaseError
 from opengenome_assets.storage.parquet.file import DamagedFileError
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.seals import DamagedTableError
@@ -225,9 +226,26 @@ def test_what_arrives_otherwise_than_it_was_sent_is_not_kept(
 
     with monkeypatch.context() as patch:
         patch.setattr(transport, "filesystem", lambda uri: (Noisy(), uri))
-        with pytest.raises(TransportError, match=r"arrived of .* sent\. Run it again"):
+        with pytest.raises(TransportError, match=r"arrived, .* was sent\. Run it again"):
             push(home, place)
     assert not [path for path in Path(place.uri).rglob("*") if path.is_file()]
+    push(home, place)
+    assert content(place) == content(home)
+
+
+def test_a_lease_that_is_lost_while_files_travel_ends_the_transport_before_the_log(home: Home, place: Home) -> None:
+    class Expiring(Lease):
+        checks = 0
+
+        def refuse_lost(self) -> None:
+            self.checks += 1
+            if self.checks > 1:
+                raise LostLeaseError("lost")
+
+    with pytest.raises(LostLeaseError):
+        push(home, Home(place.uri, Expiring(place.uri, "a test")))
+    assert list(Path(place.uri).rglob("*.parquet"))
+    assert log(place) == {}
     push(home, place)
     assert content(place) == content(home)
 

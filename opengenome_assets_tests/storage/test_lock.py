@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from opengenome_assets.framework.resources import HomeResource
 from opengenome_assets.storage.conditional import ConditionalObject, State, UnconditionalStoreError
 from opengenome_assets.storage.files import read_bytes, write_bytes
-from opengenome_assets.storage.lease import Entry, LostLeaseError
+from opengenome_assets.storage.lease import LeaseEntry, LostLeaseError
 from opengenome_assets.storage.lock import only_writer
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.storage.vacuum import kept_versions, vacuum
@@ -57,8 +57,8 @@ def silent(_: str) -> None:
     pass
 
 
-def entry(home: str) -> Entry:
-    return Entry.model_validate_json(read_bytes(f"{home}/.lock") or b"")
+def entry(home: str) -> LeaseEntry:
+    return LeaseEntry.model_validate_json(read_bytes(f"{home}/.lock") or b"")
 
 
 class Holder:

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from opengenome_assets.corpus.tables import REJECTED_RECORDS, SEQUENCE_SHARDS
 from opengenome_assets.intake.containers import Unit
+from opengenome_assets.intake.kinds import FASTA
 from opengenome_assets.intake.streams import ChangedError, DecompressedStream, StoredFile, StreamError
 from opengenome_assets.kernels.bases import arrow_text
 from opengenome_assets.kernels.fasta import FastaBatch, FastaError, Refusal, read_records, refusals, split_headers
@@ -97,7 +98,7 @@ def parse_file(task: ParseTask) -> Parsed:
 def _parse(task: ParseTask) -> Parsed:
     settings = task.settings
     with (
-        Unit(task.path, task.files) as unit,
+        Unit(task.path, task.files, FASTA) as unit,
         PartWriter(task.shards_uri, task.shards_key, SEQUENCE_SHARDS.schema, settings.compression) as shards,
         PartWriter(task.rejected_uri, task.rejected_key, REJECTED_RECORDS.schema) as rejected,
         RowGroups(shards) as sequences,

@@ -1,10 +1,10 @@
-"""The Hugging Face Hub: what a dataset's specification means, and which files it names at which commit.
+"""Listings: the files that a specification names on the Hugging Face Hub, at a commit.
 
 Belongs here: addresses, revisions, listings and access rights of datasets on the Hub. Does not belong here: fetching
-files (``store.py``), and which of them are FASTA (``sources.py``).
+files (``store.py``), and which of them are used (``sources.py``).
 
-The library ``huggingface_hub`` makes the addresses, headers and errors, and reads the settings. Its own calls for
-listings take no time limit and sleep as long as the server asks, so pages are asked for here, through its client.
+The library ``huggingface_hub`` makes addresses, headers and errors, and reads the settings. Its own calls for listings
+have no timeout and wait as long as a rate limit asks. So this module requests pages through the library's client.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from huggingface_hub.errors import (
 
 from opengenome_assets import __version__
 from opengenome_assets.intake.hub.download import RemoteFile
-from opengenome_assets.intake.hub.request import PASSING, Access, RemoteError, asked_wait
+from opengenome_assets.intake.hub.request import TRANSIENT_STATUSES, Access, RemoteError, asked_wait
 
 PREFIX = "hf://"
 EXAMPLE = "hf://datasets/arcinstitute/opengenome2@main/fasta/organelles/*"
 REQUEST_SECONDS = 10.0
 ATTEMPTS = 3
 
-# A file or folder, as the API gives it: type, path, oid, size, and for a file in LFS lfs.oid, its SHA-256.
-Entry = dict[str, Any]
+# A file or folder in the API's answer: type, path, oid, size, and for a file in LFS lfs.oid, its SHA-256.
+HubEntry = dict[str, Any]
 _T = TypeVar("_T")
 
 
 class HubError(RemoteError):
-    """The Hub was not reached, refused, or has not what was named."""
+    """The Hub was not reached, refused, or does not have the named place."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Specification:
     revision
         Branch, tag or commit as named, or None for the default branch. A slash in it is written ``%2F``.
     path
-        A file, a folder (all files below it), or a pattern; empty for the whole repository. In a pattern ``*``, ``?``
-        and ``[…]`` match within a folder's or file's name, and ``**`` stands for any folders, none included.
+        A file, a folder (all files below it), or a glob; empty for the whole repository. In a glob, ``*``, ``?`` and
+        ``[…]`` match within one name, and ``**`` matches any number of folders, also none.
     """
 
     repo: str
@@ -74,7 +74,7 @@ class Specification:
         Raises
         ------
         HubError
-            If it has another form.
+            If it is malformed.
         """
         try:
             uri = parse_hf_uri(text.rstrip("/"))
@@ -99,12 +99,12 @@ class Specification:
 
     @property
     def folder(self) -> str:
-        """The path up to its first wildcard: the smallest part of the repository that holds all it names."""
+        """The path up to its first wildcard: the smallest folder with all named files."""
         return "/".join(self._split()[0])
 
     @property
     def pattern(self) -> tuple[str, ...]:
-        """The rest of the path, name by name; empty if it has no wildcard."""
+        """The rest of the path, name by name; empty without a wildcard."""
         return tuple(self._split()[1])
 
     def _split(self) -> tuple[list[str], list[str]]:
@@ -120,11 +120,11 @@ class HubListing:
     Attributes
     ----------
     specification
-        As asked for.
+        The specification, as given.
     commit
-        The commit its revision stood for, 40 hexadecimal digits.
+        The commit of its revision, 40 hexadecimal digits.
     files
-        Sorted by path. Paths are those in the repository.
+        The files, sorted by their path in the repository.
     """
 
     specification: Specification
@@ -138,14 +138,14 @@ def endpoint_from_environment() -> str:
 
 
 def token_from_environment() -> str | None:
-    """Return HF_TOKEN, else what the file holds that HF_TOKEN_PATH names, or None if neither is set.
+    """Return HF_TOKEN, else the content of the file that HF_TOKEN_PATH names, else None.
 
-    A file that nobody named, such as the one that logging in to the Hub leaves, is not read.
+    The file that a login to the Hub leaves is not read.
 
     Raises
     ------
     HubError
-        If it cannot be a token; its value is not repeated.
+        If it cannot be a token; the message does not repeat its value.
     """
     token, variable = os.environ.get("HF_TOKEN", "").strip(), "HF_TOKEN"
     if not token and (path := os.environ.get("HF_TOKEN_PATH")) and os.path.exists(path):
@@ -157,7 +157,7 @@ def token_from_environment() -> str | None:
 
 @dataclass(frozen=True)
 class Hub:
-    """A Hub, as one user sees it.
+    """A Hub, with the rights of one user.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ class Hub:
     token
         The user's token; default HF_TOKEN.
     seconds
-        How long one call of a method may take, its repetitions included.
+        Maximum seconds per call of a method, including retries.
     """
 
     endpoint: str = field(default_factory=endpoint_from_environment)
@@ -175,7 +175,7 @@ class Hub:
 
     @property
     def access(self) -> Access:
-        """How to ask for the files that `list_files` names."""
+        """Credentials for the files that `list_files` names."""
         return Access(
             self.headers,
             "If the dataset is private or gated: open its page, accept its conditions, and set HF_TOKEN to a token of "
@@ -183,28 +183,28 @@ class Hub:
         )
 
     def resolve(self, specification: Specification) -> str:
-        """Return the commit that the revision stands for now: one small request, or none if it is a commit.
+        """Return the revision's current commit: one small request, or none if the revision is a commit.
 
         Raises
         ------
         HubError
-            As do all methods, see there.
+            If the Hub is not reached, refuses, or does not have the revision.
         """
         return self._call(specification).commit()
 
     def fingerprint(self, specification: Specification) -> str:
-        """Return an id that changes if anything in the folder does that the specification names: one small request.
+        """Return an id that changes with the content of the specification's folder: one small request.
 
-        It is git's id of the folder, or of the file if it names one. For the whole repository it is the commit.
-        The request is for the specification's revision; pin that to what `resolve` returned.
+        It is git's id of the folder or file, and the commit for the whole repository. The request is for the
+        specification's revision; pin that to the commit that `resolve` returned.
         """
         call = self._call(specification)
         return str(call.entry(specification.folder)["oid"]) if specification.folder else call.commit()
 
     def list_files(self, specification: Specification) -> HubListing:
-        """List the files that a specification names, at the commit its revision stands for now.
+        """List the files that a specification names, at its revision's current commit.
 
-        One request for the commit, and one for 1,000 entries of the folder. The rest of the repository is not listed.
+        It makes one request for the commit, and one per 1,000 entries of the folder.
 
         Raises
         ------
@@ -233,23 +233,23 @@ class Hub:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What proves the user's rights to the endpoint, and to nobody else."""
+        """The user's credentials, for the endpoint only."""
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     def _call(self, specification: Specification) -> _Call:
         return _Call(self, specification, time.monotonic() + self.seconds)
 
-    def _file(self, repo: str, commit: str, entry: Entry) -> RemoteFile:
+    def _file(self, repo: str, commit: str, entry: HubEntry) -> RemoteFile:
         path = entry["path"]
         url = hf_hub_url(repo, path, repo_type="dataset", revision=commit, endpoint=self.endpoint)
-        # The blob id of an LFS file is that of its pointer, and says nothing of the bytes.
+        # The blob id of an LFS file is that of its pointer, not of its bytes.
         lfs = entry.get("lfs")
         sha256, blob_id = (lfs["oid"], None) if lfs else (None, entry["oid"])
         return RemoteFile(path, entry["size"], url, sha256, blob_id)
 
 
 def matches(names: list[str], pattern: tuple[str, ...]) -> bool:
-    """Whether a path, name by name, matches a pattern."""
+    """Whether a path, name by name, matches a glob."""
     if not pattern:
         return not names
     if pattern[0] == "**":
@@ -259,7 +259,7 @@ def matches(names: list[str], pattern: tuple[str, ...]) -> bool:
 
 @dataclass(frozen=True)
 class _Call:
-    """Requests for one specification, within the time that one call may take."""
+    """Requests for one specification, before a deadline."""
 
     hub: Hub
     specification: Specification
@@ -278,18 +278,18 @@ class _Call:
                 raise ValueError("the answer names no commit")
             return info.sha
 
-        return self._patiently(ask)
+        return self._with_retries(ask)
 
-    def entry(self, path: str) -> Entry:
-        """Return what the API says of one file or folder."""
+    def entry(self, path: str) -> HubEntry:
+        """Return the API's entry of one file or folder."""
         body = {"paths": [path], "expand": False}
         entries, _ = self._page("POST", f"{self._api}/paths-info/{self._revision}", data=body)
         if not entries:
             raise HubError(f"{self.specification}: {self._absent(path)}")
         return entries[0]
 
-    def tree(self, folder: str, *, recursive: bool) -> Iterator[Entry]:
-        """Yield what the API says of the files and folders in a folder."""
+    def tree(self, folder: str, *, recursive: bool) -> Iterator[HubEntry]:
+        """Yield the API's entries of the files and folders in a folder."""
         url = f"{self._api}/tree/{self._revision}" + (f"/{quote(folder, safe='')}" if folder else "")
         query: str | None = f"recursive={recursive}&expand=False"
         while query is not None:
@@ -308,28 +308,28 @@ class _Call:
     def _revision(self) -> str:
         return quote(self.specification.revision or constants.DEFAULT_REVISION, safe="")
 
-    def _page(self, method: str, url: str, **given: Any) -> tuple[list[Entry], str | None]:
+    def _page(self, method: str, url: str, **given: Any) -> tuple[list[HubEntry], str | None]:
         """Return one page of entries and the query of the next."""
         headers = {"User-Agent": f"opengenome-assets/{__version__}", **self.hub.headers}
 
-        def ask(timeout: float) -> tuple[list[Entry], str | None]:
+        def ask(timeout: float) -> tuple[list[HubEntry], str | None]:
             response = get_session().request(method, url, headers=headers, timeout=timeout, **given)
             hf_raise_for_status(response)
-            # Only the query: behind a proxy the address is of a host that is not to see the token.
+            # Only the query: behind a proxy the address names a host that must not see the token.
             following = response.links.get("next", {}).get("url")
             return response.json(), urlsplit(following).query if following else None
 
-        return self._patiently(ask)
+        return self._with_retries(ask)
 
-    def _patiently(self, ask: Callable[[float], _T]) -> _T:
-        """Ask, and ask again while the failure may pass and time is left."""
+    def _with_retries(self, ask: Callable[[float], _T]) -> _T:
+        """Send a request, and retry it while the failure is transient and time is left."""
         attempt = 0
         while True:
             attempt += 1
             left = self.deadline - time.monotonic()
             if left <= 0:
                 raise HubError(
-                    f"{self.specification}: {self.hub.endpoint} did not give all within {self.hub.seconds:,.0f} s. "
+                    f"{self.specification}: {self.hub.endpoint} did not finish within {self.hub.seconds:,.0f} s. "
                     "Try again later",
                     passing=True,
                 )
@@ -344,18 +344,18 @@ class _Call:
             time.sleep(pause)
 
     def _explain(self, error: Exception) -> HubError:
-        """Put a failure into words, with what to do about it."""
+        """Return a failure in words, with a remedy."""
         named, hub = self.specification, self.hub
         page = f"{hub.endpoint}/datasets/{named.repo}"
         status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
-        passing = status in PASSING or isinstance(error, httpx2.TransportError)
+        passing = status in TRANSIENT_STATUSES or isinstance(error, httpx2.TransportError)
         match error:
             case OfflineModeIsEnabled():
                 words = "HF_HUB_OFFLINE is set. Unset it, or name a folder of this machine as source"
             case GatedRepoError():
                 words = (
-                    f"{named.repo} is gated. Accept its conditions at {page} "
-                    "and set HF_TOKEN to a token of that account"
+                    f"{named.repo} is gated. Accept its conditions at {page} and set HF_TOKEN to a token of that "
+                    "account"
                 )
             case RevisionNotFoundError():
                 revision = named.revision or "main"
@@ -382,7 +382,7 @@ class _Call:
                     f"{hub.endpoint} gave an answer that is not the Hub's ({type(error).__name__}: {error}). "
                     "Check HF_ENDPOINT, and whether a proxy stands between"
                 )
-        said = getattr(error, "server_message", None)
+        message = getattr(error, "server_message", None)
         return HubError(
-            hub.access.redact(f"{named}: {words}" + (f". The Hub says: {said}" if said else "")), passing=passing
+            hub.access.redact(f"{named}: {words}" + (f". The Hub says: {message}" if message else "")), passing=passing
         )

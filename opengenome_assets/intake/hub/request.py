@@ -1,10 +1,10 @@
-"""Transfers: the bytes of an HTTP resource from an offset on, in one request.
+"""Requests: the bytes of an HTTP resource from an offset on, in one range request.
 
-Belongs here: ranges, redirects, credentials, time-outs, and which failures pass by themselves. Does not belong here:
-asking again, and whether the bytes are the right ones (``store.py``).
+Belongs here: ranges, redirects, credentials, timeouts, rate limits, and which failures are transient. Does not belong
+here: retries (``download.py``), and where the bytes go (``store.py``).
 
-Built on the standard library's client, which hands over bytes at a fifth of the CPU time of richer ones: what hashing
-costs is thereby saved.
+It uses the standard library's client, which needs a fifth of the CPU time of richer ones. That saves about the cost of
+hashing.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ from urllib.parse import urlsplit
 from opengenome_assets import __version__
 
 PIECE = 1 << 18
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-# What storage hosts answer to a signed address whose time is over.
+TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+# Storage hosts answer with these to a signed address that has expired.
 EXPIRED = frozenset({400, 401, 403, 404, 410})
 
 
 @dataclass(frozen=True)
 class Access:
-    """How to ask a server.
+    """Credentials for a server.
 
     Attributes
     ----------
     headers
-        Sent to the file's own host only, never to where that redirects.
+        Sent to the file's own host only, never to the target of a redirect.
     remedy
-        What the user can do if that host refuses (401, 403).
+        Advice to the user if that host refuses (401, 403).
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     remedy: str = "Check that you may read it"
 
     def redact(self, text: str) -> str:
-        """Return text from outside without the values of the headers."""
+        """Return foreign text without the values of the headers."""
         for value in self.headers.values():
             for secret in (value, value.removeprefix("Bearer ")):
                 text = text.replace(secret, "[hidden]")
@@ -57,20 +57,20 @@ class Access:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to bear with a network.
+    """The retry policy of downloads.
 
     Attributes
     ----------
     timeout
-        Seconds without an answer, or with less than ``min_rate``, after which a connection is given up.
+        Maximum seconds without an answer, or with a rate below ``min_rate``, before a connection ends.
     min_rate
-        Bytes per second; a connection that stays below is no better than none.
+        Minimum rate of a connection, in bytes per second.
     attempts
-        Failures in a row, without noteworthy progress between them, after which a download is given up.
+        Maximum failures in a row without progress between them.
     first_wait, longest_wait
-        Seconds before the second attempt, doubled with each further one up to the longest.
+        Backoff: seconds before the second attempt, doubled with each further one up to the longest.
     longest_asked
-        Longest wait that a server may ask for.
+        Maximum wait that a server may ask for, in seconds.
     """
 
     timeout: float = 20.0
@@ -82,12 +82,12 @@ class Patience:
 
 
 class RemoteError(Exception):
-    """Something elsewhere could not be had; the message says what to do.
+    """A remote file or answer could not be had; the message says what to do.
 
     Attributes
     ----------
     passing
-        Whether the same call can succeed later without anybody changing anything.
+        Whether the failure is transient: the same call can succeed later.
     """
 
     def __init__(self, message: str, *, passing: bool = False) -> None:
@@ -103,7 +103,7 @@ class TransferError(RemoteError):
     status
         The HTTP status, if the server refused.
     wait
-        Seconds the server asked to wait, if it did.
+        Seconds that the server asked to wait, if it did: its rate limit.
     """
 
     def __init__(
@@ -115,19 +115,19 @@ class TransferError(RemoteError):
 
 
 class WrongContentError(Exception):
-    """The server offers something else than what was asked for."""
+    """The server sends other content than expected."""
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """An answer being received.
+    """A response whose body is being received.
 
     Attributes
     ----------
     start
-        Offset of the first byte that comes: the one asked for, or 0 if the server ignores ranges.
+        Offset of the first byte: the requested one, or 0 if the server ignores ranges.
     stop
-        Offset after the last one.
+        Offset after the last byte.
     """
 
     start: int
@@ -136,12 +136,12 @@ class Transfer:
     _patience: Patience
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the bytes as they come, all of them or a `TransferError`."""
+        """Yield the bytes as they arrive; raise `TransferError` if not all of them do."""
         place = self.start
         began, seen = time.monotonic(), place
         while place < self.stop:
             try:
-                # Not readinto: it would wait for a full buffer and lose its content at an error.
+                # readinto would wait for a full buffer, and lose its content at an error.
                 piece = self._body.read1(PIECE)
             except (OSError, http.client.HTTPException) as error:
                 raise TransferError(f"the connection broke after byte {place:,} ({_words(error)})") from None
@@ -163,9 +163,9 @@ def open_range(url: str, start: int, stop: int, size: int, access: Access, patie
     Raises
     ------
     TransferError
-        If no answer comes, or a refusal.
+        If the server does not answer, or refuses.
     WrongContentError
-        If the answer is of another size or range.
+        If the response has another size or range.
     """
     headers = {"Range": f"bytes={start}-{stop - 1}", "User-Agent": f"opengenome-assets/{__version__}"}
     request = urllib.request.Request(url, headers={**access.headers, **headers})
@@ -184,12 +184,12 @@ def open_range(url: str, start: int, stop: int, size: int, access: Access, patie
 
 
 def _offered(response: http.client.HTTPResponse, start: int, stop: int, size: int) -> tuple[int, int]:
-    """Return the range of an answer's body."""
+    """Return the range of a response's body."""
     if response.status == http.HTTPStatus.PARTIAL_CONTENT:
-        given = response.headers.get("Content-Range", "")
-        match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", given)
+        header = response.headers.get("Content-Range", "")
+        match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", header)
         if match is None:
-            raise WrongContentError(f"the server sent a part, but not which (Content-Range {given!r})")
+            raise WrongContentError(f"the server sent a part, but not which (Content-Range {header!r})")
         if match[3] not in ("*", str(size)):
             raise WrongContentError(f"the server has {int(match[3]):,} bytes, expected {size:,}")
         first, last = int(match[1]), int(match[2]) + 1
@@ -203,13 +203,13 @@ def _offered(response: http.client.HTTPResponse, start: int, stop: int, size: in
 
 @cache
 def _opener() -> urllib.request.OpenerDirector:
-    # Reading the certificates takes longer than many a small file: once is enough.
+    # Loading the certificates takes longer than fetching many small files, so it is done once.
     tls = urllib.request.HTTPSHandler(context=ssl.create_default_context())
     return urllib.request.build_opener(tls, _Redirects())
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects; another host than the one asked gets the range and nothing else."""
+    """Follows redirects; another host gets the range and the user agent, but no credentials."""
 
     def redirect_request(
         self,
@@ -229,15 +229,15 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _refusal(error: urllib.error.HTTPError, url: str, start: int, access: Access) -> TransferError | WrongContentError:
-    """Put an error status into words, and say whether it can pass."""
+    """Return an error status in words, and whether it is transient."""
     status = error.code
     if status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         return WrongContentError(f"the server has no byte {start:,}")
-    said = access.redact(error.headers.get("X-Error-Message", "") or error.reason or "")
-    # Of a redirect's address only the host is named: the rest may be a signature.
-    message = f"{_host(error.url or url)} answered {status} ({said})"
+    reason = access.redact(error.headers.get("X-Error-Message", "") or error.reason or "")
+    # The message names only a redirect's host, since the rest may be a signature.
+    message = f"{_host(error.url or url)} answered {status} ({reason})"
     elsewhere = _origin(error.url or url) != _origin(url)
-    if status in PASSING or (elsewhere and status in EXPIRED):
+    if status in TRANSIENT_STATUSES or (elsewhere and status in EXPIRED):
         return TransferError(message, status=status, wait=asked_wait(error.headers.get))
     if status in (401, 403):
         message += f". {access.remedy}"
@@ -247,20 +247,20 @@ def _refusal(error: urllib.error.HTTPError, url: str, start: int, access: Access
 
 
 def asked_wait(header: Callable[[str, str], str]) -> float | None:
-    """Return the seconds that Retry-After (RFC 9110) or RateLimit (IETF draft) ask to wait.
+    """Return the seconds that a rate limit asks to wait: Retry-After (RFC 9110) or RateLimit (IETF draft).
 
     Parameters
     ----------
     header
-        Gives a header of the answer by its name, or a default: ``headers.get``.
+        Function from a header's name and a default to its value: ``headers.get``.
     """
-    given = header("Retry-After", "").strip()
-    if given.isdigit():
-        return float(given)
+    value = header("Retry-After", "").strip()
+    if value.isdigit():
+        return float(value)
     if limit := re.search(r";\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d+)", header("RateLimit", "")):
         return float(limit[1])
     try:
-        until = parsedate_to_datetime(given)
+        until = parsedate_to_datetime(value)
     except ValueError:
         return None
     return max(0.0, (until - datetime.now(until.tzinfo or UTC)).total_seconds())

@@ -1,11 +1,11 @@
-"""The store: verified files on the local disk, each known by the digest of its bytes.
+"""The store: verified files on the local disk, content-addressed by the digest of their bytes.
 
-Belongs here: which files are there, fetching those that are not, and publishing what arrived.
-Does not belong here: what a file's address means (``hub.py``) and the way of one file here (``download.py``).
+Belongs here: which files are there, fetching those that are missing, and publishing them. Does not belong here: the
+meaning of an address (``listing.py``), and the download of one file (``download.py``).
 
-A file is published at ``objects/sha256/<2 digits>/<digest>`` by one rename, after its digest was found right, and never
-changed after that. A file known by its git blob id only has a link to it at ``objects/git/<2 digits>/<id>``. What was
-received of the others lies in ``partial/``; whoever holds the lock on such a file is the one to continue it.
+A file is published at ``objects/sha256/<2 digits>/<digest>`` by one atomic rename, after its digest was verified. It
+never changes after that. A file known only by its git blob id also has a link at ``objects/git/<2 digits>/<id>``.
+Incomplete files lie in ``partial/``; the process that holds the lock on such a file continues it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from opengenome_assets.intake.hub.download import Download, RemoteFile, StoppedError, Work, locked
+from opengenome_assets.intake.hub.download import Batch, Download, RemoteFile, StoppedError, locked
 from opengenome_assets.intake.hub.request import Access, Patience, RemoteError, TransferError, WrongContentError
 
 REPORT_SECONDS = 30.0
@@ -34,15 +34,15 @@ class Stored:
     Attributes
     ----------
     file
-        The file it was asked for.
+        The remote file.
     path
-        Where its bytes lie.
+        The local file with its bytes.
     sha256
-        Their SHA-256.
+        SHA-256 of the bytes.
     fetched, reused
-        Bytes that came over the network, and bytes that were there before.
+        Bytes downloaded now, and bytes that were there before.
     seconds
-        Time it took.
+        Seconds that the download took.
     """
 
     file: RemoteFile
@@ -55,16 +55,16 @@ class Stored:
 
 @dataclass(frozen=True)
 class Plan:
-    """What fetching some files would mean.
+    """The state of some files in the store, before fetching.
 
     Attributes
     ----------
     stored
-        Those that are there.
+        Files that are there.
     missing
-        Those that are not, each content once.
+        Files that are not, each content once.
     to_fetch
-        Bytes still to come, without what was already received of them.
+        Bytes still to download.
     """
 
     stored: tuple[Stored, ...]
@@ -77,19 +77,19 @@ class FetchError(RemoteError):
 
 
 class Store:
-    """A content-addressed store in a local folder, which any number of processes may share.
+    """A content-addressed store in a local folder. Any number of processes may share it.
 
     Parameters
     ----------
     root
-        The folder; made when the first file comes.
+        The folder, created with the first file.
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
 
     def find(self, file: RemoteFile) -> Stored | None:
-        """Return a file if it is there."""
+        """Return a file; None if it is not there."""
         path = self._address(file).resolve()
         try:
             there = path.stat().st_size == file.size
@@ -98,7 +98,7 @@ class Store:
         return Stored(file, path, path.name, 0, file.size, 0.0) if there else None
 
     def plan(self, files: Iterable[RemoteFile]) -> Plan:
-        """Say what is there and what fetching the rest would cost; changes nothing."""
+        """Return which files are there, and the bytes still to download; changes nothing."""
         stored: list[Stored] = []
         missing: dict[str, RemoteFile] = {}
         for file in files:
@@ -118,48 +118,48 @@ class Store:
         workers: int = 4,
         patience: Patience | None = None,
     ) -> list[Stored]:
-        """Make files available, fetching those that are not there.
+        """Return files from the store, and fetch those that are missing.
 
-        What was received before a failure, in this process or another, is not fetched again. A file whose content
-        turns out wrong is fetched a second time from its start, and never published while it is wrong.
+        Bytes received before a failure, by this process or another, are not fetched again. A file with a wrong digest
+        is fetched once more from its start, and never published with a wrong digest.
 
         Parameters
         ----------
         files
-            The files; the same content may stand there more than once.
+            The files; the same content may occur more than once.
         access
-            How to ask the server.
+            Credentials for the server.
         log
-            Called with progress and with every failure that is tried again; from several threads.
+            Called from several threads with progress, and with every failure before its retry.
         workers
-            Files fetched at once.
+            Number of files fetched at once.
         patience
-            How long to bear with the network.
+            The retry policy.
 
         Returns
         -------
         list of Stored
-            One a file, in the order given.
+            One per file, in the given order.
 
         Raises
         ------
         FetchError
-            If the disk is too small or a file cannot be had. One bad file does not keep others from being fetched;
-            a server that refuses or is not reached, and a full disk, do.
+            If the disk is too small or a file cannot be fetched. A full disk, or a server that refuses or does not
+            answer, ends the batch. One bad file does not.
         """
         began = time.monotonic()
         plan = self.plan(files)
         self._refuse_small_disk(plan)
-        work = Work(access or Access(), patience or Patience(), log)
+        batch = Batch(access or Access(), patience or Patience(), log)
         with ThreadPoolExecutor(workers, thread_name_prefix="fetch") as pool:
             try:
-                futures = [pool.submit(self._fetch, file, work) for file in plan.missing]
+                futures = [pool.submit(self._fetch, file, batch) for file in plan.missing]
                 while wait(futures, REPORT_SECONDS).not_done:
                     left = self.plan(plan.missing).to_fetch
                     rate = (plan.to_fetch - left) / (time.monotonic() - began) / 1e6
                     log(f"{left / 1e9:,.3f} of {plan.to_fetch / 1e9:,.3f} GB still to come, {rate:,.1f} MB/s")
             except BaseException:
-                work.stop.set()
+                batch.stop.set()
                 raise
         errors = [error for future in futures if (error := future.exception())]
         if failed := [error for error in errors if not isinstance(error, StoppedError)]:
@@ -168,12 +168,12 @@ class Store:
         return [new.get(file) or self._found(file) for file in files]
 
     def remove_all_but(self, needed: Collection[str], before: datetime, *, dry_run: bool = False) -> tuple[int, int]:
-        """Remove the files whose SHA-256 is none of those needed and that came before a moment.
+        """Remove files that came before a moment and whose SHA-256 is not needed.
 
         Returns
         -------
         tuple
-            Number of files, and their bytes. A dry run removes none.
+            Number of files, and their bytes. A dry run only counts them.
         """
         gone = {
             path: path.stat().st_size
@@ -181,50 +181,50 @@ class Store:
             if path.name not in needed and path.stat().st_mtime < before.timestamp()
         }
         if not dry_run:
-            # A link that leads nowhere is no file of the store.
+            # Links to removed files stay: `find` ignores them.
             for path in gone:
                 path.unlink(missing_ok=True)
         return len(gone), sum(gone.values())
 
-    def _fetch(self, file: RemoteFile, work: Work) -> Stored:
+    def _fetch(self, file: RemoteFile, batch: Batch) -> Stored:
         try:
-            work.go_on()
-            return self._fetch_locked(file, work)
+            batch.go_on()
+            return self._fetch_locked(file, batch)
         except FetchError:
             raise
         except TransferError as error:
-            # Another file of the same server may exist where this one does not; all else concerns every file.
+            # A missing file concerns that file alone; every other error concerns all files.
             if error.status not in (404, 410):
-                work.stop.set()
+                batch.stop.set()
             advice = ". What was received is kept; run again to continue" if error.passing else ""
             raise FetchError(f"{file.path}: {error} ({file.url}){advice}", passing=error.passing) from None
         except OSError as error:
-            work.stop.set()
+            batch.stop.set()
             raise FetchError(
                 f"{file.path}: cannot be written below {self.root} ({error.strerror or error}). What was received is "
                 "kept; make room or give yourself the right to write there, then run again",
                 passing=False,
             ) from error
 
-    def _fetch_locked(self, file: RemoteFile, work: Work) -> Stored:
+    def _fetch_locked(self, file: RemoteFile, batch: Batch) -> Stored:
         began = time.monotonic()
         path = self._partial(file)
-        with locked(path, file, work) as partial:
+        with locked(path, file, batch) as partial:
             if stored := self.find(file):  # by another process, while this one waited
                 path.unlink(missing_ok=True)
                 return stored
-            download = Download(file, partial, work)
+            download = Download(file, partial, batch)
             try:
                 sha256 = download.complete()
             except WrongContentError as error:
-                work.log(f"{file.path}: {error}; fetching it again from its start")
+                batch.log(f"{file.path}: {error}; fetching it again from its start")
                 try:
-                    sha256 = download.complete(anew=True)
+                    sha256 = download.complete(restart=True)
                 except WrongContentError as again:
                     path.unlink(missing_ok=True)
                     raise FetchError(
                         f"{file.path}: wrong content twice: {again} ({file.url}). Nothing of it was kept. "
-                        "Run again later; if it stays so, its publisher has to upload it again",
+                        "Run again later; if it stays so, its publisher must upload it again",
                         passing=False,
                     ) from None
             self._publish(file, path, sha256, partial)
@@ -250,7 +250,7 @@ class Store:
         return stored
 
     def address(self, sha256: str) -> Path:
-        """Return where the bytes with that digest lie, or would."""
+        """Return the path of the bytes with that digest, whether they are there or not."""
         return self.root / "objects" / "sha256" / sha256[:2] / sha256
 
     def _address(self, file: RemoteFile) -> Path:
@@ -264,7 +264,7 @@ class Store:
         try:
             return self._partial(file).stat().st_size
         except OSError:
-            # Published since it was listed as missing, or not begun.
+            # The file was published since the plan, or its download has not begun.
             return file.size if self.find(file) else 0
 
     def _refuse_small_disk(self, plan: Plan) -> None:

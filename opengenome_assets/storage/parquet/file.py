@@ -1,8 +1,9 @@
 """Parquet files as the platform writes and reads them, local or in an object store.
 
-Belongs here: how a file is encoded, and that what is read is what was written. Arrow does all of it, but for the pages
-of long text in Zstandard (``pages.py``): it writes each such column with empty values, the true pages follow its row
-group, and the footer is told of them. Does not belong here: which files there are, and what they hold (``parts.py``).
+Belongs here: the encoding of a file, and verifying its checksums on reading. Arrow does all of it, except the pages of
+long text in Zstandard (``pages.py``). Arrow writes each such column with empty values. The true pages follow that row
+group, and the footer is changed to name them. Does not belong here: which files there are, and their rows
+(``parts.py``).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import io
 import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import IntEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -18,22 +20,52 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from opengenome_assets.storage.files import filesystem
-from opengenome_assets.storage.parquet.pages import DELTA_LENGTH, MAGIC, read_pages, write_pages
-from opengenome_assets.storage.parquet.thrift import I32, LIST, Field, List, Struct, i64, read_struct, write_struct
+from opengenome_assets.storage.parquet.pages import MAGIC, Encoding, read_pages, write_pages
+from opengenome_assets.storage.parquet.thrift import Field, List, Struct, Type, i64, read_struct, write_struct
 
 _LENGTH_BYTES = 4  # of the footer's length, which is followed by MAGIC
 
-# Parquet's numbers: of an encoding, and of the fields of a footer, of its row groups, and of their columns.
-_RLE = 3
-_ROW_GROUPS = 4
-_COLUMNS, _GROUP_PLAIN, _GROUP_START, _GROUP_STORED = 1, 2, 5, 6
-_METADATA = 3
-_ENCODINGS, _PATH, _PLAIN, _STORED, _FIRST_PAGE = 2, 3, 6, 7, 9
-_OF_EMPTY_VALUES = 12, 13, 16  # statistics, encodings by page, statistics of sizes
+
+class FileMetaData(IntEnum):
+    """Field numbers of the Thrift struct FileMetaData, the footer."""
+
+    ROW_GROUPS = 4
+
+
+class RowGroup(IntEnum):
+    """Field numbers of the Thrift struct RowGroup."""
+
+    COLUMNS = 1
+    TOTAL_BYTE_SIZE = 2
+    FILE_OFFSET = 5
+    TOTAL_COMPRESSED_SIZE = 6
+
+
+class ColumnChunk(IntEnum):
+    """Field numbers of the Thrift struct ColumnChunk."""
+
+    META_DATA = 3
+
+
+class ColumnMetaData(IntEnum):
+    """Field numbers of the Thrift struct ColumnMetaData."""
+
+    ENCODINGS = 2
+    PATH_IN_SCHEMA = 3
+    TOTAL_UNCOMPRESSED_SIZE = 6
+    TOTAL_COMPRESSED_SIZE = 7
+    DATA_PAGE_OFFSET = 9
+    STATISTICS = 12
+    ENCODING_STATS = 13
+    SIZE_STATISTICS = 16
+
+
+# Arrow's figures about the empty values, which do not hold for the true pages.
+_STALE = (ColumnMetaData.STATISTICS, ColumnMetaData.ENCODING_STATS, ColumnMetaData.SIZE_STATISTICS)
 
 
 class DamagedFileError(OSError):
-    """A Parquet file does not hold what was written to it; making its part again helps, reading it again does not."""
+    """A Parquet file is not as it was written. Making its part again helps; reading the file again does not."""
 
 
 class ParquetWriter:
@@ -42,9 +74,9 @@ class ParquetWriter:
     Parameters
     ----------
     sink
-        The open file, which is not closed.
+        The open file; the caller closes it.
     schema
-        Arrow schema of the rows. Columns of large_string are long text, and have no nulls.
+        Arrow schema of the rows. Columns of type large_string are long text, without nulls.
     compression
         Parquet codec: zstd, snappy, lz4 or gzip.
     """
@@ -68,7 +100,7 @@ class ParquetWriter:
                 for column in schema
                 if _is_integer_list(column.type)
             },
-            # Of numbers only: the smallest and the largest of long sequences would be a second copy of them.
+            # For numbers only: minimum and maximum of long sequences would be a second copy of them.
             write_statistics=[column.name for column in schema if pa.types.is_primitive(column.type)],
             write_page_checksum=True,
             data_page_version="2.0",
@@ -76,7 +108,7 @@ class ParquetWriter:
         self._sink.kept = bytearray()
 
     def write(self, table: pa.Table) -> None:
-        """Append rows, as one row group."""
+        """Append rows as one row group."""
         table = table.cast(self._schema)
         empty = pa.repeat(pa.scalar("", pa.large_string()), table.num_rows)
         rest = table
@@ -98,7 +130,7 @@ class ParquetWriter:
         return _Chunk(start, stored, plain)
 
     def close(self) -> None:
-        """Write the footer; the file is complete then. To be called once, and not after an exception."""
+        """Write the footer, which completes the file. Call it once, and not after an exception."""
         self._arrow.close()
         end = self._sink.kept
         if not self._texts or end is None:
@@ -107,14 +139,14 @@ class ParquetWriter:
         begin = len(end) - size - _LENGTH_BYTES - len(MAGIC)
         footer, _ = read_struct(bytes(end), begin)
         before = 0
-        for group, chunks in zip(footer[_ROW_GROUPS].value.values, self._groups, strict=True):
-            _tell_of_texts(group, chunks, before)
+        for group, chunks in zip(footer[FileMetaData.ROW_GROUPS].value.values, self._groups, strict=True):
+            _name_texts(group, chunks, before)
             before += sum(chunk.stored for chunk in chunks.values())
-        told = write_struct(footer)
-        self._file.write(end[:begin] + told + len(told).to_bytes(_LENGTH_BYTES, "little") + MAGIC)
+        changed = write_struct(footer)
+        self._file.write(end[:begin] + changed + len(changed).to_bytes(_LENGTH_BYTES, "little") + MAGIC)
 
     def abandon(self) -> None:
-        """End an unfinished file, which cannot be read if it holds text."""
+        """End an unfinished file. If it holds text, it stays unreadable."""
         self._arrow.close()
 
 
@@ -123,10 +155,9 @@ def _is_integer_list(kind: pa.DataType) -> bool:
 
 
 def _stored(column: pa.Field) -> pa.Field:
-    """Return a column as files hold it: lists of integers, and their entries, are never null.
+    """Return a column as files hold it: lists of integers and their elements are never null.
 
-    Without a mark at each entry that says so, they are read in three quarters of the CPU time, and written in four
-    fifths.
+    Without definition levels they are read in three quarters of the CPU time, and written in four fifths.
     """
     if not _is_integer_list(column.type):
         return column
@@ -135,32 +166,34 @@ def _stored(column: pa.Field) -> pa.Field:
 
 
 class _Chunk(NamedTuple):
-    """Where the pages of a column lie, and their bytes as stored and before compression."""
+    """The pages of a column: their offset, and their bytes as stored and before compression."""
 
     start: int
     stored: int
     plain: int
 
 
-def _tell_of_texts(group: Struct, chunks: dict[tuple[bytes, ...], _Chunk], before: int) -> None:
-    """Put the pages of text, by path, in the place of those that Arrow wrote with empty values.
+def _name_texts(group: Struct, chunks: dict[tuple[bytes, ...], _Chunk], before: int) -> None:
+    """Make a row group of the footer name the pages of text, by column path, instead of Arrow's empty ones.
 
-    So many bytes of text lie ``before`` the row group: Arrow counts only what it has itself written.
+    Arrow counts only the bytes that it wrote itself; ``before`` are the bytes of text before the row group.
     """
-    _add(group, _GROUP_START, before)
-    for column in group[_COLUMNS].value.values:
-        facts: Struct = column[_METADATA].value
-        chunk = chunks.get(tuple(facts[_PATH].value.values))
-        if chunk is None or chunk.stored == 0:  # another column; or no rows, so no pages
-            _add(facts, _FIRST_PAGE, before)
+    _add(group, RowGroup.FILE_OFFSET, before)
+    for column in group[RowGroup.COLUMNS].value.values:
+        facts: Struct = column[ColumnChunk.META_DATA].value
+        chunk = chunks.get(tuple(facts[ColumnMetaData.PATH_IN_SCHEMA].value.values))
+        if chunk is None or chunk.stored == 0:  # another column, or no rows and so no pages
+            _add(facts, ColumnMetaData.DATA_PAGE_OFFSET, before)
             continue
-        _add(group, _GROUP_PLAIN, chunk.plain - facts[_PLAIN].value)
-        _add(group, _GROUP_STORED, chunk.stored - facts[_STORED].value)
-        for field in _OF_EMPTY_VALUES:
+        _add(group, RowGroup.TOTAL_BYTE_SIZE, chunk.plain - facts[ColumnMetaData.TOTAL_UNCOMPRESSED_SIZE].value)
+        _add(group, RowGroup.TOTAL_COMPRESSED_SIZE, chunk.stored - facts[ColumnMetaData.TOTAL_COMPRESSED_SIZE].value)
+        for field in _STALE:
             facts.pop(field, None)
-        facts[_ENCODINGS] = Field(LIST, List(I32, [_RLE, DELTA_LENGTH]))
-        facts[_PLAIN], facts[_STORED] = i64(chunk.plain), i64(chunk.stored)
-        facts[_FIRST_PAGE] = i64(chunk.start)
+        encodings = [Encoding.RLE, Encoding.DELTA_LENGTH_BYTE_ARRAY]
+        facts[ColumnMetaData.ENCODINGS] = Field(Type.LIST, List(Type.I32, encodings))
+        facts[ColumnMetaData.TOTAL_UNCOMPRESSED_SIZE] = i64(chunk.plain)
+        facts[ColumnMetaData.TOTAL_COMPRESSED_SIZE] = i64(chunk.stored)
+        facts[ColumnMetaData.DATA_PAGE_OFFSET] = i64(chunk.start)
 
 
 def _add(struct: Struct, field: int, number: int) -> None:
@@ -168,9 +201,9 @@ def _add(struct: Struct, field: int, number: int) -> None:
 
 
 class _Sink(io.RawIOBase):
-    """What Arrow writes to: the file while ``kept`` is None, else that.
+    """Arrow's sink: the file while ``kept`` is None, else the buffer ``kept``.
 
-    So Arrow's footer, which knows of empty values only, never gets into the file, however the writing ends.
+    Arrow's own footer describes the empty values. It goes into the buffer, never into the file.
     """
 
     def __init__(self, file: pa.NativeFile) -> None:
@@ -189,14 +222,14 @@ class _Sink(io.RawIOBase):
 
 
 class ParquetFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
-    """Arrow's reader of a Parquet file, that can also read long text one page at a time.
+    """Arrow's reader of a Parquet file, which also reads long text one page at a time.
 
     Parameters
     ----------
     stream
         The open file.
     metadata
-        Its footer, if it is known.
+        The file's footer, if the caller has it.
     """
 
     def __init__(self, stream: pa.NativeFile, metadata: pq.FileMetaData | None = None) -> None:
@@ -204,7 +237,7 @@ class ParquetFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
         self._stream = stream
 
     def read_text(self, group: int, name: str, lengths: str) -> Iterator[pa.LargeStringArray]:
-        """Yield the values of a column of text in a row group, as many at a time as lie together.
+        """Yield the values of a text column in a row group, page by page.
 
         Parameters
         ----------
@@ -213,33 +246,33 @@ class ParquetFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
         name
             The column.
         lengths
-            The column that holds the lengths of these values, in bytes.
+            The column with the lengths of these values, in bytes.
 
         Raises
         ------
         OSError
-            If the file is not as it was written.
+            If the file is damaged.
         """
         paths = [self.schema.column(place).path for place in range(len(self.schema))]
         if not {name, lengths} <= set(paths):
             raise OSError(f"expected the columns {name} and {lengths}, found {', '.join(paths)}")
-        # No other column's facts: of one that is damaged Arrow does not let go alive.
+        # Arrow crashes on the metadata of a damaged column, so that of other columns is not read.
         chunk = self.metadata.row_group(group).column(paths.index(name))
-        if "DELTA_LENGTH_BYTE_ARRAY" not in chunk.encodings:  # by Arrow: another codec, or before there was pages.py
+        if "DELTA_LENGTH_BYTE_ARRAY" not in chunk.encodings:  # written by Arrow: another codec, or an older package
             yield from self.read_row_group(group, columns=[name], use_threads=False)[name].chunks
             return
         stated = self.read_row_group(group, columns=[lengths], use_threads=False)[lengths]
         start, size = chunk.data_page_offset, chunk.total_compressed_size
         if stated.null_count or not 0 <= start <= start + size <= self._stream.size():
-            raise OSError(f"lengths in {lengths} are missing, or the pages of {name} are not in the file")
+            raise OSError(f"lengths in {lengths} are missing, or the pages of {name} are outside the file")
         yield from read_pages(pa.py_buffer(self._stream.read_at(size, start)), stated.to_numpy())
 
 
 @contextmanager
 def open_parquet(uri: str, *, shared: bool = False) -> Iterator[ParquetFile]:
-    """Open a Parquet file, whose pages are compared with their checksums as they are read.
+    """Open a Parquet file, whose pages are verified against their checksums while reading.
 
-    The footer of a file that is ``shared`` by many parts is kept in memory: it is long, and opened again and again.
+    A file ``shared`` by many parts is opened often and has a long footer, which is kept in memory.
 
     Raises
     ------
@@ -256,19 +289,19 @@ def open_parquet(uri: str, *, shared: bool = False) -> Iterator[ParquetFile]:
     except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as error:
         raise DamagedFileError(
             f"{uri} is damaged or missing ({error}). Delete the folder {posixpath.dirname(uri)} and materialise that "
-            "asset and what follows it again: only what is in this folder is made anew"
+            "asset and what follows it again: only the content of this folder is made again"
         ) from error
 
 
 def refuse_damaged_pages(uri: str, remedy: str) -> None:
-    """Read a Parquet file, row group by row group, and compare its pages with their checksums.
+    """Read a Parquet file, row group by row group, and verify its pages against their checksums.
 
     Parameters
     ----------
     uri
         The file.
     remedy
-        What was not done for its sake, and what to do: the end of the message.
+        The end of the message: what was not done because of the damage, and what to do.
 
     Raises
     ------
@@ -293,7 +326,7 @@ def _footer(uri: str) -> pq.FileMetaData:
 
 @contextmanager
 def open_row_groups(uri: str, row_groups: tuple[int, int] | None) -> Iterator[tuple[ParquetFile, range]]:
-    """Open a Parquet file and say which of its row groups are meant: those given, or all.
+    """Open a Parquet file and return it with a range of its row groups: those given, or all.
 
     Raises
     ------

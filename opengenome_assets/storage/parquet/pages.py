@@ -1,23 +1,24 @@
 """Pages of text: how long sequences lie in Parquet, and how they are read one page at a time.
 
-Arrow's writer calls Zstandard with a level and nothing else. At level 1 Zstandard finds repeats of seven letters all
-over a genome, which save nothing: looking for them was most of the work of writing, and following them two fifths of
-that of reading. What saves room is that four letters need two bits each. So pages are compressed here, with settings
-that look for few repeats: long ones, as of N, are still found. Compared with level 1 they are written 2.6 to 2.9 times
-as fast, read 1.6 times as fast, and take 7 % less room for generated bases and 3 % more for the shipped sample; how
-that was measured, and what else was tried, stands in docs/performance.md.
+Arrow's writer passes Zstandard a compression level and nothing else. At level 1 Zstandard finds repeats of seven
+letters all over a genome, which save nothing. Looking for them was most of the work of writing, and following them two
+fifths of the work of reading. The saving comes from Huffman coding: four letters need two bits each. So pages are
+compressed here, with settings that look for few repeats. Long ones, such as runs of N, are still found. Compared with
+level 1, pages are written 2.6 to 2.9 times as fast and read 1.6 times as fast. They take 7 % less room for generated
+bases and 3 % more for the shipped sample. docs/performance.md says how that was measured, and what else was tried.
 
-The pages are of version 2, in Parquet's encoding DELTA_LENGTH_BYTE_ARRAY: the lengths of the values, then their
-letters, one after the other, as in an Arrow array. Arrow, DuckDB, polars, delta-rs and Spark read them. Our own reader
-hands out one page at a time, as it was decompressed: it fits into a core's cache and is not copied.
+The pages have version 2 and the encoding DELTA_LENGTH_BYTE_ARRAY: the lengths of the values, then their letters, as in
+an Arrow array. Arrow, DuckDB, polars, delta-rs and Spark read them. The reader here returns one page at a time, which
+fits into a core's cache and is not copied.
 
-Belongs here: pages and their headers. Does not belong here: files and footers (``parquet.py``).
+Belongs here: pages and their headers. Does not belong here: files and footers (``file.py``).
 After https://parquet.apache.org/docs/file-format/data-pages/encodings/.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,11 +29,9 @@ from backports.zstd import CompressionParameter, ZstdCompressor
 from isal import isal_zlib
 
 from opengenome_assets.storage.parquet.thrift import (
-    I32,
-    STRUCT,
-    TRUE,
     Field,
     Struct,
+    Type,
     i32,
     read_struct,
     read_varint,
@@ -42,12 +41,12 @@ from opengenome_assets.storage.parquet.thrift import (
 
 MAGIC = b"PAR1"
 
-# Letters of a page: what a core's own cache holds. A single value may have more.
+# Letters per page, so that one fits into a core's own cache. A page of a single value may have more.
 PAGE_BYTES = 1 << 20
-_MOST_BYTES = 2**31 - 1  # that Parquet lets a page have
+_MAX_PAGE_BYTES = 2**31 - 1  # Parquet's limit
 
-# ZSTD_c_literalCompressionMode, of which the library has no name, and ZSTD_lcm_huffman: negative levels leave letters
-# as they are unless told so.
+# ZSTD_c_literalCompressionMode, which the library does not name, and ZSTD_lcm_huffman. Without it, negative levels
+# leave letters uncompressed.
 _LITERAL_COMPRESSION, _HUFFMAN = 1002, 1
 # A repeat of at least 7 letters is looked for at every 50th letter, among the last 512 looked at.
 _ZSTD = {
@@ -57,15 +56,44 @@ _ZSTD = {
     _LITERAL_COMPRESSION: _HUFFMAN,
 }
 
-# Parquet's numbers: of an encoding, of a kind of page, and of the fields of a page's header.
-DELTA_LENGTH = 6
-_DATA_PAGE_V2 = 3
-_TYPE, _SIZE, _STORED_SIZE, _CHECKSUM, _DATA_PAGE_HEADER_V2 = 1, 2, 3, 4, 8
-_VALUES, _NULLS, _ROWS, _ENCODING, _LEVELS, _REPETITIONS, _COMPRESSED = 1, 2, 3, 4, 5, 6, 7
+
+class Encoding(IntEnum):
+    """Parquet's numbers of encodings."""
+
+    RLE = 3
+    DELTA_LENGTH_BYTE_ARRAY = 6
+
+
+class PageType(IntEnum):
+    """Parquet's numbers of page types."""
+
+    DATA_PAGE_V2 = 3
+
+
+class PageHeader(IntEnum):
+    """Field numbers of the Thrift struct PageHeader."""
+
+    TYPE = 1
+    UNCOMPRESSED_PAGE_SIZE = 2
+    COMPRESSED_PAGE_SIZE = 3
+    CRC = 4
+    DATA_PAGE_HEADER_V2 = 8
+
+
+class DataPageHeaderV2(IntEnum):
+    """Field numbers of the Thrift struct DataPageHeaderV2."""
+
+    NUM_VALUES = 1
+    NUM_NULLS = 2
+    NUM_ROWS = 3
+    ENCODING = 4
+    DEFINITION_LEVELS_BYTE_LENGTH = 5
+    REPETITION_LEVELS_BYTE_LENGTH = 6
+    IS_COMPRESSED = 7
 
 
 class Page(NamedTuple):
-    """A page: its header and the levels that follow, its compressed values, and what all three take uncompressed."""
+    """A page: its header with the levels, its compressed values, and the uncompressed bytes of both."""
 
     head: bytes
     body: bytes
@@ -78,9 +106,9 @@ def write_pages(array: pa.LargeStringArray, *, page_bytes: int = PAGE_BYTES) -> 
     Parameters
     ----------
     array
-        Values without nulls, of a column that might have some.
+        Values without nulls, of a nullable column.
     page_bytes
-        Letters that a page has at most, unless a single value has more.
+        Maximum letters per page; a single longer value has a page of its own.
 
     Yields
     ------
@@ -90,11 +118,11 @@ def write_pages(array: pa.LargeStringArray, *, page_bytes: int = PAGE_BYTES) -> 
     Raises
     ------
     ValueError
-        If a value is null, or too long for a page: it may have 2**31 - 64 bytes.
+        If a value is null, or longer than 2**31 - 64 bytes.
     """
     if array.null_count:
         raise ValueError(f"{array.null_count} of {len(array)} texts are null; expected none")
-    if len(array) == 0:  # Arrow lets an empty array go without buffers
+    if len(array) == 0:  # an empty array of Arrow may lack buffers
         return
     offsets = np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
     letters = memoryview(array.buffers()[2] or b"").cast("B")
@@ -103,30 +131,30 @@ def write_pages(array: pa.LargeStringArray, *, page_bytes: int = PAGE_BYTES) -> 
     while start < len(array):
         end = max(start + 1, int(np.searchsorted(offsets, offsets[start] + page_bytes, side="right")) - 1)
         lengths = _encoded_lengths(np.diff(offsets[start : end + 1]))
-        levels = write_varint(end - start << 1) + b"\1"  # a run, as long as the page, of values that are there
+        levels = write_varint((end - start) << 1) + b"\1"  # a run of values that are not null, as long as the page
         text = letters[offsets[start] : offsets[end]]
         zstd.set_pledged_input_size(len(lengths) + len(text))
         body = zstd.compress(lengths) + zstd.compress(text, ZstdCompressor.FLUSH_FRAME)
         plain = len(levels) + len(lengths) + len(text)
-        if plain > _MOST_BYTES:
+        if plain > _MAX_PAGE_BYTES:
             raise ValueError(f"a text of {len(text):,} bytes does not fit into a page of Parquet")
         checksum = isal_zlib.crc32(body, isal_zlib.crc32(levels))
-        values = {
-            _VALUES: i32(end - start),
-            _NULLS: i32(0),
-            _ROWS: i32(end - start),
-            _ENCODING: i32(DELTA_LENGTH),
-            _LEVELS: i32(len(levels)),
-            _REPETITIONS: i32(0),
-            _COMPRESSED: Field(TRUE, True),
+        values: Struct = {
+            DataPageHeaderV2.NUM_VALUES: i32(end - start),
+            DataPageHeaderV2.NUM_NULLS: i32(0),
+            DataPageHeaderV2.NUM_ROWS: i32(end - start),
+            DataPageHeaderV2.ENCODING: i32(Encoding.DELTA_LENGTH_BYTE_ARRAY),
+            DataPageHeaderV2.DEFINITION_LEVELS_BYTE_LENGTH: i32(len(levels)),
+            DataPageHeaderV2.REPETITION_LEVELS_BYTE_LENGTH: i32(0),
+            DataPageHeaderV2.IS_COMPRESSED: Field(Type.TRUE, True),
         }
         header = write_struct(
             {
-                _TYPE: i32(_DATA_PAGE_V2),
-                _SIZE: i32(plain),
-                _STORED_SIZE: i32(len(levels) + len(body)),
-                _CHECKSUM: i32(checksum - (checksum >> 31 << 32)),  # as an integer with a sign
-                _DATA_PAGE_HEADER_V2: Field(STRUCT, values),
+                PageHeader.TYPE: i32(PageType.DATA_PAGE_V2),
+                PageHeader.UNCOMPRESSED_PAGE_SIZE: i32(plain),
+                PageHeader.COMPRESSED_PAGE_SIZE: i32(len(levels) + len(body)),
+                PageHeader.CRC: i32(checksum - ((checksum >> 31) << 32)),  # as a signed integer
+                PageHeader.DATA_PAGE_HEADER_V2: Field(Type.STRUCT, values),
             }
         )
         yield Page(header + levels, body, len(header) + plain)
@@ -141,7 +169,7 @@ def read_pages(stored: pa.Buffer, lengths: npt.NDArray[np.int64]) -> Iterator[pa
     stored
         The pages, one after the other.
     lengths
-        Of all their values, in bytes, shape (values,).
+        Length of each value in bytes, int64, shape (values,).
 
     Yields
     ------
@@ -151,10 +179,10 @@ def read_pages(stored: pa.Buffer, lengths: npt.NDArray[np.int64]) -> Iterator[pa
     Raises
     ------
     OSError
-        If a page is not as it was written, or its values do not have as many bytes together as is stated.
+        If a page is damaged, or its values do not have the stated lengths.
     """
     if len(lengths) and lengths.min() < 0:
-        raise OSError("a length that is stated beside the pages of text is negative")
+        raise OSError("a stated length of a text is negative")
     data = memoryview(stored).cast("B")
     zstd = pa.Codec("zstd")
     position = row = 0
@@ -172,18 +200,18 @@ def read_pages(stored: pa.Buffer, lengths: npt.NDArray[np.int64]) -> Iterator[pa
         offsets = np.zeros(count + 1, np.int64)
         np.cumsum(lengths[row : row + count], out=offsets[1:])
         if begin + offsets[-1] != header.plain:
-            raise OSError("a page of text does not hold values of the lengths that are stated beside it")
+            raise OSError("a page of text does not hold values of the stated lengths")
         yield pa.LargeStringArray.from_buffers(count, pa.py_buffer(offsets), page.slice(begin))
-        del page  # a page may be a record of a gigabase: not beside the next
+        del page  # it may hold a gigabase: free it before the next one
         position, row = header.end, row + count
     if row != len(lengths):
-        raise OSError(f"the pages of text hold {row:,} values, but {len(lengths):,} are stated beside them")
+        raise OSError(f"the pages of text hold {row:,} values, but {len(lengths):,} are stated")
 
 
 class _Header(NamedTuple):
-    """What a page's header states: where the page lies, bytes of its levels and of its plain values, number of values.
+    """A page's header: the page's offsets, bytes of levels and of uncompressed values, number of values, checksum.
 
-    No checksum covers it. That it is right is seen when the values are decompressed and counted.
+    No checksum covers the header itself. Decompressing and counting the values verifies it.
     """
 
     start: int
@@ -197,26 +225,32 @@ class _Header(NamedTuple):
 def _read_header(data: memoryview, position: int) -> _Header:
     try:
         page, start = read_struct(data, position)
-        values = _value(page, _DATA_PAGE_HEADER_V2, STRUCT)
-        kind, size, stored, checksum = (_value(page, field) for field in (_TYPE, _SIZE, _STORED_SIZE, _CHECKSUM))
-        count, encoding, levels = (_value(values, field) for field in (_VALUES, _ENCODING, _LEVELS))
+        kind = _value(page, PageHeader.TYPE)
+        size = _value(page, PageHeader.UNCOMPRESSED_PAGE_SIZE)
+        stored = _value(page, PageHeader.COMPRESSED_PAGE_SIZE)
+        checksum = _value(page, PageHeader.CRC)
+        values = _value(page, PageHeader.DATA_PAGE_HEADER_V2, Type.STRUCT)
+        count = _value(values, DataPageHeaderV2.NUM_VALUES)
+        encoding = _value(values, DataPageHeaderV2.ENCODING)
+        levels = _value(values, DataPageHeaderV2.DEFINITION_LEVELS_BYTE_LENGTH)
     except (ValueError, LookupError) as error:
         raise OSError(f"the header of a page of text is damaged ({error!r})") from error
     header = _Header(start, start + stored, levels, size - levels, count, checksum % 2**32)
-    right = (kind, encoding) == (_DATA_PAGE_V2, DELTA_LENGTH) and 0 <= header.plain <= _MOST_BYTES
-    if not (right and start <= start + levels <= header.end <= len(data)):
+    is_text = (kind, encoding) == (PageType.DATA_PAGE_V2, Encoding.DELTA_LENGTH_BYTE_ARRAY)
+    fits = 0 <= header.plain <= _MAX_PAGE_BYTES
+    if not (is_text and fits and start <= start + levels <= header.end <= len(data)):
         raise OSError(f"the header of a page of text is damaged ({header})")
     return header
 
 
-def _value(struct: Struct, field: int, kind: int = I32) -> Any:
+def _value(struct: Struct, field: int, kind: int = Type.I32) -> Any:
     if struct[field].kind != kind:
-        raise ValueError(f"field {field} is of type {struct[field].kind}")
+        raise ValueError(f"field {field} is of type {struct[field].kind}, expected {kind}")
     return struct[field].value
 
 
 def _encoded_lengths(lengths: npt.NDArray[np.int64]) -> bytes:
-    """Return numbers below 2^31 in Parquet's encoding DELTA_BINARY_PACKED: what Arrow writes for a page of them."""
+    """Return numbers below 2^31 in Parquet's encoding DELTA_BINARY_PACKED, as Arrow writes a page of them."""
     schema = pa.schema([pa.field("length", pa.int32(), nullable=False)])
     written = pa.BufferOutputStream()
     pq.write_table(
@@ -234,19 +268,19 @@ def _encoded_lengths(lengths: npt.NDArray[np.int64]) -> bytes:
     )
     file = written.getvalue().to_pybytes()
     header, start = read_struct(file, len(MAGIC))
-    encoded: bytes = file[start : start + header[_SIZE].value]
+    encoded: bytes = file[start : start + header[PageHeader.UNCOMPRESSED_PAGE_SIZE].value]
     return encoded
 
 
 def _encoded_lengths_end(page: memoryview) -> tuple[int, int]:
-    """Return how many lengths a page begins with, in DELTA_BINARY_PACKED, and where they end."""
+    """Return the number of lengths at a page's start, in DELTA_BINARY_PACKED, and the offset after them."""
     block, position = read_varint(page, 0)
     groups, position = read_varint(page, position)
     count, position = read_varint(page, position)
     _, position = read_varint(page, position)  # the first
     rest = count - 1
     while rest > 0:
-        _, position = read_varint(page, position)  # the smallest difference of the block
+        _, position = read_varint(page, position)  # the block's smallest difference
         widths = page[position : position + groups]
         position += groups
         for width in widths:

@@ -1,7 +1,7 @@
-"""Thrift's compact protocol, in which Parquet writes its footers and the headers of its pages.
+"""Thrift's compact protocol, the serialization of Parquet's footers and page headers.
 
-Belongs here: the protocol, without any schema: a struct that is read and written again is the same, with all its
-fields, whatever they mean. Does not belong here: what the fields mean (``pages.py``, ``parquet.py``).
+Belongs here: the protocol without a schema. A struct that is read and written again keeps all its fields, also unknown
+ones. Does not belong here: the meaning of fields (``pages.py``, ``file.py``).
 
 After https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md. Maps and sets are left out:
 Parquet has none.
@@ -9,18 +9,37 @@ Parquet has none.
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Any, NamedTuple
 
-TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, STRUCT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 12
-_MORE = 0x80  # the bit of a byte of a varint that another follows
-_LONG_LIST = 15
+_CONTINUED = 0x80  # this bit of a varint's byte says that another byte follows
+_LONG_LIST = 15  # from this size on, a list's size has bytes of its own
+
+
+class Type(IntEnum):
+    """Thrift's type numbers, those that Parquet uses."""
+
+    TRUE = 1
+    FALSE = 2
+    BYTE = 3
+    I16 = 4
+    I32 = 5
+    I64 = 6
+    DOUBLE = 7
+    BINARY = 8
+    LIST = 9
+    STRUCT = 12
+
+
+_BOOLEANS = (Type.TRUE, Type.FALSE)
+_INTEGERS = (Type.I16, Type.I32, Type.I64)
 
 
 class Field(NamedTuple):
-    """A field of a struct: its type, and its value.
+    """A field of a struct: its type and its value.
 
-    The value of a struct is a :data:`Struct`, of a list a :class:`List`, of TRUE and FALSE that, of a DOUBLE its eight
-    bytes.
+    The value is a :data:`Struct` for STRUCT, a :class:`List` for LIST, a bool for TRUE and FALSE, an int for integers,
+    and bytes for BINARY. A DOUBLE stays eight bytes.
     """
 
     kind: int
@@ -28,7 +47,7 @@ class Field(NamedTuple):
 
 
 class List(NamedTuple):
-    """A list: the type of its elements, and their values; those of truth values are the bytes that stand for them."""
+    """A list: the type of its elements, and their values. Booleans in a list stay the bytes that encode them."""
 
     kind: int
     values: list[Any]
@@ -39,12 +58,12 @@ Struct = dict[int, Field]
 
 def i32(value: int) -> Field:
     """Return a field that holds an integer of 32 bits."""
-    return Field(I32, value)
+    return Field(Type.I32, value)
 
 
 def i64(value: int) -> Field:
     """Return a field that holds an integer of 64 bits."""
-    return Field(I64, value)
+    return Field(Type.I64, value)
 
 
 def read_struct(data: bytes | memoryview, start: int = 0) -> tuple[Struct, int]:
@@ -55,17 +74,17 @@ def read_struct(data: bytes | memoryview, start: int = 0) -> tuple[Struct, int]:
     data
         Unsigned bytes.
     start
-        Where the struct begins.
+        Offset of the struct.
 
     Returns
     -------
     tuple
-        The struct, and the position behind it.
+        The struct, and the offset after it.
 
     Raises
     ------
     ValueError
-        If there is no whole struct.
+        If the bytes hold no whole struct there.
     """
     reader = _Reader(data, start)
     try:
@@ -80,8 +99,8 @@ def write_struct(struct: Struct) -> bytes:
     last = 0
     for number, (kind, value) in sorted(struct.items()):
         step = number - last
-        out += bytes([step << 4 | kind]) if step < 16 else bytes([kind]) + _zigzag(number)
-        out += _written(kind, value)
+        out += bytes([(step << 4) | kind]) if step < 16 else bytes([kind]) + _zigzag(number)
+        out += _encoded(kind, value)
         last = number
     return bytes(out) + b"\0"
 
@@ -100,27 +119,27 @@ class _Reader:
         return fields
 
     def value(self, kind: int) -> Any:
-        if kind in (TRUE, FALSE):
-            return kind == TRUE
-        if kind == BYTE:
+        if kind in _BOOLEANS:
+            return kind == Type.TRUE
+        if kind == Type.BYTE:
             return self.byte()
-        if kind in (I16, I32, I64):
+        if kind in _INTEGERS:
             return self.zigzag()
-        if kind == DOUBLE:
+        if kind == Type.DOUBLE:
             return self.take(8)
-        if kind == BINARY:
+        if kind == Type.BINARY:
             return self.take(self.varint())
-        if kind == LIST:
+        if kind == Type.LIST:
             return self.list()
-        if kind == STRUCT:
+        if kind == Type.STRUCT:
             return self.struct()
-        raise ValueError(f"byte {self.position:,} speaks of type {kind}, which Parquet does not use")
+        raise ValueError(f"byte {self.position:,} names type {kind}, which Parquet does not use")
 
     def list(self) -> List:
         head = self.byte()
         size = self.varint() if head >> 4 == _LONG_LIST else head >> 4
         kind = head & 15
-        element = BYTE if kind in (TRUE, FALSE) else kind
+        element = Type.BYTE if kind in _BOOLEANS else kind
         return List(kind, [self.value(element) for _ in range(size)])
 
     def byte(self) -> int:
@@ -139,31 +158,37 @@ class _Reader:
 
     def zigzag(self) -> int:
         value = self.varint()
-        return value >> 1 ^ -(value & 1)
+        return (value >> 1) ^ -(value & 1)
 
 
-def _written(kind: int, value: Any) -> bytes:
-    if kind in (TRUE, FALSE):  # said by the type
+def _encoded(kind: int, value: Any) -> bytes:
+    if kind in _BOOLEANS:  # the type is the value
         return b""
-    if kind == BYTE:
+    if kind == Type.BYTE:
         return bytes([value])
-    if kind in (I16, I32, I64):
+    if kind in _INTEGERS:
         return _zigzag(value)
-    if kind == BINARY:
+    if kind == Type.BINARY:
         return write_varint(len(value)) + bytes(value)
-    if kind == LIST:
-        element, values = value
-        size = len(values)
-        short = size < _LONG_LIST
-        head = bytes([size << 4 | element]) if short else bytes([_LONG_LIST << 4 | element]) + write_varint(size)
-        return head + b"".join(_written(BYTE if element in (TRUE, FALSE) else element, item) for item in values)
-    if kind == STRUCT:
+    if kind == Type.LIST:
+        return _encoded_list(value)
+    if kind == Type.STRUCT:
         return write_struct(value)
     return bytes(value)  # a DOUBLE
 
 
+def _encoded_list(items: List) -> bytes:
+    kind, values = items
+    size = len(values)
+    head = bytes([(min(size, _LONG_LIST) << 4) | kind])
+    if size >= _LONG_LIST:
+        head += write_varint(size)
+    element = Type.BYTE if kind in _BOOLEANS else kind
+    return head + b"".join(_encoded(element, value) for value in values)
+
+
 def read_varint(data: bytes | memoryview, start: int) -> tuple[int, int]:
-    """Return a number that :func:`write_varint` wrote, and the position behind it.
+    """Return a number that :func:`write_varint` wrote, and the offset after it.
 
     Raises
     ------
@@ -171,22 +196,22 @@ def read_varint(data: bytes | memoryview, start: int) -> tuple[int, int]:
         If the bytes end early.
     """
     value = shift = 0
-    while (byte := data[start]) & _MORE:
-        value |= (byte ^ _MORE) << shift
+    while (byte := data[start]) & _CONTINUED:
+        value |= (byte ^ _CONTINUED) << shift
         shift += 7
         start += 1
-    return value | byte << shift, start + 1
+    return value | (byte << shift), start + 1
 
 
 def write_varint(value: int) -> bytes:
-    """Return a number from 0 on in groups of seven bits, the lowest first."""
+    """Return a number, at least 0, as a varint: groups of seven bits, the lowest first."""
     out = bytearray()
-    while value >= _MORE:
-        out.append(value & 0x7F | _MORE)
+    while value >= _CONTINUED:
+        out.append((value & 0x7F) | _CONTINUED)
         value >>= 7
     out.append(value)
     return bytes(out)
 
 
 def _zigzag(value: int) -> bytes:
-    return write_varint(value << 1 ^ value >> 63)
+    return write_varint((value << 1) ^ (value >> 63))

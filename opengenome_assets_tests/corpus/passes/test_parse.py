@@ -21,6 +21,7 @@ from opengenome_assets.corpus.passes.parse import (
     parse_file,
 )
 from opengenome_assets.corpus.settings import SAMPLE_FOLDER
+from opengenome_assets.intake.kinds import FASTA
 from opengenome_assets.intake.sources import list_source
 from opengenome_assets.intake.streams import StoredFile
 from opengenome_assets.storage.parts import find_part
@@ -64,7 +65,7 @@ def parse(tmp_path):
 
 
 def test_rows_are_what_biopython_reads(parse):
-    for file in list_source("sample", sample=SAMPLE_FOLDER).files:
+    for file in list_source("sample", FASTA, sample=SAMPLE_FOLDER).files:
         with open(file.uri, "rb") as stream:
             content = stream.read()
         parsed, rows, rejected = parse(content, name=file.path)

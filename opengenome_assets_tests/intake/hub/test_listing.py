@@ -262,7 +262,7 @@ def test_what_does_not_pass_in_time_ends(server):
 
 
 def test_a_listing_that_takes_too_long_ends(server):
-    says(Hub(endpoint=server.hub, token=None, seconds=0), spec(), "did not give all within 0 s", passing=True)
+    says(Hub(endpoint=server.hub, token=None, seconds=0), spec(), "did not finish within 0 s", passing=True)
 
 
 def test_no_network():

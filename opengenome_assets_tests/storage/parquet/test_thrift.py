@@ -6,35 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opengenome_assets.storage.parquet.thrift import (
-    BINARY,
-    BYTE,
-    DOUBLE,
-    FALSE,
-    I16,
-    I32,
-    I64,
-    LIST,
-    STRUCT,
-    TRUE,
-    Field,
-    List,
-    read_struct,
-    write_struct,
-)
+from opengenome_assets.storage.parquet.thrift import Field, List, Type, read_struct, write_struct
 
 PLAIN = {
-    BYTE: st.integers(0, 255),
-    I16: st.integers(-(2**15), 2**15 - 1),
-    I32: st.integers(-(2**31), 2**31 - 1),
-    I64: st.integers(-(2**63), 2**63 - 1),
-    DOUBLE: st.binary(min_size=8, max_size=8),
-    BINARY: st.binary(max_size=300),
+    Type.BYTE: st.integers(0, 255),
+    Type.I16: st.integers(-(2**15), 2**15 - 1),
+    Type.I32: st.integers(-(2**31), 2**31 - 1),
+    Type.I64: st.integers(-(2**63), 2**63 - 1),
+    Type.DOUBLE: st.binary(min_size=8, max_size=8),
+    Type.BINARY: st.binary(max_size=300),
 }
 
 
 def lists(kind: int, values: st.SearchStrategy) -> st.SearchStrategy:
-    return st.lists(values, max_size=40).map(lambda found: Field(LIST, List(kind, found)))
+    return st.lists(values, max_size=40).map(lambda found: Field(Type.LIST, List(kind, found)))
 
 
 def structs(fields: st.SearchStrategy) -> st.SearchStrategy:
@@ -43,12 +28,14 @@ def structs(fields: st.SearchStrategy) -> st.SearchStrategy:
 
 FIELDS = st.recursive(
     st.one_of(
-        st.sampled_from([Field(TRUE, True), Field(FALSE, False)]),
+        st.sampled_from([Field(Type.TRUE, True), Field(Type.FALSE, False)]),
         *(values.map(lambda value, kind=kind: Field(kind, value)) for kind, values in PLAIN.items()),
         *(lists(kind, values) for kind, values in PLAIN.items()),
-        lists(TRUE, st.sampled_from([1, 2])),
+        lists(Type.TRUE, st.sampled_from([1, 2])),
     ),
-    lambda inner: st.one_of(structs(inner).map(lambda value: Field(STRUCT, value)), lists(STRUCT, structs(inner))),
+    lambda inner: st.one_of(
+        structs(inner).map(lambda value: Field(Type.STRUCT, value)), lists(Type.STRUCT, structs(inner))
+    ),
     max_leaves=20,
 )
 
