@@ -29,7 +29,7 @@ FLAGS = (
 )
 
 
-SLOW_FIXTURES = {"chromium", "sample", "twenty"}
+SLOW_FIXTURES = {"chromium", "made_twice", "sample", "twenty"}
 PEER_FIXTURE = "tool"
 
 
