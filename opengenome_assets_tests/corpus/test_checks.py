@@ -162,6 +162,7 @@ def test_a_failed_check_stops_what_follows(good, tmp_path):
     assert dg.AssetKey("kmer_freq_k2") not in {e.asset_key for e in result.get_asset_materialization_events()}
 
 
+@pytest.mark.pictures
 def test_a_blank_or_missing_figure_is_found(tmp_path):
     tables = Home(str(tmp_path))
     spec = figure_specs(KS)[0]
