@@ -1,6 +1,6 @@
-"""What commands share: how errors are shown, the form of their results, and how numbers and tables are written.
+"""Terminal output that commands share: errors, the form of results, numbers and tables.
 
-Belongs here: what more than one command uses, in ``cli`` or in a group. Does not belong here: any command.
+Belongs here: functions that more than one command uses, in ``cli`` or in a group. Does not belong here: any command.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ format_option: Callable[[Any], Any] = click.option(
 
 @contextmanager
 def setting_errors() -> Iterator[None]:
-    """Show a setting that cannot be used as an error of the command."""
+    """Show a faulty setting as an error of the command."""
     try:
         yield
     except SettingsError as error:
@@ -35,7 +35,7 @@ def setting_errors() -> Iterator[None]:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Show what was asked for and is not there, or cannot be read, as an error of the command."""
+    """Show anything missing or unreadable as an error of the command."""
     from opengenome_assets.storage.record import NewerRecordError
 
     try:
@@ -47,7 +47,7 @@ def refusals() -> Iterator[None]:
 
 
 def _in_words(error: OSError) -> str:
-    """Say what failed and what to do: the system and the clients of object stores tell only the first."""
+    """Say what failed and what to do; the system and the clients of object stores say only the first."""
     words = " ".join(click.unstyle(error.strerror or str(error)).replace("↳", "").split())
     if error.filename is not None:
         return f"{error.filename}: {words}. Check the path, and that you may read and write there"
@@ -65,18 +65,18 @@ def section(title: str, lines: Sequence[str]) -> None:
 
 
 def folded(text: str) -> str:
-    """Fold a sentence so that it fits a window of 100."""
+    """Fold a sentence to lines of up to 100 characters."""
     return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
 
 
 def indented(text: str) -> str:
-    """Fold a text that stands beside two columns of 21 letters, so that it fits a window of 100."""
+    """Fold a text beside a column of 21 characters to lines of up to 100 characters."""
     lines = textwrap.wrap(text, 79, break_long_words=False, break_on_hyphens=False)
     return f"\n{'':<21}".join(lines)
 
 
 def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
-    """Pad each column to its widest cell, the given ones to the right."""
+    """Pad each column to its widest cell; the columns in ``right`` are flush right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
 
     def cells(row: Sequence[str]) -> Iterator[str]:
@@ -87,7 +87,7 @@ def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[st
 
 
 def in_bytes(count: int) -> str:
-    """Write a number of bytes with three digits or so: 1.5 MB."""
+    """Write a number of bytes with about three digits: 1.5 MB."""
     size, unit = float(count), "B"
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if size < 1000 or unit == "TB":
@@ -113,7 +113,7 @@ def known(write: Callable[[Any], str], value: object) -> str:
 
 
 def written(value: object) -> str:
-    """Write a setting or number; a mapping by its keys, whose order is not the same in all places."""
+    """Write a setting or number; a mapping sorted by key, since the order of keys differs between places."""
     return str(dict(sorted(value.items())) if isinstance(value, dict) else value)
 
 

@@ -1,6 +1,6 @@
-"""Numbers and names as a reader wants to see them, the same in figures and in the report.
+"""Numbers and names as short strings, the same in figures, in the report and on the terminal.
 
-What belongs here: turning one value into a short string. What does not: layout, colours and units of an axis.
+Belongs here: turning one value into a short string. Does not belong here: layout, colours and units of an axis.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def bases(value: float) -> str:
     if is_missing(value):
         return MISSING
     for size, unit in ((1e9, "Gb"), (1e6, "Mb"), (1e3, "kb")):
-        # 999,600 rounds to "1000 kb" at three digits: it belongs to the next unit
+        # 999,600 would round to "1000 kb" at three digits: it takes the next unit
         if value >= 0.9995 * size:
             return f"{_three_digits(value / size)} {unit}"
     return f"{_three_digits(value)} bp"
@@ -43,18 +43,18 @@ def plural(number: int, noun: str) -> str:
 
 
 def listing(parts: Sequence[str], limit: int = 8) -> str:
-    """Parts with commas between; beyond `limit`, "and 12 more"."""
+    """Parts separated by commas; after `limit` of them, "and 12 more"."""
     text = ", ".join(parts[:limit])
     return text if len(parts) <= limit else f"{text} and {len(parts) - limit} more"
 
 
 def printable(text: str) -> str:
-    """A text whose characters all show: those that would command a terminal, or turn the writing, are "?"."""
+    """A text of printable characters only: control characters and those that change direction become "?"."""
     return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
 
 
 def shorten(name: str, limit: int = 28) -> str:
-    """A name on one line, all of it printable, its middle an ellipsis when longer than `limit` characters.
+    """A printable name on one line, with an ellipsis in the middle if it is longer than `limit` characters.
 
     The ends stay, because names of files and folders differ there.
     """

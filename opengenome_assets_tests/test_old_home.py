@@ -23,6 +23,8 @@ from opengenome_assets_tests.corpora import ENGINE, Corpus
 ARCHIVE = Path(__file__).parent / "fixtures" / "home-0.1.0.tar.xz"
 # The new catalogue says where the files lie now; the new table of refused records has a column more.
 CHANGED = {"raw_fasta", "rejected_records"}
+# A column of it has another description since, which its files hold too; the rows are the same.
+REWORDED = {"codon_rscu"}
 LENIENT = {"sequence_shards": {"max_rejected_share": 0.5}}
 
 
@@ -95,5 +97,6 @@ def test_what_was_made_then_is_made_again_byte_for_byte(old, tmp_path, name):
 
     scratch = tmp_path / "scratch"
     found = reproduce(old.home, groups.specs(), build, name, 0, str(scratch), ENGINE)
-    assert (found.comparison.differences, found.comparison.files) == ([], "identical")
+    files = "different" if name in REWORDED else "identical"
+    assert (found.comparison.differences, found.comparison.files) == ([], files)
     shutil.rmtree(scratch)

@@ -3,8 +3,9 @@
 import pytest
 
 from opengenome_assets import groups
-from opengenome_assets.corpus.settings import CorpusSettings
+from opengenome_assets.corpus.settings import MAX_K, CorpusSettings
 from opengenome_assets.definitions import build_defs
+from opengenome_assets.kernels import kmers
 from opengenome_assets.search.settings import SearchSettings
 from opengenome_assets.settings import HomeSettings, Settings, SettingsError, read_home
 
@@ -18,6 +19,10 @@ def test_defaults_need_nothing_set(tmp_path, monkeypatch):
     assert (settings.engine, settings.spark_master, corpus.ks) == ("spark", "local[*]", (6, 7, 8))
     assert corpus.genetic_codes == {}
     assert {shown.origin for each in (settings, corpus, search) for shown in each.shown()} == {"default"}
+
+
+def test_the_largest_k_is_that_of_the_kernels():
+    assert MAX_K == kmers.MAX_K
 
 
 def test_every_variable_is_read_and_remembered():

@@ -1,9 +1,9 @@
-"""The asset group ``corpus``: one module an artifact, in the order in which data flows.
+"""The asset group ``corpus``: one module per artifact, in the order of the data flow.
 
 ``raw_fasta`` -> ``sequence_shards`` -> ``sequence_stats``, ``kmers``, ``codons``, ``tfidf_index`` -> ``figures`` ->
-``report``. Beside them ``tables`` (what each table holds), ``settings``, ``jobs``, ``sensors``, ``commands``,
-``passes`` (what workers run), ``plots``, and ``definitions``, which puts all of it together for ``group``.
+``report``. Beside them are ``tables`` (the schema of each table), ``settings``, ``jobs``, ``sensors``, ``commands``,
+``passes`` (the workers' code), ``plots``, and ``definitions``, which ``group`` loads.
 
-Belongs here: the science of a corpus of sequences. Does not belong here: what every group is made of (``framework``),
-and searching the corpus (``search``).
+Belongs here: the science of a corpus of sequences. Does not belong here: the parts of every group (``framework``), and
+searching the corpus (``search``).
 """

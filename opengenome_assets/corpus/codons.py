@@ -1,7 +1,7 @@
 """codon_counts and codon_rscu: codon usage in the forward reading frames, by shard and by source.
 
-Belongs here: from shards to counts, from counts to relative synonymous codon usage, and the rules of both. Does not
-belong here: the counting and the formula (``kernels/codons.py``).
+Belongs here: from shards to counts, from counts to relative synonymous codon usage (RSCU), and the rules of both. Does
+not belong here: the counting and the formula (``kernels/codons.py``).
 """
 
 from collections.abc import Iterator, Mapping
@@ -36,8 +36,8 @@ class CodonRscuConfig(dg.Config):
 
     genetic_codes: dict[str, int] | None = Field(
         default=None,
-        description="NCBI genetic code table of each source, e.g. {plastids: 11}; a source not named has table 1 (the "
-        "shipped sample's have theirs), and so have the rows over all sources, unless 'all' is named. Default: "
+        description="NCBI genetic code table of each source, e.g. {plastids: 11}. A source not named, and the rows "
+        "over all sources ('all'), have table 1; sources of the shipped sample have their own. Default: "
         "OPENGENOME_GENETIC_CODES.",
     )
 
@@ -55,7 +55,7 @@ def rscu_asset(default: Mapping[str, int]) -> dg.AssetsDefinition:
 
     @summary(CODON_RSCU, reads=[CODON_COUNTS], config=CodonRscuConfig)
     def codon_rscu(step: Step) -> Rows:
-        """Sum the counts by source and relate them to their synonymous codons."""
+        """Sum the counts by source and compute their relative synonymous codon usage."""
         counts = counts_by_source(step[CODON_COUNTS])
         configured = step.config.genetic_codes
         known = sample_codes(step.home)
@@ -80,7 +80,7 @@ def rscu_asset(default: Mapping[str, int]) -> dg.AssetsDefinition:
 
 
 def sample_codes(home: Home) -> dict[str, int]:
-    """Return the genetic codes of those sources that are the shipped sample's, by the catalogue's word."""
+    """Return the genetic codes of the sources that the catalogue marks as the shipped sample's."""
     catalogue = home.table(RAW_FASTA).read(["source", "revision"]).to_pylist()
     sources = {row["source"] for row in catalogue if row["revision"].startswith("sample-")}
     return {source: SAMPLE_GENETIC_CODES[source.split("/")[-1]] for source in sources}
@@ -139,8 +139,7 @@ def sum_of_counts(home: Home) -> Iterator[str]:
 @rule(
     CODON_RSCU,
     "Counts add up to those of codon_counts, per thousand to 1,000, and RSCU has the mean 1 within each amino acid "
-    "that "
-    "occurs",
+    "that occurs",
 )
 def totals_and_means(home: Home) -> Iterator[str]:
     """Compare codon usage with the counts, and RSCU with its definition."""

@@ -1,7 +1,7 @@
 """The command of the corpus: ``source``.
 
-Belongs here: arguments, wording and exit codes. Does not belong here: listing files (``intake``) and what would be
-fetched (``operations/dry_run.py``).
+Belongs here: arguments, wording and exit codes. Does not belong here: listing files (``intake``), and planning a
+transfer (``operations/dry_run.py``).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from opengenome_assets.terminal import aligned, format_option, in_bytes, section
 @click.argument("specification", required=False)
 @format_option
 def source(specification: str | None, output: str) -> None:
-    """List the files that SPECIFICATION names and what would be fetched. Changes nothing.
+    """List the files that SPECIFICATION names and those that would be fetched. Changes nothing.
 
-    SPECIFICATION is as in OPENGENOME_SOURCE, which is its default. Exits with status 1 if a run could not have the
+    SPECIFICATION is as in OPENGENOME_SOURCE, which is its default. Exits with status 1 if a run could not get the
     files.
     """
     with setting_errors():
@@ -32,26 +32,26 @@ def source(specification: str | None, output: str) -> None:
     from opengenome_assets.operations.dry_run import preview
 
     try:
-        found = preview(specification or default, home, sample=SAMPLE_FOLDER)
+        plan = preview(specification or default, home, sample=SAMPLE_FOLDER)
     except (SourceError, RemoteError) as error:
         raise click.ClickException(str(error)) from error
     if output == "json":
-        click.echo(json.dumps(asdict(found), indent=2))
+        click.echo(json.dumps(asdict(plan), indent=2))
     else:
-        rows = [(each.source, each.path, in_bytes(each.bytes), each.sha256 or "", each.state) for each in found.files]
-        section(found.source, aligned([("source", "path", "size", "SHA-256", "state"), *rows], right=(2,)))
-        if found.left_out:
-            section("Left out, no FASTA ending", found.left_out)
-        sums = [("files", f"{len(found.files):,}, {in_bytes(found.bytes)}")]
-        if found.bytes_free is not None:
+        rows = [(each.source, each.path, in_bytes(each.bytes), each.sha256 or "", each.state) for each in plan.files]
+        section(plan.source, aligned([("source", "path", "size", "SHA-256", "state"), *rows], right=(2,)))
+        if plan.left_out:
+            section("Left out, no FASTA ending", plan.left_out)
+        sums = [("files", f"{len(plan.files):,}, {in_bytes(plan.bytes)}")]
+        if plan.bytes_free is not None:
             sums += [
-                ("commit", ", ".join(found.commits)),
-                ("to fetch", in_bytes(found.bytes_to_fetch)),
-                ("free", f"{in_bytes(found.bytes_free)} for {found.store}"),
+                ("commit", ", ".join(plan.commits)),
+                ("to fetch", in_bytes(plan.bytes_to_fetch)),
+                ("free", f"{in_bytes(plan.bytes_free)} for {plan.store}"),
             ]
         section("Together", aligned(sums))
-    if not found.fits:
+    if not plan.fits:
         raise click.ClickException(
-            f"{found.bytes_to_fetch:,} bytes are to be fetched to {found.store}, whose disk has {found.bytes_free:,} "
+            f"{plan.bytes_to_fetch:,} bytes are to be fetched to {plan.store}, whose disk has {plan.bytes_free:,} "
             "free. Free some, choose fewer files, or set OPENGENOME_HOME to a larger disk"
         )

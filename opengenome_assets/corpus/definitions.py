@@ -21,14 +21,14 @@ MODULES = (raw_fasta, sequence_shards, sequence_stats, kmers, codons, tfidf_inde
 def build(settings: Settings) -> dg.Definitions:
     """Return the group's definitions."""
     section = settings.section(CorpusSettings)
-    made = members(section)
-    tables = [spec.name for spec in tables_of(GROUP, made)]
-    report = report_asset(section.ks, tables, figure_specs(section.ks), rules_of(GROUP, made))
+    group_members = members(section)
+    tables = [spec.name for spec in tables_of(GROUP, group_members)]
+    report = report_asset(section.ks, tables, figure_specs(section.ks), rules_of(GROUP, group_members))
     jobs = build_jobs()
     sensor = build_sensor(jobs[-1], section.source, settings.home)
-    return definitions(GROUP, [*made, report], jobs=jobs, sensors=[sensor])
+    return definitions(GROUP, [*group_members, report], jobs=jobs, sensors=[sensor])
 
 
 def members(section: CorpusSettings) -> list[Member]:
-    """Return the group's tables, rules and figures; the report stands on all of them."""
+    """Return the group's tables, rules and figures; the report reads all of them."""
     return [*(member for module in MODULES for member in module.define(section)), *figure_specs(section.ks)]

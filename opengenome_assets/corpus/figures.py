@@ -1,7 +1,7 @@
 """figure_*: pictures of the corpus' tables.
 
-Belongs here: which figures there are, and which tables each shows. Does not belong here: how a picture is drawn
-(``plots``), and keeping it (``framework/figures.py``).
+Belongs here: the list of figures, and the tables of each. Does not belong here: drawing (``plots``), and storing a
+figure (``framework/figures.py``).
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def figure_specs(ks: Sequence[int]) -> list[FigureSpec]:
         ),
         FigureSpec(
             "figure_spectrum",
-            "How many distinct k-mers occur how often, for each k.",
+            "k-mer spectrum: how many distinct k-mers occur how often, for each k.",
             tuple(frequencies),
             partial(draw_spectrum, ks=ks),
         ),
@@ -54,13 +54,13 @@ def figure_specs(ks: Sequence[int]) -> list[FigureSpec]:
         ),
         FigureSpec(
             "figure_rscu",
-            "Relative synonymous codon usage by source and reading frame.",
+            "Relative synonymous codon usage (RSCU) by source and reading frame.",
             (CODON_RSCU,),
             draw_rscu,
         ),
         FigureSpec(
             "figure_kmer_pca",
-            f"Principal components of the sequences' 6-mer profiles, at most {MAX_PROFILES:,} sequences.",
+            f"Principal components of the sequences' 6-mer profiles, up to {MAX_PROFILES:,} sequences.",
             (TFIDF_INDEX, TFIDF_TERMS),
             draw_pca,
         ),
@@ -84,7 +84,7 @@ def draw_top_kmers(step: Step, k: int) -> Picture:
 
 
 def draw_spectrum(step: Step, ks: Sequence[int]) -> Picture:
-    """Draw how many distinct k-mers occur how often."""
+    """Draw the k-mer spectrum: how many distinct k-mers occur how often."""
     columns = ["source", "kmer", "count"]
     return kmers.kmer_spectrum({k: step[KMER_FREQUENCIES.member(k)].read(columns).to_pandas() for k in ks})
 

@@ -1,7 +1,8 @@
 """Jobs: the whole group, in three sizes.
 
-Each size is a run config in ``presets/<size>.yaml``, which can be given to the command line as it is
-(``dagster asset materialize --select '*' --config …``), and is what the job ``corpus_<size>`` starts from in the UI.
+Belongs here: one job per preset. Does not belong here: the assets. A preset is a run config in ``presets/<size>.yaml``.
+The command line takes it as it is (``dagster asset materialize --select '*' --config …``), and the job
+``corpus_<size>`` starts from it in the UI.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """kmer_ and kmer_freq_k*: exact k-mer counts, by shard and by source.
 
-Belongs here: from shards to counts (one pass for every k), from counts to the tables that people read, and the rules of
-both. Does not belong here: counting itself (``kernels/kmers.py``, sent to the workers by ``passes/kmers.py``).
+Belongs here: from shards to counts (one pass for every k), from counts to frequency tables, and the rules of both. Does
+not belong here: counting itself (``kernels/kmers.py``, sent to the workers by ``passes/kmers.py``).
 """
 
 from collections.abc import Iterator, Sequence
@@ -59,8 +59,8 @@ def frequency_asset(k: int) -> dg.AssetsDefinition:
         if k not in counted:
             raise dg.Failure(
                 f"kmer_ was made with other settings: expected counts for k = {k}, found them for k = "
-                f"{', '.join(map(str, counted))} (version {step[KMERS].version}). Refresh: dagster asset "
-                "materialize --select 'kmer_*'",
+                f"{', '.join(map(str, counted))} (version {step[KMERS].version}). "
+                "Refresh: dagster asset materialize --select 'kmer_*'",
                 allow_retries=False,
             )
         counts = counts_by_source(step[KMERS], k)
@@ -94,7 +94,7 @@ def counts_by_source(kmers: Snapshot, k: int) -> dict[str, np.ndarray]:
 
 
 def _counts(kmers: Snapshot, k: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield source and counts of the rows for one k, one at a time: a row for k = 12 takes 134 MB."""
+    """Yield source and counts of the rows for one k, one row at a time: a row for k = 12 takes 134 MB."""
     for rows in kmers.row_groups(["source", "k", "counts"], where=("k", k)):
         for source, counts in zip(rows["source"].to_pylist(), rows["counts"], strict=True):
             yield source, counts.values.to_numpy()

@@ -1,7 +1,7 @@
 """raw_fasta: the catalogue of verified files.
 
-Belongs here: one row a FASTA file with the SHA-256 of its bytes, which is the file's identity everywhere after this.
-Does not belong here: finding files (``intake/sources.py``), hashing them (``intake/verification.py``) and looking into
+Belongs here: one row per FASTA file with the SHA-256 of its bytes, which identifies the file everywhere downstream.
+Does not belong here: finding files (``intake/sources.py``), hashing them (``intake/verification.py``), and parsing
 them (``sequence_shards``).
 """
 
@@ -72,13 +72,11 @@ def catalogue_asset(default: str) -> dg.AssetsDefinition:
 
         copies = same_content(listing.files, sha256)
         for names in copies:
-            context.log.warning(
-                f"the same content stands in {len(names)} files and is counted in each: {', '.join(names)}"
-            )
+            context.log.warning(f"the same content is in {len(names)} files and is counted in each: {', '.join(names)}")
 
         rows = catalogue(listing.files, sha256, addresses)
         provenance = making.recorded(catalogue_record(RAW_FASTA, rows))
-        # A moved folder or a new revision of the same files changes no result, but the catalogue has to say it.
+        # A moved folder or a new revision of the same files changes no result, but the catalogue must say it.
         commit = home.table(RAW_FASTA).write(rows, provenance, key=digest(rows.to_pylist()))
         new = len(hashed) + sum(file.fetched > 0 for file in stored)
         context.log.info(
@@ -114,11 +112,11 @@ def same_content(files: Sequence[SourceFile], sha256: Mapping[str, str]) -> list
 
 
 def transferred(stored: Sequence[Stored], commits: Collection[str], making: Making) -> dict[str, Any]:
-    """Return what the UI shows of a transfer; nothing if there was none to make."""
+    """Return the facts of a transfer for the UI; nothing if there was none."""
     if not stored:
         return {}
     received = sum(file.fetched for file in stored)
-    seconds = max(making.seconds, 0.01)  # rounded to hundredths
+    seconds = max(making.seconds, 0.01)  # rounded to hundredths of a second
     return {
         "commits": sorted(commits),
         "bytes_fetched": received,
@@ -128,7 +126,7 @@ def transferred(stored: Sequence[Stored], commits: Collection[str], making: Maki
 
 
 def catalogue(files: Sequence[SourceFile], sha256: Mapping[str, str], addresses: Mapping[str, str]) -> pa.Table:
-    """Return the catalogue's rows: ``addresses`` says where files lie that were fetched."""
+    """Return the catalogue's rows; ``addresses`` has the places of fetched files."""
     return pa.Table.from_pylist(
         [
             {

@@ -1,7 +1,7 @@
 """corpus_report: one page for people, and the same numbers as JSON and CSV.
 
 Belongs here: which sections the page has, and the summary. Does not belong here: which numbers a section shows
-(``plots/report_sections.py``), and gathering what describes the same corpus (``framework/report.py``).
+(``plots/report_sections.py``), and gathering tables of the same corpus (``framework/report.py``).
 """
 
 import json
@@ -52,8 +52,8 @@ def report_asset(
         deps=[REJECTED_RECORDS.name, *figure_names],  # every other table that the page shows is behind a figure
         code_version=CODE_VERSION,
         kinds={"html"},
-        description="The corpus on one page that needs no network: figures, tables, and how each was made. Beside it "
-        "the summary as JSON and CSV. What was made from another corpus is left out and named.",
+        description="The corpus on one page that needs no network: figures, tables, and how each was made. The summary "
+        "is beside it as JSON and CSV. A table or figure made from another corpus is left out and named.",
     )
     def corpus_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult[Any]:
         making = Making(context, __name__)
@@ -68,7 +68,7 @@ def report_asset(
         flat = stats.drop(columns=HISTOGRAMS, errors="ignore")
         write_bytes(f"{folder}/{NAME}.html", render(page).encode())
         write_bytes(f"{folder}/summary.csv", flat.to_csv(index=False).encode())
-        provenance = making.recorded(provenance)  # with all the time that it took
+        provenance = making.recorded(provenance)  # again, with the whole time
         write_bytes(f"{folder}/summary.json", json.dumps(summary(gathered, flat, provenance), indent=2).encode())
         for notice in page.notices:
             context.log.warning(notice.text)
@@ -104,7 +104,7 @@ def build_report(gathered: Gathered, ks: Sequence[int], checks: dict[str, str], 
     section(
         list(frequencies.values()) or [KMER_FREQUENCIES.template],
         lambda: report_sections.kmers(
-            {k: most_frequent(gathered, table) for k, table in frequencies.items()},
+            {k: top_kmers(gathered, table) for k, table in frequencies.items()},
             gathered.illustrations(*(f"figure_kmers_k{k}" for k in frequencies), "figure_spectrum"),
             top=TOP_KMERS,
         ),
@@ -132,8 +132,8 @@ def build_report(gathered: Gathered, ks: Sequence[int], checks: dict[str, str], 
     )
 
 
-def most_frequent(gathered: Gathered, table: Named) -> pd.DataFrame:
-    """Return the rows of a frequency table that the page shows."""
+def top_kmers(gathered: Gathered, table: Named) -> pd.DataFrame:
+    """Return the most frequent k-mers of a frequency table, which the page shows."""
     rows = gathered.read(table)
     shown: pd.DataFrame = rows[rows["rank"] <= TOP_KMERS]
     return shown

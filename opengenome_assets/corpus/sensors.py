@@ -1,12 +1,11 @@
-"""hf_revision_sensor: a run when, and only when, the files that the corpus uses change on the Hub.
+"""hf_revision_sensor: a run if, and only if, files of the corpus change on the Hugging Face Hub.
 
-Belongs here: deciding at a tick whether a run is due. Does not belong here: how the Hub is asked
-(``intake/hub/listing.py``) and what a run does.
+Belongs here: deciding at a tick whether a run is due. Does not belong here: requests to the Hub
+(``intake/hub/listing.py``), and the work of a run.
 
-A tick asks for as little as it can: the commit (one small request); if that is new, the id of the folder that is used
-(one more); only if that is new too, the list of files. What decides is the digest of the selected paths and content
-ids. Whether a run succeeded is not remembered but looked up: every run that is requested bears the id of the change
-that it is for.
+A tick asks for little. First it asks for the commit, in one small request. If that is new, it asks for the id of the
+folder, and only if that is new too, for the list of files. The digest of the selected paths and content ids decides.
+The outcome of a run is not remembered but looked up: every requested run has the id of its change as a tag.
 """
 
 import time
@@ -37,20 +36,20 @@ CHANGE_TAG = "opengenome/change"
 COMMIT_TAG = "opengenome/commit"
 
 
-class Seen(BaseModel):
-    """What the Hub had at the last tick, as the sensor's cursor keeps it.
+class HubState(BaseModel):
+    """State of the Hub at the last tick, as the sensor's cursor keeps it.
 
     Attributes
     ----------
     source
-        The specification that all of it is about.
+        The source specification.
     commits, folders
         Commit, and id of the folder used, of each place on the Hub that the specification names.
     files
         Digest of the selected (place, path, content id) triples; empty before the first listing.
     change
-        Made up when ``files`` changed last; a tag of the runs that this calls for. Empty if all
-        had been made from these files when they were seen first.
+        Random id of the last change of ``files``, a tag of its runs. Empty if everything had been made from these
+        files when they were seen first.
     """
 
     source: str = ""
@@ -79,7 +78,7 @@ def build_sensor(job: UnresolvedAssetJobDefinition, source: str, home: str) -> d
     source
         As OPENGENOME_SOURCE has it.
     home
-        Root of everything the platform writes: the tables there tell what a sensor without memory missed.
+        Root of everything the platform writes. A sensor without a cursor compares with its tables.
     """
 
     @dg.sensor(
@@ -88,58 +87,58 @@ def build_sensor(job: UnresolvedAssetJobDefinition, source: str, home: str) -> d
         minimum_interval_seconds=INTERVAL_SECONDS,
         description="Follows the Hugging Face datasets that OPENGENOME_SOURCE names. A new commit that changes a file "
         "in use starts one run, pinned to that commit and tagged with it; others start none, and the tick says why. "
-        f"A failed run is tried again on later ticks, {MAX_ATTEMPTS} times in all.",
+        f"A failed run is tried again on later ticks, up to {MAX_ATTEMPTS} times in all.",
     )
     def hf_revision_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        from opengenome_assets.intake.hub.listing import HubError  # late: importing the Hub's client takes a while
+        from opengenome_assets.intake.hub.listing import HubError  # late: the Hub's client is slow to import
 
         if not any(name.startswith(HUB_PREFIX) for name in split(source)):
             return dg.SkipReason(
                 f"OPENGENOME_SOURCE is {source!r}, which names no dataset on the Hub: there is nothing to follow. "
                 "Expected something like hf://datasets/arcinstitute/opengenome2/fasta/organelles/*"
             )
-        seen = recall(context.cursor, source)
-        runs = runs_for(context.instance, seen)
-        # Two runs would get in each other's way; what changes meanwhile is one change when this one has ended.
+        last = recall(context.cursor, source)
+        runs = runs_for(context.instance, last)
+        # Two runs would disturb each other; changes meanwhile are one change when this run has ended.
         if runs and not runs[0].is_finished and runs[0].status != dg.DagsterRunStatus.NOT_STARTED:
             return dg.SkipReason(
-                f"run {runs[0].run_id} for commit {short(seen.commits)} has not ended; newer commits are looked for "
+                f"run {runs[0].run_id} for commit {short(last.commits)} has not ended; newer commits are looked for "
                 "when it has. If it is dead, terminate it"
             )
         try:
-            now, news = look(seen, home)
+            now, news = look(last, home)
         except HubError as error:
             return dg.SkipReason(str(error))
-        if now.change and now.change != seen.change:
+        if now.change and now.change != last.change:
             return request(now, attempt=1)
         return follow_up(now, runs, news)
 
     return hf_revision_sensor
 
 
-def recall(cursor: str | None, source: str) -> Seen:
-    """Return what the cursor keeps about a source; nothing if it is about another one, or was not written here."""
+def recall(cursor: str | None, source: str) -> HubState:
+    """Return the cursor's state of a source; an empty one if it is of another source or was not written here."""
     try:
-        seen = Seen.model_validate_json(cursor or "{}")
+        last = HubState.model_validate_json(cursor or "{}")
     except ValidationError:
-        seen = Seen()
-    return seen if seen.source == source else Seen(source=source)
+        last = HubState()
+    return last if last.source == source else HubState(source=source)
 
 
-def runs_for(instance: dg.DagsterInstance, seen: Seen) -> Sequence[dg.DagsterRun]:
-    """Return the runs that were started for the last change, also by hand as re-executions, newest first."""
-    return instance.get_runs(dg.RunsFilter(tags={CHANGE_TAG: seen.change})) if seen.change else []
+def runs_for(instance: dg.DagsterInstance, last: HubState) -> Sequence[dg.DagsterRun]:
+    """Return the runs for the last change, newest first, including re-executions by hand."""
+    return instance.get_runs(dg.RunsFilter(tags={CHANGE_TAG: last.change})) if last.change else []
 
 
-def look(seen: Seen, home: str) -> tuple[Seen, str]:
-    """Ask the Hub what is there now; return it, and what became of the files in use, in words.
+def look(last: HubState, home: str) -> tuple[HubState, str]:
+    """Ask the Hub for its present state; return it, and the news about the files in use in words.
 
-    At the first look there is nothing to compare with but what was made: that is no change.
+    At the first tick there are only the tables to compare with: if they have these files, that is no change.
 
     Raises
     ------
     HubError
-        If the Hub cannot be reached, refuses, or has not what is named.
+        If the Hub cannot be reached, refuses, or does not have the named files.
     """
     from opengenome_assets.intake.hub.listing import Hub
 
@@ -148,21 +147,21 @@ def look(seen: Seen, home: str) -> tuple[Seen, str]:
     def hub() -> Hub:
         return Hub(seconds=max(1.0, deadline - time.monotonic()))
 
-    places = remote_places(seen.source)
+    places = remote_places(last.source)
     commits = [hub().resolve(place) for place in places]
-    if commits == seen.commits:
-        return seen, f"no new commit since {short(commits)}"
+    if commits == last.commits:
+        return last, f"no new commit since {short(commits)}"
     pinned = [place.at(commit) for place, commit in zip(places, commits, strict=True)]
     folders = [hub().fingerprint(place) for place in pinned]
-    now = seen.model_copy(update={"commits": commits, "folders": folders})
-    if folders == seen.folders:
-        return now, f"commit {short(commits)} changed only files outside of what is used"
+    now = last.model_copy(update={"commits": commits, "folders": folders})
+    if folders == last.folders:
+        return now, f"commit {short(commits)} changed only files that are not used"
     found = [list_remote(place, hub(), FASTA)[0] for place in pinned]
     files = [(str(place), file.path, file.identity) for place, its in zip(places, found, strict=True) for file in its]
     now.files = digest(sorted(files))
-    if now.files == seen.files:
+    if now.files == last.files:
         return now, f"commit {short(commits)} changed none of the {len(files):,} files in use"
-    if not seen.files and is_made(Home(home), [file for its in found for file in its]):
+    if not last.files and is_made(Home(home), [file for its in found for file in its]):
         return (
             now,
             f"commit {short(commits)} has the {len(files):,} files that raw_fasta lists and the report is made of",
@@ -172,7 +171,7 @@ def look(seen: Seen, home: str) -> tuple[Seen, str]:
 
 
 def is_made(home: Home, files: Sequence[RemoteFile]) -> bool:
-    """Tell whether the catalogue lists these files of the Hub and no others of it, and all was made that follows."""
+    """Tell whether the catalogue lists exactly these files of the Hub, and the report was made from it."""
     try:
         report, catalogue = (find(home, name).provenance for name in (REPORT, RAW_FASTA.name))
     except LookupError:
@@ -187,8 +186,8 @@ def is_made(home: Home, files: Sequence[RemoteFile]) -> bool:
     return len(stored) == len(files) and sorted(stored) == listed
 
 
-def request(now: Seen, attempt: int) -> dg.SensorResult:
-    """Return the request for a run on the files that were seen."""
+def request(now: HubState, attempt: int) -> dg.SensorResult:
+    """Return the request for a run on the files of this state."""
     return dg.SensorResult(
         run_requests=[
             dg.RunRequest(
@@ -201,8 +200,8 @@ def request(now: Seen, attempt: int) -> dg.SensorResult:
     )
 
 
-def follow_up(now: Seen, runs: Sequence[dg.DagsterRun], news: str) -> dg.SensorResult:
-    """Start the last change's run once more if it failed or never came to be; else say why nothing is due."""
+def follow_up(now: HubState, runs: Sequence[dg.DagsterRun], news: str) -> dg.SensorResult:
+    """Start the last change's run again if it failed or never started; else say why nothing is due."""
     if not now.change:
         return dg.SensorResult(skip_reason=dg.SkipReason(news), cursor=now.model_dump_json())
     failed = sum(run.status == dg.DagsterRunStatus.FAILURE for run in runs)

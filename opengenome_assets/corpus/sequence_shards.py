@@ -1,7 +1,7 @@
-"""sequence_shards and rejected_records: the corpus as Parquet, and what the parser refused.
+"""sequence_shards and rejected_records: the corpus as Parquet, and the records that the parser refused.
 
-Belongs here: which units have to be parsed, whether the result may be published, publishing it, and the rules of the
-two tables. Does not belong here: parsing (``passes/parse.py``).
+Belongs here: which units must be parsed, whether the result may be published, publishing it, and the rules of the two
+tables. Does not belong here: parsing (``passes/parse.py``).
 """
 
 from collections import Counter
@@ -57,11 +57,11 @@ class SequenceShardsConfig(dg.Config):
         default=0.1,
         ge=0,
         le=1,
-        description="Stop, publishing nothing, if more than this share of all records has to be refused.",
+        description="Stop, publishing nothing, if more than this share of all records is refused.",
     )
 
     def parse_settings(self) -> ParseSettings:
-        """Return what decides the rows; the rest decides only whether they are published."""
+        """Return the settings that decide the rows; the rest decides only whether they are published."""
         return ParseSettings(**{name: getattr(self, name) for name in ParseSettings.__dataclass_fields__})
 
 
@@ -76,7 +76,7 @@ def sequence_shards(
     home: dg.ResourceParam[Home],
     engine: dg.ResourceParam[Engine],
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
-    """Parse the units not parsed before with these settings, and publish all if all is well."""
+    """Parse the units not parsed before with these settings; publish the tables if all checks pass."""
     making = Making(context, __name__)
     settings = config.parse_settings()
     raw_fasta = home.table(RAW_FASTA).at()
@@ -96,7 +96,7 @@ def sequence_shards(
         inputs={RAW_FASTA.name: raw_fasta.input},
     )
     provenance = provenance.model_copy(update={"corpus": provenance.data_version})
-    extra = told(context, [part for part, _ in parts], tally, parsed)
+    extra = parsing_facts(context, [part for part, _ in parts], tally, parsed)
 
     def publish(spec: TableSpec, pieces: list[Part]) -> dg.MaterializeResult[Any]:
         own = {"name": spec.name, "code_version": spec.code_version}
@@ -104,14 +104,14 @@ def sequence_shards(
         commit = home.table(spec).commit(spec.schema, pieces, record)
         return making.result(spec, commit, record, extra)
 
-    # What was refused is published in any case, so that it can be looked at.
+    # Refused records are published in any case, so that people can look at them.
     yield emitted(context, home, publish(REJECTED_RECORDS, [part for _, part in parts]))
     refuse_unusable(home, tally, settings, config.max_rejected_share)
     yield emitted(context, home, publish(SEQUENCE_SHARDS, [part for part, _ in parts]))
 
 
 def parse_tasks(home: Home, catalogue: Sequence[Mapping[str, Any]], settings: ParseSettings) -> list[ParseTask]:
-    """Return the work that the catalogue stands for.
+    """Return one task per unit of the catalogue.
 
     Raises
     ------
@@ -130,9 +130,9 @@ def parse_tasks(home: Home, catalogue: Sequence[Mapping[str, Any]], settings: Pa
 
 
 def parse_task(home: Home, source: str, path: str, files: tuple[StoredFile, ...], settings: ParseSettings) -> ParseTask:
-    """Return the work that a unit stands for, with the keys of what it gives."""
+    """Return the task of a unit, with the keys of its parts."""
     sha256 = [file.sha256 for file in files]
-    # The same bytes cut elsewhere are another unit: what is known of them are the parts' checksums.
+    # The same bytes cut elsewhere are another unit: only the checksums of the parts are known.
     content = sha256[0] if files[0].path == path else sha256
 
     def key(spec: TableSpec) -> str:
@@ -157,7 +157,7 @@ def parse(
     tasks: Sequence[ParseTask],
     sizes: Mapping[tuple[str, str], int],
 ) -> tuple[list[Parsed | None], int]:
-    """Return what became of each task, and how many units were parsed for it; the others' parts were there."""
+    """Return the result of each task, and how many units were parsed; the parts of the others existed."""
     results = find_parsed(home, tasks)
     new = [place for place, result in enumerate(results) if result is None]
     parsed = engine.map(
@@ -174,7 +174,7 @@ def parse(
 
 
 def find_parsed(home: Home, tasks: Iterable[ParseTask]) -> list[Parsed | None]:
-    """Return for each task what an earlier run made of the same bytes with the same settings, or None."""
+    """Return for each task the result of an earlier run on the same bytes with the same settings, or None."""
     shards, rejected = (home.table(spec).parts() for spec in (SEQUENCE_SHARDS, REJECTED_RECORDS))
     return [_find_parsed(shards, rejected, task) for task in tasks]
 
@@ -184,7 +184,7 @@ def _find_parsed(shards: PartIndex, rejected: PartIndex, task: ParseTask) -> Par
     if part is None:
         return None
     refused = rejected.find(task.rejected_key)
-    if refused is None and part.facts["rejected"] == 0:  # of a unit without refused records, no row is missing
+    if refused is None and part.facts["rejected"] == 0:  # a unit without refused records misses no row
         empty = REJECTED_RECORDS.schema.empty_table()
         refused = write_part(task.rejected_uri, task.rejected_key, empty, **_facts_of(part))
     return Parsed(part, refused) if refused else None
@@ -213,7 +213,7 @@ def usable_parts(tasks: Sequence[ParseTask], results: Sequence[Parsed | None]) -
         more = f"\n- and {len(errors) - NAMED:,} more" if len(errors) > NAMED else ""
         raise dg.Failure(
             f"{len(errors):,} of {len(tasks):,} files cannot be used:\n{listed}{more}\n"
-            f"Mend or remove them and materialise raw_fasta and sequence_shards again. Nothing was published; the "
+            "Mend or remove them and materialise raw_fasta and sequence_shards again. Nothing was published; the "
             f"{len(parts):,} files parsed are kept and will not be parsed again",
             allow_retries=False,
         )
@@ -229,10 +229,10 @@ def add_up(parts: Iterable[Part]) -> dict[str, int]:
     return totals
 
 
-def told(
+def parsing_facts(
     context: dg.AssetExecutionContext, parts: Sequence[Part], tally: Mapping[str, int], parsed: int
 ) -> dict[str, Any]:
-    """Return what the UI shows of the parsing, and warn of files that gave less than their owner may think."""
+    """Return the facts of the parsing for the UI, and warn of files that gave less than expected."""
     extra: dict[str, Any] = {
         **{f"left_out_{name}" if name in ("too_short", "ambiguous") else name: n for name, n in tally.items()},
         "rejected_share": rejected_share(tally),
@@ -258,17 +258,17 @@ def rejected_share(tally: Mapping[str, int]) -> float:
 
 
 def refuse_unusable(home: Home, tally: Mapping[str, int], settings: ParseSettings, max_rejected_share: float) -> None:
-    """Refuse to publish a corpus too much of which was refused, or that holds no sequence.
+    """Refuse to publish a corpus with too many refused records or without any sequence.
 
     Raises
     ------
     dagster.Failure
-        The message says how much, where and why.
+        The message says how many, where and why.
     """
     if (share := rejected_share(tally)) > max_rejected_share:
         raise dg.Failure(
             f"{tally['rejected']:,} of {tally['records']:,} records were refused ({share:.1%}), more than the "
-            f"{max_rejected_share:.1%} that max_rejected_share allows: {most_frequent(home)}. The table "
+            f"{max_rejected_share:.1%} that max_rejected_share allows: {most_refused(home)}. The table "
             "rejected_records names each of them. Mend or remove those files, or raise max_rejected_share in the run "
             "config of sequence_shards. sequence_shards was left as it was; the parsed files are kept",
             metadata={"rejected_records": dg.MetadataValue.path(home.table(REJECTED_RECORDS).uri)},
@@ -283,8 +283,8 @@ def refuse_unusable(home: Home, tally: Mapping[str, int], settings: ParseSetting
         )
 
 
-def most_frequent(home: Home, top: int = 3) -> str:
-    """Say which files most refused records are in, and the first reason in each."""
+def most_refused(home: Home, top: int = 3) -> str:
+    """Name the files with the most refused records, and the first reason in each."""
     rows = home.table(REJECTED_RECORDS).read(["file", "reason"]).to_pylist()
     first = {row["file"]: row["reason"] for row in reversed(rows)}
     counts = Counter(row["file"] for row in rows).most_common(top)
@@ -294,7 +294,7 @@ def most_frequent(home: Home, top: int = 3) -> str:
 @rule(
     SEQUENCE_SHARDS,
     "Every header line of every file, counted without the parser, is a row, a refused record or left out by a setting; "
-    "and the table has the rows that were accepted",
+    "and the table has the accepted rows",
 )
 def record_count(home: Home) -> Iterator[str]:
     """Compare the parser's count of each file with the stream's count of header lines, and with the table."""
@@ -331,7 +331,7 @@ def unique_ids(home: Home) -> Iterator[str]:
     "Lengths are at least 1 and at least the number of A, C, G, T; GC is in [0, 1], and empty only without any",
 )
 def lengths_and_gc(home: Home) -> Iterator[str]:
-    """Look for rows whose figures cannot be."""
+    """Look for rows with impossible numbers."""
     for part in home.table(SEQUENCE_SHARDS).row_groups(["file", "seq_id", "length", "gc_content", "acgt_bases"]):
         length, acgt = part["length"].to_numpy(), part["acgt_bases"].to_numpy()
         gc = part["gc_content"].to_numpy()

@@ -1,7 +1,7 @@
-"""shard_stats and sequence_stats: how much there is of what, by shard and by source.
+"""shard_stats and sequence_stats: sequences, bases, lengths with N50, and GC content, by shard and by source.
 
-Belongs here: from shards to sums, from sums to the statistics that people quote, and the rules of both. Does not belong
-here: k-mers and codons.
+Belongs here: from shards to sums, from sums to statistics, and the rules of both. Does not belong here: k-mers and
+codons.
 """
 
 from collections.abc import Iterator
@@ -41,8 +41,8 @@ def sequence_stats(step: Step) -> Rows:
 def statistics(source: str, shards: pa.Table) -> dict[str, Any]:
     """Return the statistics of some shards together, as one row.
 
-    N50 as defined for assemblies (Miller, Koren & Sutton 2010): the length of the shortest sequence in the smallest
-    set of longest sequences that holds at least half of all bases.
+    N50 is defined as for assemblies (Miller, Koren & Sutton 2010). The longest sequences are taken until they hold at
+    least half of all bases; N50 is the length of the last of them.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def _lengths(shards: pa.Table) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _median(values: np.ndarray, counts: np.ndarray) -> float | None:
-    """Return the median of values that occur so many times each; ascending values."""
+    """Return the median of ascending values, each of which occurs ``counts`` times."""
     total = int(counts.sum())
     if total == 0:
         return None
@@ -113,7 +113,7 @@ def _n50(lengths: np.ndarray, counts: np.ndarray) -> tuple[int | None, int | Non
     place = int(np.searchsorted(2 * held, total))
     length = int(lengths[::-1][place])
     before = int(held[place] - bases[place])
-    within = -(-(total - 2 * before) // (2 * length))  # sequences of that length it takes, rounded up
+    within = -(-(total - 2 * before) // (2 * length))  # sequences of that length needed, rounded up
     return length, int(counts[::-1][:place].sum()) + within
 
 
@@ -130,10 +130,10 @@ def _length_edges(lengths: np.ndarray) -> np.ndarray:
 
 @rule(
     SHARD_STATS,
-    "Sequences, letters and A, C, G, T counted anew from the sequences are what the columns of sequence_shards say",
+    "Sequences, letters and A, C, G, T counted again from the sequences agree with the columns of sequence_shards",
 )
 def columns_match_sequences(home: Home) -> Iterator[str]:
-    """Compare sums over the narrow columns of the shards with what was counted from the sequences."""
+    """Compare sums over the narrow columns of the shards with counts of the sequences."""
     counted = home.table(SHARD_STATS).read(["sequences", "bases", "acgt_bases"])
     columns = home.table(SEQUENCE_SHARDS).read(["length", "acgt_bases"])
     expected = {
@@ -149,7 +149,7 @@ def columns_match_sequences(home: Home) -> Iterator[str]:
 
 @rule(SEQUENCE_STATS, "The sources add up to 'all', and statistics are in their range")
 def totals(home: Home) -> Iterator[str]:
-    """Compare the row over all sources with the sum of the others, and look for figures that cannot be."""
+    """Compare the row over all sources with the sum of the others, and look for impossible numbers."""
     rows = home.table(SEQUENCE_STATS).read().to_pylist()
     overall = [row for row in rows if row["source"] == ALL]
     for name in ("sequences", "bases", "acgt_bases", "gc_bases"):

@@ -1,7 +1,7 @@
 """The settings of the corpus.
 
-Belongs here: what a user sets for it, and how the environment spells it. Does not belong here: what a run may set
-otherwise, which is the run config of each asset.
+Belongs here: the settings of a user, and their form in the environment. Does not belong here: settings of a single run,
+which are the run config of each asset.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic_settings import NoDecode
 
 from opengenome_assets.settings import Section, SettingsError, refuse_long_names
 
-MAX_K = 12
+MAX_K = 12  # that of kernels.kmers, whose import would load Numba
 SAMPLE = "sample"
 SAMPLE_FOLDER = Path(__file__).with_name("sample")
 
@@ -60,7 +60,7 @@ class CorpusSettings(Section):
     ks
         Lengths of the k-mers counted, ascending, each 1 to 12.
     genetic_codes
-        NCBI genetic code table of each source, as far as the user names any.
+        NCBI genetic code table of each source that the user names.
     """
 
     source: Annotated[str, AfterValidator(lambda text: refuse_long_names("OPENGENOME_SOURCE", text))] = Field(
@@ -81,7 +81,7 @@ class CorpusSettings(Section):
     )
 
     def show(self, name: str) -> str:
-        """Return a setting's value as its variable would hold it."""
+        """Return a setting's value in the form of its environment variable."""
         if name == "ks":
             return ",".join(map(str, self.ks))
         if name == "genetic_codes":

@@ -1,7 +1,7 @@
-"""The tables of the corpus: columns, keys, lineage, code versions and words.
+"""The tables of the corpus: their schemas with columns, keys, lineage, code versions and descriptions.
 
-Belongs here: one declaration a table. Does not belong here: how the rows are made (the modules named after the tables,
-and ``passes``).
+Belongs here: one declaration per table. Does not belong here: how the rows are made (the modules named after the
+tables, and ``passes``).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ ALL_MAY_BE_REFUSED = {"max_rejected_share": 1.0}
 
 RAW_FASTA = TableSpec(
     name="raw_fasta",
-    description="Catalogue of the corpus' FASTA files, each known by the SHA-256 of its bytes. Names of folders are "
-    "names of sources. A file that cannot be read stops here, before any work.",
+    description="Catalogue of the corpus' FASTA files, each identified by the SHA-256 of its bytes. The folder names "
+    "the source. A file that cannot be read stops the run here, before any work.",
     columns=(
         Column("source", pa.string(), "Division of the corpus: the file's folder, or its own name without endings"),
         Column("path", pa.string(), "Path below what was named as source"),
@@ -31,7 +31,7 @@ RAW_FASTA = TableSpec(
     role=Role.CATALOGUE,
 )
 
-_BYTES = (RAW_FASTA["sha256"],)  # stands for the content of the file
+_BYTES = (RAW_FASTA["sha256"],)  # represents the content of the file
 _SOURCE = Column("source", pa.string(), "Division of the corpus that it belongs to", (RAW_FASTA["source"],))
 _FILE = Column(
     "file",
@@ -42,8 +42,8 @@ _FILE = Column(
 
 REJECTED_RECORDS = TableSpec(
     name="rejected_records",
-    description="Records that were refused, each with its file, place, line and the reason. Good records beside them "
-    "are kept; too many refused records stop the run.",
+    description="Refused records, each with its file, place, line and the reason. Good records of the same file are "
+    "kept; too many refused records stop the run.",
     columns=(
         _SOURCE,
         _FILE,
@@ -61,16 +61,15 @@ REJECTED_RECORDS = TableSpec(
 
 SEQUENCE_SHARDS = TableSpec(
     name="sequence_shards",
-    description="The corpus as Parquet shards, one row a sequence, in upper case. Each shard belongs to one FASTA "
-    "file; "
-    "only files that are new or changed are parsed.",
+    description="The corpus as Parquet shards, one row per sequence, in upper case. Each shard belongs to one FASTA "
+    "file; only files that are new or changed are parsed.",
     columns=(
         _SOURCE,
         _FILE,
         Column("seq_id", pa.string(), "Identifier: the header's first word; unique within its file", _BYTES),
         Column("description", pa.string(), "The rest of the header", _BYTES),
         Column("length", pa.int64(), "Letters", _BYTES),
-        # large_string: a record may have nearly 2^31 letters, and then some others beside it in a row group.
+        # large_string: a record may have nearly 2^31 letters, and others are beside it in a row group.
         Column("sequence", pa.large_string(), "The sequence in upper case, IUPAC letters, as given otherwise", _BYTES),
         Column(
             "gc_content", pa.float64(), "G and C divided by A, C, G and T, in [0, 1]; empty without any of them", _BYTES
@@ -99,13 +98,13 @@ def _source_or_all(*origins: str) -> Column:
 
 SHARD_STATS = TableSpec(
     name="shard_stats",
-    description="For each shard what can be added up: sequences, bases, lengths, GC, counted anew from the sequences.",
+    description="Sums of each shard: sequences, bases, lengths and GC, counted again from the sequences.",
     columns=(
         _SHARD,
         _SHARD_SOURCE,
         Column("sequences", pa.int64(), "Number of sequences", _LETTERS),
-        Column("bases", pa.int64(), "Letters in all sequences, ambiguous ones included, counted anew", _LETTERS),
-        Column("acgt_bases", pa.int64(), "Letters A, C, G and T, counted anew from the sequences", _LETTERS),
+        Column("bases", pa.int64(), "Letters in all sequences, ambiguous ones included, counted again", _LETTERS),
+        Column("acgt_bases", pa.int64(), "Letters A, C, G and T, counted again from the sequences", _LETTERS),
         Column("gc_bases", pa.int64(), "Letters G and C", _LETTERS),
         Column("ambiguous_sequences", pa.int64(), "Sequences with at least one other letter than A, C, G, T", _LETTERS),
         Column("lengths", pa.list_(pa.int64()), "The distinct lengths, ascending", _LETTERS),
@@ -122,8 +121,7 @@ _AMBIGUOUS = (*_LENGTHS, SHARD_STATS["acgt_bases"])
 SEQUENCE_STATS = TableSpec(
     name="sequence_stats",
     description="Statistics of each source and over all sources: sequences, bases, lengths with N50, GC, ambiguity, "
-    "and "
-    "histograms of length and GC.",
+    "and histograms of length and GC.",
     columns=(
         _source_or_all(SHARD_STATS["source"]),
         Column("sequences", pa.int64(), "Number of sequences", (SHARD_STATS["length_counts"],)),
@@ -179,8 +177,7 @@ KMERS = TableSpec(
     name="kmer_",
     description="Exact counts of all k-mers of every k in OPENGENOME_KS (1 to 12), for each shard, from one pass over "
     "the sequences. The name is short on purpose: Dagster reads `--select kmer_*` as 'kmer_ and everything downstream "
-    "of "
-    "it', which is every k-mer table and what is drawn from them.",
+    "of it', which is every k-mer table and its figures.",
     columns=(
         _SHARD,
         _SHARD_SOURCE,
@@ -274,8 +271,8 @@ _CODONS = (CODON_COUNTS["counts"],)
 
 CODON_RSCU = TableSpec(
     name="codon_rscu",
-    description="Codon usage by source and over all sources: counts, per thousand, and relative synonymous usage. "
-    "Codons are those of a reading frame of the whole sequence, not of annotated genes.",
+    description="Codon usage by source and over all sources: counts, per thousand, and relative synonymous codon usage "
+    "(RSCU). Codons are those of a reading frame of the whole sequence, not of annotated genes.",
     columns=(
         _source_or_all(CODON_COUNTS["source"]),
         Column(
@@ -292,7 +289,7 @@ CODON_RSCU = TableSpec(
             "rscu",
             pa.float64(),
             "Relative synonymous codon usage: count divided by the mean count of the codons for the same amino acid "
-            "(Sharp & Li 1987); empty where none of them occurs",
+            "(Sharp, Tuohy & Mosurski 1986); empty where none of them occurs",
             _CODONS,
         ),
         Column("genetic_code", pa.int32(), "NCBI number of the genetic code used for that source"),
@@ -302,8 +299,8 @@ CODON_RSCU = TableSpec(
 
 TFIDF_TERMS = TableSpec(
     name="tfidf_terms",
-    description="In how many sequences of each shard every 6-mer occurs. Summed over the shards it gives the inverse "
-    "document frequency ln((N + 1) / (df + 1)) + 1.",
+    description="Document frequency: in how many sequences of each shard every 6-mer occurs. The sums over the shards "
+    "give the inverse document frequency ln((N + 1) / (df + 1)) + 1.",
     columns=(
         _SHARD,
         _SHARD_SOURCE,
@@ -321,8 +318,8 @@ TFIDF_TERMS = TableSpec(
 
 TFIDF_INDEX = TableSpec(
     name="tfidf_index",
-    description="The 6-mer counts of every sequence: what similarity search reads. With tfidf_terms they give the same "
-    "TF-IDF vectors as scikit-learn's TfidfVectorizer over character 6-grams.",
+    description="The 6-mer counts of every sequence, which similarity search reads. With tfidf_terms they give the "
+    "same TF-IDF vectors as scikit-learn's TfidfVectorizer over character 6-grams.",
     columns=(
         _SHARD_SOURCE,
         Column(

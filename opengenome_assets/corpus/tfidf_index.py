@@ -1,8 +1,8 @@
-"""tfidf_index and tfidf_terms: what similarity search reads.
+"""tfidf_index and tfidf_terms: the tables that similarity search reads.
 
-Belongs here: keeping every sequence's 6-mer counts, in how many sequences each 6-mer occurs, and the rule of the index.
-Does not belong here: searching, and the formula of TF-IDF (``kernels/tfidf.py``). Neither table holds a weight that
-depends on the whole corpus, so one new file adds rows and changes none.
+Belongs here: every sequence's 6-mer counts, the document frequency of each 6-mer, and the rule of the index. Does not
+belong here: searching, and the formula of TF-IDF (``kernels/tfidf.py``). Neither table holds a weight that depends on
+the whole corpus, so a new file adds rows and changes none.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ VECTORS = 10
 
 
 def weights(home: Home) -> dict[str, Any]:
-    """Return what the UI shows of the weights that follow from the terms."""
+    """Return facts for the UI about the weights, which follow from the terms."""
     frequency, sequences = total_frequency(home.table(TFIDF_TERMS).read())
     idf = inverse_document_frequency(frequency, sequences)
     return {
@@ -47,13 +47,12 @@ def define(_: CorpusSettings) -> list[Member]:
 
 @rule(
     TFIDF_INDEX,
-    f"Sequences with a valid window have a TF-IDF vector of norm 1, and their counts add up to their windows: "
-    f"{VECTORS} of "
-    "them, evenly spread, since reading all at each run would cost as much as making them; each one's counts are added "
-    "up when they are made",
+    "Sequences with a valid window have a TF-IDF vector of norm 1, and their counts add up to their windows. Checked "
+    f"for {VECTORS} of them, evenly spread, since reading all in every run would cost as much as making them. The "
+    "counts of every sequence are added up when they are made",
 )
 def norms(home: Home) -> Iterator[str]:
-    """Make TF-IDF vectors, evenly spread over the index, and measure them."""
+    """Make TF-IDF vectors of sequences evenly spread over the index, and compute their norms."""
     idf = inverse_document_frequency(*total_frequency(home.table(TFIDF_TERMS).read()))
     rows = home.table(TFIDF_INDEX).at().spread(["file", "seq_id", "kmers", "codes", "counts"], VECTORS)
     vectors = sequence_kmers_of(rows)
@@ -67,7 +66,7 @@ def norms(home: Home) -> Iterator[str]:
 
 
 def sequence_kmers_of(index: pa.Table) -> SequenceKmers:
-    """Return rows of tfidf_index as the kernels take them."""
+    """Return rows of tfidf_index in the form of the kernels."""
     codes, counts = (index[name].combine_chunks() for name in ("codes", "counts"))
     return SequenceKmers(
         row_offsets=codes.offsets.to_numpy().astype(np.int64) - codes.offsets[0].as_py(),

@@ -1,6 +1,6 @@
 """Windows: counts of k-mers or codons must add up to the windows of valid letters.
 
-Belongs here: the comparison that the rules of both tables of counts make. Does not belong here: counting.
+Belongs here: the comparison that the rules of both tables of counts share. Does not belong here: counting.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def windows_match(
     counted
         A table with the columns shard, windows and counts.
     lengths
-        From some of its rows to the length of each row's windows.
+        Function from some of its rows to the length of each row's windows.
     columns
         Further columns that ``lengths`` reads.
     """

@@ -1,6 +1,6 @@
-"""Text and codes: the views of sequence text that kernels take, and what the codes of k-mers mean.
+"""Text and codes: the views of sequence text that kernels take, and the meaning of k-mer codes.
 
-Plain NumPy and Arrow only. Compiled reading of the letters belongs in runs.py.
+Belongs here: plain NumPy and Arrow. Does not belong here: compiled reading of the letters (runs.py).
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ Offsets = npt.NDArray[np.signedinteger[Any]]  # int32 or int64
 
 
 def arrow_text(array: pa.Array) -> tuple[Letters, Offsets]:
-    """View an Arrow string array as text, without copying.
+    """View an Arrow string array as text, without copying (zero-copy).
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def arrow_text(array: pa.Array) -> tuple[Letters, Offsets]:
     if array.null_count:
         raise ValueError(f"{array.null_count} of {len(array)} sequences are null; drop them or fill them with '' first")
     _, offset_buffer, data_buffer = array.buffers()
-    if len(array) == 0:  # Arrow lets an empty array go without buffers
+    if len(array) == 0:  # Arrow allows an empty array without buffers
         return readonly(np.zeros(0, np.uint8)), readonly(np.zeros(1, offset_type))
     data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.zeros(0, np.uint8)
     offsets = np.frombuffer(offset_buffer, offset_type)[array.offset : array.offset + len(array) + 1]
@@ -56,8 +56,8 @@ def arrow_text(array: pa.Array) -> tuple[Letters, Offsets]:
 def readonly(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """View of an array that cannot be written.
 
-    Arrow's buffers are read-only, and Numba compiles read-only and writable arrays separately: when every
-    input is read-only, each kernel is compiled once.
+    Arrow's buffers are read-only, and Numba compiles read-only and writable arrays separately. Every input is
+    read-only, so that each kernel is compiled once.
     """
     view = array.view()
     view.flags.writeable = False
@@ -65,7 +65,7 @@ def readonly(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def kernel_text(data: Letters, offsets: Offsets) -> tuple[Letters, npt.NDArray[np.int64]]:
-    """Text in the one form that kernels are compiled for, checked, since they read memory unchecked.
+    """Text in the one form that kernels are compiled for; checked here, since kernels read memory unchecked.
 
     Parameters
     ----------
@@ -111,10 +111,10 @@ def kmer_strings(k: int) -> npt.NDArray[np.str_]:
     """
     letters = np.frombuffer(LETTERS.encode("utf-32-le"), np.uint32)
     codes = np.arange(4**k)
-    spelt = np.empty((4**k, k), np.uint32)
+    spelling = np.empty((4**k, k), np.uint32)
     for position in range(k):
-        spelt[:, position] = letters[(codes >> (2 * (k - 1 - position))) & 3]
-    return spelt.view(f"<U{k}").ravel()
+        spelling[:, position] = letters[(codes >> (2 * (k - 1 - position))) & 3]
+    return spelling.view(f"<U{k}").ravel()
 
 
 def reverse_complement_codes(k: int) -> npt.NDArray[np.int64]:

@@ -1,8 +1,8 @@
 """Where Numba keeps the machine code of the kernels between processes.
 
-Only the choice of the folder belongs here. Numba takes cached code for current when the file of the function
-itself is unchanged, and does not look at the helpers that were inlined from other files. The folder's name
-therefore carries a digest of every kernel source: any change anywhere begins a new, empty folder.
+Belongs here: the choice of the folder. Does not belong here: any kernel. Numba takes cached code for current when the
+file of the function is unchanged, and ignores helpers inlined from other files. The folder's name therefore holds a
+digest of every kernel source: any change begins a new, empty folder.
 """
 
 import getpass
@@ -25,13 +25,13 @@ def source_digest() -> str:
 
 
 def cache_folder() -> Path:
-    """First writable of: $NUMBA_CACHE_DIR, the XDG cache folder, a folder of this user's under the tempdir.
+    """First writable of: $NUMBA_CACHE_DIR, the XDG cache folder, this user's folder below the temporary folder.
 
     Returns
     -------
     pathlib.Path
         An existing folder, named by `source_digest`. When none of the three can be written, a new temporary
-        folder: the kernels then compile anew in each process.
+        folder: the kernels are then compiled again in each process.
     """
     digest = source_digest()
     parents = []
@@ -47,7 +47,7 @@ def cache_folder() -> Path:
 
 
 def _user() -> str:
-    """Name of this user, or the number where a container gives it no name."""
+    """Name of this user, or the user's number where a container has no name for it."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -57,7 +57,7 @@ def _user() -> str:
 def _is_ours(folder: Path) -> bool:
     """Whether the folder can be made and written, and is not another user's.
 
-    Cached code is executed, so a folder that somebody else made in a shared place must not be trusted.
+    Cached code is executed, so another user's folder in a shared place must not be trusted.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
-"""Codon counts in the three frames of each sequence, and relative synonymous codon usage.
+"""Codon counts in the three forward reading frames, and relative synonymous codon usage (RSCU).
 
-Genetic codes are Biopython's, by their NCBI number; which code fits a source is not decided here.
+Belongs here: counting, and the formula of RSCU. Does not belong here: which genetic code fits a source. Genetic codes
+are Biopython's, by their NCBI number.
 """
 
 from typing import Any
@@ -17,10 +18,10 @@ STOP = "*"
 
 
 class CodonCounter:
-    """Exact counts of codons by frame.
+    """Exact counts of codons by reading frame.
 
     A codon's frame is its start position in its sequence modulo 3, on the strand as given. A codon counts
-    only if its three letters are A, C, G, T in either case; codons after another letter keep their frame.
+    only if its three letters are A, C, G, T in either case. Codons after another letter keep their frame.
     """
 
     def __init__(self) -> None:
@@ -35,7 +36,7 @@ class CodonCounter:
         data : uint8 array
             Letters of all sequences.
         offsets : int32 or int64 array of shape (sequences + 1,)
-            Where each begins and ends in ``data``.
+            Where each sequence begins and ends in ``data``.
         """
         _count_codons(*kernel_text(data, offsets), self._pentamers, self._codons)
 
@@ -56,10 +57,10 @@ class CodonCounter:
 
 @njit(cache=True, nogil=True)
 def _count_codons(data: Any, offsets: Any, pentamers: Any, codons: Any) -> None:
-    """Count 5-mers at every third position, each of which holds a codon of every frame.
+    """Count 5-mers at every third position; each holds a codon of every frame.
 
-    ``pentamers`` is by the frame of the 5-mer's first codon, the same throughout a run. ``codons`` takes
-    those at the end of a run that are in no 5-mer.
+    ``pentamers`` is by the frame of the 5-mer's first codon, which is the same throughout a run. ``codons`` takes
+    the codons at the end of a run that are in no 5-mer.
     """
     mask, codon_mask = np.uint64(4**5 - 1), np.uint64(4**3 - 1)
     for row in range(len(offsets) - 1):
@@ -87,7 +88,7 @@ def codon_families(genetic_code: int) -> list[str]:
     """Amino acid of each codon.
 
     Three codes (27, 28, 31) have codons that end a protein in one context and are read as an amino acid in
-    all others. They are given as the amino acid, which they mean wherever they stand inside a gene.
+    all others. They are given as the amino acid, their meaning inside a gene.
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ def codon_families(genetic_code: int) -> list[str]:
 
 
 def rscu(counts: npt.NDArray[np.int64], genetic_code: int) -> npt.NDArray[np.float64]:
-    """Relative synonymous codon usage: a codon's count over the mean count of its amino acid's codons.
+    """Relative synonymous codon usage (RSCU): a codon's count over the mean count of its amino acid's codons.
 
     Parameters
     ----------
@@ -125,12 +126,12 @@ def rscu(counts: npt.NDArray[np.int64], genetic_code: int) -> npt.NDArray[np.flo
     Returns
     -------
     float64 array of shape (..., 64)
-        1 where all codons of a family are used alike; NaN where none of the family was seen.
+        1 where all codons of a family are used equally; NaN where none of the family was seen.
 
     References
     ----------
-    Sharp PM, Li WH. An evolutionary perspective on synonymous codon usage in unicellular organisms.
-    Journal of Molecular Evolution 24:28-38 (1986).
+    Sharp PM, Tuohy TMF, Mosurski KR. Codon usage in yeast: cluster analysis clearly differentiates highly and
+    lowly expressed genes. Nucleic Acids Research 14:5125-5143 (1986).
     """
     families = np.array(codon_families(genetic_code))
     synonymous = families[:, np.newaxis] == families

@@ -1,4 +1,7 @@
-"""How many letters of each sequence are bases, and how many of these are G or C."""
+"""Base composition of each sequence: how many letters are bases, and how many are G or C (GC content).
+
+Belongs here: these two counts. Does not belong here: k-mers and codons.
+"""
 
 from typing import Any
 
@@ -18,14 +21,14 @@ def composition(data: Letters, offsets: Offsets) -> tuple[npt.NDArray[np.int64],
     data : uint8 array
         Letters of all sequences.
     offsets : int32 or int64 array of shape (sequences + 1,)
-        Where each begins and ends in ``data``.
+        Where each sequence begins and ends in ``data``.
 
     Returns
     -------
     acgt : int64 array of shape (sequences,)
         Letters that are A, C, G or T, in either case.
     gc : int64 array of shape (sequences,)
-        Those that are G or C.
+        Letters that are G or C, in either case.
     """
     data, offsets = kernel_text(data, offsets)
     acgt, gc = np.zeros(len(offsets) - 1, np.int64), np.zeros(len(offsets) - 1, np.int64)
@@ -39,7 +42,7 @@ def _count_bases(data: Any, offsets: Any, acgt: Any, gc: Any) -> None:
         position, end = offsets[row], offsets[row + 1]
         bases = strong = 0
         while position < end and position + BLOCK <= data.size:
-            # Letters of the next sequence, where this one ends within the block, are shifted out.
+            # Where this sequence ends within the block, the letters of the next are shifted out.
             beyond = np.uint64(max(position + BLOCK - end, 0))
             bases += set_bits(acgt_mask(data, position) << beyond)
             strong += set_bits(gc_mask(data, position) << beyond)
@@ -47,6 +50,6 @@ def _count_bases(data: Any, offsets: Any, acgt: Any, gc: Any) -> None:
         while position < end:  # the last letters of the buffer
             letter = data[position]
             bases += IS_BASE[letter]
-            strong += letter & 0xDB == ord("C")
+            strong += (letter & 0xDB) == ord("C")
             position += 1
         acgt[row], gc[row] = bases, strong

@@ -1,10 +1,10 @@
-"""Reading FASTA: batches of whole records from a stream of bytes, in constant memory.
+"""FASTA parser: batches of whole records from a stream of bytes, in constant memory.
 
-Here belong the format, its errors, and the reasons for which a single record is refused. Where the bytes come
-from (files, compression) does not; the compiled loop is in fasta_scan.py.
+Belongs here: the format, its errors, and the reasons to refuse a record. Does not belong here: the origin of the bytes
+(files, compression), and the compiled loop (fasta_scan.py).
 
-FASTA is taken as people write it: lines of any width, LF or CRLF, blank lines, blanks at the end of a line,
-no newline at the end of the file. A record's name is its header up to the first space or tab.
+FASTA is accepted as people write it: lines of any width, LF or CRLF, blank lines, blanks at the end of a line, no
+newline at the end of the file. A record's name is its header up to the first space or tab.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from opengenome_assets.kernels import fasta_scan
 from opengenome_assets.kernels.fasta_scan import IUPAC_DNA
 from opengenome_assets.kernels.runs import BLOCK
 
-MAX_LENGTH = 2**31 - 1  # what an offset of an Arrow string can reach
+MAX_LENGTH = 2**31 - 1  # maximum of an offset of an Arrow string
 MAX_BATCH_BASES = 2**30
 
-_TEXT_BYTES = 1 << 18  # at most a core's own cache
+_TEXT_BYTES = 1 << 18  # fits a core's own cache
 _HEADER_BYTES = 1 << 22
 _MAX_HEADER_BYTES = 1 << 26
 _BATCH_RECORDS = 1 << 16
@@ -47,17 +47,17 @@ class FastaBatch:
     header_data, header_offsets : uint8 array; int64 array of shape (n + 1,)
         Headers without '>' and without blanks at the end; see `split_headers`.
     data, offsets : uint8 array; int64 array of shape (n + 1,)
-        Sequences in upper case; at most 2**31 - 1 letters. Illegal letters are kept as they are, except
+        Sequences in upper case, together up to 2**31 - 1 letters. Illegal letters are kept as they are, except
         blanks, which are left out. Empty where ``too_long``.
     record, line : int64 arrays of shape (n,)
         Ordinal of the record in its file and line of its header, both from 1.
     length, acgt_bases, gc_bases : int64 arrays of shape (n,)
-        Letters of the record in the file, how many are A, C, G or T, and how many are G or C.
+        Letters of the record in the file, letters A, C, G or T, and letters G or C.
     illegal, illegal_position, illegal_line : int64 arrays of shape (n,)
-        First letter (byte) that is not IUPAC DNA, how many letters of the record come before it, and the line
-        on which it stands; -1 if there is none.
+        First letter (byte) that is not IUPAC DNA, the number of letters of the record before it, and its line; -1 if
+        there is none.
     max_length : int
-        Letters that a record may have to be kept.
+        Maximum number of letters of a record that is kept.
     """
 
     header_data: npt.NDArray[np.uint8]
@@ -79,7 +79,7 @@ class FastaBatch:
 
     @property
     def too_long(self) -> npt.NDArray[np.bool_]:
-        """Which records exceed ``max_length``, and so have no letters here; shape (n,)."""
+        """Mask of the records that exceed ``max_length`` and have no letters here; shape (n,)."""
         return self.length > self.max_length
 
     def header(self, index: int) -> str:
@@ -89,7 +89,7 @@ class FastaBatch:
     def sequences(self) -> pa.StringArray:
         """Sequences as Arrow strings that share the batch's memory.
 
-        Those of records with an illegal letter may not be text at all: leave them out (`reject_reasons`).
+        Records with an illegal letter may not be text at all: leave them out (`refusals`).
         """
         return _strings(self.data, self.offsets.astype(np.int32))
 
@@ -103,7 +103,7 @@ def read_records(
 ) -> Iterator[FastaBatch]:
     """Read FASTA in batches of whole records.
 
-    However long the file, memory is a few times ``batch_bases``, or a few times the longest record of at most
+    Memory does not grow with the file. It is a few times ``batch_bases``, or a few times the longest record of up to
     ``max_length`` if that is more.
 
     Parameters
@@ -111,16 +111,16 @@ def read_records(
     readinto
         Fills a buffer with the next bytes and returns how many: at least one, or 0 at the end.
     name
-        What errors call the file.
+        Name of the file in errors.
     batch_bases
-        A batch holds about so many letters, or one record that is longer.
+        Approximate number of letters of a batch; one longer record is a batch too.
     max_length
         A record of more letters comes without them.
 
     Yields
     ------
     FastaBatch
-        At least one record. Refused records are among them: see `reject_reasons`.
+        At least one record. Refused records are among them: see `refusals`.
 
     Raises
     ------
@@ -144,7 +144,7 @@ def read_records(
     while not at_end:
         start, stop = 0, readinto(readable)
         if stop == 0:
-            # One more line end makes a last line without one like all others.
+            # One more line end, since the last line may have none.
             at_end, stop, text[0] = True, 1, ord("\n")
         while start < stop:
             start, status = buffers.scan(text, start, stop, state, batch_bases, max_length)
@@ -185,19 +185,19 @@ def read_records(
 
 
 class Refusal(NamedTuple):
-    """Why a record cannot be used: the kind, the same words for every record of it, and the reason with its place."""
+    """Why a record cannot be used: the kind, in the same words for every such record, and the reason with its place."""
 
     kind: str
     reason: str
 
 
 def refusals(batch: FastaBatch) -> dict[int, Refusal]:
-    """Why records cannot be used, in words for their owner.
+    """Reasons why records cannot be used, in words for their owner.
 
     Returns
     -------
     dict
-        From the index in the batch to the refusal, ascending; records that are in order are not in it.
+        From the index in the batch to the refusal, ascending; good records are not in it.
     """
     starts = batch.header_offsets[:-1]
     nameless = starts == batch.header_offsets[1:]
@@ -208,7 +208,7 @@ def refusals(batch: FastaBatch) -> dict[int, Refusal]:
 
 
 def split_headers(batch: FastaBatch) -> tuple[pa.StringArray, pa.StringArray]:
-    """Names of the records, and their descriptions: what follows the first blanks of the header.
+    """Names of the records, and their descriptions: the header after the first blanks.
 
     Returns
     -------
@@ -232,7 +232,7 @@ def split_headers(batch: FastaBatch) -> tuple[pa.StringArray, pa.StringArray]:
 
 
 def header_text(header: bytes) -> str:
-    """Header as text: UTF-8, or Latin-1, which can read any bytes, if it is not."""
+    """Header as text: UTF-8, or else Latin-1, which can read any bytes."""
     try:
         return header.decode()
     except UnicodeDecodeError:
@@ -241,7 +241,7 @@ def header_text(header: bytes) -> str:
 
 @dataclass(slots=True)
 class _Buffers:
-    """What the compiled loop fills, and a batch is cut from."""
+    """Buffers that the compiled loop fills and batches are cut from."""
 
     headers: npt.NDArray[np.uint8]
     header_offsets: npt.NDArray[np.int64]
@@ -251,7 +251,7 @@ class _Buffers:
 
     @classmethod
     def allocate(cls, header_bytes: int, bases: int) -> _Buffers:
-        """Empty buffers; memory is taken up only where it is written."""
+        """Empty buffers; memory is used only where it is written."""
         buffers = cls(
             headers=np.empty(header_bytes + BLOCK, np.uint8),
             header_offsets=np.empty(_BATCH_RECORDS + 1, np.int64),
@@ -288,7 +288,7 @@ class _Buffers:
         return position, status
 
     def rest(self, whole: int, count: int, bases: int) -> _Buffers:
-        """New buffers that begin with the unfinished record, if there is one, behind the whole ones."""
+        """New buffers that begin with the unfinished record after the whole ones, if there is one."""
         header = self.headers[self.header_offsets[whole] : self.header_offsets[count]]
         sequence = self.sequences[self.offsets[whole] : self.offsets[count]]
         rest = _Buffers.allocate(max(_HEADER_BYTES, len(header)), max(bases, len(sequence)))
@@ -300,7 +300,7 @@ class _Buffers:
         return rest
 
     def batch(self, count: int, records_before: int, max_length: int) -> FastaBatch:
-        """The first records as a batch, which takes the buffers over."""
+        """The first records as a batch, which takes over the buffers."""
         fields = {field: np.ascontiguousarray(self.records[field][:count]) for field in fasta_scan.RECORD_FIELDS}
         return FastaBatch(
             header_data=self.headers[: self.header_offsets[count]],
@@ -324,7 +324,7 @@ def _strings(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int32]) -> pa.
 
 
 def _with_line_ends(name: str, batch: FastaBatch) -> FastaBatch:
-    """The batch, if no header runs on over a carriage return: sequences would be lost in it."""
+    """The batch, if no header has a carriage return: sequences would be lost in such a header."""
     found = np.flatnonzero(batch.header_data == _CARRIAGE_RETURN)
     if len(found):
         raise _old_mac(name, int(batch.line[np.searchsorted(batch.header_offsets, found[0], side="right") - 1]))

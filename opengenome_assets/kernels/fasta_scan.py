@@ -1,9 +1,8 @@
 """The compiled loop of the FASTA reader: one block of text into headers, letters and counts.
 
-Only machine code over buffers belongs here; what a batch is, and what is an error, stands in fasta.py. The
-loop looks at 64 bytes at a time and does all in one pass: line ends, upper case, A+C+G+T and G+C counts, and
-the search for illegal letters. A block may end anywhere, inside a line or a header too; the loop goes on from
-there with the next block.
+Belongs here: machine code over buffers. Does not belong here: batches and errors (fasta.py). The loop takes 64 bytes
+at a time (SIMD) and does everything in one pass: line ends, upper case, A+C+G+T and G+C counts, illegal letters. A
+block may end anywhere, also inside a line or a header; the loop continues there with the next block.
 """
 
 from typing import Any
@@ -17,14 +16,14 @@ from opengenome_assets.kernels.runs import BLOCK, acgt_mask, gc_mask, set_bits, 
 
 IUPAC_DNA = "ACGTRYSWKMBDHVN"
 
-# What `scan` answers.
+# Statuses of `scan`.
 NEED_TEXT = 0
 BATCH_FULL = 1  # between two records
 HEADERS_FULL = 2  # inside the last record, as is the next
 SEQUENCES_FULL = 3
 NOT_FASTA = 4  # text before the first header
 
-# Where in the text the loop stands.
+# Places of the loop in the text.
 LINE_START = 0
 IN_HEADER = 1
 IN_SEQUENCE = 2
@@ -129,7 +128,7 @@ def is_blank(byte: int) -> bool:
 
 @njit
 def without_blanks(data: Any, start: int, stop: int) -> int:
-    """Where ``start..stop`` ends when the blanks at its end are left out."""
+    """End of ``start..stop`` without the blanks at its end."""
     while stop > start and is_blank(data[stop - 1]):
         stop -= 1
     return stop
@@ -137,7 +136,7 @@ def without_blanks(data: Any, start: int, stop: int) -> int:
 
 @njit
 def note_illegal(record: Any, byte: int, position: int, line: int) -> None:
-    """Remember a record's illegal letter unless an earlier one is known."""
+    """Keep a record's illegal letter unless an earlier one is known."""
     if record.illegal < 0:
         record.illegal = byte
         record.illegal_position = position
@@ -183,13 +182,13 @@ def scan(
     headers, sequences : uint8 arrays
         Receive headers without '>' and blanks at the end, and letters in upper case, 64 bytes at a time.
     header_offsets, offsets : int64 arrays of shape (capacity + 1,)
-        Where they lie; the first entry is 0.
+        Where headers and sequences begin and end; the first entry is 0.
     records : RECORD array of shape (capacity,)
         Receives line, length, counts and the first illegal letter of each record.
     states : STATE array of shape (1,)
-        Where the previous block left off. The batch begins anew whenever the caller sets ``records`` to 0.
+        Where the previous block ended. A new batch begins when the caller sets ``records`` to 0.
     enough
-        No record begins once so many letters are in the batch.
+        No record begins once the batch has this number of letters.
     longest
         Letters of a longer record are counted, not kept.
 
@@ -198,7 +197,7 @@ def scan(
     position : int
         How far the text was read.
     status : int
-        NEED_TEXT, or why reading stopped before.
+        NEED_TEXT, or the reason why reading stopped before.
     """
     state = states[0]
     position = start
@@ -283,7 +282,7 @@ def scan(
 def split_at_blank(
     data: Any, offsets: Any, names: Any, name_offsets: Any, descriptions: Any, description_offsets: Any
 ) -> bool:
-    """Split headers into the name before the first space or tab and the description behind.
+    """Split headers into the name before the first space or tab and the description after it.
 
     Parameters
     ----------
@@ -292,7 +291,7 @@ def split_at_blank(
     names, descriptions : uint8 arrays of shape (data.size,)
         Receive the parts.
     name_offsets, description_offsets : int32 arrays of shape (headers + 1,)
-        Receive where they lie.
+        Receive where the parts begin and end.
 
     Returns
     -------

@@ -1,6 +1,6 @@
-"""Which names were seen before: a set of hashes that stays small over millions of records.
+"""A hash set of the names seen before, which stays small over millions of records.
 
-Only the set belongs here; what a repeated name means for a record is not known here.
+Belongs here: the set. Does not belong here: the meaning of a repeated name for a record.
 """
 
 from typing import Any
@@ -19,10 +19,10 @@ _C2 = np.uint64(0x4CF5AD432745937F)
 class SeenIdentifiers:
     """Set of the identifiers of one file, kept as 128-bit hashes.
 
-    An open-addressing table, at most 2/3 full, of 16 bytes a slot: 24 to 48 bytes an identifier, whatever its
-    length (half as much again while it grows). Among n different identifiers, two share a hash with a
-    probability of about n**2 / 2**129: 1e-21 for a billion. The hash (MurmurHash3) does not resist names that
-    were made to collide.
+    A hash table with open addressing, up to 2/3 full, of 16 bytes per slot. So an identifier of any length takes 24
+    to 48 bytes, and half as much again while the table grows. Among n different identifiers, two share a hash with a
+    probability of about n**2 / 2**129: 1e-21 for a billion. The hash (MurmurHash3) does not resist names made to
+    collide.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ def _mixed(word: np.uint64) -> np.uint64:
 
 @njit
 def _word(data: Any, start: int, stop: int) -> np.uint64:
-    """At most 8 bytes as a little-endian number."""
+    """Up to 8 bytes as a little-endian number."""
     word = np.uint64(0)
     for position in range(min(stop, start + 8) - 1, start - 1, -1):
         word = (word << np.uint64(8)) | np.uint64(data[position])
@@ -92,7 +92,7 @@ def murmur3_128(data: Any, start: int, stop: int) -> tuple[np.uint64, np.uint64]
     while position < stop:
         first = _rotated(_word(data, position, stop) * _C1, 31) * _C2
         second = _rotated(_word(data, position + 8, stop) * _C2, 33) * _C1
-        is_block = position + 16 <= stop  # the last bytes are not stirred in like those before
+        is_block = position + 16 <= stop  # fewer bytes at the end are mixed in differently
         low ^= first
         if is_block:
             low = (_rotated(low, 27) + high) * np.uint64(5) + np.uint64(0x52DCE729)
@@ -130,7 +130,7 @@ def _add(data: Any, offsets: Any, slots: Any, seen: Any) -> int:
     added = 0
     for index in range(offsets.size - 1):
         low, high = murmur3_128(data, offsets[index], offsets[index + 1])
-        if low | high == 0:  # the hash of nothing would look like a free slot
+        if low | high == 0:  # a hash of zeros would look like a free slot
             high = np.uint64(1)
         is_new = _insert(slots, low, high)
         seen[index] = not is_new

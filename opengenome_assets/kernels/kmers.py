@@ -1,11 +1,10 @@
-"""Exact k-mer counts of any set of lengths from one pass, and the number of windows they must add up to.
+"""Exact k-mer counts of any set of lengths from one pass, and the number of windows that they must add up to.
 
-Counts over all sequences together belong here; counts of each sequence are in profiles.py.
+Belongs here: counts over all sequences together. Does not belong here: counts of each sequence (profiles.py).
 
-One pass serves every k because a k-mer that is not the last of its run of valid letters is the beginning
-of a (k + 1)-mer: the counts of k are the counts of k + 1 summed over the last letter, plus one for each run
-that ends with the k-mer. For the longest k up to 8 the pass goes further and counts (k + 1)-mers at every
-second position only, each of which holds two k-mers, its prefix and its suffix.
+One pass serves every k: a k-mer is the prefix of a (k + 1)-mer unless it ends its run of valid letters. So the counts
+of k are those of k + 1 summed over the last letter, plus one for each run that ends with the k-mer. For k up to 8 the
+pass counts (k + 1)-mers at every second position only: each holds two k-mers, its prefix and its suffix.
 """
 
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ MAX_K = 12
 
 _PAIRED_K = 8  # the table of 9-mers, 1 MiB, still fits a core's own cache; the next, 4 MiB, does not
 _PIECE = 128  # letters
-_UINT32_MAX = 2**32 - 1  # no counter can overflow before as many letters have passed
+_UINT32_MAX = 2**32 - 1  # no counter overflows within this number of letters
 
 
 class KmerCounter:
@@ -33,8 +32,8 @@ class KmerCounter:
     ks : sequence of int
         Lengths to count, each from 1 to 12.
     flush_limit : int
-        Letters after which the 32-bit tables are added to the 64-bit totals. A sequence is never split, so
-        each may have up to 2**32 - 1 letters.
+        Letters after which the 32-bit tables are added to the 64-bit totals. A sequence is never split, so its
+        maximum is 2**32 - 1 letters.
 
     Raises
     ------
@@ -64,7 +63,7 @@ class KmerCounter:
         data : uint8 array
             Letters of all sequences.
         offsets : int32 or int64 array of shape (sequences + 1,)
-            Where each begins and ends in ``data``.
+            Where each sequence begins and ends in ``data``.
 
         Raises
         ------
@@ -73,7 +72,7 @@ class KmerCounter:
         """
         data, offsets = kernel_text(data, offsets)
         if len(offsets) > 1 and (longest := int(np.diff(offsets).max())) > _UINT32_MAX:
-            raise ValueError(f"a sequence of {longest} letters is longer than 2**32 - 1, the most allowed")
+            raise ValueError(f"a sequence of {longest} letters is longer than the maximum of 2**32 - 1; split it")
         first, last = 0, len(offsets) - 1
         while first < last:
             room = offsets[first] + self._flush_limit - self._pending
@@ -120,16 +119,16 @@ class KmerCounter:
 
 
 def pair_counter(k: int) -> Any:
-    """Make the inner loop of the fast count for a fixed k of at most 9, to be called in compiled loops.
+    """Make the inner loop of the fast count for a fixed k of up to 9, for use in compiled loops.
 
-    The shifts have to be constants: as variables they cost a fifth of the speed.
+    The shifts must be constants: variables cost a fifth of the speed.
 
     Returns
     -------
     compiled function (data, position, stop, pairs) -> int
-        Counts every second (k + 1)-mer from ``position`` on while 16 valid letters are left before ``stop``,
-        and returns where the first k-mer begins that is in none of them. ``pairs`` is a uint32 table of shape
-        (4**(k + 1),), of which `fold_pairs` makes k-mer counts.
+        Counts every second (k + 1)-mer from ``position`` on while 16 valid letters are left before ``stop``.
+        Returns the start of the first k-mer that is in none of them. ``pairs`` is a uint32 table of shape
+        (4**(k + 1),), which `fold_pairs` turns into k-mer counts.
     """
     mask = np.uint64(4 ** (k + 1) - 1)
     shift0, shift2, shift4, shift6 = (np.uint64(2 * (15 - k - ahead)) for ahead in (0, 2, 4, 6))
@@ -153,7 +152,7 @@ def pair_counter(k: int) -> Any:
 
 
 def fold_pairs(pairs: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
-    """Counts of k-mers in a table of pairs: each (k + 1)-mer is a prefix and a suffix.
+    """Counts of k-mers in a table of (k + 1)-mers: each is a prefix and a suffix.
 
     Parameters
     ----------
@@ -173,9 +172,9 @@ _count_pairs = pair_counter(_PAIRED_K)
 
 @njit(inline="always")
 def _end_slot(tail: np.uint64, length: int, longest: int) -> np.uint64:
-    """Where to count the end of a run: its last ``longest`` letters, or all if it has fewer.
+    """Place in the table of ends for a run: its last ``longest`` letters, or all if it has fewer.
 
-    A leading 1 bit tells the lengths apart, so that one table of 2 * 4**longest holds them all.
+    A leading 1 bit tells the lengths apart, so one table of 2 * 4**longest holds them all.
     """
     bit = np.uint64(1) << np.uint64(2 * min(longest, length))
     return (tail & (bit - np.uint64(1))) | bit
@@ -183,13 +182,13 @@ def _end_slot(tail: np.uint64, length: int, longest: int) -> np.uint64:
 
 @njit(nogil=True)
 def _count_run(data: Any, start: int, end: int, pairs: Any) -> tuple[int, int]:
-    """Count the pairs of the run from ``start`` on; where the first 8-mer in none of them begins, and the run's end.
+    """Count the 9-mers of the run from ``start`` on; return the start of the first 8-mer in none, and the run's end.
 
-    A function of its own, for the registers that the rare ends of runs would take from it: 4 % of the speed.
+    It is a separate function because the code for the ends of runs would take its registers: 4 % of the speed.
     """
     position = stop = reach = start
-    # Validated and counted piece by piece, so that letters are still in the cache, and counting,
-    # which waits for the table, overlaps with validating, which does not.
+    # Each piece is validated and then counted while it is in the cache. Counting waits for the table, so that it
+    # overlaps with validating, which does not wait.
     while stop == reach and stop < end:
         reach = min(stop + _PIECE, end)
         stop = run_end(data, stop, reach)
@@ -199,7 +198,7 @@ def _count_run(data: Any, start: int, end: int, pairs: Any) -> tuple[int, int]:
 
 @njit(cache=True, nogil=True)
 def _count_paired(data: Any, offsets: Any, pairs: Any, words: Any, ends: Any) -> None:
-    """Count 8-mers: 9-mers at every second position in ``pairs``, the last of an odd number in ``words``."""
+    """Count 8-mers: as 9-mers at every second position in ``pairs``, and the last of an odd number in ``words``."""
     word_mask, pair_mask = np.uint64(4**_PAIRED_K - 1), np.uint64(4 ** (_PAIRED_K + 1) - 1)
     for row in range(len(offsets) - 1):
         end = offsets[row + 1]
@@ -220,7 +219,7 @@ def _count_paired(data: Any, offsets: Any, pairs: Any, words: Any, ends: Any) ->
 
 @njit(cache=True, nogil=True)
 def _count_single(data: Any, offsets: Any, k: int, words: Any, ends: Any) -> None:
-    """Count k-mers, k at most 13, one by one."""
+    """Count k-mers one by one, k up to 13."""
     mask, spare = np.uint64(4**k - 1), np.uint64(2 * (13 - k))
     for row in range(len(offsets) - 1):
         end = offsets[row + 1]
@@ -258,14 +257,14 @@ def _count_windows(data: Any, offsets: Any, windows: Any) -> None:
 def valid_windows(data: Letters, offsets: Offsets) -> npt.NDArray[np.int64]:
     """Number of windows of k valid letters, from the lengths of the runs alone.
 
-    The counts of `KmerCounter` must add up to it; nothing is counted here, so the two can be compared.
+    The counts of `KmerCounter` must add up to it. No k-mer is counted here, so that the two are independent.
 
     Parameters
     ----------
     data : uint8 array
         Letters of all sequences.
     offsets : int32 or int64 array of shape (sequences + 1,)
-        Where each begins and ends in ``data``.
+        Where each sequence begins and ends in ``data``.
 
     Returns
     -------

@@ -1,10 +1,10 @@
 """Where one k-mer occurs: how often in each sequence, and at which places.
 
-Counts of all k-mers belong in kmers.py and profiles.py. Occurrences may overlap, and those of the reverse complement
-are those of another k-mer: whoever wants both strands asks twice.
+Belongs here: exact matching of one k-mer. Does not belong here: counts of all k-mers (kmers.py, profiles.py).
+Occurrences may overlap. The reverse complement is another k-mer: for both strands the caller asks twice.
 
-64 starts are looked at together: one comparison a letter says at which of them it stands, and the next letter is only
-compared while any start is left. That is several times as fast as shards can be decompressed.
+64 starts are compared together, as SIMD vectors: one comparison per letter, and the next letter only while a start is
+left. That is several times as fast as shards are decompressed.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ def count_occurrences(data: Letters, offsets: Offsets, kmer: bytes) -> npt.NDArr
     data : uint8 array
         Letters of all sequences.
     offsets : int32 or int64 array of shape (sequences + 1,)
-        Where each begins and ends in ``data``.
+        Where each sequence begins and ends in ``data``.
     kmer : bytes
         One or more of the letters A, C, G, T.
 
@@ -47,7 +47,7 @@ def count_occurrences(data: Letters, offsets: Offsets, kmer: bytes) -> npt.NDArr
     return counts
 
 
-def find_occurrences(sequence: Letters, kmer: bytes, most: int) -> npt.NDArray[np.int64]:
+def find_occurrences(sequence: Letters, kmer: bytes, limit: int) -> npt.NDArray[np.int64]:
     """Find the first occurrences of a k-mer in one sequence.
 
     Parameters
@@ -56,8 +56,8 @@ def find_occurrences(sequence: Letters, kmer: bytes, most: int) -> npt.NDArray[n
         Its letters.
     kmer : bytes
         One or more of the letters A, C, G, T.
-    most : int
-        How many to find, at most.
+    limit : int
+        Maximum number to find.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def find_occurrences(sequence: Letters, kmer: bytes, most: int) -> npt.NDArray[n
         If the k-mer is empty or has another letter.
     """
     data, _ = kernel_text(sequence, np.array([0, len(sequence)]))
-    starts = np.empty(min(most, len(data)), np.int64)
+    starts = np.empty(min(limit, len(data)), np.int64)
     return starts[: _find(data, _pattern(kmer), starts)]
 
 
@@ -82,9 +82,9 @@ def _pattern(kmer: bytes) -> Letters:
 
 @njit(inline="always")
 def _starts(data: Any, position: int, end: int, kmer: Any) -> Any:
-    """uint64 whose bit j is set when the k-mer stands at ``position + j``; it fits there at least once before ``end``.
+    """uint64 whose bit j is set when the k-mer is at ``position + j``; it must fit at least once before ``end``.
 
-    Letters of the next sequence are looked at too, those beyond the buffer are not.
+    Letters of the next sequence may be read, letters beyond the buffer are not.
     """
     room = min(end - len(kmer) - position + 1, BLOCK)
     if position + len(kmer) - 1 + BLOCK <= data.size:
@@ -97,7 +97,7 @@ def _starts(data: Any, position: int, end: int, kmer: Any) -> Any:
     found = np.uint64(0)
     for ahead in range(room):
         letter = 0
-        while letter < len(kmer) and data[position + ahead + letter] & 0xDF == kmer[letter]:
+        while letter < len(kmer) and (data[position + ahead + letter] & 0xDF) == kmer[letter]:
             letter += 1
         found |= np.uint64(letter == len(kmer)) << np.uint64(ahead)
     return found
@@ -113,7 +113,7 @@ def _count(data: Any, offsets: Any, kmer: Any, counts: Any) -> None:
 
 @njit(cache=True, nogil=True)
 def _find(data: Any, kmer: Any, starts: Any) -> int:
-    """Fill ``starts`` as far as there are any; how many there are in it."""
+    """Fill ``starts`` with the first occurrences; return their number."""
     filled = 0
     for position in range(0, data.size - len(kmer) + 1, BLOCK):
         found = _starts(data, position, data.size, kmer)

@@ -1,13 +1,13 @@
-"""Counts in the form that a search scans: one byte a 6-mer, whatever the largest count.
+"""Byte planes: counts as a search scans them, one byte per 6-mer and digit.
 
-A row of counts is written in base 256, least significant digit first: plane 0 holds the low bytes of its 4,096 counts,
-plane 1 the next ones, and so on as far as there are any. A plane with few digits that are not 0 is kept as a list of
-them, the others as 4,096 bytes. So a sequence of 100 bases costs some 300 bytes, an organelle 4,096, a bacterium twice
-that; nothing is rounded, and nothing depends on the other sequences. Dot products of rows and weights run at the speed
-of memory, since a plane is read once, in order, and multiplied in 32-bit floats.
+A row of 4,096 counts is written in base 256, least significant digit first. Plane 0 holds the low bytes, plane 1 the
+next ones, up to the last that is not empty. A plane with few digits other than 0 is kept as a list of them, any other
+as 4,096 bytes. So a sequence of 100 bases costs about 300 bytes, an organelle 4,096, a bacterium twice that. Nothing is
+rounded, and no row depends on another. Dot products of rows and weights are memory-bound: a plane is read once, in
+order, and multiplied in 32-bit floats.
 
-Belongs here: packing counts, and sums over packed rows. Does not belong here: what the weights mean (tfidf.py), which
-rows are asked for, and in what order they rank (``search``).
+Belongs here: packing counts, and sums over packed rows. Does not belong here: the meaning of weights (tfidf.py), the
+choice of rows, and their rank (``search``).
 """
 
 from typing import Any, NamedTuple
@@ -21,11 +21,11 @@ from opengenome_assets.kernels.profiles import KMERS, SequenceKmers
 
 PLACES = 4  # of a count below 2**31
 
-# A plane with more digits than so many is kept whole: from about here on reading 4,096 bytes takes no longer.
+# A plane with more digits than this is kept whole: reading 4,096 bytes then takes no longer.
 _FEW = 512
 
-# Largest relative error of a plane's dot product in 32-bit floats: each of 4,096 terms, none of them negative, is
-# rounded when its weight is, when it is multiplied, and when it is added, in whatever order.
+# Maximum relative error of a plane's dot product in 32-bit floats. Each of 4,096 terms, none negative, is rounded with
+# its weight, when it is multiplied, and when it is added, in any order.
 RELATIVE_ERROR = (KMERS + 2) * 2.0**-24
 
 
@@ -39,7 +39,7 @@ class Planes(NamedTuple):
     whole_offsets : int64 array of shape (n + 1,)
         Row i has the planes ``whole_offsets[i]:whole_offsets[i + 1]``.
     whole_places : uint8 array of shape (w,)
-        Their places: what a digit counts is 256**place times the digit.
+        Their places: a digit counts 256**place times its value.
     keys : uint16 array of shape (s,)
         Digits kept singly, by row: the 6-mer, and the place times 4096.
     digits : uint8 array of shape (s,)
@@ -67,12 +67,12 @@ class Planes(NamedTuple):
 
 
 def pack(kmers: SequenceKmers) -> Planes:
-    """Write counts in base 256.
+    """Pack counts into planes: base 256.
 
     Raises
     ------
     ValueError
-        If the rows do not fit together, a code is no 6-mer's, or a count is below 1.
+        If the arrays do not fit together, a code is not that of a 6-mer, or a count is below 1.
     """
     places = len(kmers.codes)
     if not len(kmers.counts) == places == kmers.row_offsets[-1] or np.any(np.diff(kmers.row_offsets) < 0):
@@ -99,7 +99,7 @@ def pack(kmers: SequenceKmers) -> Planes:
 
 
 def concatenate(parts: list[Planes]) -> Planes:
-    """Join the rows of several.
+    """Join the rows of several sets of planes.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def concatenate(parts: list[Planes]) -> Planes:
         At least one.
     """
 
-    def joined(offsets: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    def join(offsets: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
         firsts = np.cumsum([0, *(each[-1] for each in offsets)])
         ends = [first + each[1:] for first, each in zip(firsts, offsets, strict=False)]
         return np.concatenate([np.zeros(1, np.int64), *ends])
@@ -115,11 +115,11 @@ def concatenate(parts: list[Planes]) -> Planes:
     whole, whole_offsets, whole_places, keys, digits, digit_offsets = zip(*parts, strict=True)
     return Planes(
         np.concatenate(whole),
-        joined(list(whole_offsets)),
+        join(list(whole_offsets)),
         np.concatenate(whole_places),
         np.concatenate(keys),
         np.concatenate(digits),
-        joined(list(digit_offsets)),
+        join(list(digit_offsets)),
     )
 
 
@@ -133,14 +133,14 @@ def unpack(planes: Planes, row: int) -> npt.NDArray[np.int64]:
 def norms(
     planes: Planes, weights: npt.NDArray[np.float64], first: int, stop: int, result: npt.NDArray[np.float64]
 ) -> None:
-    """Write the Euclidean lengths of the weighted rows from ``first`` to ``stop`` to these places of ``result``.
+    """Write the Euclidean norms of the weighted rows from ``first`` to ``stop`` to these places of ``result``.
 
     Parameters
     ----------
     planes : Planes
         The counts.
     weights : float64 array of shape (4096,)
-        What each count is multiplied with.
+        Factor of each count.
     first, stop : int
         The rows.
     result : float64 array of shape (n,)
@@ -152,14 +152,14 @@ def norms(
 def score(
     planes: Planes, weights: npt.NDArray[np.float32], first: int, stop: int, result: npt.NDArray[np.float32]
 ) -> None:
-    """Write dot products of the rows from ``first`` to ``stop`` and some weights, to within `RELATIVE_ERROR`.
+    """Write dot products of the rows from ``first`` to ``stop`` with weights, to within `RELATIVE_ERROR`.
 
     Parameters
     ----------
     planes : Planes
         The counts.
     weights : float32 array of shape (q, 4096)
-        None of them negative.
+        None negative.
     first, stop : int
         The rows.
     result : float32 array of shape (q, n)
@@ -171,9 +171,9 @@ def score(
 
 
 def dot(planes: Planes, weights: npt.NDArray[np.float64], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Return dot products of some rows and some weights, in 64 bits.
+    """Return dot products of the given rows with weights, in 64 bits.
 
-    The terms are added in an order of their own, so that equal rows give equal sums on every machine.
+    The terms are added in a fixed order, so that equal rows give equal sums on every machine.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def _measure(row_offsets: Any, codes: Any, counts: Any, whole_offsets: Any, digi
         here = counts[row_offsets[row] : row_offsets[row + 1]]
         whole_offsets[row + 1], digit_offsets[row + 1] = whole_offsets[row], digit_offsets[row]
         largest, shift = _largest(here), 0
-        while largest >> shift > 0:
+        while (largest >> shift) > 0:
             digits = _digits(here, shift)
             if digits > _FEW:
                 whole_offsets[row + 1] += 1
@@ -248,7 +248,7 @@ def _fill(row_offsets: Any, codes: Any, counts: Any, planes: Any) -> None:
         kmers = codes[row_offsets[row] : row_offsets[row + 1]]
         plane, single = planes.whole_offsets[row], planes.digit_offsets[row]
         largest, shift = _largest(here), 0
-        while largest >> shift > 0:
+        while (largest >> shift) > 0:
             if _digits(here, shift) > _FEW:
                 whole = planes.whole[plane]
                 for place in range(len(here)):
@@ -267,7 +267,7 @@ def _fill(row_offsets: Any, codes: Any, counts: Any, planes: Any) -> None:
 
 @njit(nogil=True)
 def _unpack(planes: Any, row: int, counts: Any) -> None:
-    """Write the counts of a row; floats of 64 bits hold them exactly."""
+    """Write the counts of a row; 64-bit floats hold them exactly."""
     counts[:] = 0.0
     for plane in range(planes.whole_offsets[row], planes.whole_offsets[row + 1]):
         scale, whole = 256.0 ** planes.whole_places[plane], planes.whole[plane]
@@ -280,7 +280,7 @@ def _unpack(planes: Any, row: int, counts: Any) -> None:
 
 @njit(nogil=True)
 def _sum_of_products(some: Any, others: Any) -> float:
-    """Eight sums side by side, so that the order is the same whatever the width of the machine's vectors."""
+    """Eight sums side by side, so that the order is the same for any width of the machine's SIMD vectors."""
     a = b = c = d = e = f = g = h = 0.0
     for code in range(0, KMERS, 8):
         a += some[code] * others[code]

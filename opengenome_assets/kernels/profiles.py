@@ -1,6 +1,7 @@
-"""6-mer counts of each sequence by itself, sparse: what a search index stores.
+"""6-mer profile of each sequence: its counts as a row of a sparse matrix (CSR), as the search index stores them.
 
-Weighing the counts belongs in tfidf.py; counts over all sequences together in kmers.py.
+Belongs here: counts of each sequence. Does not belong here: weights (tfidf.py), and counts over all sequences
+together (kmers.py).
 """
 
 from typing import Any, NamedTuple
@@ -28,7 +29,7 @@ KMERS = 4**K
 # From this length on, counting pairs and folding their table costs less than counting 6-mers one by one.
 _LONG = 8192
 
-# With more 6-mers of 64 seen than so many, looking at all 64 costs less than at each of those seen.
+# If more of 64 6-mers were seen than this, looking at all 64 costs less than at each of those seen.
 _CROWDED = 24
 
 
@@ -42,9 +43,9 @@ class SequenceKmers(NamedTuple):
     codes : int16 array of shape (row_offsets[n],)
         6-mers seen, ascending in each row.
     counts : int32 array of the same shape
-        How often.
+        Occurrences of each.
     windows : int64 array of shape (n,)
-        Sum of each row: its windows of 6 valid letters.
+        Sum of each row: the windows of 6 valid letters.
     """
 
     row_offsets: npt.NDArray[np.int64]
@@ -59,24 +60,24 @@ def sequence_kmers(data: Letters, offsets: Offsets) -> SequenceKmers:
     Parameters
     ----------
     data : uint8 array
-        Letters of all sequences, each of at most 2**31 - 1.
+        Letters of all sequences; the maximum of each is 2**31 - 1.
     offsets : int32 or int64 array of shape (sequences + 1,)
-        Where each begins and ends in ``data``.
+        Where each sequence begins and ends in ``data``.
 
     Returns
     -------
     SequenceKmers
-        One row a sequence.
+        One row per sequence.
 
     Raises
     ------
     ValueError
-        If a sequence is longer than its int32 counts can tell, or the offsets leave ``data``.
+        If a sequence is too long for int32 counts, or the offsets leave ``data``.
     """
     data, offsets = kernel_text(data, offsets)
     lengths = np.diff(offsets)
     if len(lengths) and (longest := int(lengths.max())) > np.iinfo(np.int32).max:
-        raise ValueError(f"a sequence of {longest} letters is longer than 2**31 - 1, the most allowed")
+        raise ValueError(f"a sequence of {longest} letters is longer than the maximum of 2**31 - 1; split it")
     room = int(np.clip(lengths - K + 1, 0, KMERS).sum()) + 1
     codes, counts = np.empty(room, np.int16), np.empty(room, np.int32)
     row_offsets, windows = np.zeros(len(offsets), np.int64), np.zeros(len(lengths), np.int64)
@@ -91,7 +92,7 @@ def row_sums(values: npt.NDArray[Any], row_offsets: npt.NDArray[np.int64]) -> np
     Parameters
     ----------
     values : integer or float64 array of shape (row_offsets[n],)
-        Of small integers, or all of about the same size: sums are differences of a sum over all.
+        Small integers, or all of about the same size: sums are differences of one running sum.
     row_offsets : int64 array of shape (n + 1,)
 
     Returns
@@ -115,7 +116,7 @@ def document_frequency(kmers: SequenceKmers) -> npt.NDArray[np.int64]:
     Raises
     ------
     ValueError
-        If a code is no 6-mer's.
+        If a code is not that of a 6-mer.
     """
     if len(kmers.codes) and not 0 <= kmers.codes.min() <= kmers.codes.max() < KMERS:
         raise ValueError(f"expected codes from 0 to 4,095, found {kmers.codes.min():,} to {kmers.codes.max():,}")
@@ -135,7 +136,7 @@ _count_pairs = pair_counter(K)
 
 @njit(inline="always")
 def _fold_pairs(pairs: Any, table: Any) -> None:
-    """Add a table of pairs to one of 6-mers, and clear it: `kmers.fold_pairs` in place."""
+    """Add a table of 7-mers to one of 6-mers, and clear it: `kmers.fold_pairs` in place."""
     for code in range(KMERS):
         table[code] += pairs[4 * code] + pairs[4 * code + 1] + pairs[4 * code + 2] + pairs[4 * code + 3]
     for code in range(KMERS):
@@ -146,7 +147,7 @@ def _fold_pairs(pairs: Any, table: Any) -> None:
 
 @njit(nogil=True)
 def _count_singly(data: Any, position: int, stop: int, table: Any) -> int:
-    """Count every 6-mer from ``position`` on while 16 letters are left; where the first one left out begins."""
+    """Count every 6-mer from ``position`` on while 16 letters are left; return the start of the first one left out."""
     mask = np.uint64(KMERS - 1)
     while position + 16 <= stop:
         word = (pack8(data, position) << np.uint64(16)) | pack8(data, position + 8)
@@ -158,9 +159,9 @@ def _count_singly(data: Any, position: int, stop: int, table: Any) -> int:
 
 @njit(nogil=True)
 def _take(table: Any, codes: Any, counts: Any, filled: int) -> int:
-    """Append a table's 6-mers that were seen to the rows, and clear it; where the next row begins.
+    """Append the 6-mers that a table has to the rows, and clear it; return the start of the next row.
 
-    Looks at 64 counts at a time, since a short sequence leaves most of them empty and a long one hardly any.
+    64 counts are looked at together, since a short sequence leaves most of them empty and a long one hardly any.
     """
     for first in range(0, KMERS, BLOCK):
         seen = nonzero_mask(table, first)
@@ -180,7 +181,7 @@ def _take(table: Any, codes: Any, counts: Any, filled: int) -> int:
 
 @njit(cache=True, nogil=True)
 def _count_rows(data: Any, offsets: Any, row_offsets: Any, codes: Any, counts: Any, windows: Any) -> None:
-    """Fill the rows one after another."""
+    """Fill the rows in order."""
     mask = np.uint64(KMERS - 1)
     pairs = np.zeros(4 * KMERS, np.uint32)
     table = np.zeros(KMERS, np.uint32)

@@ -1,7 +1,7 @@
-"""Reading letters in machine code: words of packed letters, masks of valid letters, runs between them.
+"""Reading letters in machine code with SIMD: words of packed letters, masks of valid letters, runs between them.
 
-Every compiled loop over text is built from these; counting belongs in the modules beside this one. The loads
-are unchecked (`bases.kernel_text` checks once, before) and assume a little-endian machine (x86-64, ARM64).
+Belongs here: the parts that every compiled loop over text is built from. Does not belong here: counting. The loads are
+unchecked (`bases.kernel_text` checks once, before) and assume a little-endian machine (x86-64, ARM64).
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ def _load(context: Any, builder: Any, signature: Any, arguments: Any, element: A
     array, position = arguments
     data = context.make_array(signature.args[0])(context, builder, array).data
     loaded = builder.load(builder.bitcast(builder.gep(data, [position]), element.as_pointer()))
-    loaded.align = 1  # neither text nor counts begin where a vector would
+    loaded.align = 1  # neither text nor counts are aligned for vectors
     return loaded
 
 
@@ -32,7 +32,7 @@ def pack8(typing_context: Any, data: Any, position: Any) -> Any:
     """Code of the 8 valid letters from a position on, uint64 below 4**8.
 
     ``((byte >> 1) ^ (byte >> 2)) & 3`` maps A, C, G, T in both cases to 0, 1, 2, 3. Two shifts put the codes of
-    neighbours beside each other, and one multiplication gathers the four pairs in the top 16 bits.
+    neighbours side by side, and one multiplication gathers the four pairs in the top 16 bits.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -54,7 +54,7 @@ def pack8(typing_context: Any, data: Any, position: Any) -> Any:
 
 
 def _mask(builder: Any, letters: Any, classes: list[tuple[int, int]]) -> Any:
-    """64-bit mask of the letters for which ``letter & keep == value`` holds in one of the classes."""
+    """64-bit mask of the letters for which ``(letter & keep) == value`` holds in one of the classes."""
 
     def splat(value: int) -> Any:
         return ir.Constant(letters.type, [value] * BLOCK)
@@ -143,7 +143,7 @@ def set_bits(typing_context: Any, word: Any) -> Any:
 def run_end(data: Any, position: int, end: int) -> Any:
     """First position in ``position..end`` whose letter is not one of ACGTacgt, or ``end``."""
     while position < end:
-        if position + BLOCK <= data.size:  # the mask may look beyond the sequence, not beyond the buffer
+        if position + BLOCK <= data.size:  # the mask may read beyond the sequence, not beyond the buffer
             bases = acgt_mask(data, position)
             if bases != _ALL_SET:
                 return min(position + trailing_zeros(~bases), end)
@@ -177,10 +177,11 @@ def last_letters(data: Any, start: int, stop: int) -> Any:
     length = stop - start
     if length >= 16:
         return (pack8(data, stop - 16) << np.uint64(16)) | pack8(data, stop - 8)
-    if length >= 8:  # the two loads overlap, and agree where they do
+    if length >= 8:  # the two loads agree where they overlap
         return (pack8(data, start) << np.uint64(2 * (length - 8))) | pack8(data, stop - 8)
     word = np.uint64(0)
     for position in range(start, stop):
         letter = np.uint64(data[position])
-        word = (word << np.uint64(2)) | (((letter >> np.uint64(1)) ^ (letter >> np.uint64(2))) & np.uint64(3))
+        code = ((letter >> np.uint64(1)) ^ (letter >> np.uint64(2))) & np.uint64(3)
+        word = (word << np.uint64(2)) | code
     return word

@@ -1,6 +1,6 @@
-"""TF-IDF weights of 6-mer counts.
+"""TF-IDF weights of 6-mer counts: term frequency times inverse document frequency.
 
-The formulas belong here; storing and searching the weighted rows does not.
+Belongs here: the formulas. Does not belong here: storing and searching the weighted rows.
 """
 
 from typing import Any
@@ -20,12 +20,12 @@ def total_frequency(terms: pa.Table) -> tuple[npt.NDArray[np.int64], int]:
     Parameters
     ----------
     terms : pyarrow.Table
-        One row a shard: ``document_frequency``, a list of 4,096 int64, and ``sequences``, int64.
+        One row per shard: ``document_frequency``, a list of 4,096 int64, and ``sequences``, int64.
 
     Returns
     -------
     int64 array of shape (4096,), int
-        What `inverse_document_frequency` takes.
+        The arguments of `inverse_document_frequency`.
     """
     frequency = np.zeros(KMERS, np.int64)
     for row in terms["document_frequency"]:
@@ -34,7 +34,7 @@ def total_frequency(terms: pa.Table) -> tuple[npt.NDArray[np.int64], int]:
 
 
 def inverse_document_frequency(document_frequency: npt.NDArray[np.int64], sequences: int) -> npt.NDArray[np.float64]:
-    """Weight of each 6-mer by its rarity: ln((N + 1) / (df + 1)) + 1.
+    """Inverse document frequency: the weight of each 6-mer by its rarity, ln((N + 1) / (df + 1)) + 1.
 
     Parameters
     ----------
@@ -52,12 +52,12 @@ def inverse_document_frequency(document_frequency: npt.NDArray[np.int64], sequen
 
 
 def tfidf(kmers: SequenceKmers, idf: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Weight the counts and scale each sequence's to the length 1.
+    """Weight the counts and scale each sequence's row to the Euclidean length 1.
 
-    The term frequency is count / total, but the total cancels when the row is scaled, so that the counts
-    serve. The result is that of scikit-learn's ``TfidfVectorizer(analyzer="char", ngram_range=(6, 6),
-    lowercase=False)`` for upper-case sequences of A, C, G, T; with other letters it needs the vocabulary of
-    the 4,096 6-mers, or else counts n-grams that hold them too.
+    The term frequency is count / total, but the total cancels when the row is scaled, so counts are enough. The
+    result is that of scikit-learn's ``TfidfVectorizer(analyzer="char", ngram_range=(6, 6), lowercase=False)`` for
+    upper-case sequences of A, C, G, T. For other letters it needs the vocabulary of the 4,096 6-mers, or it counts
+    n-grams with them too.
 
     Parameters
     ----------
@@ -69,13 +69,13 @@ def tfidf(kmers: SequenceKmers, idf: npt.NDArray[np.float64]) -> npt.NDArray[np.
     Returns
     -------
     float64 array of the shape of ``kmers.codes``
-        Values of the sparse matrix whose rows and columns ``kmers`` gives. The dot product of two rows is
-        their cosine. A sequence without any 6-mer has an empty row.
+        Values of the sparse matrix whose rows and columns ``kmers`` gives. The dot product of two rows is their
+        cosine similarity. A sequence without any 6-mer has an empty row.
 
     Raises
     ------
     ValueError
-        If there are not as many counts as codes, or a code has no weight.
+        If the numbers of counts and codes differ, or a code has no weight.
     """
     places = len(kmers.codes)
     if not len(kmers.counts) == places == kmers.row_offsets[-1]:

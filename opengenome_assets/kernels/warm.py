@@ -1,7 +1,7 @@
-"""Compiling every kernel, or loading it from the cache, before it is needed.
+"""Warm-up: every kernel is compiled, or loaded from the cache, before it is needed.
 
-For a process that forks workers: what is loaded before the fork is paid for once. Every module with compiled functions
-has a call here that reaches all of them; the tests find those that have none.
+Belongs here: a call for every module with compiled functions that reaches all of them; the tests find missing ones.
+Does not belong here: results. A process that forks workers calls this first, so that code is loaded only once.
 """
 
 import io
@@ -28,7 +28,7 @@ def warm() -> None:
     offsets = np.array([0, len(letters)])
     composition(letters, offsets)
     valid_windows(letters, offsets)
-    for k in (8, 9):  # the longest that is counted by pairs, and one that is not
+    for k in (8, 9):  # the largest k counted in pairs, and one that is not
         KmerCounter((k,)).add(letters, offsets)
     CodonCounter().add(letters, offsets)
     count_occurrences(letters, offsets, b"ACGT")

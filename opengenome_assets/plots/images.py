@@ -1,6 +1,6 @@
-"""A figure as bytes: PNG, SVG, a thumbnail, and the measure by which a blank picture is recognised.
+"""A figure as bytes: PNG, SVG, a thumbnail, and a measure that recognises a blank picture.
 
-What belongs here: encoding and measuring of pictures. What does not: drawing them, and writing them anywhere.
+Belongs here: encoding and measuring pictures. Does not belong here: drawing them, and writing files.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class Ink:
 
     @property
     def is_blank(self) -> bool:
-        """Whether there is as good as nothing to see: under 0.5 % of the pixels drawn on, or under 8 colours."""
+        """Whether there is almost nothing to see: under 0.5 % of the pixels are drawn, or under 8 colours are used."""
         return self.share < MIN_INK_SHARE or self.colours < MIN_COLOURS
 
 
 def to_png(figure: Figure, dpi: int = 150) -> bytes:
     """Encode a figure as PNG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    # Ticks are made while drawing, so the style must hold here too. Figure.savefig would lay out and walk through
+    # Ticks are created while drawing, so the style must hold here too. Figure.savefig would lay out and walk through
     # every artist once more, without output, before it draws.
     with house_style():
         figure.set_dpi(dpi)
@@ -65,9 +65,9 @@ def to_svg(figure: Figure) -> bytes:
 
 
 def thumbnail(png: bytes, width: int = 480) -> bytes:
-    """Shrink a PNG to `width` pixels, at most 128 colours: some ten kilobytes, to stand inside a page.
+    """Shrink a PNG to `width` pixels and up to 128 colours: about ten kilobytes, to be embedded in a page.
 
-    A picture that is narrower already keeps its size.
+    A narrower picture keeps its size.
     """
     with Image.open(io.BytesIO(png)) as image:
         small = image.convert("RGB")

@@ -1,10 +1,10 @@
 """The report as one HTML page: plain data in, a string out.
 
-What belongs here: what a report consists of, and its rendering through `report.html.j2`. What does not:
-choosing what goes into it (`report_sections`), and reading tables or writing files.
+Belongs here: the parts of a report, and their rendering through `report.html.j2`. Does not belong here: choosing its
+content (`report_sections`), and reading tables or writing files.
 
-The page needs no network, no script and no second file. Every text is escaped, because headers of FASTA files
-may hold anything.
+The page needs no network, no script and no second file. Every text is escaped, because headers of FASTA files may
+hold anything.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Cell = str | int | float | None
 """One value of a table; None and NaN are shown as a dash."""
 
 MAX_SVG_BYTES = 400_000
-"""SVG beyond this size gives way to the PNG if that is smaller: scatters of many sequences hold many shapes."""
+"""A larger SVG is replaced by the PNG if that is smaller: scatter plots of many sequences have many shapes."""
 
 
 @dataclass(frozen=True)
-class Column:
+class ReportColumn:
     """A column of a table: its heading and how its cells are written.
 
     `kind` is "text", "code" (short, in fixed width), "quote" (long, in fixed width, broken anywhere), "count"
@@ -63,17 +63,17 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """Rows under a caption; the first cell of a row names it."""
 
     caption: str
-    columns: Sequence[Column]
+    columns: Sequence[ReportColumn]
     rows: Sequence[Sequence[Cell]]
 
 
 @dataclass(frozen=True)
 class Illustration:
-    """A figure as bytes with its words; `media_type` is image/svg+xml or image/png."""
+    """A figure as bytes with its title, caption and text alternative; `media_type` is image/svg+xml or image/png."""
 
     title: str
     caption: str
@@ -101,12 +101,12 @@ class Section:
     title: str
     text: str = ""
     figures: Sequence[Illustration] = ()
-    tables: Sequence[Table] = ()
+    tables: Sequence[ReportTable] = ()
 
 
 @dataclass(frozen=True)
 class Fact:
-    """One number at the top of the report, with what it counts."""
+    """One number at the top of the report, with its label."""
 
     label: str
     value: str
@@ -126,9 +126,9 @@ class Origin:
     settings
         Settings by name.
     inputs
-        What it was made from: a table's or file's name, and its version or hash.
+        Name of each input table or file, and its version or hash.
     run_id, made_at
-        The run that made it and when, as the reader shall see it.
+        The run that made it and the time, in the form for the reader.
     checks
         Outcome of its checks in words, such as "5 of 5 passed"; "" where none is known.
     """
@@ -146,7 +146,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something the reader must know before trusting the page: a table missing or stale, and the remedy."""
+    """A warning for the reader: a missing or stale table, and the remedy."""
 
     text: str
     command: str = ""
@@ -156,8 +156,8 @@ class Notice:
 class Report:
     """Everything on the page, in its order.
 
-    `notices` names the tables that are missing or were made from another corpus; none means that all agree. `tree` is
-    what the page was made from, down to files, as lines of text.
+    `notices` names the tables that are missing or were made from another corpus; none means that all agree. `tree` has
+    the inputs of the page, down to files, as lines of text.
     """
 
     title: str

@@ -1,7 +1,7 @@
 """The one look of all figures: fonts, colours of the sources, headings, panels.
 
-What belongs here: whatever two figures must share to look alike. What does not: what a single figure shows,
-and how a figure becomes a file (`images`).
+Belongs here: everything that figures must share to look alike. Does not belong here: the content of a single figure,
+and its encoding (`images`).
 
 Figures are plain `matplotlib.figure.Figure` objects without pyplot, so none stays behind in global state.
 """
@@ -27,10 +27,10 @@ ALL = "all"
 """Source name of the rows over all sources."""
 
 MAX_SOURCES = 24
-"""Most sources that one figure draws; beyond it the largest are drawn and the heading says so."""
+"""Maximum number of sources in a figure; of more, the largest are drawn and the heading says so."""
 
 WIDTH = 7.5
-"""Width of a figure in inches: a page's text width."""
+"""Width of a figure in inches: the text width of a page."""
 
 INK = "#262626"
 MUTED = "#595959"
@@ -72,13 +72,13 @@ _RC = {
     "legend.frameon": False,
     "legend.fontsize": 10,
     "svg.hashsalt": "opengenome-assets",
-    "svg.fonttype": "path",  # letters as outlines: no viewer has to own the font
+    "svg.fonttype": "path",  # letters as outlines: no viewer needs the font
 }
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with the words that go with it.
+    """A figure with its title, caption and text alternative.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class Picture:
     title
         A few words, the same as in the figure.
     caption
-        What is shown and how it was made, in sentences.
+        Content and method, in sentences.
     alt
         The finding in words, for those who cannot see the figure.
     """
@@ -144,7 +144,7 @@ def sources_to_draw(sizes: pd.Series[int] | pd.Series[float], limit: int = MAX_S
     sizes
         Size of each source, indexed by source; rows over all sources are left out unless they are alone.
     limit
-        Most sources to draw; the largest are chosen.
+        Maximum number of sources; the largest are chosen.
 
     Returns
     -------
@@ -205,7 +205,7 @@ def heading(figure: Figure, title: str, *remarks: str) -> None:
 
 
 def say_empty(axes: Axes, words: str) -> None:
-    """Say in an empty panel why it is empty: a blank one would look like a failure."""
+    """Write into an empty panel why it is empty: a blank one would look like a failure."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", color=MUTED)
@@ -222,7 +222,7 @@ def log_axis(axes: Axes, which: str, texts: str = "count", ticks: int = 8) -> No
     """Make an axis logarithmic, labelled in plain numbers ("count") or in bases ("bases").
 
     About `ticks` values are labelled: 1, 2 and 5 of each decade if decades are few, else only some decades.
-    Call it once the limits are set.
+    Call it after the limits are set.
     """
     axis = axes.yaxis if which == "y" else axes.xaxis
     if which == "y":

@@ -1,8 +1,8 @@
-"""Searching the corpus: the library, the command, and the asset of many queries.
+"""Searching the corpus for similar sequences and k-mers: the library, the commands, and the asset for many queries.
 
-Belongs here: reading tfidf_index and sequence_shards to answer questions. Does not belong here: making these tables
+Belongs here: reading tfidf_index and sequence_shards to answer queries. Does not belong here: making these tables
 (``corpus``), arithmetic over counts and letters (``kernels``), and serving over HTTP (``service``). The library writes
-nothing and imports no Dagster. A name is imported when it is first used, since the index imports Numba.
+nothing and imports no Dagster. A name is imported lazily, at its first use, since the index imports Numba.
 """
 
 from importlib import import_module

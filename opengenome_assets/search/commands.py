@@ -1,7 +1,7 @@
 """The commands of ``search``: ``similar`` and ``kmer``.
 
-Belongs here: reading what to search for, wording and exit codes. Does not belong here: searching (``search``), and the
-form of results (``hits.py``).
+Belongs here: reading queries, wording and exit codes. Does not belong here: searching (``index.py``, ``kmers.py``), and
+the form of results (``hits.py``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from opengenome_assets.corpus.tables import SEQUENCE_SHARDS, TFIDF_INDEX
-from opengenome_assets.search.hits import Hits, check_form, form_option, output_option, tell
+from opengenome_assets.search.hits import HitTable, check_form, form_option, output_option, tell
 from opengenome_assets.settings import read_home
 from opengenome_assets.terminal import aligned, setting_errors
 from opengenome_assets.words import plural, printable, shorten
@@ -28,20 +28,20 @@ from opengenome_assets.words import plural, printable, shorten
 if TYPE_CHECKING:
     from opengenome_assets.search import Hit, KmerHit, KmerMatches, Query
 
-# What a typed sequence consists of. Hardly any file is called so; where one is, the user is asked.
+# Letters of a typed sequence. If a file has such a name too, the user must decide.
 SEQUENCE = re.compile(r"[ACGTRYSWKMBDHVNU\s]+", re.IGNORECASE)
 
-# Places that --positions lists for each sequence, unless told, and that a line for people shows.
+# Default of --positions for each sequence, and the number of places in a line for people.
 POSITIONS = 100
 SHOWN = 5
 
-# Letters of a name, and of what else a header says, in a line for people.
+# Maximum letters of a name and of a description in a line for people.
 NAME = 40
 DESCRIPTION = 40
 
 
 def _check_threshold(_context: click.Context, _parameter: click.Parameter, threshold: float) -> float:
-    if math.isnan(threshold):  # which is neither below nor above a bound
+    if math.isnan(threshold):  # NaN is neither below nor above a bound
         raise click.BadParameter("nan is no similarity, which is from 0 to 1")
     return threshold
 
@@ -58,11 +58,11 @@ def search() -> None:
     multiple=True,
     required=True,
     metavar="SEQUENCE|FILE|-",
-    help="What to search with: a sequence; a file with a sequence or FASTA records, compressed or not; or - for "
-    "standard input. Nothing but nucleotide letters is a sequence, anything else names a file; ./NAME is always a "
-    "file. May be given several times.",
+    help="The query: a sequence; a file with a sequence or FASTA records, compressed or not; or - for standard input. "
+    "Nothing but nucleotide letters is a sequence, anything else names a file; ./NAME is always a file. May be given "
+    "several times.",
 )
-@click.option("--top-n", type=click.IntRange(min=1), default=10, show_default=True, help="Hits of a query, at most.")
+@click.option("--top-n", type=click.IntRange(min=1), default=10, show_default=True, help="Maximum hits per query.")
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
@@ -88,36 +88,36 @@ def similar(
 ) -> None:
     """Find the sequences most similar to a query.
 
-    Similarity is the cosine of TF-IDF vectors over 6-mers, from 0 to 1; equal ones rank by name. Sequences that share
-    no 6-mer with a query are no hits, and a query without hits is no error.
+    Similarity is the cosine of TF-IDF vectors over 6-mers, from 0 to 1; equal ones rank by name. A sequence that shares
+    no 6-mer with a query is no hit, and a query without hits is no error.
     """
     check_form(form, output)
     home = _home()
-    from opengenome_assets.search import SearchIndex  # imports Dagster and Numba
+    from opengenome_assets.search import SearchIndex  # imports Numba
     from opengenome_assets.search.rows import similar_rows
 
     with _search_errors():
-        asked = _read_queries(queries)
+        records = _read_queries(queries)
         index = SearchIndex.open(home, version=version)
-        found = index.similar(asked, top_n=top_n, threshold=threshold, source=source, both_strands=both_strands)
-    without = [query.name for query, hits in zip(asked, found, strict=True) if not hits]
+        found = index.similar(records, top_n=top_n, threshold=threshold, source=source, both_strands=both_strands)
+    without = [query.name for query, hits in zip(records, found, strict=True) if not hits]
     facts = {
         "table": TFIDF_INDEX.name,
         "version": index.version,
         "data_version": index.data_version,
         "sequences_searched": index.sequences,
         "settings": {"top_n": top_n, "threshold": threshold, "source": source, "both_strands": both_strands},
-        "queries": len(asked),
+        "queries": len(records),
         "queries_without_hits": without,
     }
     total = sum(map(len, found))
     summary = (
-        f"{plural(total, 'hit') if total else 'No hits'} for {len(asked):,} "
-        f"{'query' if len(asked) == 1 else 'queries'} "
-        f"in version {index.version} of {TFIDF_INDEX.name}, which holds {plural(index.sequences, 'sequence')}."
+        f"{plural(total, 'hit') if total else 'No hits'} for {len(records):,} "
+        f"{'query' if len(records) == 1 else 'queries'} in version {index.version} of {TFIDF_INDEX.name}, "
+        f"which holds {plural(index.sequences, 'sequence')}."
     )
-    lines = [line for query, hits in zip(asked, found, strict=True) for line in _similar_lines(query, hits)]
-    tell(Hits(similar_rows(asked, found), facts), form, output, lines, summary)
+    lines = [line for query, hits in zip(records, found, strict=True) for line in _similar_lines(query, hits)]
+    tell(HitTable(similar_rows(records, found), facts), form, output, lines, summary)
 
 
 @search.command("kmer")
@@ -132,10 +132,10 @@ def similar(
     flag_value=POSITIONS,
     default=0,
     metavar="[N]",
-    help="Say where the k-mer stands: the first N occurrences in each sequence, 100 unless given.",
+    help="List positions: the first N occurrences in each sequence; 100 without N.",
 )
 @click.option(
-    "--limit", type=click.IntRange(min=0), default=100, show_default=True, help="Hits, at most; 0 for all there are."
+    "--limit", type=click.IntRange(min=0), default=100, show_default=True, help="Maximum number of hits; 0 for all."
 )
 @click.option("--version", type=click.IntRange(min=0), help="Version of the corpus; default: the newest.")
 @output_option
@@ -154,11 +154,11 @@ def kmer_command(
     """Find the sequences that hold a k-mer, those with most occurrences first.
 
     Occurrences may overlap. A position is that of the leftmost letter on the strand as stored, from 0, with + or - for
-    the strand that the k-mer is on. Totals are of all sequences, however many hits are listed.
+    the strand of the k-mer. Totals count all sequences, not only the listed hits.
     """
     check_form(form, output)
     home = _home()
-    from opengenome_assets.search import find_kmer  # imports Dagster and Numba
+    from opengenome_assets.search import find_kmer  # imports Numba
     from opengenome_assets.search.rows import kmer_rows
 
     with _search_errors():
@@ -178,7 +178,7 @@ def kmer_command(
         facts["positions_each"] = positions
     else:
         rows = rows.drop_columns(["occurrences"])
-    tell(Hits(rows, facts), form, output, _kmer_lines(matches.hits, positions), _kmer_summary(matches))
+    tell(HitTable(rows, facts), form, output, _kmer_lines(matches.hits, positions), _kmer_summary(matches))
 
 
 def _home() -> str:
@@ -188,7 +188,7 @@ def _home() -> str:
 
 @contextmanager
 def _search_errors() -> Iterator[None]:
-    """Show what cannot be searched for, or in, as an error of the command."""
+    """Show a faulty query, source, version or table as an error of the command."""
     from opengenome_assets.search.index import UnknownSourceError
     from opengenome_assets.search.queries import QueryError
     from opengenome_assets.storage.parquet.file import DamagedFileError
@@ -209,7 +209,7 @@ def _search_errors() -> Iterator[None]:
 
 
 def _read_queries(values: Sequence[str]) -> list[Query]:
-    """Return the queries in what --query names; those without a name are told apart by their place, if need be."""
+    """Return the queries that --query names; of several, those without a name get their place as a number."""
     from opengenome_assets.search.queries import UNNAMED, QueryError, read_queries
 
     if values.count("-") > 1:
@@ -229,7 +229,7 @@ def _read_queries(values: Sequence[str]) -> list[Query]:
 
 
 def _read_text(value: str) -> bytes:
-    """Return what stands in a sequence, a file or standard input that --query names."""
+    """Return the content of the sequence, file or standard input that --query names."""
     if value == "-":
         return _decompressed(sys.stdin.buffer.read(), "standard input")
     if value.startswith(">"):
@@ -244,10 +244,10 @@ def _read_text(value: str) -> bytes:
         return value.encode()
     if not is_file:
         odd = next((letter for letter in value if not SEQUENCE.fullmatch(letter)), "")
-        found = "a folder" if os.path.isdir(value) else "no file" if os.path.exists(value) else "not there"
+        kind = "a folder" if os.path.isdir(value) else "no file" if os.path.exists(value) else "not there"
         raise click.UsageError(
-            f"--query {shorten(value, 60)!r} is {found}, and no sequence "
-            f"either{f': {odd!r} is no nucleotide letter' if odd else ''}. Expected a sequence, a file or -"
+            f"--query {shorten(value, 60)!r} is {kind}, and no sequence either"
+            f"{f': {odd!r} is no nucleotide letter' if odd else ''}. Expected a sequence, a file or -"
         )
     try:
         return _decompressed(Path(value).read_bytes(), value)
@@ -319,7 +319,7 @@ def _kmer_lines(hits: Sequence[KmerHit], positions: int) -> list[str]:
 
 
 def _places(hit: KmerHit) -> str:
-    """Write the first places for people, and how many more there are."""
+    """Write the first places for people, and the number of others."""
     places = " ".join(f"{place.start}{place.strand}" for place in hit.occurrences[:SHOWN])
     more = hit.count - min(SHOWN, len(hit.occurrences))
     return f"{places} and {more:,} more" if more else places

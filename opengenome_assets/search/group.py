@@ -1,4 +1,4 @@
-"""The group ``search``, as the platform knows it.
+"""The asset group ``search``, as the platform knows it.
 
 Belongs here: its declaration, without Dagster. Does not belong here: its definitions, which are imported when Dagster
 asks for them.

@@ -1,7 +1,7 @@
 """The form of hits: a file for other programs, or lines for a terminal or a pipe.
 
-Belongs here: writing rows and what is to be said of all of them, such as the version of the table that was searched.
-Does not belong here: searching, and reading what to search for (``search.py``).
+Belongs here: writing rows, and the facts about all of them, such as the version of the searched table. Does not belong
+here: searching, and reading queries (``commands.py``).
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ METADATA = b"opengenome"  # entry of a Parquet file's schema metadata
 
 
 @dataclass(frozen=True)
-class Hits:
-    """Hits in rows, and what was searched for where.
+class HitTable:
+    """Hits in rows, and the facts of the search.
 
     Attributes
     ----------
     rows
-        One row a hit, best first.
+        One row per hit, best first.
     facts
-        What holds for all: the table and its version, what was asked for, totals.
+        Facts about all rows: the table and its version, the options, totals.
     """
 
     rows: pa.Table
@@ -50,7 +50,7 @@ class Hits:
         return "\n".join(lines)
 
     def write(self, path: Path) -> None:
-        """Write a file in the form that its ending names, all at once."""
+        """Write a file in the form that its ending names; the write is atomic."""
         unfinished = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             FORMS[path.suffix.lower()](self, unfinished)
@@ -60,18 +60,18 @@ class Hits:
                 f"{path} cannot be written: {error.strerror or error}. Name a file in a folder that you may write to"
             ) from error
         finally:
-            with suppress(OSError):  # the folder may be one where nothing can be written or removed
+            with suppress(OSError):  # the folder may be read-only
                 unfinished.unlink()
 
 
-def _write_parquet(hits: Hits, path: Path) -> None:
-    pq.write_table(hits.rows.replace_schema_metadata({METADATA: json.dumps(hits.facts)}), path)
+def _write_parquet(table: HitTable, path: Path) -> None:
+    pq.write_table(table.rows.replace_schema_metadata({METADATA: json.dumps(table.facts)}), path)
 
 
-FORMS: Mapping[str, Callable[[Hits, Path], Any]] = {
+FORMS: Mapping[str, Callable[[HitTable, Path], Any]] = {
     ".parquet": _write_parquet,
-    ".tsv": lambda hits, path: path.write_text(hits.to_tsv() + "\n"),
-    ".json": lambda hits, path: path.write_text(hits.to_json() + "\n"),
+    ".tsv": lambda table, path: path.write_text(table.to_tsv() + "\n"),
+    ".json": lambda table, path: path.write_text(table.to_json() + "\n"),
 }
 
 
@@ -99,7 +99,7 @@ output_option: Callable[[Any], Any] = click.option(
 
 
 def check_form(form: str, output: Path | None) -> None:
-    """Refuse a form of what is printed where nothing is."""
+    """Refuse a form for printing if a file is written."""
     if output and form != "text":
         raise click.UsageError(f"--format is the form of hits that are printed; that of {output} is in its name")
 
@@ -114,26 +114,26 @@ form_option: Callable[[Any], Any] = click.option(
 )
 
 
-def tell(hits: Hits, form: str, output: Path | None, text: Sequence[str], summary: str) -> None:
+def tell(table: HitTable, form: str, output: Path | None, text: Sequence[str], summary: str) -> None:
     """Write hits to a file or, if none is named, print them.
 
     Parameters
     ----------
-    hits
+    table
         The hits.
     form
-        ``text``, ``json`` or ``tsv``, if they are printed.
+        ``text``, ``json`` or ``tsv``, for printing.
     output
-        The file, if one was named.
+        The file, if the user named one.
     text
         The hits as lines for people.
     summary
-        What was found where, in one sentence.
+        The result in one sentence.
     """
     if output:
-        hits.write(output)
+        table.write(output)
         click.echo(folded(f"{summary} Written to {output}."))
     elif form == "text":
         click.echo("\n".join([*text, folded(summary)]))
     else:
-        click.echo(hits.to_json() if form == "json" else hits.to_tsv())
+        click.echo(table.to_json() if form == "json" else table.to_tsv())

@@ -1,13 +1,12 @@
 """SearchIndex: the sequences of the corpus most similar to a query, exactly ranked.
 
-Similarity is the cosine of TF-IDF vectors of 6-mers (``kernels/tfidf.py``). The index holds nothing but counts, so that
-a version of it shares all that did not change with the one before, and no weight can be out of date: weights follow
-from the counts when it is opened. Every row is scored in 32-bit floats, whose error has a bound; rows that may be among
-those asked for, by that bound, are scored again in 64 bits.
+Similarity is the cosine similarity of TF-IDF vectors of 6-mers (``kernels/tfidf.py``). The index holds only counts, so
+that a version shares all unchanged rows with the one before. Weights follow from the counts when it is opened, so that
+none is out of date. Every row is scored in 32-bit floats, whose error has a bound. Rows that may be hits within that
+bound are scored again in 64 bits.
 
 Belongs here: opening a version of tfidf_index, and scoring its rows. Does not belong here: the sums
-(``kernels/planes.py``), what weights and ranks are (``ranking.py``), occurrences of single k-mers, and how answers are
-shown or served.
+(``kernels/planes.py``), weights and ranks (``ranking.py``), occurrences of single k-mers, and serving answers.
 """
 
 from __future__ import annotations
@@ -37,22 +36,22 @@ from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.snapshot import Snapshot
 from opengenome_assets.storage.tables import Home, Table
 
-# Rows that one thread scores at once, and vectors that are scored in one pass over memory.
+# Rows that one thread scores at once, and vectors scored in one pass over memory (scoring is memory-bound).
 _ROWS = 1024
 _VECTORS = 16
 
 
 class UnknownSourceError(LookupError):
-    """A source was asked for that the index does not hold; the message names those it holds."""
+    """The index does not hold the source to search; the message names its sources."""
 
 
 class UnknownSequenceError(LookupError):
-    """A sequence was asked for that the index does not hold."""
+    """The index does not hold the named sequence."""
 
 
 @dataclass(frozen=True)
 class SharedKmer:
-    """A 6-mer that query and hit share: how often it occurs in each, and its share of their similarity, in (0, 1]."""
+    """A 6-mer of both query and hit: its occurrences in each, and its share of their similarity, in (0, 1]."""
 
     kmer: str
     query_count: int
@@ -67,9 +66,9 @@ class Explanation:
     Attributes
     ----------
     terms
-        The shared 6-mers that weigh most, the heaviest first.
+        The shared 6-mers with the largest share, in descending order.
     shared
-        How many 6-mers are shared in all.
+        Number of all shared 6-mers.
     query_profile, hit_profile
         The TF-IDF vectors of length 1, of 4,096 float64 in alphabetical order; the query's on the hit's strand.
     """
@@ -82,7 +81,7 @@ class Explanation:
 
 @dataclass(frozen=True, eq=False)
 class _Segment:
-    """A part of the table in memory: its names, its counts, and in how many of its rows each 6-mer occurs."""
+    """A part of the table in memory: its names, its counts, and the document frequency of each 6-mer."""
 
     names: pa.Table
     planes: Planes
@@ -90,18 +89,18 @@ class _Segment:
 
 
 class SearchIndex:
-    """A version of tfidf_index in memory; it never changes, and any number of threads may use it.
+    """A version of tfidf_index in memory; it is immutable, and any number of threads may use it.
 
     Attributes
     ----------
     version
-        The version of the table, by the number that lineage names.
+        The version of the table, as lineage names it.
     provenance
-        The record of what made it.
+        The record of its making.
     sequences
         Number of sequences.
     sources
-        The sources they belong to, sorted.
+        The sources of the sequences, sorted.
     """
 
     def __init__(
@@ -150,23 +149,23 @@ class SearchIndex:
         Parameters
         ----------
         home
-            Where the tables are; OPENGENOME_HOME unless given.
+            Root of the tables. Default: OPENGENOME_HOME.
         version
-            The newest unless given.
+            Default: the newest.
         previous
-            An index opened before: what both versions hold is shared with it, not read again.
+            An index opened before: parts in both versions are shared with it, not read again.
         threads
-            Threads that read and search; as many as there are cores unless given.
+            Threads that read and search. Default: the number of cores.
         parts
-            Keys of the table's parts to read; all unless given.
+            Keys of the table's parts to read. Default: all.
         idf
-            Weight of each 6-mer, shape (4096,): with that of the whole table, the hits in some of its parts are those
-            of the whole that lie there. From the counts that are read unless given.
+            Weight of each 6-mer, float64, shape (4096,). With the weights of the whole table, hits in some of its
+            parts are those of the whole. Default: from the counts that are read.
 
         Raises
         ------
         MissingTableError, MissingVersionError, DamagedTableError, DamagedFileError
-            If it cannot be read.
+            If the table cannot be read.
         """
         table = Home(home or read_home()).table(TFIDF_INDEX)
         snapshot = table.at(version)
@@ -191,7 +190,7 @@ class SearchIndex:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory, of which a later version may share a part."""
+        """Bytes of memory; a later version may share a part of them."""
         parts = sum(part.planes.nbytes + part.document_frequency.nbytes for part in self._parts)
         return int(parts + self._names.nbytes + self._norms.nbytes + self._inverse_norms.nbytes)
 
@@ -215,13 +214,13 @@ class SearchIndex:
         Parameters
         ----------
         queries
-            What to search with.
+            The queries.
         top_n
-            At most so many hits a query.
+            Maximum number of hits per query.
         threshold
-            No hits of a smaller similarity.
+            Minimum similarity of a hit.
         source
-            Only sequences of this source.
+            Search only this source.
         both_strands
             Compare the reverse complement of each query too; the more similar of the two counts.
 
@@ -232,7 +231,7 @@ class SearchIndex:
         UnknownSourceError
             If there is no such source.
         TypeError
-            If a query is not one, as `read_queries` makes them.
+            If a query is not a `Query`, as `read_queries` makes them.
         ValueError
             If ``top_n`` is below 1 or ``threshold`` not from 0 to 1.
         """
@@ -256,7 +255,7 @@ class SearchIndex:
         return hits
 
     def explain(self, query: Query, hit: Hit, most: int = 20) -> Explanation:
-        """Return why a hit of this index ranks: the shared 6-mers that weigh most, and both profiles.
+        """Return why a hit of this index ranks: the ``most`` shared 6-mers with the largest share, and both profiles.
 
         Raises
         ------
@@ -281,27 +280,27 @@ class SearchIndex:
         return Explanation(terms, int(np.count_nonzero(products)), query_profile, hit_profile)
 
     def row(self, seq_id: str, source: str | None = None, file: str | None = None) -> int:
-        """Return which row a sequence is: of several that go by the same names the first.
+        """Return the row of a sequence, the first of several with the same names.
 
         Raises
         ------
         UnknownSequenceError
             If there is none.
         """
-        asked = {"seq_id": seq_id, "source": source, "file": file}
+        criteria = {"seq_id": seq_id, "source": source, "file": file}
         found = None
-        for name, value in asked.items():
+        for name, value in criteria.items():
             if value is not None:
                 here = pc.equal(self._names[name], value)
                 found = here if found is None else pc.and_(found, here)
         row: int = pc.index(found, True).as_py()
         if row < 0:
-            among = "".join(f", {name} {value}" for name, value in asked.items() if value and name != "seq_id")
+            among = "".join(f", {name} {value}" for name, value in criteria.items() if value and name != "seq_id")
             raise UnknownSequenceError(f"the index holds no sequence {seq_id}{among}")
         return row
 
     def names(self, rows: npt.NDArray[np.int64]) -> pa.Table:
-        """Return seq_id, source, file, length and description of some rows."""
+        """Return seq_id, source, file, length and description of the given rows."""
         return self._names.take(pa.array(rows))
 
     def counts(self, row: int) -> npt.NDArray[np.int64]:
@@ -317,7 +316,7 @@ class SearchIndex:
 
     @cached_property
     def _ranges(self) -> list[tuple[_Segment, int, int, int]]:
-        """Parts, their first rows, and ranges of their rows that take a thread about as long."""
+        """Parts, their first rows, and ranges of their rows that each take a thread about the same time."""
         return [
             (part, int(first), start, min(start + _ROWS, part.planes.rows))
             for part, first in zip(self._parts, self._firsts[:-1], strict=True)
@@ -333,14 +332,14 @@ class SearchIndex:
                 work(*each)
 
     def _weights(self, queries: Sequence[Query], both_strands: bool) -> npt.NDArray[np.float64]:
-        """Return the weights of queries and, if asked for, of their reverse complements: (queries, strands, 4096)."""
+        """Return weights of queries and optionally of their reverse complements, shape (queries, strands, 4096)."""
         counts = query_counts(queries)
-        # Taken so that rows stay whole in memory: sums over them are then the same whatever stands beside a query.
+        # np.take keeps rows contiguous: sums over a row are then the same, whatever queries are beside it.
         reverse = [np.take(counts, reverse_complement_codes(K), axis=1)] if both_strands else []
         return np.stack([query_weights(each, self.idf) for each in (counts, *reverse)], axis=1)
 
     def _scores(self, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-        """Return the similarities of every row with some vectors, shape (vectors, rows), within `ranking.MARGIN`."""
+        """Return similarities of all rows to some vectors, shape (vectors, rows), within `ranking.MARGIN`."""
         scores = np.empty((len(weights), self.sequences), np.float32)
         narrow = weights.astype(np.float32)
 
@@ -359,7 +358,7 @@ class SearchIndex:
         Parameters
         ----------
         weights
-            Of the query as given and, if that is asked for, of its reverse complement; shape (strands, 4096).
+            Weights of the query and optionally of its reverse complement, shape (strands, 4096).
         rows
             Candidates, ascending.
         """
@@ -394,5 +393,5 @@ def _read_segment(snapshot: Snapshot, files: Iterable[DataFile]) -> _Segment:
 
 def _kmers(codes: pa.ListArray, counts: pa.ListArray) -> SequenceKmers:
     offsets = codes.offsets.to_numpy().astype(np.int64)
-    windows = np.zeros(len(codes), np.int64)  # nobody asks for them here
+    windows = np.zeros(len(codes), np.int64)  # not used here
     return SequenceKmers(offsets - offsets[0], codes.flatten().to_numpy(), counts.flatten().to_numpy(), windows)

@@ -1,11 +1,10 @@
 """k-mer search: the sequences that hold one k-mer, how often and where.
 
-Belongs here: reading sequence_shards at one exact version and keeping the best of what is found. Does not belong here:
-finding a k-mer in text (``kernels/occurrences.py``), and similarity (``index.py``).
+Belongs here: reading sequence_shards at one exact version and keeping the best hits. Does not belong here: finding a
+k-mer in text (``kernels/occurrences.py``), and similarity (``index.py``).
 
-The sequences themselves are read, about a billion letters in a CPU second, and nothing else: tfidf_index, which
-could rule some out, takes several times as long to read where they are short, and rules hardly any out where they are
-long.
+Only the sequences are read, about a billion letters per CPU second. tfidf_index could exclude some of them. But it
+takes several times as long to read where sequences are short, and excludes hardly any where they are long.
 """
 
 from __future__ import annotations
@@ -34,13 +33,13 @@ from opengenome_assets.storage.parts import DataFile
 from opengenome_assets.storage.snapshot import Snapshot
 from opengenome_assets.storage.tables import Home
 
-MAX_K = 31
+MAX_KMER_LENGTH = 31
 COMPLEMENT = bytes.maketrans(b"ACGT", b"TGCA")
 
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """A place at which the k-mer stands.
+    """A place of the k-mer in a sequence.
 
     Attributes
     ----------
@@ -48,7 +47,7 @@ class Occurrence:
         Its leftmost letter on the strand as stored, counted from 0: ``sequence[start:start + k]`` is the k-mer, or its
         reverse complement.
     strand
-        ``+``, or ``-`` where the reverse complement stands.
+        ``+``, or ``-`` for the reverse complement.
     """
 
     start: int
@@ -64,11 +63,11 @@ class KmerHit:
     seq_id, source, file, description, length
         As in sequence_shards.
     count
-        Occurrences on the strands that were searched, overlapping ones included.
+        Occurrences on the searched strands, overlapping ones included.
     reverse
-        How many of them are on the reverse strand.
+        Occurrences on the reverse strand.
     occurrences
-        The first of them, by start, as many as were asked for: if fewer than ``count``, there are more.
+        The first of them by start, up to ``positions``: if fewer than ``count``, there are more.
     """
 
     seq_id: str
@@ -83,24 +82,24 @@ class KmerHit:
 
 @dataclass(frozen=True)
 class KmerMatches:
-    """What a search found.
+    """Result of a k-mer search.
 
     Attributes
     ----------
     kmer
         In upper case.
     both_strands, min_count, source
-        As asked for.
+        Options of the search.
     version, data_version
-        Version of sequence_shards that was searched, and the digest of what determines its content.
+        Version of sequence_shards that was searched, and the digest of everything that determines its content.
     sequences_searched, bases_searched
-        Sequences, and their letters, that were looked at: of the source, if one was asked for.
+        Number of searched sequences and of their letters; of one source, if the search was limited to it.
     sequences
-        How many of them hold the k-mer at least ``min_count`` times, whether or not they are among the hits.
+        Number of sequences with the k-mer at least ``min_count`` times, whether or not they are among the hits.
     occurrences
-        Occurrences in all of these.
+        Occurrences in all of these sequences.
     hits
-        Those with most occurrences, at most ``limit``; of equal counts by seq_id, source and file.
+        Sequences with most occurrences, up to ``limit``; equal counts by seq_id, source and file.
     """
 
     kmer: str
@@ -130,35 +129,35 @@ def find_kmer(
 ) -> KmerMatches:
     """Find the sequences that hold a k-mer.
 
-    Occurrences may overlap. With ``both_strands`` those of the reverse complement count too, as the k-mer's on the
-    other strand; a k-mer that is its own reverse complement stands on both at the same place, which counts once, as
-    ``+``. Letters other than A, C, G, T in a sequence match nothing.
+    Occurrences may overlap. With ``both_strands`` those of the reverse complement count too, as the k-mer on the other
+    strand. A k-mer that is its own reverse complement (a palindrome) counts once, as ``+``. Letters other than A, C, G,
+    T in a sequence match nothing.
 
     Parameters
     ----------
     kmer
         1 to 31 of the letters A, C, G, T, in either case.
     home
-        Root of the tables; from the environment unless given.
+        Root of the tables. Default: OPENGENOME_HOME.
     version
-        Version of sequence_shards; the newest unless given.
+        Version of sequence_shards. Default: the newest.
     source
-        Search this source only.
+        Search only this source.
     both_strands
         Search for the reverse complement too.
     min_count
-        Leave out sequences with fewer occurrences, at least 1.
+        Leave out sequences with fewer occurrences; 1 or more.
     limit
-        Return at most so many hits, None for all; totals are of all in any case.
+        Maximum number of hits, None for all; totals always count all.
     positions
-        Say for each hit where the first so many occurrences are.
+        Maximum number of occurrences to list for each hit.
     threads
-        Row groups searched at a time, each of which is in memory; as many as there are cores unless given.
+        Row groups searched at a time, each in memory. Default: the number of cores.
 
     Raises
     ------
     QueryError
-        If it is no such k-mer.
+        If the k-mer is not 1 to 31 of these letters.
     UnknownSourceError
         If the corpus has no such source.
     MissingTableError, MissingVersionError, DamagedTableError, DamagedFileError
@@ -171,16 +170,16 @@ def find_kmer(
             raise ValueError(f"expected {name} of at least {least}, found {value}")
     search = _Search(_strands(checked_kmer(kmer), both_strands), source, min_count, limit, positions)
     snapshot = Home(home or read_home()).table(SEQUENCE_SHARDS).at(version)
-    found = _Found(limit)
+    matches = _Matches(limit)
     with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0)), "k-mer search") as pool:
         try:
             largest_first = sorted((file for _, file in snapshot.pieces), key=lambda file: -file.size)
             for part in pool.map(lambda piece: search.piece(snapshot, piece), largest_first):
-                found.add(part)
+                matches.add(part)
         finally:
             search.ended.set()
-    if source is not None and source not in found.sources:
-        has = ", ".join(sorted(found.sources))
+    if source is not None and source not in matches.sources:
+        has = ", ".join(sorted(matches.sources))
         raise UnknownSourceError(
             f"no source is called {source!r}; version {snapshot.version} of {snapshot.name} has {has}"
         )
@@ -191,11 +190,11 @@ def find_kmer(
         source=source,
         version=snapshot.version,
         data_version=snapshot.provenance.data_version,
-        sequences_searched=found.sequences_searched,
-        bases_searched=found.bases_searched,
-        sequences=found.sequences,
-        occurrences=found.occurrences,
-        hits=tuple(sorted(found.hits, key=_order)),
+        sequences_searched=matches.sequences_searched,
+        bases_searched=matches.bases_searched,
+        sequences=matches.sequences,
+        occurrences=matches.occurrences,
+        hits=tuple(sorted(matches.hits, key=_order)),
     )
 
 
@@ -205,7 +204,7 @@ def checked_kmer(kmer: str) -> bytes:
     Raises
     ------
     QueryError
-        If it has none or too many letters, or others than A, C, G, T.
+        If it has no letters, too many, or others than A, C, G, T.
     """
     upper = kmer.strip().upper()
     for place, letter in enumerate(upper, 1):
@@ -214,20 +213,20 @@ def checked_kmer(kmer: str) -> bytes:
                 f"letter {place} of the k-mer is {kmer.strip()[place - 1]!r}; expected A, C, G or T, in either case"
                 f"{' (U is RNA: write T for it)' if letter == 'U' else ''}"
             )
-    if not 1 <= len(upper) <= MAX_K:
-        raise QueryError(f"the k-mer has {len(upper)} letters; expected 1 to {MAX_K}")
+    if not 1 <= len(upper) <= MAX_KMER_LENGTH:
+        raise QueryError(f"the k-mer has {len(upper)} letters; expected 1 to {MAX_KMER_LENGTH}")
     return upper.encode()
 
 
 def _strands(kmer: bytes, both: bool) -> dict[str, bytes]:
-    """Return what has to be looked for on the strand as stored, by the strand that the k-mer is then on."""
+    """Return the texts to find on the strand as stored, by the strand of the k-mer."""
     reverse = kmer[::-1].translate(COMPLEMENT)
     return {"+": kmer, "-": reverse} if both and reverse != kmer else {"+": kmer}
 
 
 @dataclass
-class _Found:
-    """What was found so far, in any part of the table."""
+class _Matches:
+    """Matches so far, in any part of the table."""
 
     limit: int | None
     sources: set[str] = field(default_factory=set)
@@ -237,8 +236,8 @@ class _Found:
     occurrences: int = 0
     hits: list[KmerHit] = field(default_factory=list)
 
-    def add(self, other: _Found) -> None:
-        """Add what was found elsewhere."""
+    def add(self, other: _Matches) -> None:
+        """Add the matches of another part."""
         self.sources |= other.sources
         self.sequences_searched += other.sequences_searched
         self.bases_searched += other.bases_searched
@@ -255,7 +254,7 @@ def _order(hit: KmerHit) -> tuple[int, str, str, str]:
 
 @dataclass(frozen=True)
 class _Search:
-    """What to look for; its methods are called by several threads."""
+    """Options of a search; several threads call its methods."""
 
     strands: dict[str, bytes]
     source: str | None
@@ -264,17 +263,17 @@ class _Search:
     positions: int
     ended: Event = field(default_factory=Event)
 
-    def piece(self, snapshot: Snapshot, piece: DataFile) -> _Found:
+    def piece(self, snapshot: Snapshot, piece: DataFile) -> _Matches:
         """Search one of the table's files, or a range of its row groups."""
-        found = _Found(self.limit)
+        matches = _Matches(self.limit)
         with snapshot.open(piece) as (file, groups):
             for group in groups:
-                if self.ended.is_set():  # another thread failed, or whoever asks was interrupted
+                if self.ended.is_set():  # another thread failed, or the caller was interrupted
                     break
-                found.add(self._row_group(file, group))
-        return found
+                matches.add(self._row_group(file, group))
+        return matches
 
-    def _row_group(self, file: ParquetFile, group: int) -> _Found:
+    def _row_group(self, file: ParquetFile, group: int) -> _Matches:
         def read(*columns: str) -> pa.Table:
             return file.read_row_group(group, columns=list(columns), use_threads=False)
 
@@ -283,17 +282,17 @@ class _Search:
             return read("seq_id", "source", "file", "description", "length")
 
         sources = read("source")["source"]
-        found = _Found(self.limit, sources=set(pc.unique(sources).to_pylist()))
-        if self.source is not None and self.source not in found.sources:
-            return found
+        matches = _Matches(self.limit, sources=set(pc.unique(sources).to_pylist()))
+        if self.source is not None and self.source not in matches.sources:
+            return matches
         first = 0
         for page in file.read_text(group, "sequence", "length"):
             searched = np.ones(len(page), bool)
             if self.source is not None:
                 searched = pc.equal(sources.slice(first, len(page)), self.source).to_numpy()
-            found.add(self._page(*arrow_text(page), searched, names, first))
+            matches.add(self._page(*arrow_text(page), searched, names, first))
             first += len(page)
-        return found
+        return matches
 
     def _page(
         self,
@@ -302,12 +301,12 @@ class _Search:
         searched: npt.NDArray[np.bool_],
         names: Callable[[], pa.Table],
         first: int,
-    ) -> _Found:
-        """Search the sequences of a page, from row ``first`` of a row group on, whose names are read if need be."""
+    ) -> _Matches:
+        """Search the sequences of a page, which begins at row ``first`` of a row group; read names only for hits."""
         counts = {strand: count_occurrences(data, offsets, kmer) for strand, kmer in self.strands.items()}
         total = sum(counts.values(), np.zeros(len(offsets) - 1, np.int64))
         rows = np.flatnonzero(searched & (total >= self.min_count))
-        found = _Found(
+        matches = _Matches(
             self.limit,
             sequences_searched=int(searched.sum()),
             bases_searched=int(np.diff(offsets)[searched].sum()),
@@ -317,7 +316,7 @@ class _Search:
         if self.limit is not None and len(rows) > self.limit > 0:
             rows = rows[total[rows] >= np.partition(total[rows], -self.limit)[-self.limit]]
         if len(rows) == 0 or self.limit == 0:
-            return found
+            return matches
         reverse = counts.get("-", np.zeros_like(total))
         hits = [
             KmerHit(**name, count=int(total[row]), reverse=int(reverse[row]))
@@ -326,8 +325,8 @@ class _Search:
         order = sorted(range(len(rows)), key=lambda place: _order(hits[place]))[: self.limit]
         for row, hit in ((rows[place], hits[place]) for place in order):
             letters = data[offsets[row] : offsets[row + 1]]
-            found.hits.append(replace(hit, occurrences=tuple(self._occurrences(letters))))
-        return found
+            matches.hits.append(replace(hit, occurrences=tuple(self._occurrences(letters))))
+        return matches
 
     def _occurrences(self, sequence: Letters) -> Iterator[Occurrence]:
         places = sorted(

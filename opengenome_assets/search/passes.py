@@ -1,4 +1,8 @@
-"""The pass behind query_hits: many queries against some parts of tfidf_index."""
+"""The pass behind query_hits: many queries against some parts of tfidf_index.
+
+Belongs here: the workers' code. Does not belong here: dealing out the parts, and merging their hits
+(``query_hits.py``).
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,8 @@ from opengenome_assets.search.tables import NUMBER
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Which hits are asked for; as `SearchIndex.similar` takes them."""
+class HitOptions:
+    """Options of a search, with the meaning of the arguments of `SearchIndex.similar`."""
 
     top_n: int
     threshold: float
@@ -27,7 +31,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class SearchTask:
-    """Parts of a version of tfidf_index, by key, and how many sequences they hold."""
+    """Parts of a version of tfidf_index, by key, and their number of sequences."""
 
     home: str
     version: int
@@ -36,15 +40,15 @@ class SearchTask:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What some parts hold.
+class PartHits:
+    """Hits in some parts of the index.
 
     Attributes
     ----------
     hits
-        The best of these parts for each query, with the query's number, from 1.
+        The best hits in these parts for each query, with the query's number, from 1.
     sources
-        The sources of their sequences.
+        The sources of the parts' sequences.
     """
 
     hits: pa.Table
@@ -57,8 +61,8 @@ def search_parts(
     queries: Sequence[Query],
     before: int,
     idf: npt.NDArray[np.float64],
-    asked: Asked,
-) -> Found:
+    options: HitOptions,
+) -> PartHits:
     """Search some parts of the index.
 
     Parameters
@@ -66,15 +70,16 @@ def search_parts(
     task
         The parts.
     queries, before
-        Some of the queries, and how many there are before these.
+        Some of the queries, and the number of queries before these.
     idf
-        The weights of the whole index, shape (4096,), with which similarities are those of the whole.
-    asked
-        Which hits are asked for.
+        Inverse document frequency over the whole index, float64, shape (4096,), so that similarities are those of the
+        whole.
+    options
+        Options of the search.
     """
     index = SearchIndex.open(task.home, version=task.version, threads=1, parts=task.parts, idf=idf)
-    known = asked.source in (None, *index.sources)
-    found = index.similar(queries, **vars(asked)) if known else [[] for _ in queries]
-    numbers = np.repeat(np.arange(before + 1, before + 1 + len(queries)), [len(hits) for hits in found])
-    hits = similar_rows(queries, found).add_column(0, NUMBER, pa.array(numbers))
-    return Found(hits, index.sources)
+    known = options.source in (None, *index.sources)
+    by_query = index.similar(queries, **vars(options)) if known else [[] for _ in queries]
+    numbers = np.repeat(np.arange(before + 1, before + 1 + len(queries)), [len(hits) for hits in by_query])
+    hits = similar_rows(queries, by_query).add_column(0, NUMBER, pa.array(numbers))
+    return PartHits(hits, index.sources)

@@ -1,7 +1,7 @@
-"""Queries: sequences that somebody searches with, read from what they pasted or from a file.
+"""Queries: sequences to search with, read from pasted text or from a file.
 
-Belongs here: reading and refusing them. Does not belong here: how many and how long they may be, which is for whoever
-serves them to say.
+Belongs here: reading and refusing them. Does not belong here: limits on their number and length, which the server sets
+(``service/settings.py``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from opengenome_assets.kernels.fasta import (
     split_headers,
 )
 
-# What a sequence without a header is called.
+# Name of a sequence without a header.
 UNNAMED = "query"
 
 _BLANKS = b" \t"
@@ -28,7 +28,7 @@ _LINE_WITH_BLANKS = re.compile(rb"^(?![ \t]*>)[^\n \t]*+[ \t][^\n]*", re.MULTILI
 
 
 class QueryError(ValueError):
-    """A query that cannot be searched with; the message says which and why. A retry does not help."""
+    """A query that cannot be used; the message says which and why. A retry does not help."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,19 @@ class Query:
 
     @property
     def called(self) -> str:
-        """What messages call it."""
+        """Name of the query in messages."""
         return "the query" if self.name == UNNAMED else f"query {self.name}"
 
 
 def read_queries(text: str | bytes) -> list[Query]:
     """Read FASTA, or a single sequence without a header.
 
-    Sequences may span lines and have blanks in them.
+    Sequences may span lines and contain blanks.
 
     Raises
     ------
     QueryError
-        If there is nothing, or a record is empty, has no name, or holds anything but letters of IUPAC DNA.
+        If the text is empty, or a record is empty, has no name, or has a letter that is not IUPAC DNA.
     """
     content = text.encode() if isinstance(text, str) else text
     content = _without_mark(content).strip()
@@ -75,14 +75,14 @@ def read_queries(text: str | bytes) -> list[Query]:
         content = _LINE_WITH_BLANKS.sub(lambda line: line[0].translate(None, _BLANKS), content)
         return [query for batch in _batches(content) for query in _queries(batch)]
     bare = b">" + UNNAMED.encode() + b"\n" + content.translate(None, _BLANKS)
-    # Their lines count from the sequence's first, not from the header put before it.
+    # Lines are counted from the sequence's first, without the header added before it.
     return [
         query for batch in _batches(bare) for query in _queries(replace(batch, illegal_line=batch.illegal_line - 1))
     ]
 
 
 def _without_mark(content: bytes) -> bytes:
-    """Return text without the byte-order mark that editors put before it, if that is of UTF-8."""
+    """Return text without the UTF-8 byte-order mark that editors may put before it."""
     for mark, encoding in BYTE_ORDER_MARKS:
         if content.startswith(mark):
             if encoding == "UTF-8":

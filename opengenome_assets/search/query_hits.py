@@ -1,10 +1,10 @@
 """query_hits: the sequences most similar to each of many queries.
 
-Belongs here: which files the queries come from, dealing the index out to Spark's tasks, and merging what they find.
-Does not belong here: searching (``search``, sent to the workers by ``search/passes.py``).
+Belongs here: the files of the queries, dealing out the index to Spark's tasks, and merging their hits. Does not belong
+here: searching (``search/index.py``, sent to the workers by ``search/passes.py``).
 
-It is no part of the group ``corpus``, since it describes queries. Without any it is not made; that is no failure as
-long as other assets are asked for too, so that "Materialize all" needs no queries.
+It is not in the group ``corpus``, since it describes queries. Without queries it is not made. That is no failure if
+other assets are selected too, so that "Materialize all" needs no queries.
 """
 
 from collections import Counter
@@ -34,7 +34,7 @@ from opengenome_assets.intake.sources import SourceError, list_source
 from opengenome_assets.intake.streams import StoredFile, StreamError
 from opengenome_assets.intake.verification import fetch, take_checksums
 from opengenome_assets.kernels.tfidf import inverse_document_frequency, total_frequency
-from opengenome_assets.search.passes import Asked, Found, SearchTask, search_parts
+from opengenome_assets.search.passes import HitOptions, PartHits, SearchTask, search_parts
 from opengenome_assets.search.queries import Query, QueryError, read_queries
 from opengenome_assets.search.ranking import query_counts
 from opengenome_assets.search.settings import SearchSettings
@@ -45,13 +45,13 @@ from opengenome_assets.storage.snapshot import Snapshot
 from opengenome_assets.storage.tables import Home
 
 INPUTS = (TFIDF_INDEX, TFIDF_TERMS)
-# What workers find: they know the queries' numbers, not their files.
+# Columns of the workers' hits: workers know the numbers of queries, not their files.
 COMPARED = QUERY_HITS.schema.remove(0)
 
-# A task takes about so many sequences, 70 MB or less: with fewer there is more to merge.
+# Approximate number of sequences of a task, up to 70 MB: with fewer there is more to merge.
 TASK_SEQUENCES = 8_192
 
-# Hits that are merged at once, some hundred bytes each: with more, the queries are dealt with one lot after another.
+# Maximum number of hits merged at once, about a hundred bytes each: more queries are searched in several batches.
 MERGED = 2_000_000
 
 
@@ -61,9 +61,9 @@ class QueryHitsConfig(dg.Config):
     queries: str | None = Field(
         default=None,
         description="FASTA with the queries: files, folders and places on the Hub, as for the source of the corpus. "
-        "Default: the environment variable OPENGENOME_QUERIES; without it there is nothing to do.",
+        "Default: the environment variable OPENGENOME_QUERIES; without queries nothing is done.",
     )
-    top_n: int = Field(default=10, ge=1, description="Hits of a query, at most.")
+    top_n: int = Field(default=10, ge=1, description="Maximum number of hits per query.")
     threshold: float = Field(default=0.0, ge=0, le=1, description="Smallest similarity of a hit.")
     source: str | None = Field(default=None, description="Search this source only.")
     both_strands: bool = Field(
@@ -88,16 +88,16 @@ def hits_asset(default: str) -> dg.AssetsDefinition:
                 raise dg.Failure(remedy, allow_retries=False)
             context.log.info(f"{remedy}; query_hits is not made")
             return
-        asked = Asked(config.top_n, config.threshold, config.source, config.both_strands)
-        yield make(context, home, engine, named, asked)
+        options = HitOptions(config.top_n, config.threshold, config.source, config.both_strands)
+        yield make(context, home, engine, named, options)
 
     return query_hits
 
 
 def make(
-    context: dg.AssetExecutionContext, home: Home, engine: Engine, named: str, asked: Asked
+    context: dg.AssetExecutionContext, home: Home, engine: Engine, named: str, options: HitOptions
 ) -> dg.MaterializeResult[Any]:
-    """Search with every query of the files that are named, unless the same was done before."""
+    """Search with every query of the named files, unless the same search was done before."""
     making = Making(context, __name__)
     try:
         files = query_files(named, home.uri, context.log.info)
@@ -109,12 +109,12 @@ def make(
         raise dg.Failure(str(error), allow_retries=error.passing) from error
     step = Step(home, pinned(home, INPUTS))
     checksums = {f"{source}: {file.path}": file.sha256 for source, file in files}
-    settings = {**asdict(asked), "queries": checksums}
+    settings = {**asdict(options), "queries": checksums}
     provenance = step.provenance(QUERY_HITS.name, QUERY_HITS.code_version, settings)
     table = home.table(QUERY_HITS)
     part = table.parts().find(provenance.data_version)
     if part is None:
-        rows = search(context, engine, step, [query for _, query in queries], asked)
+        rows = search(context, engine, step, [query for _, query in queries], options)
         numbers = rows[NUMBER].to_numpy() - 1
         path = QUERY_HITS.schema.field(0)
         rows = rows.add_column(0, path, pa.array([path for path, _ in queries], pa.string()).take(numbers))
@@ -154,7 +154,7 @@ def query_files(named: str, home: str, log: Callable[[str], None]) -> list[tuple
 
 
 def units_of(files: Iterable[tuple[str, StoredFile]]) -> Iterator[tuple[str, tuple[StoredFile, ...]]]:
-    """Yield what is read in one go, a file or the parts of one, by path."""
+    """Yield the units to read, a file or the parts of one, by path."""
     for _, run in groupby(files, key=lambda file: file[0]):
         by_path = {file.path: file for _, file in run}
         for path, parts in sorted(units(by_path, FASTA).items()):
@@ -167,7 +167,7 @@ def read_unit(path: str, files: Sequence[StoredFile]) -> Iterator[tuple[str, Que
     Raises
     ------
     QueryError, StreamError
-        If a record is none that can be searched with, or the file cannot be read.
+        If a record cannot be used as a query, or the file cannot be read.
     """
     with Unit(path, files, FASTA) as unit:
         for member, stream in unit:
@@ -184,7 +184,7 @@ def refuse_short(queries: Sequence[tuple[str, Query]], block: int = 512) -> None
     Raises
     ------
     QueryError
-        If there is one; the message names its file.
+        If there is such a query; the message names its file.
     """
     for path, run in groupby(queries, key=lambda query: query[0]):
         try:
@@ -196,23 +196,23 @@ def refuse_short(queries: Sequence[tuple[str, Query]], block: int = 512) -> None
 
 
 def search(
-    context: dg.AssetExecutionContext, engine: Engine, step: Step, queries: Sequence[Query], asked: Asked
+    context: dg.AssetExecutionContext, engine: Engine, step: Step, queries: Sequence[Query], options: HitOptions
 ) -> pa.Table:
     """Search the pinned versions of the index and its terms, and return the hits with the number of their query.
 
     Raises
     ------
     dagster.Failure
-        If the index does not hold the source that was asked for.
+        If the index does not hold the source to search.
     """
     idf = inverse_document_frequency(*total_frequency(step[TFIDF_TERMS].read()))
     tasks = deal_parts(step.home, step[TFIDF_INDEX])
-    at_once = max(1, MERGED // max(1, sum(min(asked.top_n, task.sequences) for task in tasks)))
+    at_once = max(1, MERGED // max(1, sum(min(options.top_n, task.sequences) for task in tasks)))
     merged = [COMPARED.empty_table()]
     for first in range(0, len(queries), at_once):
         some = queries[first : first + at_once]
-        found: list[Found] = engine.map(
-            partial(search_parts, queries=some, before=first, idf=idf, asked=asked),
+        found: list[PartHits] = engine.map(
+            partial(search_parts, queries=some, before=first, idf=idf, options=options),
             tasks,
             weights=[task.sequences for task in tasks],
             label=f"searching with queries {first + 1:,} to {first + len(some):,} of {len(queries):,}",
@@ -220,19 +220,18 @@ def search(
             log=context.log,
         )
         sources = sorted({source for part in found for source in part.sources})
-        if asked.source not in (None, *sources):
+        if options.source not in (None, *sources):
             raise dg.Failure(
-                f"no source is called {asked.source}; {TFIDF_INDEX.name} has {', '.join(sources) or 'none'}. Set "
-                f"another "
-                "in the run config of query_hits",
+                f"no source is called {options.source}; {TFIDF_INDEX.name} has {', '.join(sources) or 'none'}. "
+                "Set another in the run config of query_hits",
                 allow_retries=False,
             )
-        merged.append(merge([part.hits for part in found], asked.top_n))
+        merged.append(merge([part.hits for part in found], options.top_n))
     return pa.concat_tables(merged)
 
 
 def deal_parts(home: Home, index: Snapshot) -> list[SearchTask]:
-    """Return tasks that together search the index, with about as many sequences each as its parts allow."""
+    """Return tasks that together search the index, with sizes as equal as its parts allow."""
     sizes = Counter({key: sum(file.rows for file in files) for key, files in index.parts.items()})
     hands: list[tuple[int, int, tuple[str, ...]]] = [
         (0, number, ()) for number in range(min(len(sizes), -(-sizes.total() // TASK_SEQUENCES)))
@@ -244,14 +243,14 @@ def deal_parts(home: Home, index: Snapshot) -> list[SearchTask]:
 
 
 def merge(found: Sequence[pa.Table], top_n: int) -> pa.Table:
-    """Return the best hits of each query from those that parts of the index hold, in their order.
+    """Return the best hits of each query from those of parts of the index, in their order.
 
     Parameters
     ----------
     found
-        Hits with their query's number, at least ``top_n`` of each part as far as it has so many.
+        Hits with their query's number: the first ``top_n`` of each part, or all if it has fewer.
     top_n
-        Hits of a query, at most.
+        Maximum number of hits per query.
     """
     order = [(NUMBER, "ascending"), ("similarity", "descending")]
     order += [(name, "ascending") for name in ("seq_id", "source", "file")]

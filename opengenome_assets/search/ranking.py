@@ -1,7 +1,7 @@
 """Ranking: from queries to weights, and from similarities to hits.
 
-Belongs here: what queries weigh, which rows can be among the best, and how hits rank. Does not belong here: the rows of
-the index, and scoring them (``index.py``).
+Belongs here: the weights of queries, the rows that can be among the best, and the rank of hits. Does not belong here:
+the rows of the index, and scoring them (``index.py``).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from opengenome_assets.search.queries import Query, QueryError
 
 NAMES = ("seq_id", "source", "file", "length", "description")
 
-# Similarities are told to so many decimals; equal ones rank by the sequences' names.
+# Decimals of a similarity; equal similarities rank by the sequences' names.
 DECIMALS = 12
 
-# A score's error, with the roundings of the row's length and of the division by it.
+# Relative error of a score, with the roundings of the row's norm and of the division by it.
 MARGIN = RELATIVE_ERROR + 4 * 2.0**-24
 
 
@@ -36,11 +36,11 @@ class Hit:
     rank
         From 1.
     seq_id, source, file
-        Which sequence it is.
+        Identity of the sequence.
     similarity
-        Cosine of the two TF-IDF vectors, in (0, 1], to 12 decimals.
+        Cosine similarity of the two TF-IDF vectors, in (0, 1], to 12 decimals.
     length
-        Its letters.
+        Number of letters.
     description
         The rest of its header.
     strand
@@ -65,7 +65,7 @@ def query_counts(queries: Sequence[Query]) -> npt.NDArray[np.int64]:
     QueryError
         If one of them has no 6 letters in a row that are all A, C, G or T.
     TypeError
-        If one of them is no query.
+        If one of them is not a query.
     """
     for query in queries:
         if not isinstance(query, Query):
@@ -86,9 +86,9 @@ def query_counts(queries: Sequence[Query]) -> npt.NDArray[np.int64]:
 
 
 def query_weights(counts: npt.NDArray[np.int64], idf: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return what counts of the corpus are multiplied with, in the shape of the query's.
+    """Return the factors for counts of the corpus, in the shape of the query's counts.
 
-    The dot product, divided by the Euclidean length of the corpus's weighted row, is the cosine.
+    The dot product, divided by the Euclidean norm of the corpus's weighted row, is the cosine similarity.
     """
     return unit(counts * idf) * idf
 
@@ -117,17 +117,17 @@ def rank(
 
 
 def candidates(scores: npt.NDArray[np.float32], top_n: int, threshold: float) -> npt.NDArray[np.int64]:
-    """Return the rows, ascending, that may be among the best by scores that are within `MARGIN`."""
+    """Return the rows, ascending, that may be among the best, given scores with an error up to `MARGIN`."""
     least = threshold * (1 - MARGIN)
     if top_n < len(scores):
         worst = float(np.partition(scores, len(scores) - top_n)[len(scores) - top_n])
         least = max(least, worst * (1 - MARGIN) / (1 + MARGIN))
-    # Rounding to so many decimals lets similarities pass that are below the threshold by less than that.
+    # Rounding to DECIMALS lets similarities pass that are just below the threshold.
     least -= 10.0**-DECIMALS
     return np.flatnonzero((scores > 0) & (scores >= least))
 
 
 def unit(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return vectors, the rows of an array, scaled to the length 1."""
+    """Return vectors, the rows of an array, scaled to the Euclidean length 1."""
     scaled: npt.NDArray[np.float64] = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
     return scaled

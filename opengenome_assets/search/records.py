@@ -1,7 +1,6 @@
 """Records: one sequence of the corpus by its identifier, and its letters.
 
-Belongs here: looking a record up in sequence_shards at one exact version. Does not belong here: searching for anything
-but an identifier.
+Belongs here: looking up a record in sequence_shards at one exact version. Does not belong here: any other search.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _FACTS = ("seq_id", "source", "file", "description", "length", "gc_content")
 
 
 @dataclass(frozen=True)
-class Record:
+class SequenceRecord:
     """A record of sequence_shards without its letters.
 
     Attributes
@@ -29,7 +28,7 @@ class Record:
     seq_id, source, file, description, length, gc_content
         As in the table.
     place
-        Parquet file, row group and row that hold it, in the version it was found in.
+        Parquet file, row group and row of the record, in the version that was read.
     """
 
     seq_id: str
@@ -41,8 +40,8 @@ class Record:
     place: tuple[DataFile, int, int]
 
 
-def find_records(home: Home, version: int, seq_id: str) -> list[Record]:
-    """Return the records with an identifier, which is unique within a file only, in the order of the table.
+def find_records(home: Home, version: int, seq_id: str) -> list[SequenceRecord]:
+    """Return the records with an identifier, in the order of the table; it is unique only within a file.
 
     Raises
     ------
@@ -52,7 +51,7 @@ def find_records(home: Home, version: int, seq_id: str) -> list[Record]:
     return list(_find(home, version, seq_id))
 
 
-def _find(home: Home, version: int, seq_id: str) -> Iterator[Record]:
+def _find(home: Home, version: int, seq_id: str) -> Iterator[SequenceRecord]:
     shards = home.table(SEQUENCE_SHARDS).at(version)
     for _, file in shards.pieces:
         with shards.open(file) as (opened, groups):
@@ -62,18 +61,18 @@ def _find(home: Home, version: int, seq_id: str) -> Iterator[Record]:
                 if len(rows):
                     facts = opened.read_row_group(group, columns=list(_FACTS)).take(rows)
                     for row, values in zip(rows.to_pylist(), facts.to_pylist(), strict=True):
-                        yield Record(**values, place=(file, group, row))
+                        yield SequenceRecord(**values, place=(file, group, row))
 
 
-def read_letters(home: Home, record: Record, start: int = 0, end: int | None = None) -> str:
+def read_letters(home: Home, record: SequenceRecord, start: int = 0, end: int | None = None) -> str:
     """Return the letters of a record from ``start`` up to ``end``, counted from 0, ``end`` not included.
 
-    The whole record is in memory while this works, with the others of its page.
+    The whole record is read into memory, with the others of its Parquet page.
 
     Raises
     ------
     DamagedFileError
-        If its file is not there or not as it was written.
+        If its file is missing or damaged.
     """
     file, group, row = record.place
     with open_row_groups(f"{home.table(SEQUENCE_SHARDS).uri}/{file.path}", file.row_groups) as (opened, _):

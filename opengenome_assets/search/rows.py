@@ -1,6 +1,6 @@
-"""Hits in rows: which columns they have wherever they are written, to a file or to a table.
+"""Hits in rows: their columns, the same in a file and in a table.
 
-Belongs here: the columns and what they hold. Does not belong here: finding hits, and the files.
+Belongs here: the columns and their content. Does not belong here: finding hits, and writing files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SEQ_ID, _SOURCE, _LENGTH, _DESCRIPTION, _FILE = (
     QUERY_HITS.schema.field(name) for name in ("seq_id", "source", "length", "description", "file")
 )
 
-# Beside the columns of a table of many queries: from which file each query is, and its place there.
+# A table of many queries has two more columns before these: the file of each query, and its number.
 SIMILAR_SCHEMA = pa.schema(list(QUERY_HITS.schema)[2:])
 
 KMER_SCHEMA = pa.schema(
@@ -29,14 +29,14 @@ KMER_SCHEMA = pa.schema(
         _SEQ_ID,
         _SOURCE,
         column("count", pa.int64(), "Occurrences on the strands searched, overlapping ones included"),
-        column("reverse", pa.int64(), "How many of them are on the reverse strand"),
+        column("reverse", pa.int64(), "Occurrences on the reverse strand"),
         _LENGTH,
         _DESCRIPTION,
         column(
             "occurrences",
             pa.list_(pa.struct([("start", pa.int64()), ("strand", pa.string())])),
-            "The first of them, as many as were asked for: the leftmost letter on the strand as stored, from 0, and "
-            "the strand that the k-mer is on",
+            "The first of them, up to the number requested: the leftmost letter on the strand as stored, from 0, and "
+            "the strand of the k-mer",
         ),
         _FILE,
     ]
@@ -44,7 +44,7 @@ KMER_SCHEMA = pa.schema(
 
 
 def similar_rows(queries: Sequence[Query], found: Sequence[Sequence[Hit]]) -> pa.Table:
-    """Return the hits of some queries, in the order of the queries and their ranks."""
+    """Return the hits of the queries, in the order of the queries and their ranks."""
     rows = [{"query": query.name, **asdict(hit)} for query, hits in zip(queries, found, strict=True) for hit in hits]
     return pa.Table.from_pylist(rows, SIMILAR_SCHEMA)
 

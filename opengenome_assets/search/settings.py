@@ -1,7 +1,7 @@
 """The settings of the search.
 
-Belongs here: what a user sets for searching with many queries. Does not belong here: limits of the server, which are
-the service's (``service/settings.py``).
+Belongs here: the user's settings for searching with many queries. Does not belong here: limits of the server
+(``service/settings.py``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from opengenome_assets.settings import Section, refuse_long_names
 
 
 class SearchSettings(Section):
-    """The settings of the search; ``queries`` names FASTA to search the corpus with, and is empty for none."""
+    """The settings of the search; ``queries`` names FASTA to search the corpus with, or is empty."""
 
     queries: Annotated[str, AfterValidator(lambda text: refuse_long_names("OPENGENOME_QUERIES", text))] = Field(
         default="",

@@ -21,10 +21,9 @@ _WEIGHTS = (
 
 QUERY_HITS = TableSpec(
     name="query_hits",
-    description="The most similar sequences of the corpus for each query in FASTA files, which OPENGENOME_QUERIES or "
-    "the "
-    "run config of the job search_queries names: the same hits as of `opengenome search similar`, found on Spark. "
-    "Without queries it is not made.",
+    description="The most similar sequences of the corpus for each query in FASTA files, named by OPENGENOME_QUERIES "
+    "or by the run config of the job search_queries. The hits are those of `opengenome search similar`, computed on "
+    "Spark. Without queries the table is not made.",
     columns=(
         Column(
             "query_file",

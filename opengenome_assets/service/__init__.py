@@ -1,4 +1,4 @@
-"""The HTTP application: search's API and page, and what holds for every request.
+"""The HTTP service: the search API (OpenAPI) and page, and the rules for every request.
 
 Belongs here: routes, guards, problems, headers, metrics, and the page. Does not belong here: searching (``search``).
 """

@@ -1,6 +1,7 @@
-"""What the API takes and gives: the models that its OpenAPI description is made of.
+"""Requests and answers of the API: the models of its OpenAPI description.
 
-Belongs here: the form. Limits that are settings are checked where they are known, in ``search.py``.
+Belongs here: their form; a model has the name of the library's class that it shows. Does not belong here: limits that
+are settings (``search.py``).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from opengenome_assets.corpus.tables import SEQUENCE_SHARDS, TFIDF_INDEX
 
 
 def _encodable(text: str) -> str:
-    text.encode()  # JSON can write halves of characters, which no file holds
+    text.encode()  # JSON can contain half of a surrogate pair, which no file holds
     return text
 
 
@@ -25,7 +26,7 @@ class _Answer(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-class _Asked(BaseModel):
+class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
@@ -34,8 +35,8 @@ class Searched(_Answer):
 
     tfidf_index: int = Field(description=f"Version of the table {TFIDF_INDEX.name}")
     sequence_shards: int = Field(description=f"Version of the table {SEQUENCE_SHARDS.name} that it was made from")
-    data_version: str = Field(description="Digest of all that determines the index")
-    corpus: str = Field(description="Digest of all that determines the corpus")
+    data_version: str = Field(description="Digest of everything that determines the index")
+    corpus: str = Field(description="Digest of everything that determines the corpus")
 
 
 class Sequence(_Answer):
@@ -48,7 +49,7 @@ class Sequence(_Answer):
     length: int = Field(description="Letters")
 
 
-class SimilarRequest(_Asked):
+class SimilarRequest(_Request):
     """Sequences to search for."""
 
     model_config = ConfigDict(
@@ -56,17 +57,17 @@ class SimilarRequest(_Asked):
     )
 
     queries: Text = Field(description="FASTA with one or several records, or the letters of one sequence")
-    top_n: int = Field(10, ge=1, description="Hits of each query; the server sets how many at most")
-    threshold: float = Field(0.0, ge=0, le=1, description="Least similarity of a hit")
+    top_n: int = Field(10, ge=1, description="Maximum hits per query; the server has a limit")
+    threshold: float = Field(0.0, ge=0, le=1, description="Minimum similarity of a hit")
     source: Name | None = Field(None, description="Search this source only")
-    both_strands: bool = Field(False, description="Search the reverse complement too, and give the better of both")
+    both_strands: bool = Field(False, description="Search the reverse complement too; the better one counts")
 
 
 class Hit(Sequence):
     """A sequence that is similar to a query."""
 
     rank: int = Field(description="From 1; equal similarities in the order of seq_id")
-    similarity: float = Field(description="Cosine of the two TF-IDF vectors of 6-mers, in [0, 1]")
+    similarity: float = Field(description="Cosine similarity of the TF-IDF vectors of 6-mers, in [0, 1]")
     strand: str = Field(description="- if the query's reverse complement is more similar than the query, else +")
 
 
@@ -82,12 +83,12 @@ class SimilarAnswer(_Answer):
     """Hits of each query, in the order of the queries."""
 
     searched: Searched
-    seconds: float = Field(description="Time that the search took")
+    seconds: float = Field(description="Duration of the search")
     sequences_searched: int = Field(description="Sequences that the index holds")
     results: list[QueryHits]
 
 
-class ExplainRequest(_Asked):
+class ExplainRequest(_Request):
     """A query and one of its hits."""
 
     query: Text = Field(description="FASTA with one record, or the letters of one sequence")
@@ -110,24 +111,24 @@ class ExplainAnswer(_Answer):
     """Why a hit is similar."""
 
     searched: Searched
-    terms: list[SharedKmer] = Field(description="The shared 6-mers that weigh most, the heaviest first")
-    shared: int = Field(description="How many 6-mers are shared in all")
+    terms: list[SharedKmer] = Field(description="The shared 6-mers with the largest share, in descending order")
+    shared: int = Field(description="Number of all shared 6-mers")
     query_profile: list[float] = Field(description="TF-IDF weights of the 4,096 6-mers in alphabetical order")
     hit_profile: list[float] = Field(description="The same of the hit")
 
 
 class Occurrence(_Answer):
-    """A place at which a k-mer stands."""
+    """A place of a k-mer in a sequence."""
 
     start: int = Field(description="Its leftmost letter on the strand as stored, counted from 0")
-    strand: str = Field(description="- where its reverse complement stands, else +")
+    strand: str = Field(description="- for its reverse complement, else +")
 
 
 class KmerHit(Sequence):
     """A sequence that holds a k-mer."""
 
-    count: int = Field(description="Occurrences on the strands that were searched, overlapping ones included")
-    reverse: int = Field(description="How many of them are on the reverse strand")
+    count: int = Field(description="Occurrences on the searched strands, overlapping ones included")
+    reverse: int = Field(description="Occurrences on the reverse strand")
     occurrences: list[Occurrence] = Field(description="The first of them; fewer than count if there are more")
 
 
@@ -137,13 +138,13 @@ class KmerAnswer(_Answer):
     kmer: str
     both_strands: bool
     version: int = Field(description=f"Version of the table {SEQUENCE_SHARDS.name} that was searched")
-    data_version: str = Field(description="Digest of all that determines its content")
-    seconds: float = Field(description="Time that the search took")
+    data_version: str = Field(description="Digest of everything that determines its content")
+    seconds: float = Field(description="Duration of the search")
     sequences_searched: int
     bases_searched: int
-    sequences: int = Field(description="Sequences that hold it, whether or not they are among the hits")
-    occurrences: int = Field(description="Occurrences in all of these")
-    hits: list[KmerHit] = Field(description="Those with most occurrences first")
+    sequences: int = Field(description="Sequences with the k-mer, whether or not they are among the hits")
+    occurrences: int = Field(description="Occurrences in all of these sequences")
+    hits: list[KmerHit] = Field(description="Sequences, those with most occurrences first")
 
 
 class Record(Sequence):
@@ -153,26 +154,26 @@ class Record(Sequence):
 
 
 class RecordsAnswer(_Answer):
-    """The records with an identifier, which is unique within a file only."""
+    """The records with an identifier, which is unique only within a file."""
 
     sequence_shards: int = Field(description=f"Version of the table {SEQUENCE_SHARDS.name} that was read")
     records: list[Record]
 
 
 class Table(_Answer):
-    """A table as it is now; of one that cannot be read only its name and state."""
+    """The present state of a table; only name and state if it cannot be read."""
 
     name: str
-    state: str = Field(description="current, or what is to be known before it is used")
+    state: str = Field(description="current, or a warning about its use")
     version: int | None
     rows: int | None
     files: int | None
     bytes: int | None
-    made: str | None = Field(description="When, in ISO 8601 and UTC")
+    made: str | None = Field(description="Time of its making, in ISO 8601 and UTC")
 
 
 class Limits(_Answer):
-    """What one request may ask for."""
+    """Limits of one request."""
 
     max_body_bytes: int
     max_queries: int
@@ -181,12 +182,12 @@ class Limits(_Answer):
 
 
 class IndexAnswer(_Answer):
-    """What is searched, and what may be asked."""
+    """The index, and the limits of a request."""
 
     searched: Searched
     sequences: int
     sources: list[str]
-    examples: list[Sequence] = Field(description="Some of them, to try a search with")
+    examples: list[Sequence] = Field(description="Some sequences to try a search with")
     limits: Limits
     problem: str | None = Field(description="Why a newer version could not be opened; null if this is the newest")
     report: bool = Field(description="Whether the report of the corpus is at /report")
@@ -197,5 +198,5 @@ class Health(_Answer):
     """Whether the server can search."""
 
     ready: bool
-    tfidf_index: int | None = Field(description="Version that is searched; null if there is none")
+    tfidf_index: int | None = Field(description="Version of the searched table; null if there is none")
     problem: str | None = Field(description="Why there is none, or why it is not the newest")

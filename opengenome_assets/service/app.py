@@ -1,4 +1,8 @@
-"""The application: routes, layers, the search page, and the index that is followed as long as it runs."""
+"""The ASGI application: its routes, middleware, search page and lifespan.
+
+Belongs here: assembly, and the routes beside the API (health, metrics, report, page). Does not belong here: the API's
+routes (``search.py``), and the command that starts the server (``cli/serve.py``).
+"""
 
 from __future__ import annotations
 
@@ -24,32 +28,32 @@ from opengenome_assets.service.guards import Guard, Turns
 from opengenome_assets.service.headers import HeadAsGet, StandardHeaders
 from opengenome_assets.service.metrics import Metrics, Observer
 from opengenome_assets.service.problems import ProblemError, described, on_invalid_request, on_problem
-from opengenome_assets.service.search import REPORT, Here, Service, api
+from opengenome_assets.service.search import REPORT, CurrentService, Service, api
 from opengenome_assets.service.settings import ServerSettings
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.files import read_bytes
 
 PAGE = Path(__file__).with_name("page")
 
-# The report brings its style and its pictures along, and has no script.
+# The report embeds its style and its pictures, and has no script.
 REPORT_POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
 
 DESCRIPTION = """Search a corpus for similar sequences and for k-mers. Every answer names the exact versions of the
-tables that it was made from; every refusal is a problem in the form of RFC 9457."""
+tables that were read; every refusal is a problem in the form of RFC 9457."""
 
 
 def create_app(settings: Settings, limits: ServerSettings) -> FastAPI:
-    """Put the application together.
+    """Assemble the application.
 
     Parameters
     ----------
     settings
-        The platform's, of which the home is searched.
+        Settings of the platform, with the home to search.
     limits
-        The server's own.
+        Settings of the server.
     """
     metrics = Metrics()
     followed = FollowedIndex(settings.home, metrics)
@@ -67,10 +71,10 @@ def create_app(settings: Settings, limits: ServerSettings) -> FastAPI:
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
-        # The framework's pages of documentation load their scripts from elsewhere.
+        # The framework's documentation pages load scripts from other hosts.
         docs_url=None,
         redoc_url=None,
-        # Beside the description itself, also behind a proxy that gives the server a folder of its own.
+        # Relative to the description, so that it is right behind a proxy with a path prefix.
         servers=[{"url": "."}],
         middleware=[
             Middleware(HeadAsGet),
@@ -83,7 +87,7 @@ def create_app(settings: Settings, limits: ServerSettings) -> FastAPI:
     if not limits.token:
         app.include_router(api)
     else:
-        # For the description: the token is asked for before a request comes here.
+        # For the OpenAPI description only: the guard checks the token before.
         bearer = HTTPBearer(auto_error=False)
         app.include_router(api, dependencies=[Security(bearer)], responses=described(401))
     app.include_router(state)
@@ -96,33 +100,33 @@ state = APIRouter()
 
 @state.get("/health/live")
 async def is_live() -> dict[str, bool]:
-    """Say that the server answers."""
+    """Say that the server answers (liveness)."""
     return {"live": True}
 
 
 @state.get("/health/ready", responses={503: {"model": answers.Health}})
-async def is_ready(here: Here, response: Response) -> answers.Health:
-    """Say whether there is an index to search, and whether it is the newest."""
-    opened = here.followed.opened
+async def is_ready(service: CurrentService, response: Response) -> answers.Health:
+    """Say whether there is an index to search, and whether it is the newest (readiness)."""
+    opened = service.followed.opened
     if opened is None:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return answers.Health(
         ready=opened is not None,
         tfidf_index=opened.index.version if opened else None,
-        problem=here.followed.problem,
+        problem=service.followed.problem,
     )
 
 
 @state.get("/metrics", response_class=Response, responses={200: {"content": {CONTENT_TYPE_LATEST.split(";")[0]: {}}}})
-async def show_metrics(here: Here) -> Response:
-    """Give the metrics in Prometheus' text format."""
-    return Response(here.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+async def show_metrics(service: CurrentService) -> Response:
+    """Return the metrics in Prometheus' text format."""
+    return Response(service.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
 @state.get("/report", include_in_schema=False)
-async def show_report(here: Here) -> Response:
+async def show_report(service: CurrentService) -> Response:
     """Show the report of the corpus."""
-    page = await here.run(lambda: read_bytes(f"{here.settings.home}/{REPORT}"))
+    page = await service.run(lambda: read_bytes(f"{service.settings.home}/{REPORT}"))
     if page is None:
         raise ProblemError(HTTPStatus.NOT_FOUND, "The report has not been made yet. Make it with: make run")
     return Response(page, media_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY})

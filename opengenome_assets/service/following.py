@@ -1,7 +1,7 @@
-"""The index follows its table: a new version is opened beside the one that is searched, and then takes its place.
+"""The index follows its table: a new version is opened beside the old one, and then replaces it atomically.
 
-Requests under way end on the index that they began with. What cannot be opened leaves the index as it is, and is told
-by :attr:`FollowedIndex.problem`.
+Belongs here: polling and replacing the index. Does not belong here: searching. Requests under way end on the index that
+they began with. If a version cannot be opened, the old one stays, and :attr:`FollowedIndex.problem` says why.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from opengenome_assets.storage.snapshot import MissingTableError
 
 LOG = logging.getLogger("opengenome.search")
 
-# How often the table is asked for its newest version.
+# Polling interval of the table.
 SECONDS = 3.0
 
 EXAMPLES = 4
 
-OPENING = "The index is being opened. Come again in a moment"
+OPENING = "The index is being opened. Try again in a moment"
 NOT_MADE = f"There is nothing to search yet: the table {TFIDF_INDEX.name} has not been made. Make it with: make run"
 
 
 @dataclass(frozen=True)
 class Opened:
-    """An index, and what of the corpus it was made from.
+    """An index, and the version of the corpus it was made from.
 
     Attributes
     ----------
     index
         The index.
     shards_version
-        Version of sequence_shards that it was made from: where the letters of its hits are read.
+        Version of sequence_shards it was made from; the letters of its hits are read there.
     examples
         seq_id, source, file, description and length of some sequences to try it with.
     """
@@ -58,14 +58,14 @@ class FollowedIndex:
     home
         Root of everything the platform writes.
     metrics
-        Where the index's version, size and failures are shown.
+        Metrics for the index's version, size and failures.
 
     Attributes
     ----------
     opened
-        What is searched; None until the table has been made.
+        The index to search; None until the table has been made.
     problem
-        Why it is not the newest, or why there is none; None if all is well.
+        Reason why the index is missing or not the newest; None if it is.
     """
 
     def __init__(self, home: str, metrics: Metrics) -> None:
@@ -75,14 +75,14 @@ class FollowedIndex:
         self._metrics = metrics
 
     def refresh(self) -> None:
-        """Open the newest version if it is not open yet. Takes as long as that takes: call it in a thread."""
+        """Open the newest version if it is not open yet. This is slow: call it in a thread."""
         try:
             if self.opened is None or not self.opened.index.is_current():
                 self.opened = self._open(self.opened.index if self.opened else None)
             problem = None
         except MissingTableError as error:
             problem = str(error) if self.opened else NOT_MADE
-        except Exception as error:  # whatever is wrong with a table, the server stands
+        except Exception as error:  # a damaged table must not end the server
             self._metrics.index_failures.inc()
             problem = f"{type(error).__name__}: {error}"
             if problem != self.problem:
@@ -93,14 +93,14 @@ class FollowedIndex:
         self._metrics.index_current.set(problem is None)
 
     async def follow(self) -> None:
-        """Look for a new version again and again, until cancelled."""
+        """Poll for a new version until cancelled."""
         while True:
             await anyio.to_thread.run_sync(self.refresh)
             await anyio.sleep(SECONDS)
 
     def _open(self, previous: SearchIndex | None) -> Opened:
         index = SearchIndex.open(self._home, previous=previous)
-        if previous is None:  # so that the first to search does not wait for machine code to be loaded
+        if previous is None:  # warm-up: the first search must not wait for machine code
             for both_strands in (False, True):
                 index.similar([Query("first", b"ACGTACGT")], both_strands=both_strands)
         self._metrics.index_version.set(index.version)

@@ -1,6 +1,7 @@
-"""What a request has to get past before it is looked at: the token, the pace, the number at once, the size.
+"""Guards of every request: token, rate limit, number at once (concurrency limit), size and time.
 
-Belongs here: limits that hold whatever is asked for. What a search allows (queries, bases, hits) belongs to its route.
+Belongs here: limits for every request. Does not belong here: limits of a search (queries, bases, hits), which are its
+route's (``search.py``).
 """
 
 from __future__ import annotations
@@ -22,27 +23,27 @@ from opengenome_assets.service.metrics import Metrics
 from opengenome_assets.service.problems import ProblemError, problem_response
 from opengenome_assets.service.settings import ServerSettings
 
-_Found = TypeVar("_Found")
+_Result = TypeVar("_Result")
 
-# A body has to be here by then, and a request waits for its turn as long.
+# Maximum time for a body to arrive, and for a request to wait for its turn.
 PATIENCE_SECONDS = 30.0
 
-# Searches under way, each of which uses all cores by itself; so many bound the memory that they take.
+# Maximum number of searches at a time; each uses all cores, and the number bounds their memory.
 AT_A_TIME = 4
 
-# Clients whose pace is remembered; of more, the one not heard of for longest begins anew.
+# Maximum number of clients remembered for the rate limit; the least recently seen one is forgotten.
 CLIENTS = 10_000
 
 
 class Pace:
-    """Requests per minute of each client: a bucket that holds a minute's worth and fills evenly.
+    """Rate limit of each client: a token bucket that holds the requests of one minute and fills evenly.
 
     Parameters
     ----------
     per_minute
-        Requests; 0 for any number.
+        Maximum requests per minute; 0 for any number.
     clock
-        Seconds that only go forward.
+        Monotonic clock, in seconds.
     """
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -51,7 +52,7 @@ class Pace:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait(self, client: str) -> int:
-        """Count a request and return 0, or the seconds after which the next will be let in."""
+        """Count a request and return 0, or the seconds until the next is accepted."""
         if not self.per_minute:
             return 0
         now, rate = self.clock(), self.per_minute / 60
@@ -65,7 +66,7 @@ class Pace:
 
 
 class Guard:
-    """The layer that refuses."""
+    """The middleware that refuses requests."""
 
     def __init__(self, app: ASGIApp, settings: ServerSettings, metrics: Metrics) -> None:
         self.app = app
@@ -104,7 +105,7 @@ class Guard:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         given = token.strip().encode("latin-1")
         if scheme.lower() != "bearer" or not hmac.compare_digest(given, self.settings.token.encode()):
-            words = "none was sent" if not token else "another was sent"
+            words = "found none" if not token else "found another"
             raise self._refusal(
                 "token",
                 HTTPStatus.UNAUTHORIZED,
@@ -118,7 +119,7 @@ class Guard:
             raise self._refusal(
                 "pace",
                 HTTPStatus.TOO_MANY_REQUESTS,
-                f"Expected at most {self.settings.requests_per_minute} requests a minute. Come again in {wait} s",
+                f"Expected at most {self.settings.requests_per_minute} requests per minute. Try again in {wait} s",
                 retry_after=wait,
             )
 
@@ -127,7 +128,8 @@ class Guard:
             raise self._refusal(
                 "room",
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                f"There is room for {self.under_way} requests at a time, and all of it is taken. Come again in 1 s",
+                f"Expected at most {self.settings.requests_at_once} requests of all clients, found more. "
+                "Try again in 1 s",
                 retry_after=1,
             )
 
@@ -141,12 +143,12 @@ class Guard:
             )
 
     def _measured(self, receive: Receive) -> Receive:
-        """Receive a body that has to be small and here in time, whatever was said of its length."""
+        """Receive a body, and refuse it if it is too large or too slow, whatever its header says."""
         size, deadline, complete = 0, anyio.current_time() + PATIENCE_SECONDS, False
 
         async def measured() -> Message:
             nonlocal size, complete
-            if complete:  # what comes now is that the client has gone
+            if complete:  # only the client's disconnect can follow
                 return await receive()
             try:
                 with anyio.fail_after(deadline - anyio.current_time()):
@@ -167,21 +169,21 @@ class Guard:
 
 
 class Turns:
-    """A few searches at a time, each in a thread; the others wait for their turn, but not for ever."""
+    """A few searches at a time, each in a thread; the others wait for their turn, up to a maximum time."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._limiter = anyio.CapacityLimiter(AT_A_TIME)
         self._metrics = metrics
 
-    async def run(self, work: Callable[[], _Found]) -> _Found:
-        """Run something in a thread, when it is its turn."""
+    async def run(self, work: Callable[[], _Result]) -> _Result:
+        """Run work in a thread, when it is its turn."""
         ticket = object()
         try:
             with anyio.fail_after(PATIENCE_SECONDS):
                 await self._limiter.acquire_on_behalf_of(ticket)
         except TimeoutError:
             self._metrics.refusals.labels("turn").inc()
-            words = f"No search could begin within {PATIENCE_SECONDS:.0f} s. Come again later"
+            words = f"No search could begin within {PATIENCE_SECONDS:.0f} s. Try again later"
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, words, retry_after=5) from None
         try:
             return await anyio.to_thread.run_sync(work)

@@ -1,7 +1,7 @@
-"""The layers that answers pass last: HEAD gets the headers that GET gets, and all answers have some in common.
+"""Middleware for response headers: HEAD gets the headers of GET, and all answers have the security headers.
 
-By these a browser takes and runs what is this server's own, alone, and uses nothing of it again without asking whether
-it is still current.
+Belongs here: headers of every answer. Does not belong here: headers of a single route. With the content security
+policy (CSP) a browser loads and runs only this server's own files. It revalidates everything in its cache.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STANDARD_HEADERS = {
 
 
 class HeadAsGet:
-    """Has HEAD answered as GET; the HTTP server below leaves the body out."""
+    """Answers HEAD as GET; the HTTP server below omits the body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -41,11 +41,11 @@ class StandardHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
 
-        async def completed(message: Message) -> None:
+        async def send_completed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in STANDARD_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        await self.app(scope, receive, completed)
+        await self.app(scope, receive, send_completed)

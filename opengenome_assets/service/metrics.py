@@ -1,6 +1,7 @@
-"""What the server counts, for Prometheus; and the layer around every request that counts it.
+"""Prometheus metrics of the server, and the middleware that counts every request.
 
-That layer also keeps a failure's stack trace from leaving the server: the answer has an id, and the log the rest.
+Belongs here: metrics, and the answer to an unexpected failure. Does not belong here: refusals (``guards.py``). A stack
+trace never leaves the server: the answer has an id, and the log the rest.
 """
 
 from __future__ import annotations
@@ -53,12 +54,12 @@ class Metrics:
         )
 
     def exposition(self) -> bytes:
-        """Return all in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
 class Observer:
-    """The layer that counts a request, and answers if it fails."""
+    """The middleware that counts a request, and answers if it fails."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
@@ -72,7 +73,7 @@ class Observer:
         status = 0
         started = time.perf_counter()
 
-        async def seen(message: Message) -> None:
+        async def send_observed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -80,15 +81,15 @@ class Observer:
 
         with self.metrics.in_flight.track_inprogress():
             try:
-                await self.app(scope, receive, seen)
-            except Exception:  # whatever it is, its trace stays here
+                await self.app(scope, receive, send_observed)
+            except Exception:  # any failure: its trace stays here
                 identity = uuid.uuid4().hex
                 LOG.exception("request %s failed: %s %s", identity, scope["method"], ascii(scope["path"]))
                 if not status:
-                    words = f"The server failed. Its log tells more under the id {identity}"
+                    words = f"The server failed. Its log says more under the id {identity}"
                     error = HTTPException(HTTPStatus.INTERNAL_SERVER_ERROR, words)
-                    await problem_response(error, identity=identity)(scope, receive, seen)
-        # The route's pattern, not the path: the number of time series must not depend on what is asked for.
+                    await problem_response(error, identity=identity)(scope, receive, send_observed)
+        # The route's pattern, not the path: the number of time series must not depend on requests.
         route = getattr(scope.get("route"), "path_format", "none")
         self.metrics.requests.labels(route, status).inc()
         self.metrics.seconds.labels(route).observe(time.perf_counter() - started)

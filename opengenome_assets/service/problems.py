@@ -1,6 +1,7 @@
 """Problems: every refusal and failure as one JSON form, ``application/problem+json`` of RFC 9457.
 
-Belongs here: the form, and turning exceptions into it. What is refused and why is said where it is refused.
+Belongs here: the form, and turning exceptions into it. Does not belong here: reasons to refuse a request, which are in
+``guards.py`` and ``search.py``.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ MEDIA_TYPE = "application/problem+json"
 
 UNREADABLE = "Expected a body of JSON in UTF-8, found bytes that cannot be read as that"
 
-# Longest value of a request that is repeated to its sender.
-_MOST_REPEATED = 60
+# Maximum characters of a faulty value in an answer.
+_MAX_SHOWN = 60
 
 
 class ProblemError(HTTPException):
-    """An answer that is not what was asked for; ``detail`` says what was expected, what was found and what to do."""
+    """A refusal or failure; ``detail`` says what was expected, what was found and what to do."""
 
     def __init__(self, status: int, detail: str, *, retry_after: int | None = None, **headers: str) -> None:
         if retry_after is not None:
@@ -34,7 +35,7 @@ class ProblemError(HTTPException):
 
 
 class Fault(BaseModel):
-    """One value of a request that is not as it should be."""
+    """One faulty value of a request."""
 
     where: str = Field(description="Its place, for instance body.top_n")
     expected: str
@@ -47,8 +48,8 @@ class ProblemModel(BaseModel):
     title: str = Field(description="The status in words")
     status: int = Field(description="The status")
     detail: str = Field(description="What was expected, what was found, and what to do")
-    faults: list[Fault] = Field(default=[], description="The values that are at fault, if it is the request's form")
-    id: str | None = Field(default=None, description="Where to find more of a failure in the server's log")
+    faults: list[Fault] = Field(default=[], description="The faulty values, if the form of the request is wrong")
+    id: str | None = Field(default=None, description="Id of a failure in the server's log")
 
 
 def problem_response(error: HTTPException, *, faults: Sequence[Fault] = (), identity: str | None = None) -> Response:
@@ -57,25 +58,25 @@ def problem_response(error: HTTPException, *, faults: Sequence[Fault] = (), iden
     problem = ProblemModel(
         title=status.phrase, status=status, detail=str(error.detail), faults=list(faults), id=identity
     )
-    # In ASCII: what is repeated of a request may be text that has no encoding.
+    # In ASCII: a value of the request may be text that cannot be encoded.
     content = json.dumps(problem.model_dump(exclude_defaults=True))
     return Response(content, status, error.headers, MEDIA_TYPE)
 
 
 async def on_problem(request: Request, error: Exception) -> Response:
-    """Answer with a problem, or with what the framework has to say, such as that there is no such page."""
+    """Answer with a problem, also for errors of the framework, such as an unknown page."""
     assert isinstance(error, HTTPException)
-    if error.status_code == HTTPStatus.BAD_REQUEST:  # the framework's, of bytes that are no text, without saying so
+    if error.status_code == HTTPStatus.BAD_REQUEST:  # the framework's error for bytes that are not text
         error = HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, UNREADABLE)
     return problem_response(error)
 
 
 async def on_invalid_request(request: Request, error: Exception) -> Response:
-    """Answer a request that has not the form of its description."""
+    """Answer a request whose form is not that of its description."""
     assert isinstance(error, RequestValidationError)
     faults = [_fault(each) for each in error.errors()]
-    said = "; ".join(f"{fault.where}: {fault.expected}, found {fault.found}" for fault in faults)
-    return problem_response(HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, said), faults=faults)
+    detail = "; ".join(f"{fault.where}: {fault.expected}, found {fault.found}" for fault in faults)
+    return problem_response(HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, detail), faults=faults)
 
 
 def _fault(error: dict[str, Any]) -> Fault:
@@ -83,9 +84,9 @@ def _fault(error: dict[str, Any]) -> Fault:
     if error.get("type") == "json_invalid":
         where, expected = "body", "Input should be JSON"
         found = f"{error['ctx']['error']}: character {error['loc'][-1]}"
-    elif isinstance(error.get("input"), bytes):  # whoever sent it did not say that it is JSON
+    elif isinstance(error.get("input"), bytes):  # sent without the content type of JSON
         expected = "Input should be JSON, sent with Content-Type: application/json"
-    found = found if len(found) <= _MOST_REPEATED else f"{found[:_MOST_REPEATED]}…"
+    found = found if len(found) <= _MAX_SHOWN else f"{found[:_MAX_SHOWN]}…"
     return Fault(where=where, expected=expected, found=found)
 
 

@@ -1,7 +1,7 @@
-"""The API's routes: what is asked becomes a call of the library, and what it returns an answer.
+"""The routes of the search API: a request becomes a call of the library ``search``, its result an answer.
 
-Belongs here: addresses, statuses, and the limits of what one request may ask for. Does not belong here: how anything is
-searched, and what holds for every request (``guards``).
+Belongs here: paths, statuses, and the limits of one request. Does not belong here: searching (``search``), the models
+of requests and answers (``answers.py``), and limits for every request (``guards.py``).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from opengenome_assets.lineage.inventory import table_states
 from opengenome_assets.search import Hit, QueryError, find_kmer, read_queries
 from opengenome_assets.search import Query as Searchable
 from opengenome_assets.search.index import UnknownSequenceError, UnknownSourceError
-from opengenome_assets.search.kmers import MAX_K
-from opengenome_assets.search.records import Record, find_records, read_letters
+from opengenome_assets.search.kmers import MAX_KMER_LENGTH
+from opengenome_assets.search.records import SequenceRecord, find_records, read_letters
 from opengenome_assets.service import answers
 from opengenome_assets.service.following import OPENING, FollowedIndex, Opened
 from opengenome_assets.service.guards import Turns
@@ -36,18 +36,18 @@ from opengenome_assets.settings import Settings
 from opengenome_assets.storage.files import exists
 from opengenome_assets.storage.tables import Home
 
-_Found = TypeVar("_Found")
+_Result = TypeVar("_Result")
 
 REPORT = "reports/corpus_report.html"
 
-# A record is read whole, also if a few of its letters are asked for: the longest human chromosome is.
+# Maximum letters of a record, which is read whole even for a range: enough for the longest human chromosome.
 LONGEST_RECORD = 2**28
 LINE = 80
 
 
 @dataclass(frozen=True)
 class Service:
-    """What the routes work with."""
+    """The index, limits and metrics that the routes use."""
 
     settings: Settings
     limits: ServerSettings
@@ -62,7 +62,7 @@ class Service:
 
     @property
     def opened(self) -> Opened:
-        """The index that is searched.
+        """The index to search.
 
         Raises
         ------
@@ -73,8 +73,8 @@ class Service:
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, self.followed.problem or OPENING, retry_after=3)
         return opened
 
-    async def run(self, work: Callable[[], _Found]) -> _Found:
-        """Run something that takes time, in its turn; what is wrong with the request is a problem of the client's."""
+    async def run(self, work: Callable[[], _Result]) -> _Result:
+        """Run slow work in a thread, in its turn; a fault of the request becomes a problem for the client."""
         try:
             return await self.turns.run(work)
         except (QueryError, UnknownSourceError) as error:
@@ -83,12 +83,12 @@ class Service:
             raise ProblemError(HTTPStatus.NOT_FOUND, str(error)) from error
 
     async def answer(self, work: Callable[[], BaseModel]) -> Response:
-        """Run something, in its turn, and write what it answers there too: a long answer takes as long as a search."""
+        """Run work in its turn and write its answer there too: writing a long answer takes as long as a search."""
         content = await self.run(lambda: work().model_dump_json())
         return Response(content, media_type="application/json")
 
     def read_queries(self, text: str, most: int) -> list[Searchable]:
-        """Return the queries in a text, if they are not more than allowed."""
+        """Return the queries in a text; refuse more than allowed."""
         queries = read_queries(text)
         bases = sum(len(query.sequence) for query in queries)
         if len(queries) > most:
@@ -104,7 +104,7 @@ class Service:
 
 
 def unprocessable(detail: str) -> ProblemError:
-    """Return the problem of a request that asks for what cannot be."""
+    """Return the problem of a request with impossible values."""
     return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
 
 
@@ -113,20 +113,20 @@ def too_much(detail: str) -> ProblemError:
     return ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 
-def service(request: Request) -> Service:
-    """Return what the routes work with, from the application."""
+def service_of(request: Request) -> Service:
+    """Return the service of the application."""
     found: Service = request.app.state.service
     return found
 
 
-Here = Annotated[Service, Depends(service)]
+CurrentService = Annotated[Service, Depends(service_of)]
 Identifier = Annotated[str, Query(description="Identifier: the header's first word", max_length=1000)]
 Source = Annotated[str | None, Query(description="Only in this source", max_length=1000)]
 File = Annotated[str | None, Query(description="Only from this FASTA file", max_length=1000)]
 
 
 def refuse_other_parameters(request: Request) -> None:
-    """Refuse query parameters that the route does not have or that are given again: neither would count."""
+    """Refuse query parameters that the route does not have or that are given twice: they would be ignored."""
     known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
     faults = []
     for name, count in Counter(name for name, _ in request.query_params.multi_items()).items():
@@ -146,7 +146,7 @@ api = APIRouter(prefix="/api", responses=described(408, 422, 429, 503), dependen
 
 
 def searched(opened: Opened) -> answers.Searched:
-    """Say which tables are searched."""
+    """Return the versions of the searched tables."""
     index = opened.index
     return answers.Searched(
         tfidf_index=index.version,
@@ -157,38 +157,38 @@ def searched(opened: Opened) -> answers.Searched:
 
 
 @api.get("/index")
-async def describe_index(here: Here) -> answers.IndexAnswer:
-    """Say what is searched, and what may be asked."""
-    opened = here.opened
-    report = await here.run(partial(exists, f"{here.settings.home}/{REPORT}"))
+async def describe_index(service: CurrentService) -> answers.IndexAnswer:
+    """Describe the index: its versions, sources, examples, and the limits of a request."""
+    opened = service.opened
+    report = await service.run(partial(exists, f"{service.settings.home}/{REPORT}"))
     return answers.IndexAnswer(
         searched=searched(opened),
         sequences=opened.index.sequences,
         sources=list(opened.index.sources),
         examples=[answers.Sequence(**example) for example in opened.examples],
-        limits=answers.Limits.model_validate(here.limits),
-        problem=here.followed.problem,
+        limits=answers.Limits.model_validate(service.limits),
+        problem=service.followed.problem,
         report=report,
-        dagster_url=here.limits.dagster_url,
+        dagster_url=service.limits.dagster_url,
     )
 
 
 @api.post("/similar", response_model=answers.SimilarAnswer, responses=described(413))
-async def search_similar(asked: answers.SimilarRequest, here: Here) -> Response:
-    """Rank the sequences of the corpus by similarity to each query: the cosine of TF-IDF vectors of 6-mers, exactly."""
-    here.refuse_many_hits(asked.top_n)
-    opened = here.opened
+async def search_similar(body: answers.SimilarRequest, service: CurrentService) -> Response:
+    """Rank the sequences of the corpus by cosine similarity of TF-IDF vectors of 6-mers to each query, exactly."""
+    service.refuse_many_hits(body.top_n)
+    opened = service.opened
 
     def search() -> answers.SimilarAnswer:
         started = time.perf_counter()
-        queries = here.read_queries(asked.queries, here.limits.max_queries)
-        here.metrics.searches.labels("similar").inc(len(queries))
+        queries = service.read_queries(body.queries, service.limits.max_queries)
+        service.metrics.searches.labels("similar").inc(len(queries))
         found = opened.index.similar(
             queries,
-            top_n=asked.top_n,
-            threshold=asked.threshold,
-            source=asked.source,
-            both_strands=asked.both_strands,
+            top_n=body.top_n,
+            threshold=body.threshold,
+            source=body.source,
+            both_strands=body.both_strands,
         )
         return answers.SimilarAnswer(
             searched=searched(opened),
@@ -204,17 +204,17 @@ async def search_similar(asked: answers.SimilarRequest, here: Here) -> Response:
             ],
         )
 
-    return await here.answer(search)
+    return await service.answer(search)
 
 
 @api.post("/explain", response_model=answers.ExplainAnswer, responses=described(404, 413))
-async def explain_hit(asked: answers.ExplainRequest, here: Here) -> Response:
-    """Say why a hit is similar to a query: the shared 6-mers that weigh most, and both profiles."""
-    opened = here.opened
+async def explain_hit(body: answers.ExplainRequest, service: CurrentService) -> Response:
+    """Explain a hit: the shared 6-mers with the largest share of the similarity, and both profiles."""
+    opened = service.opened
 
     def explain() -> answers.ExplainAnswer:
-        (query,) = here.read_queries(asked.query, 1)
-        hit = Hit(0, asked.seq_id, asked.source, asked.file, 0.0, 0, "", asked.strand)
+        (query,) = service.read_queries(body.query, 1)
+        hit = Hit(0, body.seq_id, body.source, body.file, 0.0, 0, "", body.strand)
         explanation = opened.index.explain(query, hit)
         return answers.ExplainAnswer(
             searched=searched(opened),
@@ -224,29 +224,29 @@ async def explain_hit(asked: answers.ExplainRequest, here: Here) -> Response:
             hit_profile=explanation.hit_profile.round(6).tolist(),
         )
 
-    return await here.answer(explain)
+    return await service.answer(explain)
 
 
 @api.get("/kmers/{kmer:path}", response_model=answers.KmerAnswer)
 async def search_kmer(
-    kmer: Annotated[str, Path(description=f"1 to {MAX_K} of the letters A, C, G, T")],
-    here: Here,
+    kmer: Annotated[str, Path(description=f"1 to {MAX_KMER_LENGTH} of the letters A, C, G, T")],
+    service: CurrentService,
     both_strands: Annotated[bool, Query(description="Count the reverse complement's occurrences too")] = False,
-    min_count: Annotated[int, Query(description="Least number of occurrences", ge=1, le=2**62)] = 1,
+    min_count: Annotated[int, Query(description="Minimum number of occurrences", ge=1, le=2**62)] = 1,
     source: Source = None,
-    limit: Annotated[int, Query(description="List so many sequences; the server sets how many at most", ge=0)] = 100,
-    positions: Annotated[int, Query(description="Say where the first so many occurrences are", ge=0, le=100)] = 0,
+    limit: Annotated[int, Query(description="Maximum number of sequences to list; the server has a limit", ge=0)] = 100,
+    positions: Annotated[int, Query(description="Maximum number of positions to list for each", ge=0, le=100)] = 0,
 ) -> Response:
     """Find the sequences that hold a k-mer, in the version of the corpus that the index was made from."""
-    here.refuse_many_hits(limit)
-    version = here.opened.shards_version
+    service.refuse_many_hits(limit)
+    version = service.opened.shards_version
 
     def search() -> answers.KmerAnswer:
         started = time.perf_counter()
-        here.metrics.searches.labels("kmer").inc()
+        service.metrics.searches.labels("kmer").inc()
         matches = find_kmer(
             kmer,
-            home=here.settings.home,
+            home=service.settings.home,
             version=version,
             source=source,
             both_strands=both_strands,
@@ -256,16 +256,16 @@ async def search_kmer(
         )
         return answers.KmerAnswer.model_validate({**vars(matches), "seconds": round(time.perf_counter() - started, 6)})
 
-    return await here.answer(search)
+    return await service.answer(search)
 
 
 @api.get("/sequences", responses=described(404))
 async def find_sequences(
-    here: Here, seq_id: Identifier, source: Source = None, file: File = None
+    service: CurrentService, seq_id: Identifier, source: Source = None, file: File = None
 ) -> answers.RecordsAnswer:
     """Find the records with an identifier, in the version of the corpus that is searched."""
-    version = here.opened.shards_version
-    records = await here.run(partial(_records, here, version, seq_id, source, file))
+    version = service.opened.shards_version
+    records = await service.run(partial(_records, service, version, seq_id, source, file))
     found = [answers.Record.model_validate(record) for record in records]
     return answers.RecordsAnswer(sequence_shards=version, records=found)
 
@@ -279,34 +279,32 @@ async def find_sequences(
     },
 )
 async def read_sequence(
-    here: Here,
+    service: CurrentService,
     seq_id: Identifier,
     source: Source = None,
     file: File = None,
     start: Annotated[int, Query(description="First letter, counted from 0", ge=0)] = 0,
-    end: Annotated[
-        int | None, Query(description="The letter after the last; without it the record's end", ge=0)
-    ] = None,
+    end: Annotated[int | None, Query(description="The letter after the last. Default: the record's end", ge=0)] = None,
 ) -> Response:
-    """Give the letters of a record, or a range of them, as FASTA."""
-    version = here.opened.shards_version
-    text = await here.run(partial(_fasta, here, version, seq_id, source, file, start, end))
+    """Return the letters of a record, or a range of them, as FASTA."""
+    version = service.opened.shards_version
+    text = await service.run(partial(_fasta, service, version, seq_id, source, file, start, end))
     return Response(text, media_type="text/x-fasta", headers={"OpenGenome-Sequence-Shards": str(version)})
 
 
 @api.get("/tables")
-async def list_tables(here: Here) -> list[answers.Table]:
+async def list_tables(service: CurrentService) -> list[answers.Table]:
     """List the tables, their versions, and whether they are current."""
-    states = await here.run(
-        partial(table_states, here.settings.home, groups.specs(), partial(groups.outside, here.settings))
+    states = await service.run(
+        partial(table_states, service.settings.home, groups.specs(), partial(groups.outside, service.settings))
     )
     return [answers.Table.model_validate(state) for state in states]
 
 
-def _records(here: Service, version: int, seq_id: str, source: str | None, file: str | None) -> list[Record]:
+def _records(service: Service, version: int, seq_id: str, source: str | None, file: str | None) -> list[SequenceRecord]:
     records = [
         record
-        for record in find_records(here.home, version, seq_id)
+        for record in find_records(service.home, version, seq_id)
         if source in (None, record.source) and file in (None, record.file)
     ]
     if not records:
@@ -318,9 +316,9 @@ def _records(here: Service, version: int, seq_id: str, source: str | None, file:
 
 
 def _fasta(
-    here: Service, version: int, seq_id: str, source: str | None, file: str | None, start: int, end: int | None
+    service: Service, version: int, seq_id: str, source: str | None, file: str | None, start: int, end: int | None
 ) -> str:
-    record, *others = _records(here, version, seq_id, source, file)
+    record, *others = _records(service, version, seq_id, source, file)
     if others:
         places = "; ".join(f"source {each.source}, file {each.file}" for each in (record, *others[:9]))
         words = f"{1 + len(others)} records are called {seq_id}. Name the source and the file too: {places}"
@@ -331,15 +329,15 @@ def _fasta(
         raise unprocessable(
             f"Expected start before end within the {record.length:,} letters of the record, found {found}"
         )
-    if end - start > here.limits.max_bases:
-        raise too_much(f"Expected a range of at most {here.limits.max_bases:,} letters, found {end - start:,}")
+    if end - start > service.limits.max_bases:
+        raise too_much(f"Expected a range of at most {service.limits.max_bases:,} letters, found {end - start:,}")
     if record.length > LONGEST_RECORD:
         raise too_much(
             f"{seq_id} has {record.length:,} letters, and records are read whole: expected at most "
             f"{LONGEST_RECORD:,}. Read it from the table {SEQUENCE_SHARDS.name}"
         )
-    letters = read_letters(here.home, record, start, end)
-    # In the notation of Python's slices, which leaves no doubt about where counting begins.
+    letters = read_letters(service.home, record, start, end)
+    # In the notation of Python's slices, which count from 0.
     part = "" if end - start == record.length else f"[{start}:{end}]"
     lines = [" ".join(filter(None, [f">{record.seq_id}", part, record.description]))]
     lines += [letters[place : place + LINE] for place in range(0, len(letters), LINE)]

@@ -1,7 +1,7 @@
 """The server's settings: its limits, its token, and where Dagster's user interface is.
 
-Belongs here: what ``opengenome serve`` allows. Does not belong here: where the tables lie, which is the platform's
-(``opengenome_assets/settings.py``), and host and port, which are the command's.
+Belongs here: limits of ``opengenome serve``. Does not belong here: the place of the tables
+(``opengenome_assets/settings.py``), and host and port, which are options of the command.
 """
 
 from __future__ import annotations
@@ -22,51 +22,51 @@ def _variable(name: str) -> str:
 
 
 class ServerSettings(Section):
-    """What the server allows; a setting's variable is its name in capitals after ``OPENGENOME_SEARCH_``.
+    """Limits of the server; a setting's variable is its name in capitals after ``OPENGENOME_SEARCH_``.
 
     Attributes
     ----------
     max_body_bytes, max_queries, max_bases, max_hits
         Limits of one request.
     requests_per_minute, requests_at_once
-        Rate limit of one client, and limit of all together.
+        Rate limit of one client, and maximum number of requests under way.
     token
-        What clients have to send; empty lets everybody in. Without it the file that ``token_path`` names is read.
+        Bearer token that clients must send; empty for none. If it is empty, the file ``token_path`` is read.
     dagster_url
-        Where the page's link to Dagster leads; empty for no link.
+        Address of the page's link to Dagster; empty for no link.
     """
 
     max_body_bytes: int = Field(
-        default=4_000_000, validation_alias=_variable("max_body_bytes"), description="bytes of a request's body"
+        default=4_000_000, validation_alias=_variable("max_body_bytes"), description="maximum bytes of a request's body"
     )
     max_queries: int = Field(
-        default=100, validation_alias=_variable("max_queries"), description="sequences in one request"
+        default=100, validation_alias=_variable("max_queries"), description="maximum sequences in one request"
     )
     max_bases: int = Field(
         default=2_000_000,
         validation_alias=_variable("max_bases"),
-        description="letters in one request, and of a sequence that is fetched",
+        description="maximum letters in one request, and of a fetched sequence",
     )
     max_hits: int = Field(
         default=1000,
         validation_alias=_variable("max_hits"),
-        description="hits of a query, and sequences that a k-mer search lists",
+        description="maximum hits per query, and sequences that a k-mer search lists",
     )
     requests_per_minute: int = Field(
         default=300,
         validation_alias=_variable("requests_per_minute"),
-        description="requests of one client to the API; 0 for any number",
+        description="rate limit of the API: maximum requests per minute of one client; 0 for none",
     )
     requests_at_once: int = Field(
         default=64,
         validation_alias=_variable("requests_at_once"),
-        description="requests to the API under way or waiting; four searches run at a time, each on all cores",
+        description="maximum requests to the API under way or waiting; four searches run at a time, each on all cores",
     )
     token: str = Field(
         default="",
         repr=False,
         validation_alias=_variable("token"),
-        description="what clients have to send: `Authorization: Bearer …`",
+        description="bearer token that clients must send: `Authorization: Bearer …`",
     )
     token_path: str = Field(
         default="",
@@ -110,7 +110,7 @@ class ServerSettings(Section):
     @model_validator(mode="before")
     @classmethod
     def _read_token(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Read the token's file, if need be; no message repeats a token."""
+        """Read the token's file, if one is named; no message repeats a token."""
         token, path = (given.get(_variable(name)) or given.get(name) or "" for name in ("token", "token_path"))
         variable = _variable("token" if token else "token_path")
         if not token and path:

@@ -12,11 +12,11 @@ from opengenome_assets.corpus.plots import codons, kmers, profiles, report_secti
 from opengenome_assets.plots import images
 from opengenome_assets.plots.report_page import (
     MAX_SVG_BYTES,
-    Column,
     Illustration,
     Notice,
     Origin,
     Report,
+    ReportColumn,
     render,
 )
 from opengenome_assets.plots.style import Picture
@@ -192,7 +192,7 @@ def test_every_part_is_there(report: Report, html: str) -> None:
     ],
 )
 def test_cells_are_written_by_kind(kind: str, cell: float | str | None, text: str) -> None:
-    assert Column("x", kind).write(cell) == text
+    assert ReportColumn("x", kind).write(cell) == text
 
 
 def test_a_large_svg_is_replaced_by_its_png() -> None:

@@ -109,7 +109,7 @@ def test_the_pace_of_a_client_is_bounded(home: Path) -> None:
     with serving(home, requests_per_minute=3) as client:
         answers = [client.get("/api/index") for _ in range(4)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
-        assert "at most 3 requests a minute" in problem(answers[-1], 429)
+        assert "at most 3 requests per minute" in problem(answers[-1], 429)
         assert 1 <= int(answers[-1].headers["retry-after"]) <= 20
         assert client.get("/health/live").status_code == client.get("/").status_code == 200
 
@@ -147,7 +147,7 @@ def test_requests_at_once_are_bounded(home: Path, monkeypatch: pytest.MonkeyPatc
         assert begun.acquire(timeout=60)
         wait_for(lambda: "in_flight 4.0" in client.get("/metrics").text, "three requests beside this one")
         refused = client.post("/api/similar", json={"queries": QUERY})
-        assert "room for 3 requests" in problem(refused, 503)
+        assert "at most 3 requests of all clients" in problem(refused, 503)
         assert refused.headers["retry-after"] == "1"
         assert client.get("/health/ready").status_code == 200
         go_on.set()

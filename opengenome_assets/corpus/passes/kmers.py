@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from opengenome_assets.corpus.settings import MAX_K
 from opengenome_assets.corpus.tables import KMERS
 from opengenome_assets.framework.shards import Shard, sequences
-from opengenome_assets.kernels.kmers import KmerCounter, valid_windows
+from opengenome_assets.kernels.kmers import MAX_K, KmerCounter, valid_windows
 from opengenome_assets.storage.parts import PartWriter
 
 

@@ -1,8 +1,8 @@
-"""Parsing one unit of source files: into shards of good records, and a record of what was refused.
+"""Parsing one unit of source files into shards of good records and rows of refused ones.
 
-Belongs here: which records are taken, what is said of the others, and how rows are cut into shards. Does not belong
-here: decompression (``intake/streams.py``), parts and archives (``intake/containers.py``), FASTA itself
-(``kernels/fasta.py``), and what a refused file means for the run (``corpus/sequence_shards.py``).
+Belongs here: which records are accepted, the reasons to refuse others, and how rows are cut into shards. Does not
+belong here: decompression (``intake/streams.py``), parts and archives (``intake/containers.py``), the FASTA parser
+(``kernels/fasta.py``), and the decision to publish (``corpus/sequence_shards.py``).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from opengenome_assets.kernels.fasta import FastaBatch, FastaError, Refusal, rea
 from opengenome_assets.kernels.identifiers import SeenIdentifiers
 from opengenome_assets.storage.parts import Part, PartWriter
 
-# A Parquet page ends at 2^31 - 1 bytes and a value must fit into one, with a few bytes that say how long it is.
-MAX_LENGTH = 2**31 - 64
+# A Parquet page has up to 2^31 - 1 bytes, and a value must fit into one page with a few bytes for its length.
+MAX_STORED_LENGTH = 2**31 - 64
 
-# Rows of less than so many bytes wait for others before they become a row group.
+# Rows of fewer bytes wait for others before they become a row group.
 ROW_GROUP_BYTES = 4 << 20
 
 MAX_HEADER = 1000
@@ -35,7 +35,7 @@ MAX_HEADER = 1000
 
 @dataclass(frozen=True)
 class ParseSettings:
-    """What decides which rows a file gives, and how they are stored.
+    """Settings that decide which rows a file gives, and how they are stored.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class ParseSettings:
     drop_ambiguous
         Sequences with other letters than A, C, G, T are left out.
     first_records
-        Read only so many records of each file; None for all.
+        Maximum number of records read from each file; None for all.
     compression
         Parquet codec.
     max_records_per_shard, max_bases_per_shard
@@ -61,9 +61,9 @@ class ParseSettings:
 
 @dataclass(frozen=True)
 class ParseTask:
-    """One unit to parse: what the catalogue knows of its files, in order, and where its rows go.
+    """One unit to parse: its files in order, as the catalogue lists them, and where its rows go.
 
-    Each of the two tables has a key of its own: a new code version of one leaves the other's parts as they are.
+    Each of the two tables has a key of its own: a new code version of one keeps the other's parts.
     """
 
     source: str
@@ -78,7 +78,7 @@ class ParseTask:
 
 @dataclass(frozen=True)
 class Parsed:
-    """What became of a unit: its parts, or why it could not be used."""
+    """Result of a unit: its parts, or the reason why it could not be used."""
 
     shards: Part | None = None
     rejected: Part | None = None
@@ -86,7 +86,7 @@ class Parsed:
 
 
 def parse_file(task: ParseTask) -> Parsed:
-    """Parse one unit. Files that are not what they should be are a result, not an exception."""
+    """Parse one unit. A faulty file is a result, not an exception."""
     try:
         return _parse(task)
     except ChangedError as error:
@@ -124,7 +124,7 @@ def _parse(task: ParseTask) -> Parsed:
         }
         if unit.is_archive:
             facts |= {"members": unit.members, "left_out": unit.left_out, "left_out_first": unit.left_out_first}
-        # The shards last: whoever finds them can rely on the refused records being there.
+        # The shards come last: if they are there, the refused records are too.
         refused.finish()
         return Parsed(rejected=rejected.finish(**facts), shards=intake.cutter.finish(**facts))
 
@@ -141,9 +141,9 @@ class _Intake:
         self.has_enough = False
 
     def read(self, path: str, stream: DecompressedStream) -> None:
-        """Read one FASTA file to its end, or until there are as many records as were asked for."""
+        """Read one FASTA file to its end, or up to ``first_records``."""
         settings, seen, before = self.settings, SeenIdentifiers(), self.tally["records"]
-        for batch in read_records(stream.readinto, name=stream.name, max_length=MAX_LENGTH):
+        for batch in read_records(stream.readinto, name=stream.name, max_length=MAX_STORED_LENGTH):
             wanted = batch.record[-1] if settings.first_records is None else settings.first_records - before
             read = batch.record <= wanted
             ids, descriptions = split_headers(batch)
@@ -184,8 +184,8 @@ def _refused(batch: FastaBatch, ids: pa.Array, seen: SeenIdentifiers) -> dict[in
     return dict(sorted(refused.items()))
 
 
-def shortened(header: str) -> str:
-    """Return a header, cut where a person stops reading: what is refused may be no header at all."""
+def cut_header(header: str) -> str:
+    """Return a header, cut to a length for people: a refused line may be no header at all."""
     return header if len(header) <= MAX_HEADER else f"{header[:MAX_HEADER]}… ({len(header):,} characters)"
 
 
@@ -197,7 +197,7 @@ def _rejected_rows(source: str, path: str, batch: FastaBatch, refused: dict[int,
             pa.repeat(pa.scalar(path), len(places)),
             batch.record[places],
             batch.line[places],
-            [shortened(batch.header(place)) for place in places],
+            [cut_header(batch.header(place)) for place in places],
             [refusal.kind for refusal in refused.values()],
             [refusal.reason for refusal in refused.values()],
         ],
@@ -227,10 +227,10 @@ def _rows(
 
 
 class RowGroups:
-    """Writes rows as row groups, while the next are being parsed.
+    """Writes rows as row groups in a thread, while the next rows are parsed.
 
-    None is too small, though an archive of many small files gives many small batches. One is compressed and written by
-    a thread at a time. Used as a context manager: leaving it waits for the thread, so that the writer can be closed.
+    Small batches, as of an archive of many small files, are joined. The thread compresses and writes one row group at
+    a time. As a context manager it waits at its end for the thread, so that the writer can be closed.
     """
 
     def __init__(self, writer: PartWriter) -> None:
@@ -250,13 +250,13 @@ class RowGroups:
         """Append rows, which may be written later."""
         self.bytes += rows.nbytes
         large = self.bytes >= ROW_GROUP_BYTES
-        # What waits must not hold the buffers of a whole batch.
+        # Waiting rows must not keep the buffers of a whole batch alive.
         self.waiting.append(rows if large else rows.take(np.arange(rows.num_rows)))
         if large:
             self._flush()
 
     def finish(self) -> None:
-        """Write what waits, and return when everything is written."""
+        """Write the waiting rows, and return when everything is written."""
         self._flush()
         self._settle()
 

@@ -1,4 +1,4 @@
-"""The pass behind tfidf_index: the 6-mers of every sequence of one shard, and in how many sequences each occurs."""
+"""The pass behind tfidf_index and tfidf_terms: 6-mer counts of each sequence, and document frequencies of one shard."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from opengenome_assets.storage.parts import PartWriter
 
 
 def profile_sequences(shard: Shard, index: PartWriter, terms: PartWriter) -> None:
-    """Write one row a sequence to the index, and the shard's one row of document frequencies."""
+    """Write one row per sequence to the index, and the shard's one row of document frequencies."""
     frequency = np.zeros(4096, np.int64)
     total = 0
     for rows in read_shard(shard, ["source", "file", "seq_id", "description", "length", "sequence"]):
@@ -22,7 +22,7 @@ def profile_sequences(shard: Shard, index: PartWriter, terms: PartWriter) -> Non
         for place in np.flatnonzero(row_sums(kmers.counts, kmers.row_offsets) != kmers.windows):
             raise ArithmeticError(
                 f"{rows['file'][place]}, {rows['seq_id'][place]}: the counts of its 6-mers do not add up to its "
-                f"{kmers.windows[place]:,} windows, which are known from its runs of A, C, G and T; a retry does not "
+                f"{kmers.windows[place]:,} windows, which follow from its runs of A, C, G and T. A retry does not "
                 "help: report it, with the sequence"
             )
         frequency += document_frequency(kmers)

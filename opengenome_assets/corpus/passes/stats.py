@@ -1,4 +1,4 @@
-"""The pass behind shard_stats: what can be added up over shards to describe any set of them."""
+"""The pass behind shard_stats: counts that can be added up to describe any set of shards."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def gc_bin(gc_content: np.ndarray) -> np.ndarray:
 
 
 def summarise_shard(shard: Shard, writer: PartWriter) -> None:
-    """Write the shard's one row."""
+    """Write the one row of the shard."""
     lengths = [np.zeros(0, np.int64)]
     histogram = np.zeros(GC_BINS, np.int64)
     acgt_bases = gc_bases = ambiguous = 0

@@ -1,9 +1,9 @@
 """Figures of codon usage, drawn from `codon_rscu`.
 
-What belongs here: codons laid out by amino acid. What does not: counting them, and RSCU itself.
+Belongs here: codons laid out by amino acid. Does not belong here: counting them, and the formula of RSCU.
 
-Sources may be read with different genetic codes, so a codon can stand under two amino acids (ATA: Ile, and
-Met in mitochondria); each source is drawn only where its own code puts the codon.
+Sources may have different genetic codes, so a codon can belong to two amino acids (ATA: Ile, and Met in mitochondria).
+Each source is drawn only at the amino acid of its own code.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CodonColumn = tuple[str, str]
 _WIDTH = 9.0
 _BANDS = 3
 _GAP = 0.6  # between two amino acids, in widths of a codon
-_MAX_BARS = 4  # sources side by side as bars; with more, a bar is thinner than its outline
+_MAX_BARS = 4  # maximum of sources as bars side by side; with more, a bar is thinner than its outline
 _MAX_HEATMAP_ROWS = 24
 _NOT_READ = "#d9d9d9"
 
@@ -96,18 +96,20 @@ def codon_usage(codon_rscu: pd.DataFrame, frame: int = 0, *, sources: Iterable[s
     return Picture(
         figure,
         title,
-        f"Codons per thousand codons of reading frame {frame}, grouped by amino acid. Counted are "
+        f"Codons per thousand codons of reading frame {frame}, grouped by amino acid. The counts are of "
         f"{NOT_GENES}: coding and non-coding sequence alike, on the strand as given. Each source is read "
-        "with its own genetic code, so a codon may stand under two amino acids.",
+        "with its own genetic code, so a codon may belong to two amino acids.",
         f"Bars of codons per thousand by amino acid in frame {frame}. " + _most_used(table, chosen),
     )
 
 
 @style.house_style()
 def rscu_heatmap(codon_rscu: pd.DataFrame) -> Picture:
-    """Heatmap of RSCU: sources and reading frames by codons grouped by amino acid, centred on 1.
+    """Heatmap of relative synonymous codon usage (RSCU), centred on 1.
 
-    Where sources times frames make more than 24 rows, only the first frame is drawn, and the heading says so.
+    Rows are sources and reading frames; columns are codons grouped by amino acid.
+
+    If sources times frames give more than 24 rows, only the first frame is drawn, and the heading says so.
 
     Parameters
     ----------
@@ -156,10 +158,10 @@ def rscu_heatmap(codon_rscu: pd.DataFrame) -> Picture:
     return Picture(
         figure,
         title,
-        "RSCU of each codon: its count over the mean count of the codons of the same amino acid, so 1 means "
-        f"no preference; stops are a family of their own. Counted are {NOT_GENES}, {frame_words}. "
-        "Grey cells: the codon has another meaning in the source's genetic code, or its amino acid was never "
-        "seen.",
+        "RSCU of each codon (Sharp, Tuohy & Mosurski 1986): its count over the mean count of the codons of the same "
+        f"amino acid, so 1 means no preference. Stops are a family of their own. The counts are of {NOT_GENES}, "
+        f"{frame_words}. Grey cells: the codon has another meaning in the source's genetic code, or its amino acid was "
+        "never seen.",
         "Heatmap of RSCU by source and codon. " + _most_preferred(table, chosen),
     )
 
@@ -221,7 +223,7 @@ def _amino_acids(ax: Axes, columns: list[CodonColumn], places: npt.NDArray[np.fl
 
 
 def _grid(table: pd.DataFrame, rows: list[tuple[str, int]], columns: list[CodonColumn]) -> npt.NDArray[np.float64]:
-    """RSCU, float64, shape (rows, columns); NaN where a source does not read the codon so."""
+    """RSCU, float64, shape (rows, columns); NaN where the codon has another meaning in the source."""
     row_of, column_of = (
         {row: i for i, row in enumerate(rows)},
         {column: i for i, column in enumerate(columns)},
@@ -255,7 +257,7 @@ def _draw_source(
     sources: int,
     look: SourceStyle,
 ) -> None:
-    """Draw one of several sources: a bar beside the others', or a mark where bars would be too thin."""
+    """Draw one of several sources: bars beside the others, or marks where bars would be too thin."""
     if sources <= _MAX_BARS:
         width = 0.86 / sources
         shift = (index - (sources - 1) / 2) * width

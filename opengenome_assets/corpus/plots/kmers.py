@@ -1,7 +1,6 @@
-"""Figures of the k-mer frequency tables: the most frequent k-mers, and the spectrum of counts.
+"""Figures of the k-mer frequency tables: the most frequent k-mers, and the k-mer spectrum.
 
-What belongs here: what is drawn from `kmer_freq_k*`. What does not: profiles of single sequences
-(`profiles`).
+Belongs here: figures drawn from `kmer_freq_k*`. Does not belong here: profiles of single sequences (`profiles`).
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from opengenome_assets.plots import style
 from opengenome_assets.plots.style import Picture, SourceStyle
 
 _COMPLEMENT = str.maketrans("ACGT", "TGCA")
-_BINS_A_DECADE = 8
+_BINS_PER_DECADE = 8
 _SPECTRUM_COLUMNS = 3
 
 
 @style.house_style()
 def top_kmers(kmer_freq: pd.DataFrame, k: int, top: int = 20, *, sources: Iterable[str] | None = None) -> Picture:
-    """Bars of the most frequent k-mers, one panel a source, with their reverse complements' frequency.
+    """Bars of the most frequent k-mers, one panel per source, with their reverse complements' frequency.
 
     Parameters
     ----------
@@ -75,15 +74,15 @@ def top_kmers(kmer_freq: pd.DataFrame, k: int, top: int = 20, *, sources: Iterab
         figure,
         title,
         f"The {top} most frequent {k}-mers of each source, in percent of its windows of {k} letters A, C, G "
-        "and T, on the strand as given. The circle is the frequency of the reverse complement: where it lies "
-        "on the bar's end, both strands use the word alike; palindromes are their own reverse complement.",
+        "and T, on the strand as given. The circle is the frequency of the reverse complement: where it is at "
+        "the bar's end, both strands have the word equally often. Palindromes are their own reverse complement.",
         f"Bars of the {top} most frequent {k}-mers. First: {words.listing(leaders)}." if chosen else f"No {k}-mers.",
     )
 
 
 @style.house_style()
 def kmer_spectrum(tables: Mapping[int, pd.DataFrame], *, sources: Iterable[str] | None = None) -> Picture:
-    """Number of distinct k-mers against their count, on logarithmic axes, one panel a k, one line a source.
+    """Number of distinct k-mers against their count, on logarithmic axes: one panel per k, one line per source.
 
     Parameters
     ----------
@@ -139,14 +138,14 @@ def kmer_spectrum(tables: Mapping[int, pd.DataFrame], *, sources: Iterable[str] 
         figure,
         title,
         remark,
-        f"mean over log-spaced bins of the count, {_BINS_A_DECADE} a decade",
+        f"mean over log-spaced bins of the count, {_BINS_PER_DECADE} per decade",
         "strand as given",
     )
     return Picture(
         figure,
         title,
-        "How many distinct k-mers occur how often: for each count, the number of k-mers that have it, as "
-        f"mean over log-spaced bins of the count ({_BINS_A_DECADE} a decade; single counts up to 3). Unseen "
+        "The number of distinct k-mers with each count, as "
+        f"mean over log-spaced bins of the count ({_BINS_PER_DECADE} per decade; single counts up to 3). Unseen "
         "k-mers are left out. Counts are of the strand as given.",
         "Lines of the number of distinct k-mers against their count for "
         + ", ".join(
@@ -176,8 +175,8 @@ def spectrum(counts: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], np
         For each bin that holds a k-mer: its geometric middle, and the number of its k-mers divided by the
         number of whole numbers in it; both float64 of one shape.
     """
-    steps = np.arange(_BINS_A_DECADE * math.ceil(np.log10(counts.max()) + 1))
-    edges = np.unique(np.round(10 ** (steps / _BINS_A_DECADE)).astype(np.int64))
+    steps = np.arange(_BINS_PER_DECADE * math.ceil(np.log10(counts.max()) + 1))
+    edges = np.unique(np.round(10 ** (steps / _BINS_PER_DECADE)).astype(np.int64))
     edges = np.append(edges[edges <= counts.max()], counts.max() + 1)
     number, _ = np.histogram(counts, edges)
     filled = number > 0
@@ -186,7 +185,7 @@ def spectrum(counts: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], np
 
 
 def _a_decade_or_more(low: float, high: float) -> tuple[float, float]:
-    """Limits of a logarithmic axis with some air, wide enough to be labelled."""
+    """Limits of a logarithmic axis with a margin, wide enough for labels."""
     air = max(1.5, (10 * low / high) ** 0.5)
     return low / air, high * air
 

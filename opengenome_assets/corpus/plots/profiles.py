@@ -1,6 +1,6 @@
 """Sequences as points: principal components of their k-mer profiles.
 
-What belongs here: profiles of single sequences and their projection. What does not: k-mer tables of whole
+Belongs here: profiles of single sequences and their projection (PCA). Does not belong here: k-mer tables of whole
 sources (`kmers`).
 """
 
@@ -28,7 +28,7 @@ def kmer_profiles(tfidf_index: pd.DataFrame, k: int = 6) -> npt.NDArray[np.float
     Parameters
     ----------
     tfidf_index
-        Columns kmers (windows in all), codes (k-mer codes seen) and counts (of these codes).
+        Columns kmers (number of windows), codes (k-mer codes seen) and counts (of these codes).
     k
         Length of the k-mers.
 
@@ -49,8 +49,8 @@ def principal_components(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Project profiles onto their first principal components.
 
-    The smaller of the two matrices of products, between sequences or between k-mers, is decomposed, so that
-    neither many sequences nor many k-mers make it large.
+    The smaller of the two matrices of products, between sequences or between k-mers, is decomposed. So neither many
+    sequences nor many k-mers make it large.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def principal_components(
             products += block.T @ block
     variances, vectors = np.linalg.eigh(products)
     total = float(np.trace(products))
-    # Rounding leaves directions without variance a little above zero, equal profiles too; they carry nothing.
+    # Rounding leaves directions without variance a little above zero, for equal profiles too; they are dropped.
     rounding = max(1e-12 * total, 1e-24 * rows * float(mean @ mean))
     kept = [i for i in range(1, min(n, len(variances)) + 1) if variances[-i] > rounding]
     for component, index in enumerate(kept):
@@ -102,7 +102,7 @@ def kmer_pca(
     k: int = 6,
     sources: Iterable[str] | None = None,
 ) -> Picture:
-    """First two principal components of the sequences' k-mer profiles, one mark a sequence.
+    """First two principal components of the sequences' k-mer profiles, one mark per sequence.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def kmer_pca(
     sequence_sources, lengths
         Source and length in bases of each sequence.
     k
-        Length of the k-mers, for the words.
+        Length of the k-mers, for title and caption.
     sources
         Every source of the corpus, so that colours stay when it lacks one here; default: those given.
     """
@@ -149,15 +149,15 @@ def kmer_pca(
         figure,
         title,
         f"Each mark is a sequence, placed by the first two principal components of its relative {k}-mer "
-        f"frequencies ({4**k:,} k-mers, strand as given, centred, not scaled). Near marks use k-mers alike. "
-        "The axes say how much of the variance between sequences they hold, drawn or not; a mark's area grows with "
+        f"frequencies ({4**k:,} k-mers, strand as given, centred, not scaled). Near marks have similar k-mer usage. "
+        "The axes give their share of the variance between all sequences, drawn or not. A mark's area grows with "
         "the logarithm of the length.",
         f"Scatter of {number}; two components hold {shares} of the variance.",
     )
 
 
 def _nothing_to_compare(sequences: int, explained: npt.NDArray[np.float64], k: int) -> str:
-    """Why there are no principal components, or "" if there are."""
+    """Reason why there are no principal components, or "" if there are."""
     if sequences < 2:
         return "a comparison needs at least two sequences"
     return "" if explained.any() else f"all sequences have the same {k}-mer frequencies"

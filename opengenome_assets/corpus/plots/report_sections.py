@@ -1,7 +1,7 @@
-"""Sections of the report from the corpus's tables: which numbers a reader is shown, and in which order.
+"""Sections of the report from the corpus's tables: the choice of numbers, and their order.
 
-What belongs here: data frames in, parts of a `report_page.Report` out. What does not: how they look on the
-page (`report_page`, `report.html.j2`), and drawing figures.
+Belongs here: data frames in, parts of a `report_page.Report` out. Does not belong here: their look on the page
+(`report_page`, `report.html.j2`), and drawing figures.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ import pandas as pd
 
 from opengenome_assets import words
 from opengenome_assets.corpus.plots.codons import NOT_GENES, codon_columns, three_letters
-from opengenome_assets.plots.report_page import Cell, Column, Fact, Illustration, Section, Table
+from opengenome_assets.plots.report_page import Cell, Fact, Illustration, ReportColumn, ReportTable, Section
 from opengenome_assets.plots.style import ALL
 
 _STATS_COLUMNS = {
-    "source": Column("Source"),
-    "sequences": Column("Sequences", "count"),
-    "bases": Column("Bases", "count"),
-    "gc_content": Column("GC", "percent"),
-    "gc_median": Column("Median GC", "percent"),
-    "ambiguous_share": Column("Ambiguous bases", "percent"),
-    "min_length": Column("Shortest", "bases"),
-    "median_length": Column("Median length", "bases"),
-    "max_length": Column("Longest", "bases"),
-    "n50": Column("N50", "bases"),
-    "l50": Column("L50", "count"),
+    "source": ReportColumn("Source"),
+    "sequences": ReportColumn("Sequences", "count"),
+    "bases": ReportColumn("Bases", "count"),
+    "gc_content": ReportColumn("GC", "percent"),
+    "gc_median": ReportColumn("Median GC", "percent"),
+    "ambiguous_share": ReportColumn("Ambiguous bases", "percent"),
+    "min_length": ReportColumn("Shortest", "bases"),
+    "median_length": ReportColumn("Median length", "bases"),
+    "max_length": ReportColumn("Longest", "bases"),
+    "n50": ReportColumn("N50", "bases"),
+    "l50": ReportColumn("L50", "count"),
 }
 _REJECTED_COLUMNS = {
-    "file": Column("File"),
-    "source": Column("Source"),
-    "record": Column("Record", "count"),
-    "line": Column("Line", "count"),
-    "header": Column("Header", "quote"),
-    "reason": Column("Reason"),
+    "file": ReportColumn("File"),
+    "source": ReportColumn("Source"),
+    "record": ReportColumn("Record", "count"),
+    "line": ReportColumn("Line", "count"),
+    "header": ReportColumn("Header", "quote"),
+    "reason": ReportColumn("Reason"),
 }
 _MAX_HEADER = 120
 _MAX_REASON = 240
@@ -66,7 +66,7 @@ def corpus(sequence_stats: pd.DataFrame, figures: Sequence[Illustration] = ()) -
 
 
 def kmers(tables: Mapping[int, pd.DataFrame], figures: Sequence[Illustration] = (), *, top: int = 10) -> Section:
-    """The most frequent k-mers of each source with their share of its windows, one table a k."""
+    """The most frequent k-mers of each source with their share of its windows, one table per k."""
     parts = []
     for k, frame in sorted(tables.items()):
         first = frame[frame["rank"] <= top]
@@ -79,10 +79,12 @@ def kmers(tables: Mapping[int, pd.DataFrame], figures: Sequence[Illustration] = 
         }
         ranks = sorted(first["rank"].unique())
         rows = [[int(rank), *(cells.get((source, rank)) for source in sources)] for rank in ranks]
-        columns = [Column("Rank", "count"), *(Column(source, "code") for source in sources)]
-        parts.append(Table(f"Most frequent {k}-mers, with their share of all {k}-mers of the source.", columns, rows))
+        columns = [ReportColumn("Rank", "count"), *(ReportColumn(source, "code") for source in sources)]
+        parts.append(
+            ReportTable(f"Most frequent {k}-mers, with their share of all {k}-mers of the source.", columns, rows)
+        )
     text = (
-        "Exact counts of every word of k letters A, C, G and T, on the strand as given; words with another "
+        "Exact counts of every word of k letters A, C, G and T, on the strand as given. Words with another "
         "letter do not count."
     )
     return Section("k-mers", text, figures, parts)
@@ -103,16 +105,17 @@ def codons(codon_rscu: pd.DataFrame, figures: Sequence[Illustration] = (), *, fr
         values = [cells.get((source, amino_acid, codon), (None, None)) for source in sources]
         rows.append([codon, amino_acid, *(value for pair in values for value in pair)])
     codes = table.groupby("source")["genetic_code"].first()
-    columns = [Column("Codon", "code"), Column("Amino acid")]
+    columns = [ReportColumn("Codon", "code"), ReportColumn("Amino acid")]
     for source in sources:
-        columns += [Column(f"{source}, per thousand", "number"), Column(f"{source}, RSCU", "number")]
+        columns += [ReportColumn(f"{source}, per thousand", "number"), ReportColumn(f"{source}, RSCU", "number")]
     read_as = words.listing([f"{source} {codes[source]}" for source in sources]) or "no sources"
     text = (
-        f"Counted are {NOT_GENES}. RSCU is a codon's count over the mean count of the codons of its amino acid "
-        f"in the source's genetic code ({read_as}); stops are a family of their own."
+        f"The counts are of {NOT_GENES}. Relative synonymous codon usage (RSCU; Sharp, Tuohy & Mosurski 1986) is a "
+        "codon's count over the mean count of the codons of its amino acid in the source's genetic code "
+        f"({read_as}). Stops are a family of their own."
     )
-    caption = f"Codon usage in reading frame {frame}; a dash: the codon means something else."
-    return Section("Codons", text, figures, [Table(caption, columns, rows)])
+    caption = f"Codon usage in reading frame {frame}; a dash: the codon has another meaning."
+    return Section("Codons", text, figures, [ReportTable(caption, columns, rows)])
 
 
 def rejected(rejected_records: pd.DataFrame, *, first: int = 20) -> Section:
@@ -135,15 +138,15 @@ def rejected(rejected_records: pd.DataFrame, *, first: int = 20) -> Section:
         "Rejected records",
         f"{words.plural(number, 'record')} of the files did not enter the corpus.",
         tables=[
-            Table(caption, [Column("Kind"), Column("Records", "count")], counts),
+            ReportTable(caption, [ReportColumn("Kind"), ReportColumn("Records", "count")], counts),
             _table(f"The first {len(shown)} of {words.count(number)}.", _REJECTED_COLUMNS, shown),
         ],
     )
 
 
-def _table(caption: str, columns: Mapping[str, Column], frame: pd.DataFrame) -> Table:
+def _table(caption: str, columns: Mapping[str, ReportColumn], frame: pd.DataFrame) -> ReportTable:
     rows: list[list[Cell]] = frame[list(columns)].astype(object).to_numpy().tolist()
-    return Table(caption, list(columns.values()), rows)
+    return ReportTable(caption, list(columns.values()), rows)
 
 
 def _all_last(sources: pd.Series[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """Figures of the sequences' composition and size, drawn from `sequence_stats`.
 
-What belongs here: histograms of GC content and of length. What does not: k-mers and codons.
+Belongs here: histograms of GC content and of length. Does not belong here: k-mers and codons.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from opengenome_assets.plots.style import Picture, SourceStyle
 _GC_STEPS = (1, 2, 5, 10, 20, 50)  # widths of a drawn bin, in stored bins of 0.1 %
 _GC_BINS_DRAWN = 50
 _NO_SEQUENCES = "no sequences"
-_CROWDED = 3  # columns of panels from which words must be short
+_CROWDED = 3  # columns of panels from which texts must be short
 
 
 @style.house_style()
 def gc_histogram(sequence_stats: pd.DataFrame, *, sources: Iterable[str] | None = None) -> Picture:
-    """Histogram of the sequences' GC content, one panel a source, with its median.
+    """Histogram of the sequences' GC content, one panel per source, with its median.
 
     Parameters
     ----------
@@ -56,8 +56,8 @@ def gc_histogram(sequence_stats: pd.DataFrame, *, sources: Iterable[str] | None 
     return Picture(
         figure,
         title,
-        "Number of sequences by GC content, G + C over A + C + G + T in each sequence; other IUPAC letters "
-        f"do not count. Bins of {width / 10:g} %, one panel a source, each with its own scale of counts; the "
+        "Number of sequences by GC content, G + C over A + C + G + T in each sequence. Other IUPAC letters "
+        f"do not count. Bins of {width / 10:g} %, one panel per source, each with its own scale of counts. The "
         "line is the median over its sequences.",
         f"Histograms of GC content. Median: {words.listing(medians)}." if medians else "No sequences.",
     )
@@ -65,7 +65,7 @@ def gc_histogram(sequence_stats: pd.DataFrame, *, sources: Iterable[str] | None 
 
 @style.house_style()
 def length_distribution(sequence_stats: pd.DataFrame, *, sources: Iterable[str] | None = None) -> Picture:
-    """Histogram of sequence lengths on a logarithmic axis, one panel a source, with its N50.
+    """Histogram of sequence lengths on a logarithmic axis, one panel per source, with its N50.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def length_distribution(sequence_stats: pd.DataFrame, *, sources: Iterable[str] 
     return Picture(
         figure,
         title,
-        "Number of sequences by length in log-spaced bins, one panel a source, each with its own scale of "
+        "Number of sequences by length in log-spaced bins, one panel per source, each with its own scale of "
         "counts. The line is the N50: sequences of at least this length hold half of the source's bases.",
         f"Histograms of sequence length. N50: {words.listing(n50s)}." if n50s else "No sequences.",
     )
@@ -118,7 +118,7 @@ def _gc_bins(histograms: list[npt.NDArray[np.int64]]) -> tuple[int, int, int]:
         return 10, 0, 1000
     span = filled[-1] - filled[0] + 1
     width = next((step for step in _GC_STEPS if span <= step * _GC_BINS_DRAWN), _GC_STEPS[-1])
-    # Two bins of air on either side, and at least ten bins, so that a lone sequence is not a wall of colour.
+    # A margin of two bins on either side, and at least ten bins, so that a single sequence does not fill the panel.
     air = max(2, (10 - span // width) // 2)
     return (
         width,
@@ -150,7 +150,7 @@ def _histogram(
     mark_text: str,
     without: str,
 ) -> None:
-    """Draw one panel; ``without`` says why it is empty if it is."""
+    """Draw one panel; ``without`` is the reason shown if it is empty."""
     if not counts.sum():
         ax.text(0.5, 0.5, without, transform=ax.transAxes, ha="center", va="center", color=style.MUTED)
         ax.set_yticks([])

@@ -1,4 +1,4 @@
-// Asking the API: addresses relative to the page, the token, and problems as errors with words for people.
+// Requests to the API: addresses relative to the page, the token, and problems as errors with words for people.
 import { byId } from "./elements.js";
 
 const KEPT = "opengenome-token";
@@ -10,7 +10,7 @@ export class Problem extends Error {
   }
 }
 
-/** Whether the server asked for a token, and got it. */
+/** Whether this tab has a token. */
 export const hasToken = () => sessionStorage.getItem(KEPT) !== null;
 
 export async function get(path, parameters = {}) {
@@ -35,7 +35,7 @@ export async function fasta({ seq_id, source, file, start, end }) {
 async function ask(path, options = {}) {
   for (;;) {
     const token = sessionStorage.getItem(KEPT);
-    if (token && !/^[!-~]+$/.test(token)) { // which no header can hold, and no server's token has
+    if (token && !/^[!-~]+$/.test(token)) { // no header can hold it, and no server's token is like it
       await askForToken(true);
       continue;
     }
@@ -62,7 +62,7 @@ async function words(answer) {
 
 let asking = null;
 
-/** Show the dialog, once for however many requests wait for it. */
+/** Show the dialog once, for all requests that wait for it. */
 function askForToken(refused) {
   asking ??= new Promise((resolve, reject) => {
     const dialog = byId("token-dialog");

@@ -1,26 +1,26 @@
-// Making elements. Texts of the corpus become text, never markup.
+// Elements of the page. Texts of the corpus become text, never markup.
 
 /** Make an element: properties that begin with "aria-", "data-" or "role" are attributes; "style" holds custom properties. */
 export function element(name, properties = {}, ...children) {
-  const made = document.createElement(name);
-  assign(made, properties);
-  made.append(...children.filter((child) => child !== null && child !== undefined));
-  return made;
+  const node = document.createElement(name);
+  assign(node, properties);
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
 }
 
 /** The same for pictures, whose properties are all attributes. */
 export function svg(name, attributes = {}, ...children) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
+  const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.append(...children);
+  return node;
 }
 
-function assign(made, properties) {
+function assign(node, properties) {
   for (const [key, value] of Object.entries(properties)) {
-    if (key === "style") for (const [name, set] of Object.entries(value)) made.style.setProperty(name, set);
-    else if (key in made && !key.startsWith("aria")) made[key] = value;
-    else made.setAttribute(key, value);
+    if (key === "style") for (const [name, set] of Object.entries(value)) node.style.setProperty(name, set);
+    else if (key in node && !key.startsWith("aria")) node[key] = value;
+    else node.setAttribute(key, value);
   }
 }
 
@@ -35,7 +35,7 @@ export function bases(length) {
   return `${size.toPrecision(Math.max(3, Math.trunc(size).toString().length))} ${unit}`;
 }
 
-/** A bar of a share in [0, 1], for eyes only: the number stands beside it. */
+/** A bar of a share in [0, 1], hidden from screen readers: the number is beside it. */
 export function bar(share) {
   return element("span", { className: "bar", "aria-hidden": "true" }, element("i", { style: { "--share": share } }));
 }
@@ -52,7 +52,7 @@ export function sourceName(name) {
   return element("span", { className: "source", style: { "--colour": colours.get(name) ?? "var(--muted)" } }, name);
 }
 
-/** Whole seconds and minutes say nothing of a search: milliseconds, and seconds from one second on. */
+/** The duration of a search: milliseconds, and seconds from one second on. */
 export function duration(seconds) {
   return seconds < 1 ? `${Math.max(1, Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
 }

@@ -1,4 +1,4 @@
-// Why a hit is similar: the shared 6-mers that weigh most, and both profiles against each other.
+// Why a hit is similar: the shared 6-mers with the largest share, and both profiles against each other.
 import { fasta, post } from "./api.js";
 import { bar, count, element, svg } from "./elements.js";
 
@@ -6,7 +6,7 @@ const [WIDTH, HALF, TOP, BINS] = [640, 175, 26, 512];
 
 /** Fill a hit's panel. */
 export async function explanation(panel, record, name, hit, searchWith) {
-  panel.replaceChildren(element("p", { className: "muted", role: "status" }, "Asking why…"));
+  panel.replaceChildren(element("p", { className: "muted", role: "status" }, "Loading the explanation…"));
   const { seq_id, source, file, strand } = hit;
   try {
     const answer = await post("api/explain", { query: record, seq_id, source, file, strand });
@@ -21,7 +21,7 @@ export async function explanation(panel, record, name, hit, searchWith) {
 function terms({ terms: shared, shared: all }) {
   const whole = shared.reduce((sum, term) => sum + term.share, 0);
   const most = Math.max(...shared.map((term) => term.share));
-  const heaviest = `${count(shared.length)} of ${count(all)} shared 6-mers, those that weigh most: ${percent(whole)} of the similarity.`;
+  const heaviest = `${count(shared.length)} of ${count(all)} shared 6-mers, those with the largest share: ${percent(whole)} of the similarity.`;
   const head = ["6-mer", "in query", "in hit", "share"].map((words) => element("th", { scope: "col" }, words));
   const rows = shared.map((term) =>
     element(
@@ -45,7 +45,7 @@ function terms({ terms: shared, shared: all }) {
 
 const percent = (share) => `${(share * 100).toFixed(share < 0.0995 ? 2 : 1)} %`;
 
-/** The query's profile upwards and the hit's downwards, as mass spectra are compared. */
+/** A mirror plot: the query's profile upwards and the hit's downwards, as for mass spectra. */
 function profiles({ query_profile: above, hit_profile: below }, name, hit) {
   const [up, down] = [above, below].map(highest);
   const most = Math.max(...up, ...down);
@@ -56,10 +56,10 @@ function profiles({ query_profile: above, hit_profile: below }, name, hit) {
     svg("path", { class: "grid", d: `M${(place * WIDTH) / 4} ${TOP}V${middle + HALF}` }),
     svg("text", { x: ((place + 0.5) * WIDTH) / 4, y: middle + HALF + 22, "text-anchor": "middle" }, `${letter}…`),
   ]);
-  const said = `Weights of the 4,096 6-mers in ${name}, upwards, and in ${hit.seq_id}, downwards`;
+  const label = `Weights of the 4,096 6-mers in ${name}, upwards, and in ${hit.seq_id}, downwards`;
   const picture = svg(
     "svg",
-    { class: "profiles", viewBox: `0 0 ${WIDTH} ${2 * (TOP + HALF) + 30}`, role: "img", "aria-label": said },
+    { class: "profiles", viewBox: `0 0 ${WIDTH} ${2 * (TOP + HALF) + 30}`, role: "img", "aria-label": label },
     ...letters,
     svg("path", { class: "query", d: needles(up, 1) }),
     svg("path", { class: "subject", d: needles(down, -1) }),
@@ -67,13 +67,13 @@ function profiles({ query_profile: above, hit_profile: below }, name, hit) {
     svg("text", { class: "label", x: 4, y: TOP - 8 }, `query ${shortened(name)}`),
     svg("text", { class: "label", x: 4, y: middle + HALF + 48 }, `hit ${shortened(hit.seq_id)}`),
   );
-  const strand = hit.strand === "-" ? " The query's is that of its reverse complement, which is more similar." : "";
+  const strand = hit.strand === "-" ? " The query's profile is that of its reverse complement, which is more similar." : "";
   return element("figure", {}, element("figcaption", {}, `TF-IDF weights of all 6-mers in alphabetical order, query above and hit below.${strand}`), picture);
 }
 
 const shortened = (name) => (name.length > 40 ? `${name.slice(0, 39)}…` : name);
 
-/** The highest of each few neighbours: a screen has fewer columns than there are 6-mers. */
+/** The maximum of each bin of neighbours: a screen has fewer columns than there are 6-mers. */
 function highest(profile) {
   const each = profile.length / BINS;
   return Array.from({ length: BINS }, (_, bin) => Math.max(...profile.slice(bin * each, (bin + 1) * each)));
@@ -81,7 +81,7 @@ function highest(profile) {
 
 function actions(hit, searchWith) {
   const { seq_id, source, file } = hit;
-  const said = element("span", { className: "muted", role: "status" });
+  const status = element("span", { className: "muted", role: "status" });
   const button = (words, onclick) => element("button", { type: "button", className: "plain", onclick }, words);
   const save = async () => {
     try {
@@ -89,8 +89,8 @@ function actions(hit, searchWith) {
       element("a", { href: address, download: `${seq_id}.fasta` }).click();
       URL.revokeObjectURL(address);
     } catch (error) {
-      said.textContent = error.message;
+      status.textContent = error.message;
     }
   };
-  return element("p", { className: "tools" }, button("Search with this sequence", () => searchWith({ seq_id, source, file })), button("Save as FASTA", save), said);
+  return element("p", { className: "tools" }, button("Search with this sequence", () => searchWith({ seq_id, source, file })), button("Save as FASTA", save), status);
 }

@@ -5,7 +5,7 @@ import { choose, numberIn, remember, savers, Search, separated } from "./results
 
 const COLUMNS = ["rank", "seq_id", "source", "count", "reverse", "length", "description", "occurrences", "file"];
 const POSITIONS = 50;
-const PLACES = "Places of the first letter on the strand as stored, counted from 0; − where the reverse complement stands.";
+const PLACES = "Places of the first letter on the strand as stored, counted from 0; − for the reverse complement.";
 
 const search = new Search("kmers");
 
@@ -18,15 +18,15 @@ const submit = () => search.run(ask, show);
 async function ask() {
   const kmer = byId("kmer").value.trim();
   if (!kmer) throw new Problem("k-mer: expected 1 to 31 of the letters A, C, G, T, found none.");
-  const asked = {
+  const options = {
     min_count: numberIn("min-count"),
     limit: numberIn("kmer-limit"),
     source: byId("kmer-source").value,
     both_strands: byId("kmer-both-strands").checked,
     positions: byId("positions").checked ? POSITIONS : 0,
   };
-  remember({ search: "kmers", kmer, ...asked });
-  return { asked, answer: await get(`api/kmers/${encodeURIComponent(kmer)}`, asked) };
+  remember({ search: "kmers", kmer, ...options });
+  return { options, answer: await get(`api/kmers/${encodeURIComponent(kmer)}`, options) };
 }
 
 /** Fill the form from the address, and search. */
@@ -40,12 +40,12 @@ export async function restore(fields) {
   await submit();
 }
 
-function show({ asked, answer }) {
+function show({ options, answer }) {
   const searched = `sequence_shards version ${answer.version}`;
   const where = `${counted(answer.sequences_searched, "sequence")}, ${bases(answer.bases_searched)}`;
   if (answer.sequences === 0) {
     search.say(`No hits in ${where}, ${searched}.`);
-    const often = asked.min_count > 1 ? ` at least ${asked.min_count} times` : "";
+    const often = options.min_count > 1 ? ` at least ${options.min_count} times` : "";
     search.show(element("p", { className: "empty" }, `No sequence holds ${answer.kmer}${often}.`));
     return;
   }
@@ -55,18 +55,18 @@ function show({ asked, answer }) {
     `${counted(answer.occurrences, "occurrence")} in ${count(answer.sequences)} of ${where}${shown}. ` +
       `${duration(answer.seconds)}, ${searched}.`,
   );
-  const columns = COLUMNS.filter((column) => asked.positions || column !== "occurrences");
+  const columns = COLUMNS.filter((column) => options.positions || column !== "occurrences");
   const cells = (hit, place) => ({ ...hit, rank: place + 1, occurrences: hit.occurrences.map(({ start, strand }) => start + strand).join() });
   const rows = () => answer.hits.map(cells).map((hit) => columns.map((column) => hit[column]));
   const { hits, seconds, ...found } = answer;
-  const facts = { table: "sequence_shards", ...found, source: asked.source || null, min_count: asked.min_count };
-  if (asked.positions) facts.positions_each = asked.positions;
+  const facts = { table: "sequence_shards", ...found, source: options.source || null, min_count: options.min_count };
+  if (options.positions) facts.positions_each = options.positions;
   const table = () => separated(facts, columns, rows());
   const identifiers = () => answer.hits.map((hit) => hit.seq_id);
   const most = answer.hits[0].count;
   search.show(
     savers(`kmer-${answer.kmer}`, table, answer, identifiers, (words) => search.say(words)),
-    asked.positions ? element("p", { className: "hint" }, PLACES) : null,
+    options.positions ? element("p", { className: "hint" }, PLACES) : null,
     element("ol", { className: "hits" }, ...answer.hits.map((hit, place) => hitOf(answer, hit, place + 1, most))),
   );
 }

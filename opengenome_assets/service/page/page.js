@@ -1,4 +1,4 @@
-// The page: what there is to search, the two tabs, and the address that reproduces a search.
+// The page: the index, the two tabs, and the address that reproduces a search.
 import { get, hasToken, Problem } from "./api.js";
 import { byId, colourSources, counted, element } from "./elements.js";
 import * as kmers from "./kmers.js";
@@ -27,7 +27,7 @@ for (const [place, tab] of tabs.entries()) {
   });
 }
 
-/** Ask what is searched; the page is of use only then. */
+/** Load the description of the index, which everything else needs. */
 async function describe() {
   const index = await get("api/index");
   colourSources(index.sources);
@@ -50,7 +50,7 @@ function warn(words, passing = false) {
   notice.hidden = false;
 }
 
-/** Do what the address says, if it says anything. */
+/** Repeat the search in the address, if there is one. */
 async function restore() {
   const fields = new URLSearchParams(location.hash.slice(1));
   const name = fields.get("search");
@@ -59,7 +59,7 @@ async function restore() {
   await PARTS[name].restore(fields);
 }
 
-/** Wait until there is something to search: the server says what is missing, and finds it once it is made. */
+/** Poll until there is an index: the server says what is missing, and finds it once it is made. */
 async function begin() {
   for (;;) {
     try {

@@ -1,4 +1,4 @@
-// What both searches do: read their fields, say how a search goes, copy and save its results.
+// Shared by both searches: reading fields, the status of a search, copying and saving its results.
 import { byId, count, element } from "./elements.js";
 import { Problem } from "./api.js";
 
@@ -15,7 +15,7 @@ export class Search {
     this.status.textContent = words;
   }
 
-  /** Run a search; what an earlier one still finds is not shown any more. */
+  /** Run a search; results of an earlier one are then ignored. */
   async run(search, show) {
     const number = ++this.number;
     this.panel.classList.add("busy");
@@ -39,13 +39,13 @@ export class Search {
 
   refuse(error) {
     if (!(error instanceof Problem)) console.error(error);
-    const said = error instanceof Problem ? error.message : `The page failed: ${error.message}`;
+    const message = error instanceof Problem ? error.message : `The page failed: ${error.message}`;
     this.say("");
-    this.show(element("p", { className: "notice", role: "alert" }, said));
+    this.show(element("p", { className: "notice", role: "alert" }, message));
   }
 }
 
-/** The number in a field; what does not fit it is refused in its name. */
+/** The number in a field; an error names the field. */
 export function numberIn(id) {
   const { labels, min, max, step, value, valueAsNumber: number } = byId(id);
   if (number >= Number(min) && (max === "" || number <= Number(max)) && (step || Number.isInteger(number))) return number;
@@ -53,7 +53,7 @@ export function numberIn(id) {
   throw new Problem(`${labels[0].textContent}: expected a ${step ? "" : "whole "}number ${range}, found ${value || "none"}.`);
 }
 
-/** Choose what a link names, also where it is not there any more: the server then says so. */
+/** Choose the value of a link, even if it does not exist any more: the server then says so. */
 export function choose(list, value) {
   if (![...list.options].some((option) => option.value === value)) list.append(element("option", { value }, value));
   list.value = value;
@@ -86,7 +86,7 @@ export function savers(name, table, answer, identifiers, say) {
   );
 }
 
-/** A table as tab-separated text, in the form of the command line: comments say what was searched. */
+/** A table as tab-separated text, in the form of the command line: comments name the searched version. */
 export function separated(facts, columns, rows) {
   const cell = (value) => String(value ?? "").replace(/[\t\r\n]/g, " ");
   const comments = Object.entries(facts).map(([name, value]) => `# ${name}: ${JSON.stringify(value)}`);

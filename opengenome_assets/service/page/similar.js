@@ -7,13 +7,13 @@ import { choose, numberIn, remember, savers, Search, separated } from "./results
 const EXAMPLE_LETTERS = 1200;
 const COLUMNS = ["query", "rank", "seq_id", "source", "similarity", "length", "description", "strand", "file"];
 
-// Characters that no FASTA has, but files of another kind: with them, bytes read as letters would be searched.
+// Control characters of binary files, which no FASTA has.
 const UNPRINTED = /[\0-\x08\x0e-\x1f]/;
 
 const search = new Search("similar");
 const query = byId("query");
 
-// Which part of the corpus stands in the query's field; null once it was changed.
+// The part of the corpus in the query's field; null after a change.
 let origin = null;
 let limits = null;
 
@@ -23,15 +23,15 @@ export function prepare(index) {
   byId("examples").hidden = index.examples.length === 0;
   byId("examples").append(
     ...index.examples.map((example) =>
-      element("button", { type: "button", className: "link", title: example.seq_id, onclick: () => tryExample(example) }, called(example)),
+      element("button", { type: "button", className: "link", title: example.seq_id, onclick: () => tryExample(example) }, nameOf(example)),
     ),
   );
 }
 
-/** What a sequence is of, if its header says so, as databases write it: up to the first comma. */
-const called = ({ seq_id, description }) => description.split(",")[0].slice(0, 48) || seq_id;
+/** Name of a sequence: its description up to the first comma, as databases write it, or its identifier. */
+const nameOf = ({ seq_id, description }) => description.split(",")[0].slice(0, 48) || seq_id;
 
-/** A part from the middle, so that its place in the sequence is not what is alike. */
+/** Search with a part from the middle of an example. */
 function tryExample({ seq_id, source, file, length }) {
   const start = Math.max(0, Math.floor((length - EXAMPLE_LETTERS) / 2));
   return searchWith({ seq_id, source, file, start, end: Math.min(length, start + EXAMPLE_LETTERS) });
@@ -55,7 +55,7 @@ function fill(text, from = null) {
   measure();
 }
 
-/** Say how long the query is, as far as that can be seen without reading it properly. */
+/** Show the approximate length of the query, without parsing it. */
 function measure() {
   const lines = query.value.split("\n");
   const letters = lines.filter((line) => !line.startsWith(">")).reduce((sum, line) => sum + line.replace(/\s/g, "").length, 0);
@@ -69,7 +69,7 @@ async function readFile(file) {
     const isGzip = begins[0] === 0x1f && begins[1] === 0x8b;
     const stream = isGzip ? file.stream().pipeThrough(new DecompressionStream("gzip")) : file.stream();
     const text = await limited(stream, limits?.max_body_bytes ?? Infinity);
-    if (UNPRINTED.test(text)) throw new Problem(`${file.name} holds no text. Expected FASTA, plain or compressed with gzip; the command line reads bzip2 and Zstandard, too.`);
+    if (UNPRINTED.test(text)) throw new Problem(`${file.name} holds no text. Expected FASTA, plain or compressed with gzip; the command line reads bzip2 and Zstandard too.`);
     fill(text);
     search.say(`Read ${file.name}. Press Search.`);
     query.focus();
@@ -78,7 +78,7 @@ async function readFile(file) {
   }
 }
 
-/** Read a stream as text, but not more than the server takes. */
+/** Read a stream as text, up to the server's limit. */
 async function limited(stream, most) {
   const decoder = new TextDecoder();
   let text = "";
@@ -96,17 +96,17 @@ async function limited(stream, most) {
 const submit = () => search.run(ask, show);
 
 async function ask() {
-  const asked = {
+  const request = {
     queries: query.value,
     top_n: numberIn("top-n"),
     threshold: numberIn("threshold"),
     source: byId("source").value || null,
     both_strands: byId("both-strands").checked,
   };
-  const { queries, ...options } = asked;
+  const { queries, ...options } = request;
   const named = origin && Object.fromEntries(Object.entries(origin).map(([name, value]) => [`query_${name}`, value ?? ""]));
   remember({ search: "similar", ...(named ?? { query: queries }), ...options, source: options.source ?? "" });
-  return { asked, answer: await post("api/similar", asked) };
+  return { request, answer: await post("api/similar", request) };
 }
 
 /** Fill the form from the address, and search. */
@@ -124,14 +124,14 @@ export async function restore(fields) {
   }
 }
 
-function show({ asked, answer }) {
+function show({ request, answer }) {
   const found = answer.results.reduce((sum, result) => sum + result.hits.length, 0);
   const searched = `tfidf_index version ${answer.searched.tfidf_index}`;
   const of = answer.results.length === 1 ? "" : ` for ${counted(answer.results.length, "query", "queries")}`;
   search.say(`${found ? counted(found, "hit") : "No hits"}${of} in ${duration(answer.seconds)}, ${searched}.`);
   const rows = () =>
     answer.results.flatMap(({ query: name, hits }) => hits.map((hit) => COLUMNS.map((column) => (column === "query" ? name : hit[column]))));
-  const { queries, ...settings } = asked;
+  const { queries, ...settings } = request;
   const { tfidf_index: version, data_version } = answer.searched;
   const facts = {
     table: "tfidf_index",
@@ -145,28 +145,28 @@ function show({ asked, answer }) {
   const identifiers = () => answer.results.flatMap(({ hits }) => hits.map((hit) => hit.seq_id));
   search.show(
     found ? savers("similar", () => separated(facts, COLUMNS, rows()), answer, identifiers, (words) => search.say(words)) : null,
-    ...answer.results.map((result, place) => resultOf(asked, recordsOf(queries)[place], result, place)),
+    ...answer.results.map((result, place) => resultOf(request, recordsOf(queries)[place], result, place)),
   );
 }
 
-/** The records of a text that the server has read, to ask about one of them. */
+/** The records of a text that the server has accepted. */
 const recordsOf = (text) => (text.trim().startsWith(">") ? text.trim().split(/\n(?=>)/) : [text]);
 
-function resultOf(asked, record, result, place) {
+function resultOf(request, record, result, place) {
   const heading = element("h2", { id: `result-${place}` }, element("bdi", {}, result.query), element("small", {}, counted(result.length, "letter")));
   if (result.hits.length === 0) {
-    const least = asked.threshold > 0 ? ` at least ${asked.threshold} similar to it` : " similar to it: none shares a 6-mer";
-    const where = asked.source ? `No sequence of ${asked.source} is` : "No sequence of the corpus is";
+    const least = request.threshold > 0 ? ` at least ${request.threshold} similar to it` : " similar to it: none shares a 6-mer";
+    const where = request.source ? `No sequence of ${request.source} is` : "No sequence of the corpus is";
     return element("section", { className: "result" }, heading, element("p", { className: "empty" }, `${where}${least}.`));
   }
-  const hits = result.hits.map((hit) => hitOf(asked, record, result.query, hit, `${place}-${hit.rank}`));
+  const hits = result.hits.map((hit) => hitOf(request, record, result.query, hit, `${place}-${hit.rank}`));
   return element("section", { className: "result", "aria-labelledby": heading.id }, heading, element("ol", { className: "hits" }, ...hits));
 }
 
-function hitOf(asked, record, called, hit, name) {
+function hitOf(request, record, queryName, hit, name) {
   const why = element("div", { id: `why-${name}`, className: "why", role: "region", "aria-label": `Why ${hit.seq_id} is similar`, hidden: true });
   const value = element("span", { className: "value" }, element("span", { className: "visually-hidden" }, "similarity "), similarity(hit.similarity));
-  if (asked.both_strands) value.append(element("small", {}, hit.strand === "-" ? "reverse complement" : "as given"));
+  if (request.both_strands) value.append(element("small", {}, hit.strand === "-" ? "reverse complement" : "as given"));
   const button = element(
     "button",
     { type: "button", className: "hit", "aria-expanded": "false", "aria-controls": why.id },
@@ -181,7 +181,7 @@ function hitOf(asked, record, called, hit, name) {
     const opens = why.hidden;
     why.hidden = !opens;
     button.setAttribute("aria-expanded", String(opens));
-    if (opens && !why.hasChildNodes()) explanation(why, record, called, hit, searchWith);
+    if (opens && !why.hasChildNodes()) explanation(why, record, queryName, hit, searchWith);
   });
   return element("li", {}, button, why);
 }

@@ -7,11 +7,11 @@ import pytest
 
 from opengenome_assets.corpus.plots import report_sections
 from opengenome_assets.kernels.fasta import read_records, refusals
-from opengenome_assets.plots.report_page import Table
+from opengenome_assets.plots.report_page import ReportTable
 from opengenome_assets_tests.corpus.plots.tables import Tables
 
 
-def _written(table: Table) -> list[list[str]]:
+def _written(table: ReportTable) -> list[list[str]]:
     return [[column.write(cell) for column, cell in zip(table.columns, row, strict=True)] for row in table.rows]
 
 
