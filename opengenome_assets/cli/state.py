@@ -24,7 +24,7 @@ COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 @click.command()
 @format_option
 def validate(output: str) -> None:
-    """Check Python, packages, Java, Spark, storage and the source.
+    """Check Python, packages, the engine, storage and the source.
 
     Exits with status 1 if the pipeline cannot run on this machine with these settings.
     """

@@ -1,4 +1,4 @@
-"""Validate: one verdict each on Python, packages, Java, Spark, storage, free space and the source.
+"""Validate: one verdict each on Python, packages, the engine, storage, free space and the source.
 
 Belongs here: checks that do on a small scale what a run does, such as starting Spark and committing a Delta table. Does
 not belong here: how verdicts are shown (``cli``).
@@ -179,7 +179,7 @@ def _interpreter(_: int) -> str:
 
 
 def check_processes(engine: Processes) -> Verdict:
-    """Start worker processes and have them do a little work."""
+    """Start worker processes and run a small job on them."""
     log = logging.getLogger(__name__)
     try:
         engine.map(abs, range(2), weights=[1, 1], label="validate", unit="units", log=log)
