@@ -1,7 +1,7 @@
 # Installation, the pipeline, the user interface and the tests. `make help` lists what there is.
 #
 # Everything is installed into .venv, from requirements.lock, and checked by hash. OPENGENOME_HOME, OPENGENOME_SOURCE,
-# SPARK_MASTER, HF_TOKEN and the like reach the programs from the environment or as `make run NAME=value`.
+# OPENGENOME_ENGINE, SPARK_MASTER and HF_TOKEN come from the environment, or as `make run NAME=value`.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 PORT ?= 3000
@@ -15,15 +15,15 @@ PARALLEL ?= --numprocesses 2 --dist worksteal
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/uv pip install --python $(BIN)/python --no-python-downloads
-# PySpark comes as source: what builds it is locked too.
+# PySpark comes as source, so its build tools are locked too.
 LOCKED := $(INSTALL) --require-hashes --constraints requirements.lock --requirements pyproject.toml \
   --preview-features build-dependency-hashes --require-build-hashes --build-constraints requirements.lock
 
-# Where dagster.yaml lies.
+# The folder of dagster.yaml.
 export DAGSTER_HOME := $(CURDIR)
-# Kept beside each module in .venv: compiling the imports anew costs every process 2 s of CPU.
+# Bytecode is kept in .venv: compiling the imports again costs every process 2 s of CPU.
 unexport PYTHONDONTWRITEBYTECODE
-# Dagster's remarks on its own future, at every `asset materialize`.
+# Dagster's warnings about its own future, at every `asset materialize`.
 export PYTHONWARNINGS := ignore::FutureWarning,ignore:Parameter `include_sources`
 
 .DEFAULT_GOAL := help
@@ -34,7 +34,7 @@ help:  ## List the targets
 
 install: $(VENV)/installed java  ## Install what the pipeline needs into .venv
 
-run: install  ## Materialise every asset and sum up the result
+run: install  ## Materialise every asset and show the result
 	@started=$$(date +%s); \
 	$(BIN)/dagster asset materialize --select '*' --module-name opengenome_assets.definitions || \
 	  { echo; $(BIN)/opengenome failures --since $$started; exit 1; } >&2
@@ -67,12 +67,12 @@ build: $(VENV)/installed  ## Build the sdist and the wheel into dist/
 docs: $(VENV)/installed  ## Write the pages that are made from the code: docs/tables.md, docs/settings.md
 	@$(BIN)/python docs/generate.py
 
-lock: $(BIN)/uv  ## Write requirements.lock anew from pyproject.toml, keeping the versions that still fit
+lock: $(BIN)/uv  ## Write requirements.lock from pyproject.toml, keeping the versions that still fit
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
 	  --all-extras --group dev --group build --output-file requirements.lock pyproject.toml
 
-# The folder is closed to others; the files in it are not, since the containers' users have other numbers.
+# The folder is closed to other users. The files are open, since the containers' users have other numbers.
 secrets:  ## Make the cluster's secrets, each once, in secrets/
 	@mkdir -p -m 700 $(SECRETS)
 	@for name in postgres_password spark_secret; do [ -s $(SECRETS)/$$name ] || \
@@ -98,7 +98,7 @@ $(BIN)/uv:
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock | \
 	  $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement /dev/stdin
 
-# The package itself is built by the setuptools just installed, without asking the network for another.
+# The setuptools just installed builds the package, without the network.
 $(VENV)/installed: requirements.lock pyproject.toml | $(BIN)/uv
 	$(LOCKED) --group build
 	$(INSTALL) --quiet --offline --no-deps --no-build-isolation --editable .
@@ -108,7 +108,7 @@ $(VENV)/installed-dev: $(VENV)/installed
 	$(LOCKED) --group dev
 	@touch $@
 
-# Asked every time, since Java may come and go: a Python package serves where the machine has none.
+# Checked every time, since Java may come and go. A Python package replaces a missing Java.
 java: $(VENV)/installed
 	@$(BIN)/python -m opengenome_assets.engine.java >/dev/null 2>&1 || $(LOCKED) --extra java || true
 	@$(BIN)/python -m opengenome_assets.engine.java

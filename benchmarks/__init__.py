@@ -1,1 +1,1 @@
-"""Benchmarks: speed and memory as ratios measured in one run. Nothing here is a test, and no test is timed."""
+"""Benchmarks: speed and memory as ratios measured in one run. No test is timed."""

@@ -1,7 +1,7 @@
 """Measure everything: ``python -m benchmarks [BASES]``, or ``make bench``.
 
-With 2.8 billion bases, the size of the organelle corpus, every row is measured and ``benchmarks/RESULTS.md`` is
-written. With fewer, rows that need more are left out, and the page goes to ``benchmarks/quick.md``, which is not kept.
+2.8 billion bases, the size of the organelle corpus, measure every row and write ``benchmarks/RESULTS.md``. Fewer bases
+leave out the rows that need more, and write ``benchmarks/quick.md``, which git ignores.
 """
 
 import sys
@@ -30,7 +30,7 @@ FOLDER = Path(__file__).parent
 
 
 def measure(bases: int) -> None:
-    """Measure the rows that so many bases are enough for, in the order of the targets, and write the page."""
+    """Measure the rows that this number of bases allows, in the order of the targets, and write the page."""
     rows: list[Row] = []
 
     def done(row: Row) -> None:
@@ -74,13 +74,13 @@ def measure(bases: int) -> None:
 
 @contextmanager
 def workplace() -> Iterator[Path]:
-    """Provide a temporary folder, so that a row's data is gone before the next one's comes."""
+    """Provide a temporary folder for one row, removed before the next row."""
     with tempfile.TemporaryDirectory(prefix="opengenome-benchmark-") as folder:
         yield Path(folder)
 
 
 def main(bases: int) -> None:
-    """Measure; where results differ or something fails, say so and exit with code 1. A missed target is a result."""
+    """Measure; exit with code 1 if results differ or a command fails. A missed target is a result."""
     try:
         if bases >= counting.NEEDS:
             require_tools()

@@ -1,10 +1,10 @@
 """The generated corpus: sequences like those of organelles, as FASTA.
 
-Belongs here: what the sequences are like, and writing them. Does not belong here: what is done with them.
+Belongs here: generating sequences and writing them. Does not belong here: measuring.
 
-A sequence is a Markov chain of order 3, with one of a few dozen sets of transition probabilities of 33 to 45 % GC, so
-that some k-mers are far more frequent than others. Into it come repeats, runs of N, IUPAC letters and lowercase
-stretches. What is written follows from the seed, the lengths and the number of the first record.
+A sequence is a Markov chain of order 3, with one of a few dozen sets of transition probabilities of 33 to 45 % GC. So
+some k-mers are far more frequent than others. Repeats, runs of N, IUPAC letters and lowercase stretches are added. The
+text follows from the seed, the lengths and the number of the first record.
 """
 
 from collections.abc import Callable, Iterator
@@ -38,12 +38,12 @@ _AMBIGUOUS = np.frombuffer(b"RYSWKMBDHVN", np.uint8)
 
 @dataclass(frozen=True)
 class Totals:
-    """What was written, counted while it was made.
+    """Totals of the written text, counted while it was generated.
 
     Attributes
     ----------
     records, bases, acgt_bases
-        Records, their letters, and how many of these are A, C, G or T.
+        Numbers of records, of letters, and of the letters A, C, G and T.
     text_bytes
         Bytes of FASTA before compression.
     """
@@ -63,7 +63,7 @@ class Totals:
 
 
 def organelle_lengths(bases: int) -> npt.NDArray[np.int64]:
-    """Return lengths that add up to about so many bases, as those of mitochondria and plastids do.
+    """Return lengths like those of mitochondria and plastids, whose sum is about this number of bases.
 
     Log-uniform, 45 % of them in 15 to 60 kb, the others in 110 to 160 kb: 2.8 billion bases are about 32,000 records.
     """
@@ -103,7 +103,7 @@ def write_fasta(file: Path, lengths: npt.NDArray[np.int64], *, first: int = 0, s
 def fasta(
     lengths: npt.NDArray[np.int64], *, first: int = 0, seed: int = SEED
 ) -> Iterator[tuple[npt.NDArray[np.uint8], Totals]]:
-    """Yield FASTA text and what it holds, some records at a time."""
+    """Yield FASTA text and its totals, some records at a time."""
     for letters, part in sequences(lengths, first=first, seed=seed):
         text = np.empty(int((part + -(-part // WIDTH)).sum()) + len(part) * len(_HEADER), np.uint8)
         acgt_bases = _lay_out(text, letters, part, first)
@@ -114,7 +114,7 @@ def fasta(
 def sequences(
     lengths: npt.NDArray[np.int64], *, first: int = 0, seed: int = SEED
 ) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]]:
-    """Yield the letters of some records, one after another, and how many letters each has."""
+    """Yield the joined letters of some records, and the number of letters of each."""
     models = transition_tables(seed)
     for part in np.array_split(lengths, min(len(lengths), -(-int(lengths.sum()) // BATCH_BASES))):
         random = np.random.default_rng([seed, first])
@@ -127,7 +127,7 @@ def sequences(
 
 
 def decorate(letters: npt.NDArray[np.uint8], random: np.random.Generator) -> None:
-    """Put repeats, runs of N, IUPAC letters and lowercase stretches into letters, so many to a length."""
+    """Put repeats, runs of N, IUPAC letters and lowercase stretches into letters, in proportion to length."""
     for kind, every, shortest, longest in (
         ("repeat", 150_000, 5_000, 20_000),
         ("N", 120_000, 1, 500),
@@ -170,7 +170,7 @@ def transition_tables(seed: int) -> npt.NDArray[np.uint8]:
 
 
 def with_gc(probabilities: npt.NDArray[np.float64], gc: float) -> npt.NDArray[np.float64]:
-    """Weigh C and G against A and T until the chain's stationary share of C and G is as wanted.
+    """Weigh C and G against A and T until the chain has the wanted stationary share of C and G.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ def _fill(letters: Any, lengths: Any, models: Any, chosen: Any, state: Any) -> N
 
 @njit(cache=True, nogil=True)
 def _lay_out(text: Any, letters: Any, lengths: Any, first: int) -> int:
-    """Write records as FASTA, and return how many letters are A, C, G or T."""
+    """Write records as FASTA, and return the number of letters A, C, G and T."""
     size = position = acgt_bases = 0
     for row in range(len(lengths)):
         text[size : size + len(_HEADER)] = _HEADER

@@ -1,6 +1,6 @@
-"""Counting the k-mers of a FASTA file with the kernels alone: what a program does that has no use for the platform.
+"""Counting the k-mers of a FASTA file with the kernels alone, without the platform.
 
-A module of its own, so that the process which runs it loads nothing else.
+A module of its own, so that its process loads nothing else.
 """
 
 import io

@@ -1,7 +1,7 @@
 """A FASTA file to k-mer tables, against KMC and jellyfish, which count one k where ours count three.
 
-Two ways of ours: the kernels in one process, reading the file and counting, which is what the peers do; and the
-platform, which catalogues, verifies, stores and checks besides, and starts Spark for it.
+There are two ways. The kernels in one process read the file and count, as the peers do. The platform also catalogues,
+verifies, stores and checks, and starts Spark.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ NEEDS = 1_000_000_000  # with less, starting Python outweighs the counting
 
 
 def counting_row(bases: int, folder: Path) -> Row:
-    """Count the k-mers of a FASTA file of so many bases in every way."""
+    """Count the k-mers of a FASTA file of this number of bases in every way."""
     fasta = folder / "source" / "corpus.fasta"
     totals = write_fasta(fasta, organelle_lengths(bases))
     kmc_cost, expected = kmc(fasta, folder)

@@ -37,7 +37,7 @@ CORPORA: dict[str, Callable[[Path], Totals]] = {
 
 
 def extremes_row(folder: Path) -> Row:
-    """Run every asset on each corpus; a run that fails ends the benchmark, and so do sums that are not as written."""
+    """Run every asset on each corpus; a failed run or a wrong sum ends the benchmark."""
     runs: dict[str, tuple[Totals, Run]] = {}
     for name, write in CORPORA.items():
         place = folder / str(len(runs))
@@ -72,5 +72,5 @@ def extremes_row(folder: Path) -> Row:
 
 
 def peak(run: Run, kind: str) -> float:
-    """Return the most memory that a process of a kind took in a run, GB."""
+    """Return the peak memory of a process of a kind in a run, GB."""
     return run.cost.peaks.get(kind, 0) / 1e9

@@ -1,8 +1,8 @@
-"""What verified fetching costs: CPU of the store against huggingface_hub's own download of the same bytes.
+"""CPU cost of verified fetching: the store against huggingface_hub's own download of the same bytes.
 
-``python -m benchmarks.fetch [MEGABYTES]`` serves one random file from a local Hub in another process, lets both fetch
-it in turns, and prints CPU seconds (user and system) of the fetching process and their ratio. The library checks the
-size only; the store the SHA-256.
+``python -m benchmarks.fetch [MEGABYTES]`` serves one random file from a local Hub in another process. Both fetch it in
+turns. It prints CPU seconds (user and system) of the fetching process, and their ratio. The library checks the size
+only; the store checks the SHA-256.
 """
 
 import multiprocessing as mp
@@ -26,7 +26,7 @@ ROUNDS = 5
 
 
 def serve(size: int, connection: Connection) -> None:
-    """Serve a file of so many random bytes until told to stop."""
+    """Serve a file of this number of random bytes until the caller stops it."""
     with serving() as state:
         state.commit({FILE: os.urandom(size)})
         connection.send(state.hub)

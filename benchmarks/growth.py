@@ -1,4 +1,4 @@
-"""What the whole platform costs as the corpus grows, and when a part of it changes."""
+"""Cost of the whole platform as the corpus grows, and when a part of it changes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,12 +52,12 @@ class Growth:
 
     @property
     def off(self) -> float:
-        """Largest distance of a run from the line, as a share of what the line says."""
+        """Largest distance of a run from the line, as a share of the line's value."""
         return max(abs(run.cost.cpu / self.at(bases) - 1) for bases, run in zip(self.bases, self.runs, strict=True))
 
 
 def growth_row(bases: int, folder: Path) -> tuple[Row, Growth]:
-    """Make every asset of three corpora, each in a few files, of which the largest has so many bases."""
+    """Make every asset of three corpora, each in a few files; the largest has this number of bases."""
     sizes, runs = [], []
     for size in (bases // 28, bases * 10 // 28, bases):
         place = folder / str(size)
@@ -96,7 +96,7 @@ def growth_row(bases: int, folder: Path) -> tuple[Row, Growth]:
 
 
 def change_row(bases: int, folder: Path) -> Row:
-    """Make every asset of many files, then again, and again after one of the files has changed."""
+    """Make every asset of many files, then again unchanged, then again after one file has changed."""
     source, home, lengths = folder / "source", folder / "home", organelle_lengths(bases)
     write_fasta(folder / "small" / "generated" / "small.fasta.gz", short_lengths(SMALL_RECORDS))
     small = materialize(folder / "small", folder / "small-home")
@@ -140,7 +140,7 @@ def write_files(folder: Path, lengths: npt.NDArray[np.int64], files: int) -> Tot
 
 
 def must_have(home: Path, totals: Totals) -> None:
-    """Compare the platform's sums over all sources with what was written."""
+    """Compare the platform's sums over all sources with the totals written."""
     rows = read_table(home, "sequence_stats")
     found = rows[rows["source"] == "all"].iloc[0]
     written = {"sequences": totals.records, "bases": totals.bases, "acgt_bases": totals.acgt_bases}

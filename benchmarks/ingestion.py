@@ -22,7 +22,7 @@ SETTINGS = ParseSettings(
 
 
 def ingestion_row(bases: int, folder: Path) -> Row:
-    """Measure parsing at two sizes, of which the larger has so many bases."""
+    """Measure parsing at two sizes; the larger has this number of bases."""
     sizes = (bases // 4, bases)
     measured = []
     for size in sizes:
@@ -45,7 +45,7 @@ def ingestion_row(bases: int, folder: Path) -> Row:
 
 
 def parse(file: str, home: str) -> dict[str, object]:
-    """Parse a file into shards, and return what was read and what that cost once the kernels were loaded."""
+    """Parse a file into shards, and return the totals read and the cost after the kernels were loaded."""
     import_module("pandas")  # as in Spark's daemon: pyarrow needs it for the first array that it makes of NumPy's
     warm()
     task = parse_task(Path(file), Path(home))

@@ -1,6 +1,6 @@
-"""Kernels on one core, on an Arrow buffer such as a scan of shards reads.
+"""Kernels on one core, on an Arrow buffer like those of a scan.
 
-Each is compared with another way to the same counts, and timed by the CPU time of its thread.
+Each is compared with an independent count, and timed by the CPU time of its thread.
 """
 
 from typing import Any
@@ -30,7 +30,7 @@ for _code, _letter in enumerate(b"ACGT"):
 
 
 def kmer_row(bases: int) -> Row:
-    """Count k-mers, k = 6, 7 and 8, of so many bases, 200 million at most."""
+    """Count k-mers, k = 6, 7 and 8, of up to 200 million bases."""
     text = arrow_text(shard_column(min(bases, MOST_BASES)))
 
     def fast() -> dict[int, Counts]:
@@ -56,7 +56,7 @@ def kmer_row(bases: int) -> Row:
 
 
 def codon_row(bases: int) -> Row:
-    """Count codons and the 6-mers of each sequence, of so many bases, 200 million at most."""
+    """Count codons and the 6-mers of each sequence, of up to 200 million bases."""
     text = arrow_text(shard_column(min(bases, MOST_BASES)))
 
     def codons() -> Counts:
@@ -93,7 +93,7 @@ def shard_column(bases: int) -> pa.LargeStringArray:
 
 @njit(cache=True, nogil=True)
 def _roll(data: Any, offsets: Any, sixes: Any, sevens: Any, eights: Any) -> None:
-    """Count k-mers the plain way: one letter after another, into one table a length."""
+    """Count k-mers the plain way: one letter after another, into one table per length."""
     for row in range(len(offsets) - 1):
         code = run = 0
         for position in range(offsets[row], offsets[row + 1]):

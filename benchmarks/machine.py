@@ -1,4 +1,4 @@
-"""What figures depend on beside the code: the machine, and the versions of what runs on it."""
+"""The machine and the versions of its software, on which figures depend."""
 
 import os
 import platform
@@ -32,7 +32,7 @@ def describe_machine() -> dict[str, str]:
 
 
 def tool_version(name: str) -> str:
-    """Return the version that a tool states on its first line."""
+    """Return the version on the first line of a tool's output."""
     printed = subprocess.run([name, *VERSION_OPTIONS[name]], capture_output=True, text=True).stdout
     found = re.search(r"\d+(\.\d+)+", printed)
     return found[0] if found else "unknown"

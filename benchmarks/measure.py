@@ -1,11 +1,9 @@
-"""What work costs: CPU time and memory of a command and of all that it starts, and CPU time of a function.
+"""Cost of work: CPU time and memory of a command with all its processes, and CPU time of a function.
 
-Belongs here: measuring, on Linux, by the kernel's own accounts. Does not belong here: what is measured, and what the
-figures should be.
+Belongs here: measuring, on Linux, by the kernel's own accounts. Does not belong here: the work, and the targets.
 
-The processes of a Spark application are not all waited for by those that start them: Spark's daemon lets the kernel
-discard its workers, and their CPU time goes unreported with them. So the tree of processes is also watched while it
-lives: what a worker had used when it was last seen is counted as its share.
+Spark's daemon does not wait for its workers, so the kernel reports their CPU time to nobody. So the process tree is
+sampled while it lives, and a worker counts with the CPU time of its last sample.
 """
 
 import contextlib
@@ -38,12 +36,12 @@ class CommandError(RuntimeError):
 
 
 class UnequalError(RuntimeError):
-    """Two ways to the same result gave different ones: no figure of either means anything."""
+    """Two ways to the same result gave different ones, so no figure of either counts."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command cost, with everything that it started.
+    """Cost of a command with all processes that it started.
 
     Attributes
     ----------
@@ -74,7 +72,7 @@ class Cost:
 
 @dataclass
 class _Process:
-    """What was last seen of a process."""
+    """The last sample of a process."""
 
     kind: str
     cpu: float = 0.0
@@ -82,7 +80,7 @@ class _Process:
 
 
 class Watch:
-    """The processes below this one, looked at again and again, but for children that it had before and theirs."""
+    """Samples of the processes below this one, without the children that it had before and theirs."""
 
     def __init__(self, before: Collection[int] = ()) -> None:
         self.before = before
@@ -130,7 +128,7 @@ class Watch:
 
 
 def run(command: Sequence[str], *, environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Cost:
-    """Run a command to its end, and to the end of all that it started, and return what that cost.
+    """Run a command until it and all processes that it started have ended, and return the cost.
 
     Raises
     ------
@@ -176,7 +174,7 @@ def must_equal(what: str, ours: Any, theirs: Any) -> None:
 
 
 def best_cpu(function: Callable[[], object], rounds: int = 5) -> float:
-    """Return the CPU seconds of this thread that a function takes, the least of several rounds after a first."""
+    """Return the CPU seconds of this thread for a function: the least of several rounds after a first."""
     function()
     seconds = []
     for _ in range(rounds):
@@ -187,7 +185,7 @@ def best_cpu(function: Callable[[], object], rounds: int = 5) -> float:
 
 
 def in_fresh_process(module: str, function: str, *arguments: Any) -> tuple[Any, Cost]:
-    """Call a function in a new Python process, and return its result and what the process cost.
+    """Call a function in a new Python process, and return its result and the cost of the process.
 
     Arguments and result travel as JSON.
     """
@@ -200,7 +198,7 @@ def in_fresh_process(module: str, function: str, *arguments: Any) -> tuple[Any, 
 
 
 def tree_cpu() -> float:
-    """Return the CPU seconds that this process, those below it and those they waited for have used."""
+    """Return the CPU seconds of this process, those below it and those they waited for."""
     ticks = 0
     for pid in [os.getpid(), *descendants(os.getpid())]:
         fields = _stat(pid)
@@ -209,7 +207,7 @@ def tree_cpu() -> float:
 
 
 def descendants(ancestor: int, without: Collection[int] = ()) -> list[int]:
-    """Return the processes below one, but for some of its children and theirs."""
+    """Return the processes below one, without some of its children and theirs."""
     found = [pid for pid in children(ancestor) if pid not in without]
     for pid in found:  # which grows on the way
         found += children(pid)
@@ -217,7 +215,7 @@ def descendants(ancestor: int, without: Collection[int] = ()) -> list[int]:
 
 
 def children(parent: int) -> list[int]:
-    """Return the processes started by one, or given to it when theirs ended."""
+    """Return the children of a process, also those adopted from ended parents."""
     found: list[int] = []
     for file in Path(f"/proc/{parent}/task").glob("*/children"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended in the meantime
@@ -227,7 +225,7 @@ def children(parent: int) -> list[int]:
 
 @contextlib.contextmanager
 def _adopted_orphans() -> Iterator[None]:
-    """Have processes whose parents end given to this one for a time, so that it can wait for them."""
+    """Adopt processes whose parents end, for a time, so that this process can wait for them."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
         yield
@@ -236,7 +234,7 @@ def _adopted_orphans() -> Iterator[None]:
 
 
 def _await(pid: int, seconds: float) -> int | None:
-    """Wait for a child for so long at most, and return its exit code if it has ended."""
+    """Wait for a child up to a maximum time, and return its exit code if it has ended."""
     descriptor = os.pidfd_open(pid)
     try:
         ended, _, _ = select.select([descriptor], [], [], seconds)
@@ -246,7 +244,7 @@ def _await(pid: int, seconds: float) -> int | None:
 
 
 def _stat(pid: int) -> list[str]:
-    """Return the fields of /proc/PID/stat from the third on: behind the name, which may hold blanks."""
+    """Return the fields of /proc/PID/stat after the name, which may hold blanks."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
 
 

@@ -1,4 +1,4 @@
-"""k-mer search over sequence_shards, against DuckDB's search for text in the same files; and its kernel on one core."""
+"""k-mer search over sequence_shards, against DuckDB's text search in the same files, and its kernel on one core."""
 
 import time
 from collections.abc import Callable
@@ -30,7 +30,7 @@ ROUNDS = 3
 
 
 def occurrences_row(bases: int, folder: Path) -> Row:
-    """Measure searches for k-mers of several lengths over so many bases."""
+    """Measure searches for k-mers of several lengths over this number of bases."""
     text = arrow_text(shard_column(min(bases, KERNEL_BASES)))
     some = np.asarray(text[0][1000 : 1000 + LENGTHS[-1]]).tobytes()
     kernel = [len(text[0]) / 1e9 / best_cpu(partial(count_occurrences, *text, some[:k])) for k in LENGTHS]
@@ -83,7 +83,7 @@ def make_shards(home: str, bases: int) -> None:
 
 
 def measure(home: str, kmer: str) -> dict[str, object]:
-    """Search for the first letters of a k-mer, and return bases, and seconds for each length."""
+    """Search for the first letters of a k-mer, and return bases, and seconds per length."""
     warm()
     files = [f"{home}/tables/{SHARDS}/{file.path}" for file in Home(home).table(SHARDS).at().files]
     duckdb.sql("SET threads = 2")

@@ -1,4 +1,4 @@
-"""Tools that a user would take instead, and their counts in the form of ours."""
+"""Peers: other tools for the same work, with their counts in our form."""
 
 import shutil
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def require_tools() -> None:
 
 
 def kmc(fasta: Path, folder: Path) -> tuple[Cost, npt.NDArray[np.int64]]:
-    """Count 8-mers with KMC: what it cost, and the counts in alphabetical order, shape (65536,)."""
+    """Count 8-mers with KMC; return the cost and the counts in alphabetical order, shape (65536,)."""
     database, dump = folder / "kmc", folder / "kmc.txt"
     settings = [f"-k{K}", "-b", "-fm", "-ci1", f"-cs{_MOST}", f"-cx{_MOST}", f"-t{THREADS}", "-hp"]
     cost = run(["kmc", *settings, str(fasta), str(database), str(folder)])
@@ -47,7 +47,7 @@ def kmc(fasta: Path, folder: Path) -> tuple[Cost, npt.NDArray[np.int64]]:
 
 
 def jellyfish(fasta: Path, folder: Path) -> tuple[Cost, npt.NDArray[np.int64]]:
-    """Count 8-mers with jellyfish: what it cost, and the counts in alphabetical order, shape (65536,)."""
+    """Count 8-mers with jellyfish; return the cost and the counts in alphabetical order, shape (65536,)."""
     database = folder / "jellyfish"
     settings = ["-m", str(K), "-s", str(4**K), "-t", str(THREADS), "-o", str(database)]
     cost = run(["jellyfish", "count", *settings, str(fasta)])
@@ -55,7 +55,7 @@ def jellyfish(fasta: Path, folder: Path) -> tuple[Cost, npt.NDArray[np.int64]]:
 
 
 def read_counts(lines: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return the counts in lines of a k-mer and its count each."""
+    """Return the counts in lines with a k-mer and its count."""
     place = {name: code for code, name in enumerate(kmer_strings(K))}
     counts = np.zeros(4**K, np.int64)
     for line in lines:

@@ -1,7 +1,7 @@
-"""Runs of the whole platform: a command in a process of its own, and what each of its steps cost.
+"""Runs of the whole platform: a command in a process of its own, and the cost of each step.
 
-Belongs here: starting Dagster as a user does, and dividing what a run cost among its steps. Does not belong here: which
-corpora are run, and what is asked of the figures.
+Belongs here: starting Dagster as a user does, and dividing the cost of a run among its steps. Does not belong here: the
+corpora, and the targets.
 """
 
 import sys
@@ -25,10 +25,9 @@ class Run:
     Attributes
     ----------
     cost
-        Of the command and all that it started.
+        Cost of the command and all its processes.
     steps
-        CPU seconds that were used, by the whole tree, while each of Dagster's steps ran, in their order; checks are
-        counted to the step that made what they check.
+        CPU seconds of the whole tree during each of Dagster's steps, in order; a check counts to the step of its table.
     """
 
     cost: Cost
@@ -36,7 +35,7 @@ class Run:
 
 
 def materialize(source: Path, home: Path, select: str = "*", **settings: str) -> Run:
-    """Materialise assets from a folder or a file, as a user does, and return what it cost."""
+    """Materialise assets from a folder or a file, as a user does, and return the run."""
     command = [sys.executable, "-m", "dagster", "asset", "materialize", "--select", select]
     environment = {
         "DAGSTER_HOME": str(REPOSITORY),
@@ -52,7 +51,7 @@ def materialize(source: Path, home: Path, select: str = "*", **settings: str) ->
 
 
 def step_cpu(home: Path, cost: Cost) -> dict[str, float]:
-    """Return the CPU seconds used during each step of the newest run in a home, checks added to what they check."""
+    """Return the CPU seconds during each step of the newest run in a home, with checks added to their table."""
     (home / "dagster" / "dagster.yaml").touch()  # without one, even an empty one, Dagster warns
     with DagsterInstance.local_temp(str(home / "dagster")) as instance:
         run_id = instance.get_runs(limit=1)[0].run_id

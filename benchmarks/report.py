@@ -1,6 +1,6 @@
-"""Targets, the figures that should meet them, and the page that says whether they do.
+"""Report: targets, figures, and the page of results.
 
-Belongs here: the form of results. Does not belong here: measuring, and what the machine is (``machine.py``).
+Belongs here: the form of results. Does not belong here: measuring, and describing the machine (``machine.py``).
 """
 
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from benchmarks.machine import describe_machine
 
 @dataclass(frozen=True)
 class Target:
-    """A figure and the bound that it should keep to.
+    """A figure and its bound.
 
     Attributes
     ----------
     name
-        What was measured.
+        The quantity measured.
     value, bound
         The figure measured, and its bound, which it may equal.
     unit
-        Of both, as it stands behind a number.
+        The unit of both, as it stands behind a number.
     least
-        Whether the figure should be the bound or more; else it should be the bound or less.
+        Whether the bound is a minimum; else it is a maximum.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Row:
     Attributes
     ----------
     work
-        What was done.
+        The work measured.
     targets
         The figures that have a bound.
     notes
@@ -68,7 +68,7 @@ class Row:
 
 
 def tally(rows: Sequence[Row]) -> str:
-    """Return how many of the rows are met, in words."""
+    """Return the number of rows that are met, in words."""
     return f"{sum(row.is_met for row in rows)} of {len(rows)} targets met"
 
 

@@ -1,4 +1,4 @@
-"""A Spark scan of shards, against what a user would write: a Python dict in mapInPandas."""
+"""A Spark scan of shards, against a Python dict in mapInPandas."""
 
 import logging
 from collections import Counter
@@ -35,7 +35,7 @@ MIN_SHARDS = 4
 
 
 def scan_row(bases: int, folder: Path) -> Row:
-    """Measure a scan of so many bases, a billion at most, and the dict on two million of their like."""
+    """Measure a scan of up to a billion bases, and the dict on two million similar ones."""
     result, _ = in_fresh_process("benchmarks.scans", "measure", min(bases, MOST_BASES), str(folder))
     speed, peer = result["scan"], result["dict"]
     return Row(
@@ -130,7 +130,7 @@ def with_dict(session: SparkSession, shards: list[Shard]) -> dict[int, npt.NDArr
 
 
 def mean_cpu(work: Callable[[], object], rounds: int) -> float:
-    """Return the CPU seconds that all processes together take for work, on average after a first time."""
+    """Return the mean CPU seconds of all processes for the work, after a first round."""
     work()
     before = tree_cpu()
     for _ in range(rounds):

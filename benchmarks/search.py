@@ -80,14 +80,14 @@ def many_row(folder: Path) -> Row:
 
 
 def measured(folder: Path, rows: int, *, peers: bool) -> tuple[Any, Cost]:
-    """Make an index of so many rows, and measure in a process of its own."""
+    """Make an index of this number of rows, and measure in a process of its own."""
     in_fresh_process("benchmarks.search", "make_index", str(folder), rows)
     result, cost = in_fresh_process("benchmarks.search", "measure", str(folder), peers)
     return result, cost
 
 
 def make_index(home: str, rows: int) -> None:
-    """Write a tfidf_index of so many rows, each the mean of the counts of two generated sequences."""
+    """Write a tfidf_index of this number of rows, each the mean of the counts of two generated sequences."""
     tables, random = Home(home), np.random.default_rng(1)
     pool = counts_pool()
     uri = tables.table("tfidf_index").uri
@@ -176,7 +176,7 @@ def median_seconds(work: Callable[[], object], rounds: int = ROUNDS) -> float:
 
 
 def measure_peers(index: SearchIndex, queries: Sequence[Query]) -> dict[str, float]:
-    """Search the same vectors as others do, compare the answers, and return seconds and bytes."""
+    """Search the same vectors with the peers, compare the answers, and return seconds and bytes."""
     exact = np.stack([index.counts(row) for row in range(index.sequences)]) * index.idf
     exact /= np.linalg.norm(exact, axis=1, keepdims=True)
     vectors = exact.astype(np.float32)

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Writes the secrets, which come as files, into the files that Spark, PostgreSQL's client and the Hub's read, then runs
-# the command. They lie in memory, for this user's eyes only, and at places that the image's environment names: so no
-# secret stands on a command line or in what the engine shows, and what `docker compose exec` starts finds them too.
+# Writes the secrets into the files that Spark, PostgreSQL's client and the Hub's client read, then runs the command.
+# The files lie in memory, readable by this user only, at paths of the image's environment. So no secret stands on a
+# command line or in `docker inspect`, and commands of `docker compose exec` find the secrets too.
 #
-# A container without secrets runs as it is: it finds the files in a volume, or has no use for them.
+# A container without secrets runs unchanged: it finds the files in a volume, or does not need them.
 set -eu
 umask 077
 
@@ -25,7 +25,7 @@ if [ -f "$secrets/hub_token" ]; then
   install -m 600 "$secrets/hub_token" "$private/hub_token"
 fi
 
-# The one exception: what writes to object stores takes its keys from the environment only.
+# The one exception: clients of object stores read their keys from the environment only.
 if [ -f "$secrets/object_store_keys" ]; then
   install -m 600 "$secrets/object_store_keys" "$private/object_store_keys"
 fi

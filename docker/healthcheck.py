@@ -1,4 +1,4 @@
-"""Whether a service does its work: ``healthcheck.py SERVICE`` exits with 0 if so, else says what is wrong.
+"""Health check: ``healthcheck.py SERVICE`` exits with 0 if the service does its work, else names the fault.
 
 A process that runs is not enough: a worker has to be known to the master, the webserver has to reach the database and
 the code server, the daemon's loops have to be alive.
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 TIMEOUT_SECONDS = 10
-# Answered only with the database and the code location at hand.
+# The answer needs the database and the code location.
 WEBSERVER_QUERY = """{
   runsOrError(limit: 1) { __typename }
   repositoriesOrError { __typename ... on RepositoryConnection { nodes { name } } }
@@ -20,11 +20,11 @@ WEBSERVER_QUERY = """{
 
 
 class UnhealthyError(Exception):
-    """The service runs, but does not do its work."""
+    """The service runs, but does not do its work; the message names the fault."""
 
 
 def read_json(url: str, body: Any = None) -> Any:
-    """Return what an address answers."""
+    """Return the answer of an address."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
@@ -32,14 +32,14 @@ def read_json(url: str, body: Any = None) -> Any:
 
 
 def check_master() -> None:
-    """The master leads: it is not recovering from a crash."""
+    """Check that the master leads, and is not recovering from a crash."""
     status = read_json("http://127.0.0.1:8080/json/")["status"]
     if status != "ALIVE":
         raise UnhealthyError(f"the master is {status}, expected ALIVE")
 
 
 def check_worker() -> None:
-    """The master knows this worker, and takes it for alive."""
+    """Check that the master knows this worker as alive."""
     own = read_json("http://127.0.0.1:8081/json/")["id"]
     workers = read_json("http://spark-master:8080/json/")["workers"]
     if own not in {worker["id"] for worker in workers if worker["state"] == "ALIVE"}:
@@ -47,7 +47,7 @@ def check_worker() -> None:
 
 
 def check_code() -> None:
-    """The code server has loaded the definitions and serves them."""
+    """Check that the code server has loaded the definitions and serves them."""
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -59,7 +59,7 @@ def check_code() -> None:
 
 
 def check_webserver() -> None:
-    """The webserver answers from the database, and shows the code server's assets."""
+    """Check that the webserver reads the database, and shows the code server's assets."""
     prefix = os.environ.get("DAGSTER_PATH_PREFIX", "")
     answer = read_json(f"http://127.0.0.1:3000{prefix}/graphql", {"query": WEBSERVER_QUERY})
     data = answer.get("data") or {}
@@ -70,13 +70,13 @@ def check_webserver() -> None:
 
 
 def check_search() -> None:
-    """The search server answers; whether there is something to search is not its fault."""
+    """Check that the search server answers, also without an index."""
     if read_json("http://127.0.0.1:3001/health/live") != {"live": True}:
         raise UnhealthyError("the search server answers something else than that it lives")
 
 
 def check_daemon() -> None:
-    """Each of the daemon's loops has reported lately."""
+    """Check that each of the daemon's loops has reported lately."""
     os.execvp("dagster-daemon", ["dagster-daemon", "liveness-check"])
 
 
@@ -92,5 +92,5 @@ CHECKS: dict[str, Callable[[], None]] = {
 if __name__ == "__main__":
     try:
         CHECKS[sys.argv[1]]()
-    except Exception as error:  # whatever a service that is not well answers, or does not
+    except Exception as error:  # every fault of a service, also a missing answer
         sys.exit(f"unhealthy: {type(error).__name__}: {error}")

@@ -1,12 +1,11 @@
-"""A narrow door to the Docker engine, for Dagster's ``DockerRunLauncher``.
+"""A filtering proxy of the Docker engine's socket, for Dagster's ``DockerRunLauncher``.
 
-Who holds the engine's socket is root on the machine. So no container of Dagster's gets it; this one does, and lets
-through what launching a run takes: creating a container from this project's image, on its network, with its volumes
-and confined like the others, and starting, stopping and looking at containers that were created through here. All else
-is refused, and says why.
+Access to the engine's socket is root access to the machine, so no container of Dagster has it. This service has it, and
+passes on the requests of a launcher only. It creates containers of this project's image, network and volumes, confined
+like the others. It starts, stops and inspects these containers. It refuses everything else, with the reason.
 
 The policy comes from the environment: GUARD_IMAGE, GUARD_NETWORK, GUARD_VOLUMES (``name:/path:mode``, separated by
-commas), and GUARD_LABEL (``name=value``), which marks the containers and has to be among the labels of each.
+commas), and GUARD_LABEL (``name=value``), a label that each container must have.
 """
 
 import http.client
@@ -23,7 +22,7 @@ from typing import Any
 PORT = 2375
 TIMEOUT_SECONDS = 120
 VERSION = r"(?:/v\d+\.\d+)?"
-# What a run's container may say of itself. Whatever is not named here must be empty or absent.
+# Fields that the description of a run's container may have. All others must be empty or absent.
 KNOWN = {"AttachStderr", "AttachStdin", "AttachStdout", "Cmd", "Env", "HostConfig", "Image", "Labels"}
 KNOWN |= {"NetworkDisabled", "NetworkingConfig", "OpenStdin", "StdinOnce", "StopTimeout", "Tty", "User", "Volumes"}
 HOST_KNOWN = {"Binds", "CapDrop", "LogConfig", "Memory", "MemorySwap", "NanoCpus", "NetworkMode", "PidsLimit"}
@@ -32,7 +31,7 @@ HOST_KNOWN |= {"ReadonlyRootfs", "SecurityOpt", "Tmpfs"}
 
 @dataclass(frozen=True)
 class Policy:
-    """What containers may be created: of this image, on this network, with these volumes, so labelled."""
+    """The policy: image, network, volumes and label that a container may have."""
 
     image: str
     network: str
@@ -47,7 +46,7 @@ class Policy:
         return cls(environment["GUARD_IMAGE"], environment["GUARD_NETWORK"], volumes, (name, value))
 
     def objection(self, body: Mapping[str, Any]) -> str | None:
-        """Say what is wrong with the description of a container; None if nothing is."""
+        """Return the rule that the description of a container breaks; None if it breaks none."""
         host = body.get("HostConfig") or {}
         networks = set((body.get("NetworkingConfig") or {}).get("EndpointsConfig") or {})
         unknown = {name for name, value in body.items() if value} - KNOWN
@@ -69,14 +68,14 @@ class Policy:
         return next((rule for rule, kept in rules.items() if not kept), None)
 
     def owns(self, labels: Mapping[str, str] | None) -> bool:
-        """Tell whether a container was created through here, by its labels."""
+        """Return whether the labels are those of a container that this service created."""
         name, value = self.label
         return (labels or {}).get(name) == value and "dagster/run_id" in (labels or {})
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the engine answered."""
+    """An answer of the engine."""
 
     status: int
     body: bytes
@@ -106,7 +105,7 @@ class Engine:
 
 
 def refusal(status: int, reason: str) -> Answer:
-    """Answer in the engine's form, so that its clients show the reason."""
+    """Return a refusal in the engine's form, so that its clients show the reason."""
     return Answer(status, json.dumps({"message": f"socket guard: {reason}"}).encode())
 
 

@@ -178,7 +178,7 @@ def test_upkeep_tells_what_it_would_do_and_does_it(home: Path, monkeypatch: pyte
     tables = two_versions(home)
     told = run("upkeep", "--dry-run", "--retention-days", "0")
     assert told.exit_code == 0
-    assert told.output.startswith(f"What would be done to the tables at {home}\n")
+    assert told.output.startswith(f"Planned changes to the tables at {home}\n")
     assert re.search(r"^  kmer_ +1 +\d+ B +1 +0 +2 -> 1 +2$", told.output, re.MULTILINE)
     assert len(tables.table("kmer_").at().files) == 2
     answer = json.loads(run("upkeep", "--retention-days", "0", "--format", "json").output)["kmer_"]

@@ -3,10 +3,12 @@
 import json
 import re
 import runpy
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+import opengenome_assets
 from opengenome_assets import groups
 from opengenome_assets.corpus.codons import CodonRscuConfig
 from opengenome_assets.corpus.jobs import PRESETS
@@ -20,6 +22,7 @@ from opengenome_assets.settings import Settings
 from opengenome_assets_tests.corpora import settings
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = Path(opengenome_assets.__path__[0])
 PAGES = runpy.run_path(str(ROOT / "docs" / "generate.py"))["PAGES"]
 
 
@@ -77,3 +80,42 @@ def test_links_between_documents_lead_somewhere(page):
     folder = (ROOT / page).parent
     links = re.findall(r"\]\(([^)#]+)", (ROOT / page).read_text())
     assert [link for link in links if "://" not in link and not (folder / link).exists()] == []
+
+
+def section(page: str, title: str) -> str:
+    """Return the section of a page under a heading of the second level."""
+    return (ROOT / page).read_text().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_the_walk_of_the_design_names_modules_that_exist_each_once():
+    walk = re.findall(r"^\| `([^`]+)` \|", section("docs/design.md", "From a file to a search hit"), re.MULTILINE)
+    files = [PACKAGE / (name if "/" in name else f"{name.replace('.', '/')}.py") for name in walk]
+    assert [str(file) for file in files if not file.is_file()] == []
+    assert len(set(walk)) == len(walk) > 20
+
+
+def test_every_word_of_the_house_is_in_the_glossary():
+    words = re.findall(r"^\| (\w+) \|", section("docs/design.md", "Glossary"), re.MULTILINE)
+    house = "home part manifest pack seal unit shard making basis catalogue snapshot group"
+    assert sorted(words) == sorted(["word", *house.split()])
+
+
+def test_every_room_is_named_in_the_readme():
+    built = section("README.md", "How it is built")
+    rooms = {f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")}
+    modules = {path.name for path in PACKAGE.glob("*.py")} - {"__init__.py"}
+    named = re.findall(r"^  (\S+)  +\S", built, re.MULTILINE)
+    assert sorted(named) == sorted(rooms | modules)
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))])
+def test_modules_that_a_page_imports_exist(page):
+    text = (ROOT / page).read_text()
+    imports = re.findall(r"from (opengenome_assets[\w.]*) import ([\w, ]+)", text)
+    missing = [
+        f"{module}.{name.strip()}"
+        for module, names in imports
+        for name in names.split(",")
+        if not hasattr(import_module(module), name.strip())
+    ]
+    assert missing == []

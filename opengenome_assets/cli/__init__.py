@@ -1,8 +1,8 @@
 """The command line: ``opengenome`` and its commands.
 
-Belongs here: arguments, wording and exit codes, one module per subject. A group brings its own commands
-(``commands.py`` in its room). Does not belong here: what the commands do. Modules that take a second to import (Spark,
-Dagster) are imported by the command that needs them.
+Belongs here: arguments, wording and exit codes, one module per subject. Does not belong here: the work of the commands,
+and the commands of a group (``commands.py`` in its room). A command imports Dagster or Spark only if it needs them,
+since that takes a second.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from opengenome_assets.cli.versions import checkout, pull, push, reproduce, rest
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="opengenome")
 def main() -> None:
-    """Genomic corpora as Dagster assets: set-up checks, what has been made and how, and upkeep."""
+    """Genomic corpora as Dagster assets: set-up checks, data lineage, versions, search and upkeep."""
 
 
 for command in (

@@ -1,4 +1,4 @@
-"""Running one of the platform's jobs in this process, as the commands do whose work shall stand in the run history."""
+"""Jobs: running one of the platform's jobs in this process, so that the work stands in Dagster's run history."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLAIN = (bool, int, float, str, list, dict)  # what JSON can hold
 def run_job(
     settings: Settings, job: str, op: str, config: Mapping[str, Any], tags: Mapping[str, str] | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Run a job of one op; return what it said of each table, in order.
+    """Run a job of one op; return the metadata of its event for each table, in order.
 
     Raises
     ------
@@ -28,7 +28,9 @@ def run_job(
     """
     run_config = {
         "ops": {op: {"config": dict(config)}},
-        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},  # why it failed is told below, without traces
+        "loggers": {
+            "console": {"config": {"log_level": "CRITICAL"}}
+        },  # the reasons of a failure follow below, without stack traces
     }
     with setting_errors(), open_instance() as instance:
         result = (
@@ -39,7 +41,7 @@ def run_job(
         if not result.success:
             run = newest_run(instance)
             raise click.ClickException("\n".join(failure.reason for failure in run.failures) if run else "no run")
-    said: dict[str, dict[str, Any]] = {}
+    reports: dict[str, dict[str, Any]] = {}
     for event in result.all_events:
         about: dg.AssetMaterialization | dg.AssetObservation | None = None
         if event.is_step_materialization:
@@ -48,5 +50,5 @@ def run_job(
             about = event.asset_observation_data.asset_observation
         if about is not None:
             plain = {name: each.value for name, each in about.metadata.items() if isinstance(each.value, PLAIN)}
-            said[about.asset_key.to_user_string()] = plain
-    return said
+            reports[about.asset_key.to_user_string()] = plain
+    return reports

@@ -1,6 +1,7 @@
-"""The commands ``lineage``, ``diff`` and ``reindex``: what made something and what has changed since.
+"""The commands ``lineage``, ``diff`` and ``reindex``: provenance, and changes between versions.
 
-Does not belong here: how it is found (``lineage``) and which events are missing (``operations/reindex.py``).
+Belongs here: their arguments and output. Does not belong here: finding records (``lineage``) and missing events
+(``operations/reindex.py``).
 """
 
 from __future__ import annotations
@@ -35,15 +36,16 @@ FREQUENCY = ("before", "after", "change")
 
 @click.command()
 @click.argument("name")
-@click.option("--version", type=click.IntRange(min=0), help="A version of the table; else the newest.")
-@click.option("--column", help="Show instead which columns this column of a table goes back to.")
-@click.option("--files", default=20, show_default=True, type=click.IntRange(min=0), help="Name at most so many files.")
+@click.option("--version", type=click.IntRange(min=0), help="A version of the table; default: the newest.")
+@click.option("--column", help="Show the column lineage of this column instead.")
+@click.option(
+    "--files", default=20, show_default=True, type=click.IntRange(min=0), help="Maximum number of files named."
+)
 @format_option
 def lineage(name: str, version: int | None, column: str | None, files: int, output: str) -> None:
-    """Show the tree of what made NAME, a table, figure or report, down to files.
+    """Show the provenance of NAME, a table, figure or report, as a tree down to files.
 
-    Each node with its version, the code, settings, run, time and cost that it took. Needs no Dagster instance. As JSON
-    all files are named.
+    Each node has its version, code, settings, run, time and cost. JSON names all files. Needs no Dagster instance.
     """
     settings = settings_in_use()
     from opengenome_assets.lineage import tree
@@ -76,38 +78,38 @@ def _plain(node: Any) -> dict[str, Any]:
     default=10,
     show_default=True,
     type=click.IntRange(min=0),
-    help="Of added, removed, changed and moved, name at most so many files and rows each.",
+    help="Maximum number of files and rows named per kind: added, removed, changed, moved.",
 )
 @format_option
 def diff(table: str, before: int, after: int, most: int, output: str) -> None:
-    """Show how two versions of TABLE differ: in what made them, up to the source files, and in their rows."""
+    """Show how two versions of TABLE differ: source files, code, settings and rows."""
     settings = settings_in_use()
     from opengenome_assets.lineage import diff as comparing
     from opengenome_assets.storage.tables import Home
 
     with refusals():
         found = comparing.diff(Home(settings.home), groups.specs(), table, before, after, most)
-    made = found.made
+    changes = found.made
     if output == "json":
-        files = {kind: len(names) for kind, names in asdict(made.files).items()}
-        files |= {f"first_{kind}": names[:most] for kind, names in asdict(made.files).items()}
-        click.echo(json.dumps({**asdict(found), "made": {**asdict(made), "files": files}}, indent=2))
+        files = {kind: len(names) for kind, names in asdict(changes.files).items()}
+        files |= {f"first_{kind}": names[:most] for kind, names in asdict(changes.files).items()}
+        click.echo(json.dumps({**asdict(found), "made": {**asdict(changes), "files": files}}, indent=2))
         return
     sides = [
         (f"version {side.version}", f"made {clock(side.made)}", f"{side.rows:,} rows", side.data_version[:16])
         for side in (found.before, found.after)
     ]
     section(table, aligned(sides))
-    section("Source files", list(file_lines(made.files, most)) or ["the same"])
-    section("Code and settings", _changes(made.determining) or ["the same"])
-    section("Circumstances", _changes(made.circumstances) or ["the same"])
-    if made.notes:
-        section("Not compared", made.notes)
+    section("Source files", list(file_lines(changes.files, most)) or ["the same"])
+    section("Code and settings", _changes(changes.determining) or ["the same"])
+    section("Circumstances", _changes(changes.circumstances) or ["the same"])
+    if changes.notes:
+        section("Not compared", changes.notes)
     section("Content", list(_content(found.content)))
 
 
 def file_lines(files: FileChanges, most: int) -> Iterator[str]:
-    """Write how many source files differ, and name at most so many of each kind."""
+    """Yield the number of source files that differ, and the names of up to ``most`` per kind."""
     kinds = asdict(files)
     if any(kinds.values()):
         yield ", ".join(f"{len(names):,} {kind}" for kind, names in kinds.items())
@@ -116,14 +118,14 @@ def file_lines(files: FileChanges, most: int) -> Iterator[str]:
 
 
 def _named(kind: str, names: Sequence[str], count: int) -> Iterator[str]:
-    """Name some of so many; none where only the count was asked for."""
+    """Yield some names and the number of the others; nothing if no names are given."""
     yield from (f"  {kind}  {name}" for name in names)
     if 0 < len(names) < count:
         yield f"  and {count - len(names):,} more {kind}"
 
 
 def _changes(changes: Sequence[Change]) -> list[str]:
-    """Write what differs; once where it differs alike in many tables."""
+    """Return lines of differences; equal differences of several tables share a line."""
     where: dict[tuple[str, str], list[str]] = {}
     for each in changes:
         values = f"{_cut(known(written, each.before))} -> {_cut(known(written, each.after))}"
@@ -132,7 +134,7 @@ def _changes(changes: Sequence[Change]) -> list[str]:
 
 
 def _cut(value: str) -> str:
-    """Cut a git commit to what people compare."""
+    """Return a git commit cut to 12 digits; any other value as it is."""
     commit, plus, changes = value.partition("+")
     return f"{commit[:12]}{plus}{changes}" if len(commit) == 40 else value
 
@@ -169,10 +171,10 @@ def _number(value: object) -> str:
 @click.command()
 @format_option
 def reindex(output: str) -> None:
-    """Tell Dagster what the tables, figures and report remember and it does not.
+    """Report to Dagster the versions that only the tables, figures and report record.
 
-    For a Dagster database that was lost, moved or pruned. Events come without a run and with today's time; the time of
-    the commit and the run stand in their metadata. Doing it twice tells nothing twice.
+    For a Dagster database that was lost, moved or pruned. Events have no run and today's time; their metadata has the
+    time of the commit and the run. The command is idempotent.
     """
     settings = settings_in_use()
     from opengenome_assets.lineage.failures import open_instance
@@ -181,11 +183,13 @@ def reindex(output: str) -> None:
 
     dependencies = parents_of_assets(settings)
     with setting_errors(), refusals(), open_instance() as instance:
-        told = list(index.reindex(instance, Home(settings.home), groups.specs(), dependencies))
+        reindexed = list(index.reindex(instance, Home(settings.home), groups.specs(), dependencies))
     if output == "json":
-        click.echo(json.dumps([asdict(each) for each in told], indent=2))
+        click.echo(json.dumps([asdict(each) for each in reindexed], indent=2))
         return
-    for each in told:
+    for each in reindexed:
         versions = sorted({version for version in each.versions if version is not None})
         click.echo(f"{each.asset}: {f'versions {ranges(versions)}' if versions else 'its last state'}")
-    click.echo(f"{len(told):,} assets told to Dagster" if told else "Dagster knows all that the tables remember")
+    click.echo(
+        f"{len(reindexed):,} assets told to Dagster" if reindexed else "Dagster knows all that the tables remember"
+    )

@@ -1,6 +1,6 @@
-"""What the commands over all groups share: the settings, the home, and the graph of assets.
+"""Platform: the settings and the graph of assets, for the commands over all groups.
 
-Belongs here: reading them, with what is wrong as an error of the command. Does not belong here: any command.
+Belongs here: reading them, with faults as errors of the command. Does not belong here: any command.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from opengenome_assets.terminal import setting_errors
 
 
 def settings_in_use() -> Settings:
-    """Read the settings from the environment; what is wrong with them is an error of the command."""
+    """Read the settings from the environment; a wrong value is an error of the command."""
     with setting_errors():
         return groups.read_settings()
 
 
 def parents_of_assets(settings: Settings) -> dict[str, set[str]]:
-    """Return the assets that there are with these settings, each with those that it is made from."""
+    """Return the assets of these settings, each with the assets that it is made from."""
     from opengenome_assets.definitions import build_defs  # imports Dagster
 
     graph = build_defs(settings).resolve_asset_graph()

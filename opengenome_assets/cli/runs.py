@@ -1,4 +1,7 @@
-"""The command ``runs`` and what is below it; what is known of a run is ``lineage/runs.py``'s business."""
+"""The command ``runs`` with its subcommands ``tag`` and ``note``.
+
+Belongs here: their arguments and output. Does not belong here: gathering runs (``lineage/runs.py``).
+"""
 
 from __future__ import annotations
 
@@ -24,15 +27,15 @@ WIDEST = 40
 
 
 @click.group(invoke_without_command=True)
-@click.option("--compare", nargs=2, metavar="A B", help="Show two runs side by side: first what differs.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="At most so many.")
+@click.option("--compare", nargs=2, metavar="A B", help="Show two runs side by side, differences first.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Maximum number.")
 @click.option("--format", "output", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True)
 @click.pass_context
 def runs(context: click.Context, compare: tuple[str, str] | None, limit: int, output: str) -> None:
-    """Show runs, newest first: when, how they ended, parameters, numbers, tags and notes.
+    """Show runs, newest first: start, status, parameters, metrics, tags and notes.
 
-    As JSON and CSV with every parameter and number. The beginning of an id stands for it. Of runs that Dagster does not
-    know, what tables, figures and report record is shown.
+    JSON and CSV have every parameter and metric. The beginning of an id is enough. If Dagster does not know a run, the
+    records of tables, figures and report are shown.
     """
     if context.invoked_subcommand:
         return
@@ -94,7 +97,7 @@ def tag(run: str, tags: Sequence[str]) -> None:
 @click.argument("run")
 @click.argument("text")
 def note(run: str, text: str) -> None:
-    """Write a note on RUN; it takes the place of the one before."""
+    """Write a note on RUN; it replaces the earlier one."""
     from opengenome_assets.lineage.runs import NOTE_TAG  # imports Dagster
 
     click.echo(f"run {_add(run, {NOTE_TAG: text})}: {text}")
@@ -109,15 +112,15 @@ def _add(run: str, tags: Mapping[str, str]) -> str:
     with setting_errors(), refusals(), _instance() as instance:
         if instance is None:
             raise click.ClickException(
-                "tags and notes are kept by Dagster, and there is no dagster.yaml in this folder. Set DAGSTER_HOME to "
-                "the folder that has it"
+                "Dagster keeps tags and notes, and there is no dagster.yaml in this folder. Set DAGSTER_HOME to the "
+                "folder that has it"
             )
         return add_tags(Home(settings.home), instance, run, tags)
 
 
 @contextmanager
 def _instance() -> Iterator[DagsterInstance | None]:
-    """Open Dagster's instance, or none where none is set up: opening one would make it."""
+    """Open Dagster's instance; None without a ``dagster.yaml``, since opening would create one."""
     from opengenome_assets.lineage.failures import open_instance
 
     if not Path(os.environ.get("DAGSTER_HOME") or ".", "dagster.yaml").exists():

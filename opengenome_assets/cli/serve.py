@@ -1,6 +1,6 @@
-"""Commands that stay: ``serve``, the search server, and ``ui``, that server beside Dagster's user interface.
+"""Commands that run until they are stopped: ``serve``, the search server, and ``ui``, Dagster's pages beside it.
 
-Does not belong here: what the server does (``search/server``).
+Belongs here: starting and ending servers. Does not belong here: answering requests (``service``).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from opengenome_assets.terminal import setting_errors
 
 HOST = "127.0.0.1"
 
-# Seconds in which to end: for requests under way, and for all of a server, which is killed then.
+# Seconds to end: for requests under way, and for a whole server before it is killed.
 REQUESTS_GRACE = 5
 GRACE = 15
 
@@ -45,8 +45,8 @@ LOGGING = {
 def serve(host: str, port: int) -> None:
     """Serve the search page and the HTTP API.
 
-    Searches the newest version of the index, also when it is made later. Limits, a token and the link to Dagster are
-    set by environment variables, OPENGENOME_SEARCH_... (docs/search.md).
+    Searches the newest version of the index, also if it is made later. The environment variables OPENGENOME_SEARCH_...
+    set limits, a token and the link to Dagster (docs/search.md).
     """
     settings = settings_in_use()
     import uvicorn
@@ -61,20 +61,22 @@ def serve(host: str, port: int) -> None:
     config = uvicorn.Config(
         app, log_config=LOGGING, access_log=False, server_header=False, timeout_graceful_shutdown=REQUESTS_GRACE
     )
-    with listener, suppress(KeyboardInterrupt):  # which comes after it has ended in order
+    with listener, suppress(KeyboardInterrupt):  # raised again after an orderly end
         uvicorn.Server(config).run(sockets=[listener])
 
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Dagster's port.")
-@click.option("--search-port", type=click.IntRange(1, 65535), default=3001, show_default=True, help="The search's.")
+@click.option(
+    "--search-port", type=click.IntRange(1, 65535), default=3001, show_default=True, help="The search's port."
+)
 def ui(port: int, search_port: int) -> None:
     """Serve Dagster's user interface and the search page, both until Ctrl-C."""
     settings_in_use()
     if port == search_port:
         raise click.UsageError(f"--port and --search-port are both {port}: choose another for one of them")
     for number, option in ((port, "--port"), (search_port, "--search-port")):
-        _listener(HOST, number, option).close()  # Dagster would take another port, and not be where it is said to be
+        _listener(HOST, number, option).close()  # Dagster would silently take another port
     dagster, search = f"http://{HOST}:{port}", f"http://{HOST}:{search_port}"
     click.echo(f"Dagster:     {dagster}\nSearch page: {search}")
     programs = Path(sys.executable).parent
@@ -96,10 +98,10 @@ def _listener(host: str, port: int, option: str) -> socket.socket:
 
 
 def together(*commands: Sequence[str], environment: Mapping[str, str], grace: int = GRACE) -> int:
-    """Run commands, each in a session of its own, none of which shall stay when another ends.
+    """Run commands, each in a session of its own, until one ends; then end the others.
 
-    A Ctrl-C, and what else would end this process, is passed on to each of them once. Those that have not ended some
-    seconds later, ``grace``, are killed with what they started. Returns the exit status.
+    Ctrl-C, SIGTERM and SIGHUP are passed on to each command once. After ``grace`` seconds the rest is killed, with its
+    children. Returns the exit status.
     """
     processes: list[subprocess.Popen[bytes]] = []
     asked = False
@@ -120,15 +122,15 @@ def together(*commands: Sequence[str], environment: Mapping[str, str], grace: in
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
 
-    # Set first: a signal that is ignored here, as SIGINT is in a script's background, would be ignored by them too.
+    # Set first: children inherit an ignored signal, as SIGINT is in a script's background.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end)
     signal.signal(signal.SIGALRM, kill)
     for command in commands:
         processes.append(subprocess.Popen(command, env=environment, start_new_session=True))
     if asked:
-        interrupt()  # it came before all had been started
-    os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)  # the first of them, which is left to be waited for
+        interrupt()  # the signal came before all had started
+    os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)  # until one ends; it stays waitable
     if not asked:
         interrupt()
     statuses = [process.wait() for process in processes]

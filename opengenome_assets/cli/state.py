@@ -1,7 +1,7 @@
-"""Commands that say how things are: ``validate``, ``info`` and ``failures``; they change nothing.
+"""Commands that show a state and change nothing: ``validate``, ``info`` and ``failures``.
 
-Does not belong here: the checks (``operations/validate.py``), what there is (``lineage/inventory.py``) and why a run
-failed (``lineage/failures.py``), which scripts may call themselves.
+Belongs here: their arguments and output. Does not belong here: the checks (``operations/validate.py``), the inventory
+(``lineage/inventory.py``), and the reasons of a failure (``lineage/failures.py``).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 @click.command()
 @format_option
 def validate(output: str) -> None:
-    """Check Python, packages, Java, Spark, storage and the source.
+    """Check Python, packages, the engine, storage and the source.
 
     Exits with status 1 if the pipeline cannot run on this machine with these settings.
     """
@@ -88,12 +88,12 @@ def info(output: str) -> None:
 
 
 @click.command()
-@click.option("--since", type=float, help="Only a run started after this moment, in seconds as `date +%s` gives them.")
+@click.option("--since", type=float, help="Only a run started after this time, in seconds as of `date +%s`.")
 @format_option
 def failures(since: float | None, output: str) -> None:
     """Say why the newest run failed, without stack traces.
 
-    Reads what Dagster keeps of the runs in this folder or DAGSTER_HOME. Exits with status 1 unless that run succeeded.
+    Reads Dagster's event log of DAGSTER_HOME or this folder. Exits with status 1 unless that run succeeded.
     """
     settings_in_use()
     from opengenome_assets.lineage.failures import newest_run, open_instance  # imports Dagster

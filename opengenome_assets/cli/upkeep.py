@@ -1,6 +1,7 @@
-"""Commands on what is kept: ``upkeep``, ``prune``, ``pin`` and ``unpin``.
+"""Commands on retention: ``upkeep``, ``prune``, ``pin`` and ``unpin``.
 
-What the first two do is the job in ``operations/upkeep.py``, and pins are in ``operations/pins.py``.
+Belongs here: their arguments and output. Does not belong here: vacuum and compaction (``operations/upkeep.py``), and
+pins (``operations/pins.py``).
 """
 
 from __future__ import annotations
@@ -26,20 +27,20 @@ Keeping = tuple[str, int]
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
+@click.option("--dry-run", is_flag=True, help="Show the changes without making them.")
 @click.option(
     "--retention-days",
     type=click.FloatRange(min=0),
     default=30,
     show_default=True,
-    help="Keep every version that was the newest within so many days.",
+    help="Days for which a version is kept after it was the newest.",
 )
 @format_option
 def upkeep(dry_run: bool, retention_days: float, output: str) -> None:
-    """Remove files of the tables that no kept version needs, and pack small ones together.
+    """Remove files that no kept version needs (vacuum), and pack small ones together (compaction).
 
-    Kept are the versions of the last days and all that they, the figures and the report were made from. Runs the job
-    `upkeep`, which waits until no other run uses the tables. Exits with status 1 if it fails.
+    Keeps the versions of the last days, and all inputs of these, the figures and the report. Runs the job `upkeep`,
+    which waits until no other run uses the tables. Exits with status 1 if it fails.
     """
     settings = settings_in_use()
     from opengenome_assets.cli.jobs import run_job  # imports Dagster
@@ -51,12 +52,12 @@ def upkeep(dry_run: bool, retention_days: float, output: str) -> None:
 
 
 class Keep(click.ParamType[Keeping]):
-    """What to keep: a number of versions, or of days with a ``d`` after it."""
+    """A number of versions to keep, or of days with a ``d`` after it."""
 
     name = "VERSIONS|DAYSd"
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Keeping:
-        """Read it, as a setting of the job."""
+        """Return the setting of the job and its value."""
         found = re.fullmatch(r"(\d+)(d?)", str(value))
         if not found or not (int(found[1]) or found[2]):
             self.fail(f"{value!r}: expected a number of versions, e.g. 5, or of days, e.g. 30d", parameter, context)
@@ -70,17 +71,17 @@ class Keep(click.ParamType[Keeping]):
     type=Keep(),
     multiple=True,
     required=True,
-    help="The newest so many versions of each table (5), or all that were the newest within so many days (30d); "
-    "given twice, what either says.",
+    help="Number of newest versions kept per table (5), or days for which a version is kept after it was the newest "
+    "(30d). Given twice, a version stays that either keeps.",
 )
 @click.option("--raw", is_flag=True, help="Also files fetched from the Hub that no kept version of a catalogue names.")
-@click.option("--yes", is_flag=True, help="Do it without asking.")
+@click.option("--yes", is_flag=True, help="Remove without asking.")
 @format_option
 def prune(keeping: tuple[Keeping, ...], raw: bool, yes: bool, output: str) -> None:
-    """Free what no kept version of the tables needs: shown first, and done when you say so.
+    """Remove files that no kept version of the tables needs, after showing them and asking.
 
-    Never goes what a kept version, a figure, the report or a pinned run was made from. Runs the job `upkeep` without
-    packing, which waits until no other run uses the tables. With --format json it only tells unless --yes is given.
+    The inputs of a kept version, a figure, the report or a pinned run stay. Runs the job `upkeep` without compaction,
+    which waits until no other run uses the tables. --format json is a dry run unless --yes is given.
     """
     settings = settings_in_use()
     from opengenome_assets.cli.jobs import run_job  # imports Dagster
@@ -99,9 +100,9 @@ def prune(keeping: tuple[Keeping, ...], raw: bool, yes: bool, output: str) -> No
 @click.command()
 @click.argument("run")
 def pin(run: str) -> None:
-    """Keep the tables as RUN left them, however old, until it is unpinned.
+    """Keep the tables as RUN left them, whatever their age, until it is unpinned.
 
-    RUN is an id or its beginning. The run is tagged in Dagster, and a file in the home names the versions.
+    RUN is an id or its beginning. Dagster gets a tag, and a file in the home names the versions.
     """
     from opengenome_assets.operations import pins  # imports Dagster
 
@@ -113,7 +114,7 @@ def pin(run: str) -> None:
 @click.command()
 @click.argument("run")
 def unpin(run: str) -> None:
-    """Keep the tables that RUN left no longer than others."""
+    """Remove the pin of RUN; its tables are then kept like others."""
     from opengenome_assets.operations import pins  # imports Dagster
 
     with _home() as (tables, instance):
@@ -123,7 +124,7 @@ def unpin(run: str) -> None:
 
 @contextmanager
 def _home() -> Iterator[tuple[Home, DagsterInstance]]:
-    """Open the tables and Dagster's records; a run or version that is not there is an error of the command."""
+    """Open the home and Dagster's instance; a missing run or version is an error of the command."""
     settings = settings_in_use()
     from opengenome_assets.lineage.failures import open_instance
     from opengenome_assets.storage.tables import Home
@@ -149,7 +150,7 @@ def _show(settings: Settings, tables: Mapping[str, Mapping[str, Any]], dry_run: 
         )
         for name, each in tables.items()
     ]
-    title = f"What would be done to the tables at {settings.home}" if dry_run else f"Tables at {settings.home}"
+    title = f"Planned changes to the tables at {settings.home}" if dry_run else f"Tables at {settings.home}"
     section(title, aligned([heading, *rows], right=(1, 2, 6)) if rows else ["none yet: make run"])
     for each in tables.values():
         if "raw_files_removed" in each:

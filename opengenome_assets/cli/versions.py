@@ -1,6 +1,6 @@
 """Commands that act on versions of tables: ``restore``, ``checkout``, ``reproduce``, ``push`` and ``pull``.
 
-Does not belong here: what they do, which is in ``operations``, and in ``storage/carry.py``.
+Belongs here: their arguments and output. Does not belong here: their work (``operations``, ``storage/carry.py``).
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ if TYPE_CHECKING:
 
 STDERR = 2  # the descriptor
 
-dry_run_option = click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Show the changes without making them.")
 
 
 @click.command()
 @click.argument("table")
-@click.option("--version", type=click.IntRange(min=0), required=True, help="The version whose rows it shall have.")
+@click.option("--version", type=click.IntRange(min=0), required=True, help="The version to restore.")
 @dry_run_option
 @format_option
 def restore(table: str, version: int, dry_run: bool, output: str) -> None:
-    """Make TABLE hold again what an earlier version of it holds.
+    """Restore an earlier version of TABLE, as a new version with the old rows and provenance.
 
-    Nothing is lost: it is a new version with the old rows and the record of what made them. Runs the job `restore`,
-    which waits until no other run uses the tables, and says what no longer fits to the table then.
+    No version is lost. Runs the job `restore`, which waits until no other run uses the tables. Names the tables,
+    figures and reports that are stale then.
     """
     settings = settings_in_use()
     from opengenome_assets.lineage.records import find  # imports Dagster
@@ -66,14 +66,14 @@ def restore(table: str, version: int, dry_run: bool, output: str) -> None:
 
 
 @click.command()
-@click.option("--run", "run", required=True, metavar="ID", help="The run, by its id or the beginning of it.")
+@click.option("--run", "run", required=True, metavar="ID", help="The run's id, or its beginning.")
 @dry_run_option
 @format_option
 def checkout(run: str, dry_run: bool, output: str) -> None:
-    """Make all tables hold again what they held when a run had ended.
+    """Restore all tables to their versions at the end of a run.
 
-    Tables that did not exist then stay as they are and are named. Figures and the report are kept only as they are now;
-    they are made again from the tables.
+    Tables that did not exist then stay, and are named. Figures and the report have no versions, so they are made again
+    from the tables.
     """
     settings = settings_in_use()
     from opengenome_assets.lineage.failures import open_instance  # imports Dagster
@@ -92,19 +92,19 @@ def checkout(run: str, dry_run: bool, output: str) -> None:
 
 @click.command()
 @click.argument("tables", nargs=-1)
-@click.option("--version", type=click.IntRange(min=0), help="The version; the newest unless given. Of one table.")
+@click.option("--version", type=click.IntRange(min=0), help="A version of one table; default: the newest.")
 @format_option
 def reproduce(tables: tuple[str, ...], version: int | None, output: str) -> None:
-    """Make TABLES, or all, again from what their records say, and compare.
+    """Make TABLES, or all, again from their provenance records, and compare.
 
-    Each is made in a scratch folder, from the recorded versions of its inputs and with its recorded settings, by
-    today's code, on the engine that SPARK_MASTER names; the home is only read. The scratch folder lies where TMPDIR
-    says; the workers of a cluster have to see it. Exits with status 0 if all are identical, 1 if any differs, and 2 if
-    one cannot be made again.
+    The installed code makes each in a scratch folder, from the recorded inputs and settings; the home is only read.
+    OPENGENOME_ENGINE and SPARK_MASTER choose the engine. TMPDIR chooses the place of the scratch folder, which the
+    workers of a cluster must reach. Exits with status 0 if all are identical, 1 if any differs, and 2 if one cannot be
+    made again.
     """
     settings = settings_in_use()
     if version is not None and len(tables) != 1:
-        raise click.UsageError("--version is of one table")
+        raise click.UsageError(f"--version needs one table, found {len(tables)}: name one")
     from opengenome_assets.definitions import build_defs  # imports Dagster and Spark
     from opengenome_assets.framework.resources import engine_resource
     from opengenome_assets.operations import reproduce as reproducing
@@ -141,9 +141,9 @@ def reproduce(tables: tuple[str, ...], version: int | None, output: str) -> None
 
 @contextmanager
 def engine_unheard() -> Iterator[None]:
-    """Keep what Spark's processes print, as they start and end, from standard error, unless an error follows.
+    """Hide the output of Spark's processes on standard error, unless an error follows.
 
-    They inherit the descriptor, so what they print after this has ended is not shown either.
+    They inherit the descriptor, so their later output is hidden too.
     """
     with TemporaryFile() as printed:
         sys.stderr.flush()
@@ -182,7 +182,7 @@ def _tell(result: Reproduction) -> None:
 
 
 raw_option = click.option(
-    "--with-raw", is_flag=True, help="Also the source files that catalogues name, by their digests, to reproduce from."
+    "--with-raw", is_flag=True, help="Also the source files of catalogues, by their digests, for `reproduce`."
 )
 
 
@@ -195,8 +195,8 @@ raw_option = click.option(
 def push(uri: str, tables: tuple[str, ...], with_raw: bool, dry_run: bool, output: str) -> None:
     """Carry TABLES, or all, with their history to URI: a folder, or an object store as s3://BUCKET/PATH.
 
-    Only what is missing there travels, and it is verified when it arrives. What lies there then is laid out like a
-    home. Refuses if there is a version there that is not here.
+    Only missing files travel, and each is verified on arrival. The target is laid out like a home. Refuses if the
+    target has a version that the home lacks.
     """
     settings = settings_in_use()
     here, there = (settings.home, f"{local_home(settings.home)}/raw"), (absolute(uri), f"{absolute(uri)}/raw")
@@ -212,7 +212,7 @@ def push(uri: str, tables: tuple[str, ...], with_raw: bool, dry_run: bool, outpu
 def pull(uri: str, tables: tuple[str, ...], with_raw: bool, dry_run: bool, output: str) -> None:
     """Carry TABLES, or all, with their history from URI into the home.
 
-    The other way round of `push`, with the same care. Waits until no run uses the home.
+    The reverse of `push`. Waits until no run uses the home.
     """
     settings = settings_in_use()
     here, there = (settings.home, f"{local_home(settings.home)}/raw"), (absolute(uri), f"{absolute(uri)}/raw")
@@ -255,8 +255,8 @@ def _carry(
                     files, size = carry_raw(source, catalogue, origin[1], goal[1])
                     raw = raw[0] + files, raw[1] + size
     if output == "json":
-        told = {"dry_run": dry_run, "tables": [asdict(each) for each in freights]}
-        click.echo(json.dumps({**told, "raw_files": raw[0], "raw_bytes": raw[1]}, indent=2))
+        answer = {"dry_run": dry_run, "tables": [asdict(each) for each in freights]}
+        click.echo(json.dumps({**answer, "raw_files": raw[0], "raw_bytes": raw[1]}, indent=2))
         return
     rows = [
         (
@@ -268,7 +268,7 @@ def _carry(
         )
         for each in freights
     ]
-    title = f"{'What would travel' if dry_run else 'Carried'} from {source.uri} to {target.uri}"
+    title = f"{'Would be carried' if dry_run else 'Carried'} from {source.uri} to {target.uri}"
     heading = ("table", "versions", "readable then", "files", "size")
     section(title, aligned([heading, *rows], right=(3, 4)))
     if not raw[0] and not any(each.versions or each.files or each.ahead for each in freights):
@@ -295,12 +295,12 @@ def _restore(
     outside = partial(groups.outside, settings)
     remedy = refreshing(home, groups.specs(), parents_of_assets(settings), stale, versions, outside)
     if output == "json":
-        told = {**about, "dry_run": dry_run, "tables": done, "outdated": stale}
-        click.echo(json.dumps({**told, "to_make": remedy.selection, "undefined": remedy.undefined}, indent=2))
+        answer = {**about, "dry_run": dry_run, "tables": done, "outdated": stale}
+        click.echo(json.dumps({**answer, "to_make": remedy.selection, "undefined": remedy.undefined}, indent=2))
         return
-    title = "What would be restored" if dry_run else "Restored"
+    title = "Would be restored" if dry_run else "Restored"
     if about:
-        title += f" to what run {about['run'][:8]} left at {clock(about['ended'])}"
+        title += f" to the state after run {about['run'][:8]}, {clock(about['ended'])}"
     rows = [
         (
             name,

@@ -1,7 +1,9 @@
-"""Lineage: what made a table, figure or report, what has changed since, and the runs that did it.
+"""Data lineage: the provenance of a table, figure or report, how versions differ, and the runs that made them.
 
-``records`` finds the records, ``tree`` follows them down to files, ``changes`` and ``diff`` compare two versions, and
-``runs`` compares runs. All of it is read from the tables' commits and the records beside figures and report; only
-``runs`` knows Dagster's instance. It is not known here what a table holds, except that ``raw_fasta`` lists files.
-Acting on versions does not belong here.
+``records`` finds one provenance record, and ``tree`` follows it upstream to the files. ``changes`` and ``diff`` compare
+two versions of a table, ``comparison`` two tables. ``runs`` compares runs, ``failures`` says why one failed, and
+``inventory`` lists what a home holds.
+
+Belongs here: reading the records in tables' commits and beside figures and report. Does not belong here: acting on
+versions (``operations``), and any table's name. A table that lists source files is known by its role.
 """

@@ -1,6 +1,6 @@
-"""Changes: how two records differ in what made them, from their code up to the source files.
+"""Changes: how two provenance records differ, from code and settings up to the source files.
 
-Belongs here: comparing records, and those of their inputs where these differ. Does not belong here: comparing rows
+Belongs here: comparing records, and the records of inputs that differ. Does not belong here: comparing rows
 (``diff.py``).
 """
 
@@ -19,16 +19,16 @@ from opengenome_assets.storage.tables import Home
 
 @dataclass(frozen=True)
 class Change:
-    """Something that differs.
+    """One difference between two records.
 
     Attributes
     ----------
     where
-        The table whose record says so.
+        The table that the records describe.
     what
-        Which of its facts, such as ``code version``, ``setting k`` or ``library numpy``.
+        The field, such as ``code version``, ``setting k`` or ``library numpy``.
     before, after
-        Its values; None where there was or is none.
+        The two values; None where a record has none.
     """
 
     where: str
@@ -44,11 +44,11 @@ class FileChanges:
     Attributes
     ----------
     added, removed
-        Only the later or the earlier has the file, and under no other name.
+        Files whose bytes only the later or only the earlier version has.
     changed
-        Same path, other bytes.
+        Files with the same path and other bytes.
     moved
-        Same bytes, other path; before and after, with an arrow between.
+        Files with the same bytes and another path; both paths, with an arrow between.
     """
 
     added: list[str] = field(default_factory=list)
@@ -64,13 +64,13 @@ class Changes:
     Attributes
     ----------
     determining
-        What decides the content: code versions and settings, of the table and of what it was made from.
+        Differences that decide the content: code versions and settings, of the table and of its inputs.
     circumstances
-        What should not: commits, code under the same code version, packages and libraries.
+        Differences that should not: commits, code under the same code version, packages and libraries.
     files
-        The source files.
+        Differences between the source files.
     notes
-        What could not be compared.
+        Reasons why something could not be compared.
     """
 
     determining: list[Change]
@@ -80,7 +80,7 @@ class Changes:
 
 
 def compare(home: Home, specs: Specs, before: Record, after: Record) -> Changes:
-    """Compare two records of a table and, where their inputs differ, those of the inputs."""
+    """Compare two records of a table, and the records of inputs that differ."""
     found = Changes([], [], FileChanges(), [])
     seen: set[tuple[str, int | None, int | None]] = set()
     waiting = [(before, after)]
@@ -107,7 +107,7 @@ def compare(home: Home, specs: Specs, before: Record, after: Record) -> Changes:
 
 
 def code(before: Provenance, after: Provenance) -> Iterator[Change]:
-    """Yield whether two records of a table name other code versions."""
+    """Yield the difference if two records of a table name different code versions."""
     if before.code_version != after.code_version:
         yield Change(after.name, "code version", before.code_version, after.code_version)
 
@@ -123,12 +123,12 @@ def _versions(before: Provenance, after: Provenance) -> Iterator[Change]:
 
 
 def circumstances(before: Provenance, after: Provenance) -> Iterator[Change]:
-    """Yield how two records differ in what should not decide the content: package, commit, code, libraries."""
+    """Yield the differences that should not decide the content: package, commit, code, libraries."""
     if before.package_version != after.package_version:
         yield Change(after.name, "opengenome-assets", before.package_version, after.package_version)
     if before.commit != after.commit:
         yield Change(after.name, "commit", before.commit or None, after.commit or None)
-    # A record may be older than a field, or than digests that can be compared.
+    # An old record may lack a field, or have digests that cannot be compared.
     if all(each.modules and is_comparable(each.package_version) for each in (before, after)):
         yield from _mapping(after.name, "code of", before.modules, after.modules)
     if before.libraries and after.libraries:

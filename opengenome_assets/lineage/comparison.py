@@ -1,8 +1,7 @@
-"""Comparison: are two tables the same, row by row and byte by byte.
+"""Comparison: whether two tables are identical, row by row and byte by byte.
 
-Belongs here: looking at rows and files of two tables. Does not belong here: comparing records (``changes.py``), and
-making one of them again (``operations/reproduce.py``). Rows are compared in order and a row group at a time, so that
-memory holds no more.
+Belongs here: comparing rows and files of two tables. Does not belong here: comparing records (``changes.py``), and
+making a table again (``operations/reproduce.py``). Memory holds one row group of each table at a time.
 """
 
 from __future__ import annotations
@@ -22,17 +21,17 @@ SHOWN = 80
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was found when two tables were compared.
+    """The result of comparing two tables.
 
     Attributes
     ----------
     rows
-        Rows of the first.
+        Number of rows of the first.
     differences
-        Statements on columns and rows that are not the same; none if all are, in the same order, bit for bit.
+        One sentence per column or row count that differs; none if all rows are the same, in order, bit for bit.
     files
-        ``identical`` if each Parquet file of the first has the same bytes in the second, ``different`` if one has
-        not, ``packed`` if upkeep has since put the first's rows into other files.
+        ``identical`` if all Parquet files have the same bytes, else ``different``. ``packed`` if compaction has moved
+        the first's rows into other files, so that files cannot be compared.
     """
 
     rows: int
@@ -46,7 +45,7 @@ class Comparison:
 
 
 def compare_rows(table: Snapshot, again: Snapshot) -> Comparison:
-    """Compare a version of a table with one of the table of that name in another home.
+    """Compare a version of a table with a version of the same table in another home.
 
     Raises
     ------
@@ -54,14 +53,14 @@ def compare_rows(table: Snapshot, again: Snapshot) -> Comparison:
         If a file of either is not as it was written.
     """
     schema, other = table.schema, again.schema
-    if not schema.equals(other):  # descriptions aside, which are words about the same rows
+    if not schema.equals(other):  # descriptions of columns do not count
         return Comparison(table.rows, [f"columns: expected {_columns(schema)}; found {_columns(other)}"], "different")
     found: dict[str, str] = {}
     row = 0
-    for expected, made in _aligned(_rows(table, schema), _rows(again, schema)):
+    for expected, actual in _aligned(_rows(table, schema), _rows(again, schema)):
         for column in schema.names:
-            if column not in found and not expected[column].equals(made[column]):
-                found[column] = f"column {column}: {_first(expected[column], made[column], row)}"
+            if column not in found and not expected[column].equals(actual[column]):
+                found[column] = f"column {column}: {_first(expected[column], actual[column], row)}"
         row += expected.num_rows
     differences = list(found.values())
     if again.rows != table.rows:
@@ -74,7 +73,7 @@ def _rows(table: Snapshot, schema: pa.Schema) -> Iterator[pa.Table]:
 
 
 def _aligned(first: Iterator[pa.Table], second: Iterator[pa.Table]) -> Iterator[tuple[pa.Table, pa.Table]]:
-    """Yield the rows of both in pieces of equal length, as far as both go."""
+    """Yield the rows of both in pieces of equal length, until one ends."""
     left = right = None
     while True:
         left = left if left is not None and left.num_rows else next(first, None)
@@ -86,16 +85,16 @@ def _aligned(first: Iterator[pa.Table], second: Iterator[pa.Table]) -> Iterator[
         left, right = left.slice(length), right.slice(length)
 
 
-def _first(expected: pa.ChunkedArray, made: pa.ChunkedArray, offset: int) -> str:
-    """Say where two columns of equal length first differ, and how."""
+def _first(expected: pa.ChunkedArray, actual: pa.ChunkedArray, offset: int) -> str:
+    """Return the first difference between two columns of equal length, in words."""
     low, high = 0, len(expected)
     while high - low > 1:
         middle = (low + high) // 2
-        if expected.slice(low, middle - low).equals(made.slice(low, middle - low)):
+        if expected.slice(low, middle - low).equals(actual.slice(low, middle - low)):
             low = middle
         else:
             high = middle
-    return f"row {offset + low:,}: expected {_shown(expected[low])}, found {_shown(made[low])}"
+    return f"row {offset + low:,}: expected {_shown(expected[low])}, found {_shown(actual[low])}"
 
 
 def _shown(value: Any) -> str:
@@ -115,7 +114,7 @@ def _files(table: Snapshot, again: Snapshot) -> str:
 
 
 def _hashed(table: Snapshot) -> list[list[str]] | None:
-    """Return the SHA-256 of the files of each part, by key; None if any part shares its file with others."""
+    """Return the SHA-256 of each part's files, in the order of keys; None if a part lies in a pack."""
     if any(file.row_groups for _, file in table.pieces):
         return None
     fs, root = filesystem(table.uri)

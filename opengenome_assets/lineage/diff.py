@@ -1,10 +1,10 @@
-"""Diff: how two versions of a table differ, in what made them and in their rows.
+"""Diff: how two versions of a table differ, in their provenance and in their rows.
 
-Parts are known by what determines their content, so only parts that are not in both versions are read, row group by row
-group. Of their rows memory holds the key and the other values, where lists and long texts are stood for by a digest.
+Parts are content-addressed, so only parts that are not in both versions are read. Memory holds their rows, with digests
+in place of lists and long texts.
 
-Belongs here: comparing rows. Does not belong here: comparing records (``changes.py``), and which columns identify
-a row, which the table's declaration says.
+Belongs here: comparing rows. Does not belong here: comparing records (``changes.py``), and the columns that identify a
+row, which stand in the table's declaration.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ DIGEST_BYTES = 16
 
 
 class AmbiguousRowsError(ValueError):
-    """Rows cannot be told apart by the columns that should identify them; a retry does not help."""
+    """Two rows have the same key, so rows cannot be matched; a retry does not help."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two versions: its number, when it was committed (ISO 8601), its data version and number of rows."""
+    """One of the two versions: its number, time of commit (ISO 8601), data version and number of rows."""
 
     version: int
     made: str
@@ -50,20 +50,20 @@ class Content:
     Attributes
     ----------
     identical
-        Whether they do not.
+        Whether all rows are the same.
     parts_read
-        Parts that had to be read to know, of both versions; none if both consist of the same.
+        Number of parts that were read, of both versions; 0 if both have the same parts.
     added, removed, changed
-        Rows with a key that only the later or the earlier has, and rows of both with other values.
+        Number of rows whose key only the later or only the earlier version has, and of rows with other values.
     columns
-        In how many of the changed rows each column differs, of the columns that both have.
+        Number of changed rows per column, for columns of both versions.
     columns_added, columns_removed
         Columns that only one version has.
     first_added, first_removed, first_changed
-        Keys of some of these rows, in their order.
+        Keys of the first of these rows, in order.
     largest
-        The rows whose frequency changed most, with it before and after; a row that is not there has 0. Of tables
-        without frequencies none.
+        The rows whose frequency changed most, with both frequencies; a missing row has 0. Empty for tables without
+        frequencies.
     """
 
     identical: bool
@@ -97,20 +97,20 @@ def diff(home: Home, specs: Specs, name: str, before: int, after: int, most: int
     Parameters
     ----------
     home
-        Where the table is.
+        The home that holds the table.
     specs
-        The declarations of tables: the key of this one identifies its rows.
+        The declarations of tables; the key of this table identifies its rows.
     name
         The table.
     before, after
         The versions.
     most
-        How many rows of each kind are named at most.
+        Maximum number of rows named per kind.
 
     Raises
     ------
     UnknownNameError, MissingVersionError, MissingTableError, UnknownTableError
-        If there is no such table or version, its files have been removed, or no group declares it.
+        If the table or version does not exist, its files were removed, or no group declares the table.
     AmbiguousRowsError
         If two rows of a version have the same key.
     """
@@ -167,7 +167,7 @@ def _compare(opened: Sequence[Snapshot], key: Sequence[str], most: int) -> Conte
 
 
 def _read(snapshot: Snapshot, parts: Set[str], columns: Sequence[str], key: Sequence[str]) -> pa.Table:
-    """Read the rows of some parts, with lists and long texts replaced by digests, so that all of them fit in memory."""
+    """Read the rows of some parts, with digests in place of lists and long texts."""
     pieces = [
         pa.table({name: _digested(rows[name].combine_chunks()) for name in columns})
         for rows in snapshot.row_groups(columns, parts=parts)
@@ -177,9 +177,8 @@ def _read(snapshot: Snapshot, parts: Set[str], columns: Sequence[str], key: Sequ
     distinct = found.group_by(list(key)).aggregate([]).num_rows
     if distinct != found.num_rows:
         raise AmbiguousRowsError(
-            f"{snapshot.uri}: expected one row for each {', '.join(key)}, found {found.num_rows:,} rows with "
-            f"{distinct:,}. The "
-            "table's declaration has to name columns that identify a row"
+            f"{snapshot.uri}: expected one row per {', '.join(key)}, found {found.num_rows:,} rows with {distinct:,} "
+            "distinct keys. The table's declaration must name columns that identify a row"
         )
     return found
 
@@ -212,7 +211,7 @@ def _digest(content: bytes | pa.Buffer) -> str:
 
 
 def _differ(before: pa.ChunkedArray, after: pa.ChunkedArray) -> np.ndarray:
-    """Tell where values differ; two that are empty do not."""
+    """Return where values differ; two empty values are equal."""
     equal = pc.fill_null(pc.equal(before, after), False)
     empty = pc.and_(pc.is_null(before), pc.is_null(after))
     different: np.ndarray = pc.invert(pc.or_(equal, empty)).to_numpy()

@@ -1,7 +1,7 @@
-"""Why a run failed, in the words of its steps and checks, without stack traces.
+"""Failures: why a run failed, in the words of its steps and checks, without stack traces.
 
-Read from what Dagster keeps of the run, so that it can be told after the process has gone. How it is shown is the
-command line's business (``cli``).
+Belongs here: reading the reasons from Dagster's event log, also after the process has ended. Does not belong here: how
+they are shown (``cli``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dagster import DagsterEvent, DagsterEventType
 from opengenome_assets.framework.private import SerializableErrorInfo
 
 EVENTS = {DagsterEventType.STEP_FAILURE, DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.RUN_FAILURE}
-# Dagster's own words for a check that failed, or an exception; what they are about stands beside or behind them.
+# Dagster's wrappers of a failed check or an exception; the reason stands in another event, or in the cause.
 CHECK_FAILED = "DagsterAssetCheckFailedError"
 WRAPPERS = ("DagsterExecutionStepExecutionError", "DagsterResourceFunctionError", "RetryRequested")
 MAX_LINES = 25
@@ -24,7 +24,7 @@ MAX_LINES = 25
 
 @dataclass(frozen=True)
 class Failure:
-    """A step or check that failed, and its reason; the step is empty if it was the run itself."""
+    """A failed step or check and its reason; the step is empty if the run itself failed."""
 
     step: str
     reason: str
@@ -32,7 +32,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class FailedRun:
-    """The newest run, as Dagster remembers it; no failures if it succeeded, goes on, or was killed."""
+    """A run in Dagster's words; it has no failures if it succeeded, goes on, or was killed."""
 
     run_id: str
     status: str
@@ -40,21 +40,21 @@ class FailedRun:
 
 
 def open_instance() -> dg.DagsterInstance:
-    """Open the instance that Dagster's commands use: of DAGSTER_HOME, else of the current folder."""
+    """Open the instance of DAGSTER_HOME, else of the current folder, as Dagster's commands do."""
     return dg.DagsterInstance.from_config(os.environ.get("DAGSTER_HOME") or ".")
 
 
 def newest_run(instance: dg.DagsterInstance, since: datetime | None = None) -> FailedRun | None:
-    """Return the newest run with its failures, or None if none was started after that moment."""
+    """Return the newest run with its failures; None if no run started after that moment."""
     records = instance.get_run_records(dg.RunsFilter(created_after=since), limit=1)
     if not records:
         return None
     run = records[0].dagster_run
     events = [entry.dagster_event for entry in instance.all_logs(run.run_id, of_type=EVENTS)]
     failures = [failure for event in events if event and (failure := _failure(event))]
-    # A run fails because a step did; its own reason counts where no step came to fail.
-    own = [failure for failure in failures if failure.step] or failures
-    return FailedRun(run.run_id, run.status.value, own)
+    # A run fails because a step failed; its own reason counts only where no step failed.
+    reasons = [failure for failure in failures if failure.step] or failures
+    return FailedRun(run.run_id, run.status.value, reasons)
 
 
 def _failure(event: DagsterEvent) -> Failure | None:
@@ -68,13 +68,13 @@ def _failure(event: DagsterEvent) -> Failure | None:
     data = event.step_failure_data
     if data.error and data.error.cls_name == CHECK_FAILED:
         return None
-    told = data.user_failure_data
-    return Failure(event.step_key or "", (told.description if told else None) or _reason(data.error))
+    description = data.user_failure_data and data.user_failure_data.description
+    return Failure(event.step_key or "", description or _reason(data.error))
 
 
 def _reason(error: SerializableErrorInfo | None) -> str:
     while error and error.cause and error.cls_name in WRAPPERS:
         error = error.cause
     lines = error.message.strip().splitlines() if error else []
-    told = [line for line in lines if not line.startswith("\tat ")]  # frames of Java
-    return "\n".join([*told[:MAX_LINES], *(["…"] if len(told) > MAX_LINES else [])])
+    message = [line for line in lines if not line.startswith("\tat ")]  # frames of Java
+    return "\n".join([*message[:MAX_LINES], *(["…"] if len(message) > MAX_LINES else [])])

@@ -1,7 +1,7 @@
-"""What there is: settings, versions, storage, tables, figures and report, as plain values.
+"""Inventory: settings, versions, storage, tables, figures and report of a home, as plain values.
 
-Read from what lies in storage, not from memory of any run, so that it is true after a crash too. How it is
-shown is the command line's business (``cli``).
+Belongs here: reading the current state from storage alone, so that it is true after a crash too. Does not belong here:
+how it is shown (``cli``).
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class TableState:
     Attributes
     ----------
     version
-        The version that first held these rows; upkeep may have rearranged their files since.
+        The version that first held these rows; compaction may have rearranged their files since.
     made
-        When that was committed, in ISO 8601 and UTC.
+        The time of that commit, in ISO 8601 and UTC.
     state
-        ``current``, ``from another corpus`` than the newest basis, ``without`` a basis that could be compared, ``not
-        in`` a variable that leaves it out, or ``unreadable`` with the reason.
+        ``current``; ``from another corpus`` than the newest basis; ``without`` a readable basis; ``not in`` the
+        variable that leaves the table out; or ``unreadable`` with the reason.
     """
 
     name: str
@@ -61,7 +61,7 @@ class TableState:
 
 @dataclass(frozen=True)
 class FigureState:
-    """A figure's pictures; ``state`` is as for tables, or ``without record`` of what made it."""
+    """A figure's pictures; ``state`` is as for tables, or ``without record`` if its provenance is missing."""
 
     name: str
     state: str
@@ -70,7 +70,7 @@ class FigureState:
 
 @dataclass(frozen=True)
 class Inventory:
-    """All of it."""
+    """The current state of a home, with the settings and versions in use."""
 
     settings: list[Setting]
     versions: dict[str, str]
@@ -81,7 +81,7 @@ class Inventory:
 
 
 def take_inventory(settings: Settings, specs: Specs, outside: Outside) -> Inventory:
-    """Look at the settings, the libraries and the home.
+    """Return the inventory of a home.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def take_inventory(settings: Settings, specs: Specs, outside: Outside) -> Invent
     specs
         The declarations of tables.
     outside
-        From a table's name to the variable whose present value leaves it out; None for a table that is made.
+        From a table's name to the variable whose current value leaves it out; None for a table that is made.
     """
     files = _files(settings.home)
     return Inventory(
@@ -104,7 +104,7 @@ def take_inventory(settings: Settings, specs: Specs, outside: Outside) -> Invent
 
 
 def table_states(uri: str, specs: Specs, outside: Outside) -> list[TableState]:
-    """Look at the tables of a home alone."""
+    """Return the state of each table of a home."""
     home = Home(uri)
     judge = _Judge(home, specs, outside)
     return [_table(home.table(name), judge) for name in home.names()]
@@ -120,7 +120,7 @@ def _versions() -> dict[str, str]:
 
 
 def _files(home: str) -> dict[str, int]:
-    """Return the size of every file under the home, by its path there, sorted."""
+    """Return the size of each file of the home, by relative path, sorted."""
     fs, root = filesystem(home)
     infos = fs.get_file_info(pafs.FileSelector(root, recursive=True, allow_not_found=True))
     prefix = f"{root.rstrip('/')}/"
@@ -136,19 +136,19 @@ def _usage(files: dict[str, int]) -> list[Usage]:
 
 
 class _Judge:
-    """Says whether what was made describes the newest version of its basis."""
+    """Says whether a table or figure describes the newest version of its basis."""
 
     def __init__(self, home: Home, specs: Specs, outside: Outside) -> None:
         self.outside = outside
         self.basis = " or ".join(specs.named(Role.BASIS))
         self.corpora: set[str] = set()
         for name in specs.named(Role.BASIS):
-            with suppress(Exception):  # not made yet, or its own row says what is wrong
+            with suppress(Exception):  # not made yet, or unreadable: its own row says so
                 self.corpora.add(home.table(name).provenance().corpus)
 
     def __call__(self, provenance: Provenance) -> str:
         variables = [self.outside(name) for name in provenance.inputs]
-        # A figure of several tables is still made if one of them is.
+        # A figure of several tables is made as long as one of them is.
         if variable := self.outside(provenance.name) or (all(variables) and next(iter(variables), None)):
             return f"not in {variable}"
         if provenance.corpus in (*self.corpora, ""):  # a catalogue comes before the basis
@@ -170,7 +170,7 @@ def _table(table: Table, judge: _Judge) -> TableState:
             bytes=now.size,
             made=current.made.isoformat(timespec="seconds"),
         )
-    except Exception as error:  # whatever is wrong with one table, the others are there
+    except Exception as error:  # one damaged table must not hide the others
         return TableState(table.name, table.uri, _unreadable(error))
 
 
@@ -195,5 +195,5 @@ def _figure_state(home: str, name: str, judge: _Judge) -> str:
 
 
 def _unreadable(error: Exception) -> str:
-    # Both ends: what is wrong, and what to do.
+    # Shortened in the middle: the fault and the remedy stand at the ends.
     return words.shorten(f"unreadable: {error}", 300)

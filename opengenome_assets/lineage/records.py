@@ -1,6 +1,6 @@
-"""Records: where the record of what made a table, figure or report is found.
+"""Records: finding the provenance record of a table, figure or report.
 
-Belongs here: from a name to its record. Does not belong here: what follows from it.
+Belongs here: from a name to its record. Does not belong here: following a record upstream (``tree.py``).
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ FOLDERS: dict[str, Kind] = {"figures": "figure", "reports": "report"}
 
 
 class UnknownNameError(LookupError):
-    """There is no table, figure or report of that name; the message names those that there are."""
+    """No table, figure or report has that name; the message lists the names that exist."""
 
 
 class _Recorded(BaseModel):
-    """A file beside the tables that says what it was made from."""
+    """A file beside a figure or report that holds its provenance."""
 
     provenance: Provenance
 
 
 @dataclass(frozen=True)
 class Record:
-    """What made something.
+    """The provenance of a table, figure or report.
 
     Attributes
     ----------
     name, kind
-        What it is.
+        Its name, and whether it is a table, a figure or the report.
     version
         The table's version that first held these rows; None for a figure and the report, which keep their last state.
     made
-        When it was committed; for a figure or the report when its making began, if its record says so.
+        The time of the commit; for a figure or the report the start of its making, if recorded.
     provenance
         The record itself.
     """
@@ -58,12 +58,12 @@ class Record:
 
 
 class Records:
-    """The records of one home; what was read once is not read again.
+    """The records of one home; each history is read once.
 
     Parameters
     ----------
-    tables
-        The tables, with figures and report beside them.
+    home
+        The home, with tables, figures and report.
     """
 
     def __init__(self, home: Home) -> None:
@@ -72,7 +72,7 @@ class Records:
 
     @cached_property
     def beside(self) -> dict[str, Record]:
-        """Those of the figures and the report, by name."""
+        """The records of the figures and the report, by name."""
         return {record.name: record for record in beside_tables(self.home.uri)}
 
     def history(self, name: str) -> History | None:
@@ -82,16 +82,16 @@ class Records:
         return self._histories[name]
 
     def find(self, name: str, version: int | None = None) -> Record:
-        """Return the record of a table, at its newest version unless told, or of a figure or the report.
+        """Return the record of a table (at its newest version if None), of a figure or of the report.
 
         Raises
         ------
         UnknownNameError
             If nothing has that name.
         MissingVersionError
-            If the table has no such version, or it was no table.
+            If the table has no such version, or the name is not that of a table.
         MissingTableError
-            If it is a Delta table that nothing in its history says what made.
+            If it is a Delta table without a provenance record.
         """
         history = self.history(name)
         if history is None:
@@ -125,17 +125,17 @@ class Records:
 
 
 def find(home: Home, name: str, version: int | None = None) -> Record:
-    """Return one record: as :meth:`Records.find`."""
+    """Return one record, as :meth:`Records.find` does."""
     return Records(home).find(name, version)
 
 
 def beside_tables(home: str) -> Iterator[Record]:
-    """Yield the records of the figures and the report; a damaged one is passed over, as it is made again.
+    """Yield the records of the figures and the report; a damaged one is skipped, since a run makes it again.
 
     Raises
     ------
     NewerRecordError
-        If one is of a form that this package does not know.
+        If a newer package wrote a record.
     """
     for folder, kind in FOLDERS.items():
         place = f"{home.rstrip('/')}/{folder}"
@@ -143,7 +143,8 @@ def beside_tables(home: str) -> Iterator[Record]:
         for info in sorted(fs.get_file_info(pafs.FileSelector(root, allow_not_found=True)), key=lambda info: info.path):
             if info.path.endswith(".json"):
                 try:
-                    made = _Recorded.model_validate_json(read_bytes(f"{place}/{info.base_name}") or b"").provenance
+                    content = read_bytes(f"{place}/{info.base_name}") or b""
+                    provenance = _Recorded.model_validate_json(content).provenance
                 except ValidationError:
                     continue
-                yield Record(made.name, kind, None, made.started, made)
+                yield Record(provenance.name, kind, None, provenance.started, provenance)

@@ -1,7 +1,7 @@
-"""Runs: what each was asked for, what it made and what came of it, for comparing them.
+"""Runs: the parameters, metrics and outcome of each, for comparing them.
 
-The tables' commits tell which run made which version, with which settings, when and how long; Dagster tells the rest if
-it remembers the run: how it ended, its parameters, the numbers of all its materialisations, its checks, tags and notes.
+The tables' commits hold the settings, times and results of each run. Dagster's event log adds status, run config,
+metrics of all materialisations, checks, tags and notes, as long as Dagster knows the run.
 
 Belongs here: gathering and comparing runs, and writing tags and notes. Does not belong here: starting or stopping them.
 """
@@ -27,7 +27,7 @@ UNKNOWN = "not known to Dagster"
 
 
 class UnknownRunError(LookupError):
-    """No run, or more than one, has an id that begins like this; the message says which."""
+    """No run, or more than one, has an id with this beginning; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +37,20 @@ class Run:
     Attributes
     ----------
     run_id, job
-        Which run, and of which job; the job is empty where Dagster does not know the run.
+        Its id and job; the job is empty if Dagster does not know the run.
     status
-        How it ended, in Dagster's words, or that Dagster does not know it.
+        Dagster's status, or that Dagster does not know the run.
     started
-        When, in ISO 8601 and UTC; of a run that Dagster does not know when the first thing that it made was begun.
+        Time in ISO 8601 and UTC; the first recorded start if Dagster does not know the run.
     seconds
-        How long it took; of a run that Dagster does not know from the first start to the last end recorded.
+        Duration; from the first start to the last end recorded if Dagster does not know the run.
     parameters
-        Its settings: those in the records of what it made, as ``asset.setting``, and those in its run config, as
+        Settings in the records of its results, as ``asset.setting``, and in its run config, as
         ``config.asset.setting``.
     metrics
         Numbers by ``asset.number``; ``checks.passed`` and ``checks.failed``.
     tags, note
-        What people and Dagster tagged it with, without Dagster's own tags.
+        Tags and note, without Dagster's own tags.
     """
 
     run_id: str
@@ -69,15 +69,15 @@ def list_runs(home: Home, instance: dg.DagsterInstance | None, limit: int | None
 
     Parameters
     ----------
-    tables
-        The tables, with figures and report beside them.
+    home
+        The home, with tables, figures and report.
     instance
-        Where Dagster keeps its runs; None tells what the tables know alone.
+        Dagster's instance; None if only the tables are read.
     limit
-        At most so many.
+        Maximum number of runs.
     """
     recorded = _recorded(home)
-    runs = {run_id: _from_records(run_id, made) for run_id, made in recorded.items()}
+    runs = {run_id: _from_records(run_id, records) for run_id, records in recorded.items()}
     if instance is not None:
         for known in instance.get_run_records(limit=limit):
             base = runs.get(known.dagster_run.run_id, Run(known.dagster_run.run_id))
@@ -86,12 +86,12 @@ def list_runs(home: Home, instance: dg.DagsterInstance | None, limit: int | None
 
 
 def find_run(home: Home, instance: dg.DagsterInstance | None, run_id: str) -> Run:
-    """Return the run whose id begins with these letters.
+    """Return the run whose id has this beginning.
 
     Raises
     ------
     UnknownRunError
-        If none does, or more than one.
+        If no run or more than one has it.
     """
     recorded = _recorded(home)
     known = {} if instance is None else {run.run_id: run for run in instance.get_runs()}
@@ -104,19 +104,19 @@ def find_run(home: Home, instance: dg.DagsterInstance | None, run_id: str) -> Ru
 
 
 def add_tags(home: Home, instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, str]) -> str:
-    """Tag the run whose id begins with these letters, and return its whole id.
+    """Tag the run whose id has this beginning, and return its whole id.
 
     Raises
     ------
     UnknownRunError
-        If none does, or more than one, or only the tables know it: tags are Dagster's.
+        If no run or more than one has it, or only the tables know the run: Dagster keeps the tags.
     """
     known = {run.run_id for run in instance.get_runs()}
     whole = only({*_recorded(home), *known}, run_id)
     if whole not in known:
         raise UnknownRunError(
-            f"Dagster has forgotten run {whole}: only the records of what it made know it. Tags and notes are kept by "
-            f"Dagster, so it can have none. To keep what it made: opengenome pin {whole[:8]}"
+            f"Dagster has forgotten run {whole}: only the records of its results name it. Dagster keeps tags and "
+            f"notes, so it can have none. To keep its tables: opengenome pin {whole[:8]}"
         )
     instance.add_run_tags(whole, dict(tags))
     return whole
@@ -124,7 +124,7 @@ def add_tags(home: Home, instance: dg.DagsterInstance, run_id: str, tags: Mappin
 
 @dataclass(frozen=True)
 class Row:
-    """A parameter or a number of two runs, and whether they differ; None where a run has none."""
+    """A parameter or metric of two runs; None where a run has none."""
 
     name: str
     before: Any
@@ -137,7 +137,7 @@ class Row:
 
 
 def compare_runs(before: Run, after: Run) -> list[Row]:
-    """Return what is known of two runs, side by side: first what differs, parameters before numbers before times."""
+    """Return two runs side by side: differences first, parameters before metrics before times."""
     rows = [
         Row("job", before.job, after.job),
         Row("status", before.status, after.status),
@@ -148,12 +148,12 @@ def compare_runs(before: Run, after: Run) -> list[Row]:
         *_rows("params.", before.parameters, after.parameters),
         *_rows("metrics.", before.metrics, after.metrics),
     ]
-    # No two runs take the same time, so times tell least.
+    # Times of two runs always differ, so they come last.
     return sorted(rows, key=lambda row: (not row.differs, row.name.endswith("seconds")))
 
 
 def flat(run: Run) -> dict[str, Any]:
-    """Return a run as one row: a column a parameter, number and tag, called as MLflow's exports call them."""
+    """Return a run as one row, with a column per parameter, metric and tag, named as in MLflow's exports."""
     return {
         "run_id": run.run_id,
         "job": run.job,
@@ -173,12 +173,12 @@ def _rows(prefix: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> I
 
 
 def only(ids: Iterable[str], beginning: str) -> str:
-    """Return the one id that begins like this.
+    """Return the one id with this beginning.
 
     Raises
     ------
     UnknownRunError
-        If none does, or more than one.
+        If no run or more than one has it.
     """
     found = sorted(run_id for run_id in ids if run_id.startswith(beginning))
     if len(found) != 1:
@@ -188,7 +188,7 @@ def only(ids: Iterable[str], beginning: str) -> str:
 
 
 def _recorded(home: Home) -> dict[str, list[Provenance]]:
-    """Return the records in tables, figures and report, by the run that made them."""
+    """Return the provenance records of tables, figures and report, by run."""
     found: dict[str, list[Provenance]] = {}
     for name in home.names():
         try:
@@ -196,29 +196,29 @@ def _recorded(home: Home) -> dict[str, list[Provenance]]:
         except MissingTableError:
             continue
         for number, version in history.versions.items():
-            made = history.provenance(number) if version.record else None
-            if made is not None:
-                found.setdefault(made.run_id, []).append(made)
+            provenance = history.provenance(number) if version.record else None
+            if provenance is not None:
+                found.setdefault(provenance.run_id, []).append(provenance)
     for record in beside_tables(home.uri):
         found.setdefault(record.provenance.run_id, []).append(record.provenance)
     found.pop("", None)
     return found
 
 
-def _from_records(run_id: str, made: Sequence[Provenance]) -> Run:
-    starts = [each.started for each in made if each.started]
-    ends = [each.started.timestamp() + (each.seconds or 0) for each in made if each.started]
+def _from_records(run_id: str, records: Sequence[Provenance]) -> Run:
+    starts = [each.started for each in records if each.started]
+    ends = [each.started.timestamp() + (each.seconds or 0) for each in records if each.started]
     times = {"seconds": "seconds", "cpu_seconds": "driver_cpu_seconds"}
     return Run(
         run_id,
         started=min(starts).isoformat(timespec="seconds") if starts else None,
         seconds=round(max(ends) - min(starts).timestamp(), 2) if starts else None,
         parameters={
-            f"{each.name}.{name}": value for each in made for name, value in abbreviated(each.settings).items()
+            f"{each.name}.{name}": value for each in records for name, value in abbreviated(each.settings).items()
         },
         metrics={
             f"{each.name}.{name}": value
-            for each in made
+            for each in records
             for attribute, name in times.items()
             if (value := getattr(each, attribute)) is not None
         },
@@ -236,12 +236,12 @@ def _from_dagster(instance: dg.DagsterInstance, known: dg.RunRecord, base: Run) 
         if event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
             checks[event.asset_check_evaluation_data.passed] += 1
             continue
-        told = event.step_materialization_data.materialization
-        asset = told.asset_key.to_user_string()
-        for name, value in told.metadata.items():
+        materialization = event.step_materialization_data.materialization
+        asset = materialization.asset_key.to_user_string()
+        for name, value in materialization.metadata.items():
             if isinstance(value, dg.IntMetadataValue | dg.FloatMetadataValue) and value.value is not None:
                 metrics[f"{asset}.{name.removeprefix('dagster/')}"] = value.value
-        record = told.metadata.get("provenance")
+        record = materialization.metadata.get("provenance")
         if isinstance(record, dg.JsonMetadataValue) and isinstance(record.data, dict):
             settings = record.data.get("settings", {})
             parameters = {f"{asset}.{name}": value for name, value in settings.items()} | parameters

@@ -1,7 +1,7 @@
-"""The tree of what made something, down to files.
+"""Tree: the data lineage of a table, figure or report, upstream to the source files.
 
-Belongs here: following records upstream, and writing what was found as text. Does not belong here: finding one record
-(``records.py``). Needs no Dagster instance: all is read from what lies beside the rows and pictures themselves.
+Belongs here: following provenance records upstream, and writing the tree as text. Does not belong here: finding one
+record (``records.py``). It needs no Dagster instance, since the records lie beside the rows and pictures.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FILES_SHOWN = 20
 
 @dataclass(frozen=True)
 class File:
-    """A source file, as the catalogue has it; ``revision`` is the commit on the Hub, where it is from there."""
+    """A row of the catalogue; ``revision`` is the commit of a file from the Hub."""
 
     source: str
     path: str
@@ -34,24 +34,24 @@ class File:
 
 @dataclass(frozen=True)
 class Node:
-    """Something that was made.
+    """A table, figure or report in the tree.
 
     Attributes
     ----------
     name, kind, version
-        What it is.
+        Its name, its kind, and its version if it is a table.
     made
-        When, in ISO 8601; None if its record does not say so.
+        Time in ISO 8601; None if its record has none.
     data_version
         Digest of all that determines its content.
     inputs
-        Names of the nodes it was made from, in the tree.
+        Labels of the nodes it was made from.
     files
-        The source files, of the catalogue alone.
+        The source files of a catalogue, else empty.
     notes
-        What a reader should know before relying on it.
+        Warnings, such as code that changed since.
     record
-        All that is recorded; None if nothing is.
+        The provenance record; None if it was not found.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Tree:
-    """All that something was made from: each node once, by its name and version; the root is the first."""
+    """A node and everything upstream of it: each node once, by name and version, the root first."""
 
     root: str
     nodes: dict[str, Node]
@@ -76,7 +76,7 @@ class Tree:
 def trace(home: Home, specs: Specs, record: Record) -> Tree:
     """Follow a record upstream to the files.
 
-    An input whose record cannot be found any more, or is not of what was read, is a node that says so.
+    An input whose record is gone, or describes other rows than those read, becomes a node with a note.
     """
     records = Records(home)
     nodes: dict[str, Node] = {}
@@ -111,15 +111,17 @@ def _label(name: str, version: int | None) -> str:
 
 
 def _node(records: Records, specs: Specs, record: Record, inputs: list[str]) -> Node:
-    made, notes, files = record.provenance, [], []
-    comparable = environment.is_comparable(made.package_version)
-    if comparable and (changed := environment.changed_modules(made.modules)):
-        notes.append(f"since then the code has changed in {', '.join(changed)}; code version then: {made.code_version}")
+    provenance, notes, files = record.provenance, [], []
+    comparable = environment.is_comparable(provenance.package_version)
+    if comparable and (changed := environment.changed_modules(provenance.modules)):
+        notes.append(
+            f"since then the code has changed in {', '.join(changed)}; code version then: {provenance.code_version}"
+        )
     history = records.history(record.name)
     if history and (others := _other_code(history, record)):
         notes.append(
-            f"version {', '.join(map(str, others))}, of which parts may have been used again, was made with the same "
-            "code version by other code"
+            f"version {', '.join(map(str, others))} was made with the same code version by other code, and its parts "
+            "may have been used again"
         )
     if specs.role(record.name) is Role.CATALOGUE:
         try:
@@ -132,42 +134,42 @@ def _node(records: Records, specs: Specs, record: Record, inputs: list[str]) -> 
         record.kind,
         record.version,
         record.made.isoformat(timespec="seconds") if record.made else None,
-        made.data_version,
+        provenance.data_version,
         inputs,
         files,
         notes,
-        made,
+        provenance,
     )
 
 
 def _other_code(history: History, record: Record) -> list[int]:
-    """Return the versions before a table's that claim the same code version, but were made by other code."""
+    """Return the earlier versions of a table with the same code version, made by other code."""
     now = record.provenance
     earlier = [
-        (number, made)
+        (number, before)
         for number, version in history.versions.items()
-        if version.record and number < (record.version or 0) and (made := history.provenance(number))
+        if version.record and number < (record.version or 0) and (before := history.provenance(number))
     ]
     return [
         number
-        for number, made in earlier
-        if made.code_version == now.code_version
-        and made.modules != now.modules
-        and all(each.modules and environment.is_comparable(each.package_version) for each in (made, now))
+        for number, before in earlier
+        if before.code_version == now.code_version
+        and before.modules != now.modules
+        and all(each.modules and environment.is_comparable(each.package_version) for each in (before, now))
     ]
 
 
 def draw(tree: Tree, *, files: int = FILES_SHOWN, brief: bool = False) -> list[str]:
-    """Write a tree as lines of text; what occurs in several places is written out in the first.
+    """Return a tree as lines of text; a node that occurs again refers to its first place.
 
     Parameters
     ----------
     tree
-        What to write.
+        The tree.
     files
-        How many source files are named at most.
+        Maximum number of source files that are named.
     brief
-        Leave out how each was made, and the end of long digests.
+        Leave out settings, times and runs, and the end of long digests.
     """
     return [*_branch(tree, tree.root, "", "", set(), files, brief), "", *_circumstances(tree)]
 
@@ -217,7 +219,7 @@ def _file(file: File, brief: bool) -> str:
 
 
 def _circumstances(tree: Tree) -> Iterator[str]:
-    """Say by which code and libraries all was made; once where it is the same for all."""
+    """Yield the code and libraries of all nodes; equal ones once."""
     groups: dict[str, list[str]] = {}
     for label, node in tree.nodes.items():
         if node.record:
@@ -227,7 +229,7 @@ def _circumstances(tree: Tree) -> Iterator[str]:
 
 
 def circumstances(record: Provenance) -> str:
-    """Return the code and the libraries that made something, in words."""
+    """Return the code and the libraries of a record, in words."""
     code = f"opengenome-assets {record.package_version}"
     if record.commit:
         commit, _, changes = record.commit.partition("+")
@@ -242,7 +244,7 @@ def _listed(labels: Sequence[str], most: int = 5) -> str:
 
 
 def lineage(home: Home, specs: Specs, name: str, version: int | None = None) -> Tree:
-    """Return the tree of what made a table, figure or report.
+    """Return the lineage tree of a table, figure or report.
 
     Raises
     ------

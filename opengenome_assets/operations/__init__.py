@@ -1,6 +1,5 @@
-"""Acting on what is there: restore, checkout, pins, reproduce, upkeep, reindex, validate, dry run.
+"""Operations on a home: restore, checkout, pins, reproduce, upkeep, reindex, validate, dry run.
 
-Belongs here: what changes or examines a home as a whole, whichever groups it holds. Does not belong here: asking what
-made something (``lineage``), and the storage underneath (``storage``). Tables are known by their declarations, never by
-their names.
+Belongs here: changing or examining a home as a whole, for all groups. Does not belong here: provenance (``lineage``),
+and the storage underneath (``storage``). Operations know tables by their declarations, never by their names.
 """

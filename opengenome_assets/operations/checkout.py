@@ -1,7 +1,9 @@
-"""Checkout: which version each table had when a run ended.
+"""Checkout: the version of each table when a run ended.
 
-Runs that share a home come one after the other, so a run left behind what was newest when it ended, made by itself or
-not. It is worked out from the tables' own logs, and from what Dagster remembers of the run if it does.
+Runs of a home come one after the other, so a run leaves the versions that are newest at its end. They follow from the
+tables' logs, and from Dagster's event log if Dagster still knows the run.
+
+Belongs here: finding these versions. Does not belong here: restoring them (``restore.py``).
 """
 
 from __future__ import annotations
@@ -23,13 +25,13 @@ class Checkout:
     Attributes
     ----------
     run_id
-        The run.
+        The run's id.
     ended
-        When its last step ended, as Dagster remembers it, or else when it made its last table.
+        End of its last step in Dagster's event log, or else the time of its last commit.
     versions
-        The version of each table then, by the number that lineage names.
+        The version of each table at that time, by the number that lineage names.
     later
-        Tables that did not exist then.
+        Tables that were made later.
     """
 
     run_id: str
@@ -44,31 +46,31 @@ def state_after(home: Home, instance: dg.DagsterInstance, run: str) -> Checkout:
     Parameters
     ----------
     home
-        The tables.
+        The home.
     instance
-        What remembers runs; the tables' records serve where it does not.
+        Dagster's instance; if it does not know the run, the tables' records are used.
     run
-        The run's id, or the beginning of it.
+        The run's id, or its beginning.
 
     Raises
     ------
     UnknownRunError
-        If there is no such run, several ids begin like that, or the run goes on or ended before it did anything.
+        If no run or several have this beginning, or the run goes on, or ended before its first step did.
     """
     run_id = find_run(home, instance, run)
     histories = {name: home.table(name).history() for name in home.names()}
     own = {name: numbers[-1] for name, history in histories.items() if (numbers := _made_by(history, run_id))}
     record = instance.get_run_record_by_id(run_id)
     if record and not record.dagster_run.is_finished:
-        raise UnknownRunError(f"run {run_id} goes on: what it leaves behind is known when it has ended")
-    made = [histories[name].versions[number].made for name, number in own.items()]
-    # When its last step ended; the next run may begin before this one has tidied up after itself.
-    made += [
+        raise UnknownRunError(f"run {run_id} goes on. Wait until it has ended")
+    times = [histories[name].versions[number].made for name, number in own.items()]
+    # The end of its last step, since the next run may begin before this one has ended.
+    times += [
         datetime.fromtimestamp(step.end_time, UTC) for step in instance.get_run_step_stats(run_id) if step.end_time
     ]
-    if not made:
-        raise UnknownRunError(f"run {run_id} ended before any step of it did: nothing says what the tables were then")
-    ended = max(made)
+    if not times:
+        raise UnknownRunError(f"run {run_id} ended before any of its steps: it left no state of the tables")
+    ended = max(times)
     then = {name: own.get(name, history.newest_at(ended)) for name, history in histories.items()}
     return Checkout(
         run_id,
@@ -79,12 +81,12 @@ def state_after(home: Home, instance: dg.DagsterInstance, run: str) -> Checkout:
 
 
 def find_run(home: Home, instance: dg.DagsterInstance, run: str) -> str:
-    """Return the id of the run that begins so, known to Dagster or to a table.
+    """Return the id with this beginning, of a run that Dagster or a table knows.
 
     Raises
     ------
     UnknownRunError
-        If there is none, or more than one.
+        If no run or more than one has it.
     """
     known = {record.dagster_run.run_id for record in instance.get_run_records()}
     known |= {run_id for name in home.names() for run_id in home.table(name).history().made_by().values()}

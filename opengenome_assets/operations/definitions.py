@@ -1,6 +1,6 @@
 """The jobs over all groups, for Dagster.
 
-Belongs here: assembly. Does not belong here: what the jobs do.
+Belongs here: assembling the jobs. Does not belong here: their work (``restore.py``, ``upkeep.py``).
 """
 
 import dagster as dg
@@ -11,6 +11,6 @@ from opengenome_assets.operations.upkeep import upkeep_job, weekly
 
 
 def build(specs: Specs) -> dg.Definitions:
-    """Return the jobs ``restore`` and ``upkeep``, and the schedule of the second."""
+    """Return the jobs ``restore`` and ``upkeep``, and the schedule of ``upkeep``."""
     upkeep = upkeep_job(specs)
     return dg.Definitions(jobs=[restore_job(specs), upkeep], schedules=[weekly(upkeep)])

@@ -1,8 +1,7 @@
-"""A dry run: which files a source specification names, and what of them would have to be fetched.
+"""Dry run: the files that a source specification names, and the bytes still to fetch.
 
-Belongs here: what a run that lists source files would find and do, as plain values. Does not belong here: doing it.
-Nothing is written and no file is fetched; of the Hub only listings are asked for. How it is shown is the command line's
-business (``cli``).
+Belongs here: the files that a run would find, as plain values. Nothing is written or fetched; the Hub is asked for
+listings only. Does not belong here: how they are shown (``cli``).
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ class File:
     Attributes
     ----------
     source, path, uri, revision
-        As `opengenome_assets.intake.sources.SourceFile` has them.
+        As in `opengenome_assets.intake.sources.SourceFile`.
     bytes
         Size as stored.
     sha256
-        If it is known without reading the file.
+        None if the file must be read for it.
     state
         ``local`` if it lies on this machine, ``stored`` if it was fetched before, else ``to fetch``.
     """
@@ -47,20 +46,20 @@ class File:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a run would find.
+    """The files that a run would find.
 
     Attributes
     ----------
     source
         The specification.
     files, left_out
-        The FASTA files, and the paths beside them that are none.
+        The FASTA files, and the paths of other files.
     commits
-        Those of the Hub that the files are of.
+        The commits of files from the Hub.
     bytes, bytes_to_fetch
         Size of all files, and bytes still to fetch.
     store, bytes_free
-        Where files of the Hub are kept, and the room on that disk; None if no file is of the Hub.
+        The folder for files of the Hub, and the free bytes on its disk; None if no file is from the Hub.
     """
 
     source: str
@@ -74,17 +73,17 @@ class Preview:
 
     @property
     def fits(self) -> bool:
-        """Whether the disk has room for what is to be fetched."""
+        """Whether the disk has room for the bytes to fetch."""
         return self.bytes_free is None or self.bytes_to_fetch <= self.bytes_free
 
 
 def preview(specification: str, home: str, *, sample: Path | None = None) -> Preview:
-    """Say what a run with a source specification would find, as things are now.
+    """Return the files that a run with a source specification would find now.
 
     Parameters
     ----------
     specification
-        As OPENGENOME_SOURCE takes it.
+        A specification as in OPENGENOME_SOURCE.
     home
         Root of everything the platform writes.
     sample
@@ -93,7 +92,7 @@ def preview(specification: str, home: str, *, sample: Path | None = None) -> Pre
     Raises
     ------
     SourceError, RemoteError
-        What would stop the run before its first file: see `opengenome_assets.intake.sources.list_source`.
+        If the run would stop before its first file: see `opengenome_assets.intake.sources.list_source`.
     """
     listing = list_source(specification, FASTA, sample=sample)
     remote = [file.remote for file in listing.files if file.remote]
@@ -122,5 +121,5 @@ def preview(specification: str, home: str, *, sample: Path | None = None) -> Pre
 
 
 def _free(folder: Path) -> int:
-    """Return the room on the disk that a folder is on, or will be."""
+    """Return the free bytes on the disk of a folder, which need not exist."""
     return shutil.disk_usage(next(each for each in (folder, *folder.parents) if each.exists())).free

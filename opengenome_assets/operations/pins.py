@@ -1,7 +1,9 @@
-"""Pins: runs whose tables are kept, however old, as those runs left them.
+"""Pins: runs whose table versions are exempt from vacuum, whatever their age.
 
-A pin is a small file in the home that names the version of each table, so that it outlives Dagster's memory. A run that
-is tagged as pinned in Dagster, where it shows, is pinned as well: it gets its file when next something asks for pins.
+A pin is a small file in the home that names the version of each table, so it outlives Dagster's database. A run with
+Dagster's tag ``opengenome/pinned`` is pinned too: it gets its file when pins are read next.
+
+Belongs here: writing, reading and removing pins. Does not belong here: removing versions (``storage/vacuum.py``).
 """
 
 from __future__ import annotations
@@ -23,14 +25,14 @@ FOLDER = "pins"
 
 
 def pin(home: Home, instance: dg.DagsterInstance, run: str) -> Checkout:
-    """Keep the tables as a run left them, and return how that is.
+    """Keep the tables as a run left them, and return their versions.
 
     Raises
     ------
     UnknownRunError
         As :func:`state_after`.
     MissingVersionError
-        If a version that it left has been removed.
+        If one of the versions has been removed.
     """
     state = state_after(home, instance, run)
     inputs = {name: home.table(name).at(version).input for name, version in state.versions.items()}
@@ -41,12 +43,12 @@ def pin(home: Home, instance: dg.DagsterInstance, run: str) -> Checkout:
 
 
 def unpin(home: Home, instance: dg.DagsterInstance, run: str) -> str:
-    """Keep a run's tables no longer than others, and return its id.
+    """Remove the pin of a run, and return its id.
 
     Raises
     ------
     UnknownRunError
-        If no run, or more than one, begins like that, or the run is not pinned.
+        If no run or more than one has this beginning, or the run is not pinned.
     """
     files = [record.run_id for record in _read(home) if record.run_id.startswith(run)]
     run_id = files[0] if len(files) == 1 and run else find_run(home, instance, run)
@@ -62,11 +64,11 @@ def unpin(home: Home, instance: dg.DagsterInstance, run: str) -> str:
 
 
 def pinned(home: Home, instance: dg.DagsterInstance) -> list[Provenance]:
-    """Return what the pinned runs left behind, as records whose inputs are to be kept."""
+    """Return a record per pinned run; its inputs are the versions to keep."""
     known = {record.run_id for record in _read(home)}
     for run in instance.get_runs(filters=dg.RunsFilter(tags={TAG: "true"})):
         if run.run_id not in known:
-            with contextlib.suppress(LookupError):  # it goes on, did nothing, or what it left is gone
+            with contextlib.suppress(LookupError):  # the run goes on, did nothing, or its versions are gone
                 pin(home, instance, run.run_id)
     return list(_read(home))
 

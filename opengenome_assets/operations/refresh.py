@@ -1,6 +1,8 @@
-"""Refresh: what was made from other rows than its inputs have now, and what to materialise to make it again.
+"""Refresh: which tables, figures and reports are stale, and which assets to materialise for them.
 
-Belongs here: following the records in tables, figures and reports downstream. Does not belong here: materialising.
+Stale means: made from other rows than the inputs have now.
+
+Belongs here: following provenance records downstream. Does not belong here: materialising.
 """
 
 from __future__ import annotations
@@ -21,14 +23,14 @@ def recorded(home: Home) -> dict[str, Provenance]:
 
 
 def outdated(home: Home, changed: Mapping[str, str] | None = None) -> list[str]:
-    """Return the tables, figures and the report that were made from other rows than their inputs have now, sorted.
+    """Return the names of stale tables, figures and reports, sorted.
 
     Parameters
     ----------
     home
         The home.
     changed
-        Data versions that tables are taken to have.
+        Data versions that some tables are assumed to have.
     """
     records = recorded(home)
     present = {name: record.data_version for name, record in records.items()} | dict(changed or {})
@@ -47,14 +49,14 @@ def outdated(home: Home, changed: Mapping[str, str] | None = None) -> list[str]:
 
 @dataclass(frozen=True)
 class Remedy:
-    """How to make again what is outdated.
+    """How to refresh what is stale.
 
     Attributes
     ----------
     selection
         The assets to materialise, sorted.
     undefined
-        What cannot be made again as the settings are, by name, with what it needs.
+        By name, why something cannot be made with the current settings.
     """
 
     selection: list[str]
@@ -69,10 +71,10 @@ def refreshing(
     versions: Mapping[str, int],
     outside: Callable[[str], str | None],
 ) -> Remedy:
-    """Return what to materialise so that what is outdated is made again.
+    """Return the assets to materialise so that nothing is stale.
 
-    With another list of numbers than before (such as k-mer lengths), some of it is no asset any more, and some needs
-    tables of these numbers that nobody has made yet.
+    After a change of a list of numbers, such as k-mer lengths, some stale tables are no assets any more. Others need
+    tables of the new numbers that do not exist yet.
 
     Parameters
     ----------
@@ -81,13 +83,13 @@ def refreshing(
     specs
         The declarations of tables.
     parents
-        The assets that there are with the present settings, each with those that it is made from.
+        The assets of the current settings, each with the assets that it is made from.
     stale
-        What is outdated.
+        The names of what is stale.
     versions
-        Versions that tables are taken to have; the others have their newest.
+        Versions that some tables are assumed to have; others have their newest.
     outside
-        From a table's name to the variable whose present value leaves it out; None for a table that is made.
+        From a table's name to the variable whose current value leaves it out; None for a table that is made.
     """
     records = recorded(home)
     undefined = {}
@@ -106,7 +108,7 @@ def refreshing(
 
 
 def _lacking(home: Home, specs: Specs, name: str, parents: Set[str], versions: Mapping[str, int]) -> Set[str]:
-    """Return the tables that a member of a family is made from, and that were made without its number."""
+    """Return the parents of a family's member that were made without its number."""
     found = specs.family(name)
     if found is None:
         return set()

@@ -1,10 +1,9 @@
-"""Reproduce: making a version of a table again from what its record says, and comparing.
+"""Reproduce: making a version of a table again from its provenance record, and comparing the two.
 
-It is made in a scratch home, from the recorded versions of its inputs and with the recorded settings, by the asset that
-makes it. Inputs are linked, or copied from an object store; the home itself is only read. A catalogue of files is made
-again by hashing the files it names.
+The asset of the table runs in a scratch home, with the recorded inputs and settings. Inputs are linked, or copied from
+an object store; the home itself is only read. A catalogue is made again by hashing its files.
 
-Belongs here: setting the scratch home up and making the table. Does not belong here: comparing
+Belongs here: preparing the scratch home and making the table. Does not belong here: comparing
 (``lineage/comparison.py``).
 """
 
@@ -39,7 +38,7 @@ Build = Callable[[Provenance, str], dg.Definitions]
 
 
 class NotReproducibleError(RuntimeError):
-    """A table could not be made again; the message says what is missing or failed."""
+    """A table could not be made again; the message gives the reason."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,11 @@ class Reproduction:
     name, version
         The table, and the version that first held the rows.
     comparison
-        What was found.
+        The comparison of the two tables.
     changes
-        What the two records do not agree on: where to look for the cause of a difference.
+        Differences between the two records, which are likely causes of other rows.
     seconds
-        Time it took.
+        Duration.
     """
 
     name: str
@@ -68,27 +67,27 @@ class Reproduction:
 def reproduce(
     home: Home, specs: Specs, build: Build, name: str, version: int | None, scratch: str, engine: Engine
 ) -> Reproduction:
-    """Make a version of a table again and compare.
+    """Make a version of a table again and compare the two.
 
     Parameters
     ----------
     home
-        The tables; only read.
+        The home, which is only read.
     specs
         The declarations of tables.
     build
-        From a record and a home to the definitions with the settings that the record holds.
+        From a record and a home to the definitions with the recorded settings.
     name, version
-        The table, and the version; the newest if None.
+        The table and its version; the newest if None.
     scratch
-        An empty local folder for it, which the engine's workers see.
+        An empty local folder that the engine's workers can reach.
     engine
         The engine.
 
     Raises
     ------
     MissingTableError, MissingVersionError
-        If there is no such version, or it or one of its inputs cannot be read any more.
+        If the version does not exist, or it or one of its inputs cannot be read any more.
     NotReproducibleError
         If it cannot be made again.
     """
@@ -100,18 +99,18 @@ def reproduce(
     else:
         link_inputs(home, specs, recorded, again, set())
         make_again(recorded, specs.get(name), build(recorded, scratch), again, engine)
-    made = again.table(name).at()
+    result = again.table(name).at()
     return Reproduction(
         name,
         snapshot.version,
-        compare_rows(snapshot, made),
-        list(changes(recorded, made.provenance)),
+        compare_rows(snapshot, result),
+        list(changes(recorded, result.provenance)),
         round(time.monotonic() - started, 2),
     )
 
 
 def changes(recorded: Provenance, made: Provenance) -> Iterator[Change]:
-    """Yield what two records do not agree on: which versions inputs had is no difference, what they held is."""
+    """Yield the differences between two records; inputs differ by data version, not by version number."""
     yield from code(recorded, made)
     yield from settings(recorded, made)
     yield from circumstances(recorded, made)
@@ -122,7 +121,7 @@ def changes(recorded: Provenance, made: Provenance) -> Iterator[Change]:
 
 
 def link_inputs(home: Home, specs: Specs, recorded: Provenance, again: Home, done: set[str]) -> None:
-    """Give a scratch home the inputs that a record names, and theirs, in their recorded versions."""
+    """Give a scratch home the inputs of a record, and theirs, in their recorded versions."""
     for name, given in recorded.inputs.items():
         if name not in done:
             done.add(name)
@@ -136,7 +135,7 @@ def link_inputs(home: Home, specs: Specs, recorded: Provenance, again: Home, don
 
 
 def link(home: Home, name: str, version: int, record: Provenance, again: Home) -> None:
-    """Give a scratch home a version of a table, made of links to its files."""
+    """Give a scratch home a version of a table, as links to its files."""
     snapshot, target = home.table(name).at(version), again.table(name)
     fs, root = filesystem(snapshot.uri)
     folders = {posixpath.dirname(file.path) for file in snapshot.files}
@@ -153,12 +152,12 @@ def link(home: Home, name: str, version: int, record: Provenance, again: Home) -
 def make_again(
     recorded: Provenance, spec: TableSpec | None, definitions: dg.Definitions, again: Home, engine: Engine
 ) -> None:
-    """Materialise a table in a scratch home that has its inputs, with its recorded settings.
+    """Materialise a table in a scratch home that has its inputs, with the recorded settings.
 
     Raises
     ------
     NotReproducibleError
-        If no asset makes it, or that fails.
+        If no asset makes it, or its materialisation fails.
     """
     assets = [each for each in definitions.assets or [] if isinstance(each, dg.AssetsDefinition)]
     key = dg.AssetKey(recorded.name)
@@ -184,9 +183,9 @@ def make_again(
                 instance=instance,
                 raise_on_error=False,
             )
-        except dg.DagsterInvalidConfigError as error:  # of inputs that are no table it knows the digest, not the place
+        except dg.DagsterInvalidConfigError as error:  # a record has digests of query files, not their paths
             raise NotReproducibleError(
-                f"{recorded.name}: its record does not hold all that a run has to be given: {error.errors[0].message}"
+                f"{recorded.name}: its record lacks a setting that a run needs: {error.errors[0].message}"
             ) from error
         if not result.success:
             run = newest_run(instance)
@@ -200,7 +199,7 @@ def _config_fields(step: dg.AssetsDefinition) -> Iterable[str]:
 
 
 def hash_again(home: Home, spec: TableSpec, version: int, again: Home) -> None:
-    """Make a catalogue again by hashing the files that it names.
+    """Make a catalogue again by hashing its files.
 
     Raises
     ------
@@ -230,7 +229,7 @@ def hash_again(home: Home, spec: TableSpec, version: int, again: Home) -> None:
 
 
 def located(rows: pa.Table, home: str) -> list[str]:
-    """Return where the files of a catalogue lie: where it says, or in the store if they are no longer there."""
+    """Return the addresses of a catalogue's files: as recorded, or in the store if they are gone from there."""
     store = Store(local_home(home) / "raw")
     return [
         uri if Path(uri).is_file() else str(store.address(sha256) if store.address(sha256).is_file() else uri)
@@ -239,6 +238,6 @@ def located(rows: pa.Table, home: str) -> list[str]:
 
 
 def with_addresses(rows: pa.Table, addresses: list[str]) -> pa.Table:
-    """Return a catalogue that says its files lie there."""
+    """Return a catalogue with other addresses of its files."""
     place = rows.schema.get_field_index("uri")
     return rows.set_column(place, rows.schema.field(place), pa.array(addresses, pa.string()))

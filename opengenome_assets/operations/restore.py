@@ -1,9 +1,9 @@
-"""The job ``restore``: tables made to hold again what an earlier version of theirs holds.
+"""The job ``restore``: a new version of a table with the rows and the provenance of an earlier one.
 
-Belongs here: doing it in a run of its own, which waits until no other run uses the home, and telling Dagster what the
-tables hold now. Does not belong here: the commit (``storage/tables.py``) and which versions a run left behind
-(``operations/checkout.py``). Versions are never taken away: a restored one is a new version with the old rows and the
-record of what made them.
+The job waits until no other run uses the home, and reports the restored state to Dagster. No version is lost.
+
+Belongs here: the job and its events. Does not belong here: the commit (``storage/tables.py``), and the versions that a
+run left (``operations/checkout.py``).
 """
 
 from typing import Any
@@ -20,24 +20,23 @@ from opengenome_assets.storage.tables import Home
 NAME = "restore"
 OP = "restore_versions"
 DESCRIPTION = (
-    "Make tables hold again what an earlier version of theirs holds, each by a new version. What was done to a table "
-    "stands on its asset's page."
+    "Restore earlier versions of tables, each as a new version. The result for a table stands on its asset's page."
 )
 
 
 class RestoreConfig(dg.Config):
     """Run config of restore."""
 
-    versions: dict[str, int] = Field(description="The version of each table whose rows it shall have again.")
-    dry_run: bool = Field(default=False, description="Only tell what would be done.")
+    versions: dict[str, int] = Field(description="The version to restore, per table.")
+    dry_run: bool = Field(default=False, description="Report the changes without making them.")
 
 
 def restore_job(specs: Specs) -> dg.JobDefinition:
-    """Return the job, which tells Dagster of tables by their declarations."""
+    """Return the job; the declarations give the metadata of its events."""
 
     @dg.op(name=OP, description=DESCRIPTION)
     def restore_versions(context: dg.OpExecutionContext, config: RestoreConfig, home: dg.ResourceParam[Home]) -> None:
-        """Restore the versions, all of which have to be whole before the first is."""
+        """Restore all versions, after checking that each can be read."""
         try:
             planned = {name: describe(home, name, version) for name, version in config.versions.items()}
             for name, version in config.versions.items():
@@ -70,12 +69,12 @@ def restore_job(specs: Specs) -> dg.JobDefinition:
 
 
 def describe(home: Home, name: str, version: int) -> dict[str, Any]:
-    """Return what restoring a version means for a table; equal versions before and after mean that nothing has to be.
+    """Return the changes by restoring a version; nothing changes if the versions before and after are equal.
 
     Raises
     ------
     MissingTableError, MissingVersionError
-        If there is no such table or version, or it cannot be read any more.
+        If the table or version does not exist, or cannot be read any more.
     """
     now, then = home.table(name).at(), home.table(name).at(version)
     current, wanted = now.history.current, now.history.origin(version)
@@ -92,12 +91,12 @@ def describe(home: Home, name: str, version: int) -> dict[str, Any]:
 
 
 def refuse_damage(home: Home, name: str, version: int) -> None:
-    """Read what a version has and the newest has not, page by page: what is damaged must not become the newest.
+    """Refuse a version with a damaged page, by reading the files that the newest version does not have.
 
     Raises
     ------
     DamagedFileError
-        If a file of it is not as it was written.
+        If one of its files is not as it was written.
     """
     now, then = home.table(name).at(), home.table(name).at(version)
     present = {file.path for file in now.files}

@@ -1,8 +1,9 @@
-"""The job ``upkeep``: removing what no kept version of a table needs, and packing small parts together.
+"""The job ``upkeep``: vacuum of files that no kept version needs, and compaction of small parts into packs.
 
-Belongs here: when it runs, with which settings, and what it tells. Does not belong here: how parts are packed
-(``storage/packs.py``) and what is kept (``storage/vacuum.py``). It makes no asset, so no selection of assets, also
-not all of them, runs it; like every run it waits until no other run uses the same home.
+The job makes no asset, so no selection of assets runs it. It waits until no other run uses the home.
+
+Belongs here: its schedule, settings and reports. Does not belong here: how parts are packed (``storage/packs.py``), and
+which versions are kept (``storage/vacuum.py``).
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,8 +25,8 @@ from opengenome_assets.storage.vacuum import kept_versions, vacuum
 NAME = "upkeep"
 OP = "keep_up"
 DESCRIPTION = (
-    "Remove the files of every table that no kept version needs, and pack its small parts together. What was done to a "
-    "table stands on its asset's page."
+    "Remove the files that no kept version of a table needs (vacuum), and pack its small parts together (compaction). "
+    "The result for a table stands on its asset's page."
 )
 MEGABYTE = 2**20
 
@@ -36,35 +37,35 @@ class UpkeepConfig(dg.Config):
     retention_days: float = Field(
         default=30,
         ge=0,
-        description="A version that was the newest within so many days is kept, and so is every version that the "
-        "lineage of something kept names. Files that are younger are kept in any case.",
+        description="Days for which a version is kept after it was the newest. The inputs of a kept version are kept "
+        "too, and so are younger files.",
     )
     keep_versions: int = Field(
-        default=1, ge=1, description="The newest so many versions of each table are kept, however old."
+        default=1, ge=1, description="Number of newest versions kept per table, whatever their age."
     )
     raw_files: bool = Field(
         default=False,
-        description="Also remove what was fetched from the Hub and no kept version of a catalogue names. Without it a "
-        "removed version cannot be made again unless it is fetched again.",
+        description="Also remove files fetched from the Hub that no kept version of a catalogue names. To make a "
+        "removed version again, they must then be fetched again.",
     )
-    dry_run: bool = Field(default=False, description="Only tell what would be done.")
+    dry_run: bool = Field(default=False, description="Report the changes without making them.")
     small_megabytes: float = Field(
-        default=4, ge=0, description="Parts that take less, in MiB, are packed together; with 0 none are."
+        default=4, ge=0, description="Parts below this size, in MiB, are packed together; 0 packs none."
     )
     pack_megabytes: float = Field(
         default=16,
         gt=0,
-        description="A pack takes at most so many MiB; it is written anew if anything in it changes.",
+        description="Maximum size of a pack, in MiB; a pack is written again if one of its parts changes.",
     )
-    pack_parts: int = Field(default=64, ge=2, description="A pack holds at most so many parts, for the same reason.")
+    pack_parts: int = Field(default=64, ge=2, description="Maximum number of parts in a pack.")
 
 
 def upkeep_job(specs: Specs) -> dg.JobDefinition:
-    """Return the job, which knows tables that list source files by their role."""
+    """Return the job; the declarations say which tables are catalogues."""
 
     @dg.op(name=OP, description=DESCRIPTION)
     def keep_up(context: dg.OpExecutionContext, config: UpkeepConfig, home: dg.ResourceParam[Home]) -> None:
-        """Remove and pack, table by table."""
+        """Vacuum and compact each table."""
         sizes = PackSizes(
             small=int(config.small_megabytes * MEGABYTE),
             size=int(config.pack_megabytes * MEGABYTE),
@@ -76,7 +77,7 @@ def upkeep_job(specs: Specs) -> dg.JobDefinition:
         catalogues = {name: kept[name] for name in specs.named(Role.CATALOGUE) if name in kept}
         freed = 0
         for name, versions in kept.items():
-            # What is packed now was the newest until now: its old files go when the retention has passed.
+            # The files packed now were the newest version until now: a later vacuum removes them.
             removal = vacuum(home.table(name), versions, since, dry_run=config.dry_run)
             compaction = home.table(name).compact(sizes, dry_run=config.dry_run)
             freed += removal.size
@@ -119,7 +120,7 @@ def weekly(job: dg.JobDefinition) -> dg.ScheduleDefinition:
 def unneeded_raw_files(
     home: Home, catalogues: Mapping[str, Iterable[int]], since: datetime, *, dry_run: bool
 ) -> tuple[int, int]:
-    """Remove what was fetched and is in none of these versions of catalogues; return how many files and bytes."""
+    """Remove fetched files that none of these catalogue versions names; return their number and bytes."""
     needed = {
         sha256
         for name, versions in catalogues.items()

@@ -1,7 +1,7 @@
-"""Is this machine set up: one verdict each on Python, packages, Java, Spark, storage and the source.
+"""Validate: one verdict each on Python, packages, the engine, storage, free space and the source.
 
-Every check does on a small scale what a run will do: it starts Spark, commits a Delta table, lists the
-source's files. How verdicts are shown is the command line's business (``cli``).
+Belongs here: checks that do on a small scale what a run does, such as starting Spark and committing a Delta table. Does
+not belong here: how verdicts are shown (``cli``).
 """
 
 from __future__ import annotations
@@ -42,23 +42,23 @@ SPARK_TIMEOUT_SECONDS = 120.0
 FREE_BYTES_NEEDED = 10**9
 FREE_BYTES_ADVISED = 10**10
 
-REINSTALL = "To install everything anew: make clean install"
+REINSTALL = "To install everything again: make clean install"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check came to.
+    """The result of a check.
 
     Attributes
     ----------
     subject
-        What was checked.
+        The thing checked.
     status
-        ``failed`` if the pipeline cannot run like this, ``warning`` if it can but may disappoint.
+        ``failed`` if the pipeline cannot run, ``warning`` if it can run with limits.
     finding
-        What was found.
+        The facts found.
     remedy
-        What to do; empty if there is nothing to do.
+        The next step; empty if none is needed.
     """
 
     subject: str
@@ -77,7 +77,7 @@ def validate(settings: Settings, source: str, sample: Path) -> Iterator[Verdict]
     settings
         The settings.
     source, sample
-        Where source files come from, and the folder that the name ``sample`` stands for.
+        The source specification, and the folder that the name ``sample`` stands for.
     """
     yield check_python()
     yield check_packages()
@@ -92,7 +92,7 @@ def validate(settings: Settings, source: str, sample: Path) -> Iterator[Verdict]
 
 
 def check_python() -> Verdict:
-    """Check the interpreter's version against what the package asks for."""
+    """Check the interpreter's version against the package's requirement."""
     found = f"Python {platform.python_version()} at {sys.executable}"
     wanted = metadata.metadata(DISTRIBUTION)["Requires-Python"]
     if platform.python_version() in SpecifierSet(wanted):
@@ -101,7 +101,7 @@ def check_python() -> Verdict:
 
 
 def check_packages() -> Verdict:
-    """Check the installed packages against what this one requires, and against the lock if there is one."""
+    """Check the installed packages against the requirements, and against the lock if there is one."""
     required = [Requirement(line) for line in metadata.requires(DISTRIBUTION) or ()]
     unmet = _unmet(required, missing="not installed")
     if unmet:
@@ -148,7 +148,7 @@ def check_java() -> Verdict:
 
 
 def check_spark(spark: Spark, timeout: float = SPARK_TIMEOUT_SECONDS) -> Verdict:
-    """Start Spark and have its Python workers do a little work, within the given seconds."""
+    """Start Spark and run a small job on its Python workers, within the given seconds."""
     master = spark.master
     remedy = f"See Java above and Spark's own messages. {REINSTALL}"
     if master.startswith("spark://"):
@@ -179,7 +179,7 @@ def _interpreter(_: int) -> str:
 
 
 def check_processes(engine: Processes) -> Verdict:
-    """Start worker processes and have them do a little work."""
+    """Start worker processes and run a small job on them."""
     log = logging.getLogger(__name__)
     try:
         engine.map(abs, range(2), weights=[1, 1], label="validate", unit="units", log=log)
@@ -246,6 +246,6 @@ def check_source(source: str, sample: Path) -> Verdict:
 
 
 def _reason(error: BaseException) -> str:
-    """Return an error in one line: without the frames of Java's stack, and not endless."""
+    """Return an error in one line of limited length, without the frames of Java's stack."""
     lines = [line.strip() for line in str(error).splitlines() if not line.startswith("\tat ")]
     return textwrap.shorten(f"{type(error).__name__}: {' '.join(lines)}", 1000, placeholder=" ...")

@@ -1,4 +1,4 @@
-"""One cluster for all tests, made from nothing and removed with all that it had, whatever happens."""
+"""One cluster for all tests, made from nothing and removed with all its data, also after a failure."""
 
 import subprocess
 import tempfile

@@ -1,4 +1,4 @@
-"""What the containers are allowed, and what can be reached and read from outside."""
+"""Permissions of the containers, and access from outside."""
 
 import json
 import socket

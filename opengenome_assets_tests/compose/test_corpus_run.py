@@ -1,4 +1,4 @@
-"""What a user does first: start the cluster, press "Materialize all", look at the results."""
+"""The first steps of a user: start the cluster, press "Materialize all", look at the results."""
 
 import json
 import urllib.request

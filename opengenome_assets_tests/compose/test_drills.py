@@ -1,4 +1,4 @@
-"""Faults that take minutes: ``make test-compose SELECT=drill`` (docs/deployment.md tells their outcomes)."""
+"""Faults that take minutes: ``make test-compose SELECT=drill`` (docs/deployment.md lists their outcomes)."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Faults in mid-run: each ends with the run succeeded, from the step that failed on, and nothing counted twice."""
+"""Faults in mid-run: the run succeeds, from the failed step on, and counts nothing twice."""
 
 import re
 from pathlib import Path

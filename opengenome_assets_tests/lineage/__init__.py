@@ -1,1 +1,1 @@
-"""Tests of the package's room of the same name."""
+"""Tests of opengenome_assets.lineage."""

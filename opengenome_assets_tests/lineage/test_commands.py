@@ -1,4 +1,4 @@
-"""The commands on lineage: what they print, and that they do it in a process of their own."""
+"""The commands on lineage: their output, also in a process of their own."""
 
 import csv
 import io

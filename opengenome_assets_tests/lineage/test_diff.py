@@ -1,4 +1,4 @@
-"""Two versions compared: what made them, and their rows, against the rows themselves."""
+"""Diff: provenance and rows of two versions, compared with the rows themselves."""
 
 import json
 import shutil
@@ -152,7 +152,7 @@ def test_digests_of_code_from_before_they_could_be_compared_are_not(tmp_path):
 
 
 def test_a_key_that_does_not_identify_rows_is_refused(story):
-    with pytest.raises(AmbiguousRowsError, match="expected one row for each source, found"):
+    with pytest.raises(AmbiguousRowsError, match="expected one row per source, found"):
         diff(story.home, identified("sequence_shards", "source"), "sequence_shards", 0, 1)
 
 

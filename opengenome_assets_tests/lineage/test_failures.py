@@ -1,4 +1,4 @@
-"""Why a run failed: the words of real runs that failed in each way."""
+"""Failures: the reasons of real runs that failed in each way."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Runs: what Dagster and the tables know of them, and two side by side."""
+"""Runs: from Dagster and from the tables, and two side by side."""
 
 import dagster as dg
 import pytest

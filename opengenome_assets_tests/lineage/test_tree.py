@@ -1,4 +1,4 @@
-"""The tree of what made something: complete, down to the files, and honest about what is gone."""
+"""The lineage tree: complete, down to the files, with a note for each missing input."""
 
 import json
 import shutil
@@ -87,7 +87,7 @@ def test_code_that_changed_since_or_without_a_new_code_version_is_named(tmp_path
     (second,) = lineage(home, SPECS, "t", 1).nodes.values()
     assert second.notes == [
         since,
-        "version 0, of which parts may have been used again, was made with the same code version by other code",
+        "version 0 was made with the same code version by other code, and its parts may have been used again",
     ]
 
 

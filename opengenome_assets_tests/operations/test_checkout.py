@@ -1,4 +1,4 @@
-"""Checkout: the tables as a run left them, also those that it reused, and also if Dagster has forgotten the run."""
+"""Checkout: the tables as a run left them, with those that it reused, also if Dagster has forgotten the run."""
 
 import json
 import shutil
@@ -90,7 +90,7 @@ def test_checking_out_and_back_loses_nothing_and_stands_in_the_run_history(
 @pytest.mark.slow
 def test_it_is_typed_and_says_what_to_type_next(twice: Twice) -> None:
     printed = typed(f"opengenome checkout --run {twice.runs[0]}", Path(twice.home.uri), OPENGENOME_KS="2,6")
-    assert f"Restored to what run {twice.runs[0][:8]} left at" in printed
+    assert f"Restored to the state after run {twice.runs[0][:8]}, " in printed
     command = next(line for line in printed.splitlines() if line.strip().startswith("-> "))
     typed(f"{command.strip().removeprefix('-> ')} 2>&1", Path(twice.home.uri), OPENGENOME_KS="2,6")
     assert twice.home.names()

@@ -1,4 +1,4 @@
-"""The dry run: what it lists, that it changes nothing, and what is read when the files cannot be had."""
+"""The dry run: its list of files, that it changes nothing, and its messages for missing files."""
 
 import hashlib
 import json

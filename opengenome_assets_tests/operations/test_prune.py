@@ -1,4 +1,4 @@
-"""Prune and pins: what goes is shown first, and what a pinned run left never goes."""
+"""Prune and pins: changes are shown first, and the tables of a pinned run stay."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def readable(twice: Twice, name: str) -> list[int]:
 def test_what_would_go_is_shown_and_goes_only_when_that_is_said(twice: Twice) -> None:
     before = twice.rows()
     shown = run("prune", "--keep", "1", answer="n\n")
-    assert "What would be done to the tables at" in shown.output
+    assert "Planned changes to the tables at" in shown.output
     assert shown.output.endswith("Remove these files? [y/N]: n\n")
     planned = told("prune", "--keep", "1")
     assert planned["kmer_"]["versions_removed"] == [0]

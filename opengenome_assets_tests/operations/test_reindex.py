@@ -1,4 +1,4 @@
-"""Reindex: an instance that knows nothing, or too little, is told what the tables remember, once."""
+"""Reindex: an instance without events, or with too few, gets the missing ones; a second call is idempotent."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Reproduce: made again it is the same bit for bit, and if it is not, the statement says where and why."""
+"""Reproduce: a table made again is the same bit for bit, or the message says where and why it differs."""
 
 import json
 import os
@@ -207,9 +207,7 @@ def test_a_table_made_from_more_than_tables_and_settings_is_named(twice: Twice, 
     queries = tmp_path / "queries.fa"
     queries.write_text(">q\nACGTACGTAC\n")
     twice.corpus.materialize("query_hits", query_hits={"queries": str(queries)})
-    with pytest.raises(
-        NotReproducibleError, match="query_hits: its record does not hold all that a run has to be given"
-    ):
+    with pytest.raises(NotReproducibleError, match="query_hits: its record lacks a setting that a run needs"):
         again(twice.home, "query_hits", tmp_path)
 
 
@@ -217,4 +215,4 @@ def test_a_version_is_of_one_table(made_twice: Twice, monkeypatch: pytest.Monkey
     use(monkeypatch, made_twice.home.uri)
     result = CliRunner().invoke(main, ["reproduce", "--version", "1"])
     assert result.exit_code == 2
-    assert "--version is of one table" in result.output
+    assert "--version needs one table, found 0: name one" in result.output

@@ -1,4 +1,4 @@
-"""The job restore: old rows as a new version, nothing lost, and Dagster and the user know what no longer fits."""
+"""The job restore: old rows as a new version, no version lost, and stale tables named."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The job upkeep: afterwards everything is as before, in fewer files, and only new work is done."""
+"""The job upkeep, vacuum and compaction: the same rows in fewer files, and finished work is found again."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Each check's verdict where all is well, and where something is wrong."""
+"""Each check's verdict, on a sound set-up and on each fault."""
 
 import time
 from collections import namedtuple
