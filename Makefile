@@ -27,7 +27,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONWARNINGS := ignore::FutureWarning,ignore:Parameter `include_sources`
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ui quick test bench build lock secrets test-compose clean java
+.PHONY: help install run ui quick test bench build docs lock secrets test-compose clean java
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
