@@ -137,6 +137,17 @@ class Sample:
     result: Events
 
 
+def keep_up(made: Corpus, **config: Any) -> dict[str, dict[str, Any]]:
+    """Run the job upkeep and return what it says of each table."""
+    job = build_defs(made.settings).resolve_job_def("upkeep")
+    result = job.execute_in_process(run_config={"ops": {"keep_up": {"config": config}}})
+    observed = [event.asset_observation_data.asset_observation for event in result.get_asset_observation_events()]
+    return {
+        each.asset_key.to_user_string(): {name: value.value for name, value in each.metadata.items()}
+        for each in observed
+    }
+
+
 def write_files(root: Path, files: Mapping[str, str | bytes]) -> None:
     """Write files below a folder."""
     for name, content in files.items():

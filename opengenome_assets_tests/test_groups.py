@@ -14,7 +14,7 @@ from opengenome_assets.groups import RecordedSettingsError, settings_of
 from opengenome_assets.search.tables import QUERY_HITS
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.storage.parquet.numbers import rows
+from opengenome_assets_tests.storage.numbers import rows
 
 
 def record(name: str, **settings: object) -> Provenance:

@@ -17,22 +17,11 @@ from opengenome_assets.framework.resources import HomeResource
 from opengenome_assets.lineage.records import beside_tables
 from opengenome_assets.storage.snapshot import MissingVersionError
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.corpora import Corpus, write_files
+from opengenome_assets_tests.corpora import Corpus, keep_up, write_files
 from opengenome_assets_tests.processes import started, typed, wait_for
 
 FILES = {f"{'ab'[n % 2]}/{n}.fa": f">s{n}\n{'ACGTTGCA' * (n + 1)}GGNA\n>t{n}\n{'CAT' * (n + 3)}\n" for n in range(6)}
 SCANNED = ("shard_stats", "kmer_", "codon_counts", "tfidf_index", "tfidf_terms")
-
-
-def keep_up(made: Corpus, **config: Any) -> dict[str, dict[str, Any]]:
-    """Run the job and return what it says of each table."""
-    job = build_defs(made.settings).resolve_job_def("upkeep")
-    result = job.execute_in_process(run_config={"ops": {"keep_up": {"config": config}}})
-    observed = [event.asset_observation_data.asset_observation for event in result.get_asset_observation_events()]
-    return {
-        each.asset_key.to_user_string(): {name: value.value for name, value in each.metadata.items()}
-        for each in observed
-    }
 
 
 def everything(made: Corpus) -> dict[str, list[dict[str, Any]]]:

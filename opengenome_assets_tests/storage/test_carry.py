@@ -30,7 +30,7 @@ from opengenome_assets.storage.vacuum import vacuum
 from opengenome_assets_tests.corpora import ENGINE, Corpus
 from opengenome_assets_tests.object_store import object_store
 from opengenome_assets_tests.processes import started, typed, wait_for
-from opengenome_assets_tests.storage.parquet.numbers import NAME, commit, compact, content, held
+from opengenome_assets_tests.storage.numbers import NAME, commit, compact, content, held
 from opengenome_assets_tests.twice import Twice, use
 
 

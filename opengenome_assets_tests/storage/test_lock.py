@@ -25,11 +25,10 @@ from opengenome_assets.storage.lease import LeaseEntry, LostLeaseError
 from opengenome_assets.storage.lock import only_writer
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.storage.vacuum import kept_versions, vacuum
-from opengenome_assets_tests.corpora import Corpus, failure, write_files
+from opengenome_assets_tests.corpora import Corpus, failure, keep_up, write_files
 from opengenome_assets_tests.object_store import BUCKET, object_store
-from opengenome_assets_tests.operations.test_upkeep import keep_up
 from opengenome_assets_tests.processes import REPOSITORY, free_port
-from opengenome_assets_tests.storage.parquet.numbers import NAME, commit, compact, content, held
+from opengenome_assets_tests.storage.numbers import NAME, commit, compact, content, held
 
 SHORT = 1.5  # seconds to live
 

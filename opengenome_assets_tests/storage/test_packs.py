@@ -18,7 +18,7 @@ from opengenome_assets.storage.packs import PartIndex, find_packs, write_pack
 from opengenome_assets.storage.parquet.file import DamagedFileError
 from opengenome_assets.storage.parts import Part, PartWriter, write_part
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.storage.parquet.numbers import (
+from opengenome_assets_tests.storage.numbers import (
     NAME,
     SCHEMA,
     SIZES,

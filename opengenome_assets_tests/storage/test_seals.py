@@ -9,7 +9,7 @@ import pytest
 
 from opengenome_assets.storage.seals import DamagedTableError
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.storage.parquet.numbers import NAME, commit, compact, content, held
+from opengenome_assets_tests.storage.numbers import NAME, commit, compact, content, held
 
 Entries = list[dict[str, Any]]
 

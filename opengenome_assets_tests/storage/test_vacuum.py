@@ -20,7 +20,7 @@ from opengenome_assets.storage.snapshot import MissingVersionError
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.storage.vacuum import Removal, kept_versions, vacuum
 from opengenome_assets_tests.examples import share
-from opengenome_assets_tests.storage.parquet.numbers import (
+from opengenome_assets_tests.storage.numbers import (
     NAME,
     SCHEMA,
     commit,
