@@ -29,7 +29,7 @@ FLAGS = (
 )
 
 
-SLOW_FIXTURES = {"chromium", "made_twice", "sample", "twenty"}
+SLOW_FIXTURES = {"chromium", "made_twice", "sample", "story", "twenty"}
 PEER_FIXTURE = "tool"
 
 

@@ -21,13 +21,13 @@ from benchmarks.pipeline import Run
 from benchmarks.report import Row, Target, page, tally
 from opengenome_assets_tests.processes import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 BASES = 1_000_000
 
 # A daemon that lets the kernel discard its children, as Spark's does, and outlives the command that started it.
 DAEMON = """
 import os, signal, sys, time
-
-pytestmark = pytest.mark.slow
 if os.fork() == 0:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     if os.fork() == 0:

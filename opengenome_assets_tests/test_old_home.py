@@ -20,6 +20,8 @@ from opengenome_assets.operations.reproduce import reproduce
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import ENGINE, Corpus
 
+pytestmark = pytest.mark.slow
+
 ARCHIVE = Path(__file__).parent / "fixtures" / "home-0.1.0.tar.xz"
 # The new catalogue says where the files lie now; the new table of refused records has a column more.
 CHANGED = {"raw_fasta", "rejected_records"}

@@ -14,6 +14,8 @@ from opengenome_assets_tests.corpora import Corpus, failure, write_files
 from opengenome_assets_tests.corpus.test_sequence_shards import in_parts, tar_of
 from opengenome_assets_tests.intake.hub.hub_server import REPO, TOKEN, Fault, serving
 
+pytestmark = pytest.mark.slow
+
 SOURCE = f"hf://datasets/{REPO}/fasta/*/*"
 PLAIN = "fasta/moss/plain.fasta"
 SMALL = "fasta/moss/small.fa"  # no LFS: known by its git blob id

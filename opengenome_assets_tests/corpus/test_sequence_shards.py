@@ -35,6 +35,7 @@ def contents(made) -> set[tuple[str, str, str, str]]:
     return {(row["source"], row["file"], row["seq_id"], row["sequence"]) for row in rows}
 
 
+@pytest.mark.slow
 def test_parts_and_archives_are_parsed_once_and_again_where_they_changed(corpus, tmp_path):
     cut = in_parts("plants/one.fa.gz", gzip.compress(ONE, mtime=0))
     assert len(cut) > 2

@@ -163,6 +163,7 @@ print(json.dumps([find_java().version, int(version), squares]))
 """
 
 
+@pytest.mark.slow
 def test_spark_runs_on_the_package(tmp_path: Path) -> None:
     commands = tmp_path / "bin"
     commands.mkdir()

@@ -45,12 +45,14 @@ def rows(seed: int = 0) -> npt.NDArray[np.int64]:
         fill=st.sampled_from([0, 1, 256, LARGEST]),
     )
 )
+@pytest.mark.slow
 def test_any_counts_come_back(counts: npt.NDArray[np.int64]) -> None:
     planes = pack(kmers(counts))
     for row, expected in enumerate(counts):
         np.testing.assert_array_equal(unpack(planes, row), expected)
 
 
+@pytest.mark.slow
 def test_rows_of_every_kind_come_back_and_take_little_room() -> None:
     counts = rows()
     planes = pack(kmers(counts))
@@ -68,6 +70,7 @@ def test_planes_are_whole_above_512_digits(seen: int) -> None:
     assert (len(planes.whole), len(planes.digits)) == ((0, seen) if seen <= 512 else (1, 0))
 
 
+@pytest.mark.slow
 def test_scores_stay_within_the_bound_and_dots_are_exact() -> None:
     counts = rows(2)
     planes = pack(kmers(counts))

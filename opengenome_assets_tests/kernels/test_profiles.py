@@ -45,6 +45,7 @@ def assert_equal(given_text: Text) -> None:
 
 @settings(max_examples=share(60), deadline=None)
 @given(given_text=texts())
+@pytest.mark.slow
 def test_short_sequences_equal_a_dictionary(given_text: Text) -> None:
     assert_equal(given_text)
 

@@ -3,9 +3,12 @@
 import subprocess
 import sys
 
+import pytest
+
 from opengenome_assets.kernels.warm import warm
 
 
+@pytest.mark.slow
 def test_warming_loads_every_kernel_of_the_package() -> None:
     """Each function that is cached on disk has machine code after it, for one signature only."""
     script = """

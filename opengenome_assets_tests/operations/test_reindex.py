@@ -11,6 +11,8 @@ from opengenome_assets.operations.reindex import reindex
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus, write_files
 
+pytestmark = pytest.mark.slow
+
 FILES = {"moss/a.fa": ">a1\nACGTACGTAA\n>a2\nGGGTTTAAAC\n", "fern/b.fa": ">b1\nTTTTACGGCA\n"}
 
 

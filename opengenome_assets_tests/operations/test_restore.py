@@ -16,6 +16,8 @@ from opengenome_assets.operations.refresh import outdated
 from opengenome_assets.storage.history import Restoration
 from opengenome_assets_tests.corpora import Corpus, failure
 
+pytestmark = pytest.mark.slow
+
 FILES = {"a/x.fa": ">s1\nACGTACGTAC\n>s2\nGGGTTTACGTACGTAGCTAGTTTT\n", "b/y.fa": f">s3\n{'ACGTTGCA' * 9}\n"}
 CHAIN = "*kmer_freq_k2,rejected_records,*sequence_stats"
 LONG = {"sequence_shards": {"min_length": 20}}

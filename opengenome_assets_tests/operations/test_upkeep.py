@@ -84,6 +84,7 @@ def test_after_upkeep_everything_is_reused_and_a_changed_file_costs_that_file(co
     assert made.home.table("kmer_").at(0).read().to_pylist() == before[0]["kmer_"]
 
 
+@pytest.mark.slow
 def test_shards_in_a_pack_are_scanned_under_their_old_names(corpus):
     made = corpus(FILES)
     made.materialize("*kmer_,rejected_records")
@@ -97,6 +98,7 @@ def test_shards_in_a_pack_are_scanned_under_their_old_names(corpus):
         assert made.home.table(name).read().to_pylist() == expected.home.table(name).read().to_pylist()
 
 
+@pytest.mark.slow
 def test_what_a_figure_was_drawn_from_is_kept_and_what_nothing_names_is_not(corpus):
     made = corpus(FILES)
     made.materialize("*figure_rscu,rejected_records")

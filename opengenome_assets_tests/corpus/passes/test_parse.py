@@ -64,6 +64,7 @@ def parse(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_rows_are_what_biopython_reads(parse):
     for file in list_source("sample", FASTA, sample=SAMPLE_FOLDER).files:
         with open(file.uri, "rb") as stream:

@@ -51,6 +51,7 @@ def tar_of(members: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.slow
 def test_a_gzip_cut_at_any_byte_in_two_to_four_parts_gives_the_rows_of_the_whole(parse):
     content = gzip.compress(FASTA, mtime=0)
     whole, rows, refused = parse("in/x.fa.gz", {"in/x.fa.gz": content})

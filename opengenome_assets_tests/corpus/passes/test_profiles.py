@@ -10,6 +10,7 @@ from opengenome_assets.framework.shards import Output, ScanTask, Shard, run_scan
 from opengenome_assets.storage.parts import write_part
 
 
+@pytest.mark.slow
 def test_counts_that_do_not_add_up_end_the_pass_and_name_the_sequence(tmp_path, monkeypatch):
     right = profiles.sequence_kmers
 

@@ -179,6 +179,7 @@ print(refused)
 """
 
 
+@pytest.mark.slow
 def test_a_damaged_footer_is_an_error_or_changes_no_letter_and_never_ends_the_process(tmp_path):
     path = tmp_path / "a.parquet"
     write(path, rows("ACGT" * 20, "GATTACA"))
