@@ -173,6 +173,7 @@ def two_versions(home: Path) -> Home:
     return tables
 
 
+@pytest.mark.slow
 def test_upkeep_tells_what_it_would_do_and_does_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(REPOSITORY))
     tables = two_versions(home)

@@ -129,6 +129,7 @@ def test_the_sample_end_to_end_equals_a_slow_count_of_the_same_files(sample):
     assert "data:image/png;base64," in made.metadata(result, "figure_kmer_pca")["picture"]
 
 
+@pytest.mark.slow
 def test_a_second_materialisation_does_nothing_and_a_changed_file_costs_that_file(corpus, tmp_path):
     made = corpus(FILES)
     first = made.materialize()
@@ -184,6 +185,7 @@ def test_results_do_not_depend_on_how_the_corpus_is_cut(corpus, tmp_path):
         assert whole.content(name) == cut.content(name)
 
 
+@pytest.mark.slow
 def test_a_bad_file_fails_by_name_publishes_nothing_and_costs_the_good_files_nothing(corpus, tmp_path):
     made = corpus(FILES)
     made.materialize("*sequence_shards")
@@ -330,6 +332,7 @@ def test_new_code_counts_again(corpus, monkeypatch):
     assert KMERS.schema.names == made.home.table("kmer_").read().schema.names
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_in_a_shard_is_found_and_mended_as_the_message_says(corpus):
     sequence = "".join(random.Random(1).choices("ACGT", k=10_000))
     made = corpus({"one/a.fa": f">a\n{sequence}\n"})
@@ -404,6 +407,7 @@ def test_runs_in_one_home_wait_for_each_other(corpus):
 
 
 @pytest.mark.pictures
+@pytest.mark.slow
 def test_a_damaged_figure_is_drawn_again(corpus):
     made = corpus(FILES)
     made.materialize("*figure_lengths,rejected_records")

@@ -52,6 +52,7 @@ def test_counts_equal_a_dictionary(ks: tuple[int, ...], given_text: Text) -> Non
         assert by_kmer(counts[k], k) == twin(given_text.sequences, k)
 
 
+@pytest.mark.slow
 def test_twelve_letters() -> None:
     rng = np.random.default_rng(12)
     given_text = text([random_bases(rng, size, b"ACGT" * 6 + b"N") for size in (0, 5, 11, 12, 900)])
@@ -118,6 +119,7 @@ def test_windows_are_those_of_the_counts(given_text: Text) -> None:
 
 
 @pytest.mark.parametrize("arrow_type", [pa.string(), pa.large_string()])
+@pytest.mark.slow
 def test_slices_of_arrow_arrays(arrow_type: pa.DataType) -> None:
     sequences = [b"ACGTACGTACGTAC", b"", b"GGGNGGGGGGGGG", b"CATCATCATCATCATCATCAT"]
     data, offsets = arrow_text(pa.array([sequence.decode() for sequence in sequences], arrow_type).slice(1, 2))

@@ -53,6 +53,7 @@ def searches(draw: st.DrawFn) -> tuple[Text, bytes]:
 
 @settings(max_examples=share(150), deadline=None)
 @given(search=searches())
+@pytest.mark.slow
 def test_occurrences_are_those_that_a_look_at_every_place_finds(search: tuple[Text, bytes]) -> None:
     check(*search)
 

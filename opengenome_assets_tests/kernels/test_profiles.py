@@ -52,6 +52,7 @@ def test_short_sequences_equal_a_dictionary(given_text: Text) -> None:
 
 @settings(max_examples=share(15), deadline=None)
 @given(pieces=st.lists(st.lists(sequences(), min_size=1, max_size=12), max_size=4), short=sequences())
+@pytest.mark.slow
 def test_long_sequences_equal_a_dictionary(pieces: list[list[bytes]], short: bytes) -> None:
     """Long and short ones take turns in the same tables."""
     joined = [b"".join(piece) for piece in pieces]

@@ -114,6 +114,7 @@ def test_what_a_figure_was_drawn_from_is_kept_and_what_nothing_names_is_not(corp
         made.home.table("codon_rscu").at(1).read()
 
 
+@pytest.mark.slow
 def test_within_the_retention_nothing_goes(corpus):
     made = corpus(FILES)
     made.materialize("*kmer_,rejected_records")

@@ -208,6 +208,7 @@ def test_every_subject_has_one_verdict(tmp_path: Path, monkeypatch: pytest.Monke
     assert subjects == ["Python", "Packages", "Java", "Spark", "Storage", "Free space", "Source"]
 
 
+@pytest.mark.slow
 def test_a_machine_without_java_is_ready_for_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(**_: Any) -> None:
         raise JavaNotFoundError("Spark needs Java 17.")

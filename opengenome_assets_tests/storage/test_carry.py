@@ -66,6 +66,7 @@ def log(home: Home, name: str = NAME) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("store", ["folder", "file URI", "object store"])
+@pytest.mark.slow
 def test_there_and_back_it_is_the_same_table_with_its_history(
     home: Home, tmp_path: Path, store: str, request: pytest.FixtureRequest
 ) -> None:

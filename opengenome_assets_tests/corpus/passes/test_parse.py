@@ -84,6 +84,7 @@ def test_rows_are_what_biopython_reads(parse):
         assert parsed.shards.facts["header_lines"] == parsed.shards.facts["records"] == len(records)
 
 
+@pytest.mark.slow
 def test_one_row_a_sequence_in_upper_case(parse):
     _, rows, _ = parse(b">one first one\nacg\nTNN\n>two\nNNN")
     assert rows == [
