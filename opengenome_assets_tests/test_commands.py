@@ -225,7 +225,7 @@ def test_a_run_that_was_killed_leaves_no_trace_in_the_tables(many: Corpus) -> No
             code = process.wait(60)
             wait_for(lambda: not processes_of(many.home), "end of Java and of the Python workers", 60)
         assert len(list(folder.glob("*/_manifest.json"))) < MANY
-        assert not DeltaTable.is_deltatable(many.table(table).uri)
+        assert not DeltaTable.is_deltatable(many.uri(table))
         return code
 
     assert end_within("sequence_shards", signal.SIGKILL) == -signal.SIGKILL
