@@ -8,7 +8,7 @@ import dagster as dg
 from opengenome_assets.corpus import codons, kmers, raw_fasta, sequence_shards, sequence_stats, tfidf_index
 from opengenome_assets.corpus.figures import figure_specs
 from opengenome_assets.corpus.group import GROUP
-from opengenome_assets.corpus.jobs import build_jobs
+from opengenome_assets.corpus.jobs import FULL, build_jobs
 from opengenome_assets.corpus.report import report_asset
 from opengenome_assets.corpus.sensors import build_sensor
 from opengenome_assets.corpus.settings import CorpusSettings
@@ -25,8 +25,8 @@ def build(settings: Settings) -> dg.Definitions:
     tables = [spec.name for spec in tables_of(GROUP, group_members)]
     report = report_asset(section.ks, tables, figure_specs(section.ks), rules_of(GROUP, group_members))
     jobs = build_jobs()
-    sensor = build_sensor(jobs[-1], section.source, settings.home)
-    return definitions(GROUP, [*group_members, report], jobs=jobs, sensors=[sensor])
+    sensor = build_sensor(jobs[FULL], section.source, settings.home)
+    return definitions(GROUP, [*group_members, report], jobs=[*jobs.values()], sensors=[sensor])
 
 
 def members(section: CorpusSettings) -> list[Member]:

@@ -12,12 +12,13 @@ import dagster as dg
 from opengenome_assets.corpus.group import GROUP
 from opengenome_assets.framework.private import UnresolvedAssetJobDefinition
 
-PRESETS = ("minimal", "baseline", "full")
+FULL = "full"  # the preset of the runs that the sensor requests
+PRESETS = ("minimal", "baseline", FULL)
 
 
-def build_jobs() -> list[UnresolvedAssetJobDefinition]:
-    """Return one job for each preset."""
-    return [build_job(preset) for preset in PRESETS]
+def build_jobs() -> dict[str, UnresolvedAssetJobDefinition]:
+    """Return the job of each preset, by the preset's name."""
+    return {preset: build_job(preset) for preset in PRESETS}
 
 
 def build_job(preset: str) -> UnresolvedAssetJobDefinition:

@@ -171,7 +171,7 @@ def draw(tree: Tree, *, files: int = FILES_SHOWN, brief: bool = False) -> list[s
     brief
         Leave out settings, times and runs, and the end of long digests.
     """
-    return [*_branch(tree, tree.root, "", "", set(), files, brief), "", *_circumstances(tree)]
+    return [*_branch(tree, tree.root, "", "", set(), files, brief), "", *_environments(tree)]
 
 
 def _branch(tree: Tree, label: str, first: str, rest: str, seen: set[str], files: int, brief: bool) -> Iterator[str]:
@@ -218,17 +218,17 @@ def _file(file: File, brief: bool) -> str:
     return f"{file.source}: {file.path}, {file.bytes:,} bytes, sha256 {digest}{revision}"
 
 
-def _circumstances(tree: Tree) -> Iterator[str]:
+def _environments(tree: Tree) -> Iterator[str]:
     """Yield the code and libraries of all nodes; equal ones once."""
     groups: dict[str, list[str]] = {}
     for label, node in tree.nodes.items():
         if node.record:
-            groups.setdefault(circumstances(node.record), []).append(label)
+            groups.setdefault(_environment(node.record), []).append(label)
     for words, labels in groups.items():
         yield f"{'all' if len(groups) == 1 else _listed(labels)}: {words}"
 
 
-def circumstances(record: Provenance) -> str:
+def _environment(record: Provenance) -> str:
     """Return the code and the libraries of a record, in words."""
     code = f"opengenome-assets {record.package_version}"
     if record.commit:

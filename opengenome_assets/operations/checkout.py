@@ -57,7 +57,7 @@ def state_after(home: Home, instance: dg.DagsterInstance, run: str) -> Checkout:
     UnknownRunError
         If no run or several have this beginning, or the run goes on, or ended before its first step did.
     """
-    run_id = find_run(home, instance, run)
+    run_id = whole_id(home, instance, run)
     histories = {name: home.table(name).history() for name in home.names()}
     own = {name: numbers[-1] for name, history in histories.items() if (numbers := _made_by(history, run_id))}
     record = instance.get_run_record_by_id(run_id)
@@ -80,7 +80,7 @@ def state_after(home: Home, instance: dg.DagsterInstance, run: str) -> Checkout:
     )
 
 
-def find_run(home: Home, instance: dg.DagsterInstance, run: str) -> str:
+def whole_id(home: Home, instance: dg.DagsterInstance, run: str) -> str:
     """Return the id with this beginning, of a run that Dagster or a table knows.
 
     Raises

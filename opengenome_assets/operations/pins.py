@@ -15,7 +15,7 @@ import dagster as dg
 import pyarrow.fs as pafs
 
 from opengenome_assets.lineage.runs import UnknownRunError
-from opengenome_assets.operations.checkout import Checkout, find_run, state_after
+from opengenome_assets.operations.checkout import Checkout, state_after, whole_id
 from opengenome_assets.storage.files import filesystem, read_bytes, write_bytes
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Home
@@ -51,7 +51,7 @@ def unpin(home: Home, instance: dg.DagsterInstance, run: str) -> str:
         If no run or more than one has this beginning, or the run is not pinned.
     """
     files = [record.run_id for record in _read(home) if record.run_id.startswith(run)]
-    run_id = files[0] if len(files) == 1 and run else find_run(home, instance, run)
+    run_id = files[0] if len(files) == 1 and run else whole_id(home, instance, run)
     known = instance.get_run_by_id(run_id)
     if not files and not (known and known.tags.get(TAG) == "true"):
         pins = ", ".join(sorted(record.run_id for record in _read(home))) or "none"
