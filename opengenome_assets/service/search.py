@@ -227,7 +227,8 @@ async def explain_hit(body: answers.ExplainRequest, service: CurrentService) -> 
     return await service.answer(explain)
 
 
-@api.get("/kmers/{kmer:path}", response_model=answers.KmerAnswer)
+# 404: a path with a line break is none of the API's.
+@api.get("/kmers/{kmer:path}", response_model=answers.KmerAnswer, responses=described(404))
 async def search_kmer(
     kmer: Annotated[str, Path(description=f"1 to {MAX_KMER_LENGTH} of the letters A, C, G, T")],
     service: CurrentService,

@@ -168,7 +168,7 @@ def test_a_removed_file_disappears_from_every_table_and_the_rest_is_as_if_it_had
     both.materialize()
     assert "q1" not in both.home.table("sequence_shards").read()["seq_id"].to_pylist()
 
-    without = type(both)(type(both.home)(home=str(tmp_path / "other home")), both.source, both.ks)
+    without = type(both)(Home(str(tmp_path / "other home")), both.source, both.ks)
     without.materialize()
     for name in ("sequence_shards", "kmer_", "kmer_freq_k6", "codon_rscu", "sequence_stats", "tfidf_index"):
         assert both.content(name) == without.content(name)
