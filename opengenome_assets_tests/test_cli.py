@@ -131,6 +131,7 @@ def unlucky() -> None:
     raise dg.Failure("/nowhere: no such folder.\nCheck OPENGENOME_SOURCE")
 
 
+@pytest.mark.slow
 def test_failures_of_the_newest_run_are_told_in_its_own_words(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(REPOSITORY))
     result = run("failures")

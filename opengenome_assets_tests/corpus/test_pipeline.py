@@ -242,6 +242,7 @@ def test_a_source_that_cannot_be_used_stops_at_once(corpus, source, said):
     assert made.home.names() == []
 
 
+@pytest.mark.slow
 def test_kmers_can_be_made_alone_and_the_report_says_what_it_lacks(corpus):
     made = corpus(FILES)
     made.materialize("*sequence_shards,rejected_records")

@@ -17,6 +17,7 @@ def counted(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     return dg.MaterializeResult(metadata={"rows": 3})
 
 
+@pytest.mark.slow
 def test_lineage_is_kept_under_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENGENOME_HOME", str(tmp_path / "home"))
     with dg.DagsterInstance.from_config(str(REPOSITORY)) as instance:

@@ -52,6 +52,7 @@ def status_of(instance: dg.DagsterInstance, tags: dict[str, str]) -> WorkerStatu
     return instance.run_launcher.check_run_worker_health(run).status
 
 
+@pytest.mark.slow
 def test_a_run_that_the_code_server_does_not_know_is_gone(instance: dg.DagsterInstance, code_server: int) -> None:
     address = json.dumps({"host": "localhost", "port": code_server})
     assert status_of(instance, {GRPC_INFO_TAG: address}) == WorkerStatus.NOT_FOUND

@@ -130,6 +130,7 @@ def test_a_disk_that_is_too_small_is_said_after_the_list(hub, home, monkeypatch)
     )
 
 
+@pytest.mark.slow
 def test_it_is_a_command(hub, tmp_path):
     printed = typed("opengenome source", tmp_path / "home", OPENGENOME_SOURCE=SOURCE, HF_ENDPOINT=hub.hub)
     assert "fasta/moss/big.fasta" in printed

@@ -123,6 +123,7 @@ def test_ranks_and_similarities_are_those_of_scikit_learn(index: SearchIndex, pe
     assert_equal(few[0], expected[:7])
 
 
+@pytest.mark.slow
 def test_several_queries_at_once_are_each_answered(index: SearchIndex, peer: Peer) -> None:
     queries = [letters(30 + 17 * number, number) for number in range(40)]
     answers = index.similar([Query(str(number), text.encode()) for number, text in enumerate(queries)], top_n=5)

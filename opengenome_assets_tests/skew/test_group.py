@@ -17,8 +17,6 @@ from opengenome_assets_tests.processes import REPOSITORY
 from opengenome_assets_tests.skew import group as skew
 from opengenome_assets_tests.skew.tables import GC_SKEW
 
-pytestmark = pytest.mark.slow
-
 FILES = {"moss/a.fa": ">a\nGGGGCCATAT\n", "fern/b.fa": ">b\nCCCCCCGT\n"}
 SELECTION = "*gc_skew,*figure_gc_skew,rejected_records"
 

@@ -411,6 +411,7 @@ def test_the_lease_object_tells_people_who_holds_it(stored: str) -> None:
     assert set(found) == {"state", "holder", "id", "renewal", "time_to_live", "renewed"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", ["commit", "compact", "vacuum"])
 def test_a_run_that_lost_the_lease_commits_and_removes_nothing(stored: str, action: str) -> None:
     @dg.asset

@@ -179,6 +179,7 @@ def test_sigkill_in_the_middle_of_a_file(caller, server, store):
     assert server.sent[BIG] == SIZE
 
 
+@pytest.mark.slow
 def test_two_processes_fetch_a_file_once(caller, server, store):
     server.fail(BIG, Fault(trickle=10_000))
     processes = [start(server, store) for _ in range(2)]
