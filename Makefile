@@ -56,8 +56,8 @@ test: $(VENV)/installed-dev java  ## Lint, check types, and run the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest $(PARALLEL) --durations 10 -m 'not slow' --cov --cov-report=term-missing:skip-covered
-	$(BIN)/pytest $(PARALLEL) --durations 20 -m slow
+	@$(BIN)/pytest $(PARALLEL) --durations 10 -m 'not slow' --cov --cov-report=term-missing:skip-covered; quick=$$?; \
+	$(BIN)/pytest $(PARALLEL) --durations 20 -m slow && exit $$quick
 
 bench: $(VENV)/installed-dev java  ## Measure speed and memory (BASES=200000000 for the quick form); needs kmc and jellyfish
 	@$(BIN)/python -m benchmarks $(BASES)

@@ -217,6 +217,7 @@ def test_files_come_side_by_side_but_no_more_than_asked(caller, server):
     assert server.most_at_once in (3, 4)  # the server notices an end a moment later
 
 
+@pytest.mark.slow
 def test_a_call_that_is_interrupted_ends_and_keeps_what_came(caller, server, store):
     server.fail(BIG, Fault(trickle=10_000))
     process = start(server, store)
