@@ -61,8 +61,8 @@ def test_a_lost_code_server_is_noticed_and_the_run_goes_on_from_its_step(
 
 
 def test_a_cancelled_run_ends_at_once_and_leaves_nothing(cluster: Cluster, corpus: Corpus, tmp_path: Path) -> None:
-    run_id, _ = corpus.scanning()
     version = cluster.fetch_tables(tmp_path / "before").table("kmer_").history().newest
+    run_id, _ = corpus.scanning()
     cluster.terminate(run_id)
     (run,) = cluster.finish(run_id, seconds=30)
     assert run.status == "CANCELED"
