@@ -150,7 +150,7 @@ def test_a_preset_is_a_config_file_and_a_job(corpus: Corpus, tmp_path: Path) -> 
     few.check_sequences()
     few.check_kmers()
     # The three files with fewer records than the preset asks for gave the same rows, but by another setting.
-    assert "4 of 4 files" in printed
+    assert "parsing FASTA: 4 of 4 units" in printed
 
     versions = few.versions()
     printed = few.type(f"dagster job execute -m {MODULE} -j corpus_minimal")
