@@ -45,7 +45,7 @@ ui: install  ## Serve Dagster at http://127.0.0.1:3000 and the search at :3001 (
 
 # What a commit is checked for. The tests without those that take long, those that compare with outside programs, and
 # nine in ten of Hypothesis' examples; `make test` runs all.
-quick: $(VENV)/installed-dev  ## Lint, check types and rules of import, and run the quick tests (a minute)
+quick: $(VENV)/installed-dev  ## Lint, check types and rules of import, and run the quick tests (two minutes)
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --quiet --check
 	@$(BIN)/mypy
