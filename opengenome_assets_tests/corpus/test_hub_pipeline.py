@@ -226,7 +226,9 @@ def test_the_token_is_sent_to_the_hub_only_and_is_kept_and_shown_nowhere(hub, ma
     caplog.set_level(logging.DEBUG)
     (tmp_path / "instance").mkdir()
     hub.fail(SMALL, Fault(403, {"X-Error-Message": f"{TOKEN} may not read this"}, at="hub"))
-    with dg.DagsterInstance.local_temp(str(tmp_path / "instance")) as instance:
+    with dg.DagsterInstance.local_temp(
+        str(tmp_path / "instance"), overrides={"telemetry": {"enabled": False}}
+    ) as instance:
         said = failure(made.materialize("*kmer_,rejected_records", ok=False, instance=instance))
         assert "[hidden] may not read this" in said
         result = made.materialize("*kmer_,rejected_records", instance=instance)

@@ -26,7 +26,7 @@ def original(tmp_path_factory):
     write_files(root / "fasta", FILES)
     (root / "dagster").mkdir()
     home = Corpus(Home(str(root / "home")), str(root / "fasta"))
-    with dg.DagsterInstance.local_temp(str(root / "dagster")) as instance:
+    with dg.DagsterInstance.local_temp(str(root / "dagster"), overrides={"telemetry": {"enabled": False}}) as instance:
         home.materialize(instance=instance)
         assert home.stale(instance) == {}
     return root
@@ -36,7 +36,9 @@ def original(tmp_path_factory):
 def made(original, tmp_path):
     """A copy of it, to be changed."""
     shutil.copytree(original, tmp_path, dirs_exist_ok=True)
-    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
+    with dg.DagsterInstance.local_temp(
+        str(tmp_path / "dagster"), overrides={"telemetry": {"enabled": False}}
+    ) as instance:
         yield Corpus(Home(str(tmp_path / "home")), str(tmp_path / "fasta")), instance
 
 

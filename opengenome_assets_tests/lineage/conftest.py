@@ -40,7 +40,9 @@ def _make_story(root: Path) -> Story:
     fasta = root / "fasta"
     corpus = Corpus(Home(str(root / "home")), str(fasta), (2,))
     (root / "home" / "dagster").mkdir(parents=True)
-    with dg.DagsterInstance.local_temp(str(root / "home" / "dagster")) as instance:
+    with dg.DagsterInstance.local_temp(
+        str(root / "home" / "dagster"), overrides={"telemetry": {"enabled": False}}
+    ) as instance:
         write_files(fasta, {"moss/a.fa": A, "moss/b.fa": B})
         first = corpus.materialize(instance=instance)
         (fasta / "moss" / "b.fa").rename(fasta / "moss" / "moved.fa")

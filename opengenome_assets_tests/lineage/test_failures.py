@@ -11,7 +11,7 @@ from opengenome_assets.lineage.failures import Failure, newest_run
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp() as instance:
+    with dg.DagsterInstance.local_temp(overrides={"telemetry": {"enabled": False}}) as instance:
         yield instance
 
 
