@@ -29,6 +29,7 @@ for module in pkgutil.iter_modules(kernels.__path__):
         "profiles",
         "composition",
         "fasta_scan",
+        "genes",
         "identifiers",
         "occurrences",
         "planes",
