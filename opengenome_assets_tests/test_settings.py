@@ -78,7 +78,7 @@ def test_no_asset_looks_at_the_environment(tmp_path, monkeypatch, corpus):
     for variable in ("OPENGENOME_SOURCE", "OPENGENOME_HOME", "OPENGENOME_QUERIES"):
         monkeypatch.setenv(variable, str(tmp_path / "elsewhere"))
     monkeypatch.setenv("OPENGENOME_GENETIC_CODES", "plants=11")
-    made.materialize("raw_fasta,rejected_records,sequence_shards,codon_counts,codon_rscu")
+    made.materialize("raw_fasta,rejected_records,sequence_shards,codon_counts,genes,gene_codons,codon_rscu")
     codes = {row["genetic_code"] for row in made.home.table("codon_rscu").read().to_pylist()}
     assert codes == {1}
 

@@ -14,7 +14,7 @@ from functools import partial
 
 import click
 
-from opengenome_assets import groups
+from opengenome_assets import groups, words
 from opengenome_assets.cli.platform import settings_in_use
 from opengenome_assets.terminal import aligned, clock, format_option, in_bytes, indented, known, section, setting_errors
 
@@ -84,6 +84,9 @@ def info(output: str) -> None:
     ]
     section(f"Figures at {settings.home}/figures", aligned(figures) or ["none yet"])
     section("Report", inventory.reports or ["none yet"])
+    if inventory.unusable:
+        shown = [indented(f"- {words.shorten(reason, 300)}") for reason in inventory.unusable[:20]]
+        section(f"LEFT OUT: {words.plural(len(inventory.unusable), 'file')} that cannot be used", shown)
     section("User interface", ["make ui, then open http://127.0.0.1:3000", "and, to search, http://127.0.0.1:3001"])
 
 

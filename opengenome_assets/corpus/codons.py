@@ -57,7 +57,7 @@ def codon_bias(step: Step) -> Rows:
     """Measure the codon usage bias of each source."""
     codes = codes_by_source(step[GENE_CODONS])
     counts = counts_of_genes(step[GENE_CODONS])
-    genes = _sums(step[GENE_CODONS], "genes", lambda row: np.array([row["genes"]]))
+    genes = _sums(step[GENE_CODONS], "genes", lambda row: np.array([row["genes"], row["open_frames"]]), "open_frames")
     rows = []
     for source, code in codes.items():
         every, synonymous = gc3(counts[source], code)
@@ -67,6 +67,7 @@ def codon_bias(step: Step) -> Rows:
                 "source": source,
                 "genetic_code": code,
                 "genes": int(genes[source][0]),
+                "open_frames": int(genes[source][1]),
                 "codons": int(counts[source].sum()),
                 "gc3": None if np.isnan(every) else every,
                 "gc3s": None if np.isnan(synonymous) else synonymous,

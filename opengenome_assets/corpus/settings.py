@@ -61,6 +61,8 @@ class CorpusSettings(Section):
         Lengths of the k-mers counted, ascending, each 1 to 12.
     genetic_codes
         NCBI genetic code table of each source that the user names.
+    max_unusable_share
+        Maximum share of files that are left out because they cannot be used; with more, a run stops. 0 is strict.
     """
 
     source: Annotated[str, AfterValidator(lambda text: refuse_long_names("OPENGENOME_SOURCE", text))] = Field(
@@ -78,6 +80,15 @@ class CorpusSettings(Section):
         validation_alias="OPENGENOME_GENETIC_CODES",
         description="genetic code of each source, as `SOURCE=TABLE,…`; unset: those of the sample's sources, else "
         "table 1",
+    )
+
+    max_unusable_share: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        validation_alias="OPENGENOME_MAX_UNUSABLE_SHARE",
+        description="share of the files that may be left out, loudly, because they cannot be used; with more, the run "
+        "stops. `0` is strict",
     )
 
     def show(self, name: str) -> str:

@@ -12,7 +12,8 @@ from opengenome_assets.framework.table import Column, Role, TableFamily, TableSp
 
 GC_BINS = 1000
 SPARK = frozenset({"spark"})
-ALL_MAY_BE_REFUSED = {"max_rejected_share": 1.0}
+ALL_MAY_BE_REFUSED = {"max_rejected_share": 1.0, "max_unusable_share": 1.0}
+UNUSABLE = "unusable_files"  # in the record of a table: files that were left out, each with source, file and reason
 
 RAW_FASTA = TableSpec(
     name="raw_fasta",
@@ -43,7 +44,8 @@ _FILE = Column(
 REJECTED_RECORDS = TableSpec(
     name="rejected_records",
     description="Refused records, each with its file, place, line and the reason. Good records of the same file are "
-    "kept; too many refused records stop the run.",
+    "kept; too many refused records stop the run. A file that cannot be used at all is left out, and has one row, as "
+    "record 0.",
     columns=(
         _SOURCE,
         _FILE,
@@ -312,6 +314,7 @@ GENE_CODONS = TableSpec(
         _SHARD_SOURCE,
         Column("genetic_code", pa.int32(), "NCBI number of the genetic code used for its source"),
         Column("genes", pa.int64(), "Number of genes", _LETTERS),
+        Column("open_frames", pa.int64(), "Those of them that are open reading frames, method orf", _LETTERS),
         Column(
             "counts",
             pa.list_(pa.int64()),
@@ -386,6 +389,7 @@ CODON_BIAS = TableSpec(
         _source_or_all(GENE_CODONS["source"]),
         _CODE,
         Column("genes", pa.int64(), "Number of genes", (GENE_CODONS["genes"],)),
+        Column("open_frames", pa.int64(), "Those of them that are open reading frames", (GENE_CODONS["open_frames"],)),
         Column("codons", pa.int64(), "Codons of the genes, stops included", (GENE_CODONS["counts"],)),
         Column("gc3", pa.float64(), "G and C at third positions of all codons but stops, in [0, 1]", _GENE_CODONS),
         Column(

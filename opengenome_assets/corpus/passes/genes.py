@@ -11,7 +11,7 @@ import pyarrow as pa
 from opengenome_assets.corpus.tables import GENE_CODONS, GENES
 from opengenome_assets.framework.shards import Shard, read_shard
 from opengenome_assets.kernels.bases import Letters, arrow_text
-from opengenome_assets.kernels.genes import Genes, codes_of_stops, find_genes, long_frames
+from opengenome_assets.kernels.genes import ORF, Genes, codes_of_stops, find_genes, long_frames
 from opengenome_assets.storage.parts import PartWriter
 
 EXAMINED = 1_000_000
@@ -21,7 +21,7 @@ EXAMINED = 1_000_000
 def call_genes(shard: Shard, genes: PartWriter, codons: PartWriter, *, genetic_code: int) -> None:
     """Write one row for each gene, and the shard's one row of codon counts."""
     counts = np.zeros(64, np.int64)
-    number = examined = 0
+    number = open_frames = examined = 0
     stop_sets = list(codes_of_stops())
     frames, reverse_frames = np.zeros(len(stop_sets), np.int64), np.zeros(len(stop_sets), np.int64)
     for rows in read_shard(shard, ["source", "file", "seq_id", "sequence"]):
@@ -31,6 +31,7 @@ def call_genes(shard: Shard, genes: PartWriter, codons: PartWriter, *, genetic_c
             called = find_genes(sequence, genetic_code)
             counts += called.codons
             number += len(called)
+            open_frames += len(called) * (called.method == ORF)
             found.append(_rows(rows.slice(row, 1), called))
             if head := min(len(sequence), EXAMINED - examined):
                 text = sequence[:head]
@@ -44,6 +45,7 @@ def call_genes(shard: Shard, genes: PartWriter, codons: PartWriter, *, genetic_c
         "source": shard.source,
         "genetic_code": genetic_code,
         "genes": number,
+        "open_frames": open_frames,
         "counts": counts,
         "examined": examined,
         "stop_codons": [" ".join(stops) for stops in stop_sets],
