@@ -15,7 +15,7 @@ def test_defaults_need_nothing_set(tmp_path, monkeypatch):
     settings = groups.read_settings({})
     corpus, search = settings.section(CorpusSettings), settings.section(SearchSettings)
     assert settings.home == read_home({}) == str(tmp_path / "data")
-    assert (corpus.source, search.queries) == ("sample", "")
+    assert (corpus.source, search.queries) == (None, "")
     assert (settings.engine, settings.spark_master, corpus.ks) == ("spark", "local[*]", (6, 7, 8))
     assert corpus.genetic_codes == {}
     assert {shown.origin for each in (settings, corpus, search) for shown in each.shown()} == {"default"}

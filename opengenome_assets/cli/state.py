@@ -30,10 +30,15 @@ def validate(output: str) -> None:
     """
     settings = settings_in_use()
     from opengenome_assets.corpus.settings import SAMPLE_FOLDER, CorpusSettings
+    from opengenome_assets.corpus.sources import source_of
     from opengenome_assets.operations import validate as checks  # Spark and Dagster take a second to import
+    from opengenome_assets.storage.tables import Home
 
     verdicts = []
-    source = settings.section(CorpusSettings).source
+    try:
+        source = source_of(Home(settings.home), settings.section(CorpusSettings).source)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
     for verdict in checks.validate(settings, source, SAMPLE_FOLDER):
         verdicts.append(verdict)
         if output == "text":

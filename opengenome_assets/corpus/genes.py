@@ -156,7 +156,7 @@ def genetic_code_fits(home: Home) -> Iterator[str]:
         code = int(own["genetic_code"].iloc[0])
         used, best = stop_codons(code), max(shares, key=lambda stops: shares[stops])
         if shares[best] > shares[used] + BETTER:
-            numbers = words.listing([str(number) for number in codes[best]])
+            numbers = words.listing([str(number) for number in codes[best]], 20)
             yield (
                 f"{source}: by genetic code {code} (stops {' '.join(used)}) long frames hold "
                 f"{max(shares[used], 0):.0%} of the letters more than chance; with the stops {' '.join(best)}, of "

@@ -56,7 +56,8 @@ class CorpusSettings(Section):
     Attributes
     ----------
     source
-        Where FASTA comes from: ``sample``, or files, folders and places on the Hub, separated by commas.
+        Where FASTA comes from: ``sample``, or files, folders and places on the Hub, separated by commas. None: the
+        source that the home remembers.
     ks
         Lengths of the k-mers counted, ascending, each 1 to 12.
     genetic_codes
@@ -65,10 +66,11 @@ class CorpusSettings(Section):
         Maximum share of files that are left out because they cannot be used; with more, a run stops. 0 is strict.
     """
 
-    source: Annotated[str, AfterValidator(lambda text: refuse_long_names("OPENGENOME_SOURCE", text))] = Field(
-        default=SAMPLE,
+    source: Annotated[str, AfterValidator(lambda text: refuse_long_names("OPENGENOME_SOURCE", text))] | None = Field(
+        default=None,
         validation_alias="OPENGENOME_SOURCE",
-        description="where FASTA comes from: files, folders, places on the Hub",
+        description="where FASTA comes from: files, folders, places on the Hub, or `sample`; unset: the source "
+        "that the home remembers, the sample in a new one",
     )
     ks: Annotated[tuple[int, ...], NoDecode, BeforeValidator(parse_ks)] = Field(
         default=(6, 7, 8),
@@ -93,6 +95,8 @@ class CorpusSettings(Section):
 
     def show(self, name: str) -> str:
         """Return a setting's value in the form of its environment variable."""
+        if name == "source":
+            return self.source or "the home's own, else the sample"
         if name == "ks":
             return ",".join(map(str, self.ks))
         if name == "genetic_codes":

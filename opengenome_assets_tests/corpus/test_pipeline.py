@@ -187,13 +187,13 @@ def test_results_do_not_depend_on_how_the_corpus_is_cut(corpus, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_bad_file_fails_by_name_publishes_nothing_and_costs_the_good_files_nothing(corpus, tmp_path):
+def test_strictly_a_bad_file_fails_by_name_publishes_nothing_and_costs_the_good_files_nothing(corpus, tmp_path):
     made = corpus(FILES)
     made.materialize("*sequence_shards")
     write_files(tmp_path / "fasta", {"plants/new.fa": ">n\nACGT\n", "plants/junk.fa": "no fasta at all\n"})
-    failed = made.materialize(ok=False)
+    failed = made.materialize(ok=False, sequence_shards={"max_unusable_share": 0.0})
     said = failure(failed)
-    assert "1 of 5 files cannot be used" in said
+    assert "1 of 5 files cannot be used, more than the 0% that max_unusable_share allows" in said
     assert "plants/junk.fa, line 1: expected a line starting with '>', found 'no fasta at all'" in said
     assert "4 files parsed are kept" in said
     assert made.home.table("sequence_shards").read().num_rows == 5
