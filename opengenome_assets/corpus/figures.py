@@ -65,6 +65,7 @@ def figure_specs(ks: Sequence[int]) -> list[FigureSpec]:
             f"up to {MAX_PROFILES:,} sequences.",
             (TFIDF_INDEX, TFIDF_TERMS),
             draw_pca,
+            code_version="2",
         ),
     ]
 

@@ -22,7 +22,7 @@ from numba import njit
 
 from opengenome_assets.kernels.bases import Letters, kernel_text, kmer_strings, reverse_complement_codes
 from opengenome_assets.kernels.codons import codon_families
-from opengenome_assets.kernels.runs import IS_BASE
+from opengenome_assets.kernels.runs import IS_BASE, run_end, run_start
 
 MIN_CODONS = 60
 """An open reading frame of fewer codons, the stop left out, is no gene."""
@@ -43,6 +43,8 @@ ORF = "orf"
 
 # Prodigal advises against training on less, and refuses sequences of more than MAX_TRAINED.
 MIN_TRAINED, MAX_TRAINED = 100_000, 32_000_000
+# Those of bacteria, archaea and plastids. Prodigal does not know introns, and so is no finder for others' genes.
+TRAINED_CODES = (4, 11, 25)
 METAGENOMIC_CODES = (4, 11)
 
 _START, _STOP = 1, 2  # and 4, 8 for the codon read on the other strand
@@ -101,11 +103,11 @@ def choose_method(length: int, genetic_code: int) -> str:
     Returns
     -------
     str
-        ``prodigal_single``: Prodigal, trained on the sequence itself, from 100,000 to 32,000,000 letters, by any code
-        that it knows. ``prodigal_meta``: Prodigal with the best of its metagenomic models, which are of codes 11 and
-        4, for shorter sequences. ``orf``: open reading frames, for all others.
+        ``prodigal_single``: Prodigal, trained on the sequence itself, from 100,000 to 32,000,000 letters, by the codes
+        of bacteria, archaea and plastids (11, 4, 25). ``prodigal_meta``: Prodigal with the best of its metagenomic
+        models, which are of codes 11 and 4, for shorter sequences. ``orf``: open reading frames, for all others.
     """
-    if MIN_TRAINED <= length <= MAX_TRAINED and genetic_code in pyrodigal.TRANSLATION_TABLES:
+    if MIN_TRAINED <= length <= MAX_TRAINED and genetic_code in TRAINED_CODES:
         return TRAINED
     if length < MIN_TRAINED and genetic_code in METAGENOMIC_CODES:
         return METAGENOMIC
@@ -262,78 +264,107 @@ def _classes(starts: tuple[str, ...], stops: tuple[str, ...]) -> npt.NDArray[np.
 def _open_frames(data: Any, offsets: Any, classes: Any, min_codons: Any) -> Any:
     """Rows begin, end, strand, partial_5, partial_3 of all frames of ``min_codons`` or more, in one pass.
 
-    For each of the three phases of a position, ``opened`` is where the forward frame began (-1: no start since the
-    last stop), ``closed`` where the reverse frame begins, which is its end, and ``started`` where its last start
-    codon ends.
+    The pass looks for stops alone. Start codons are looked for where two stops are far enough apart, which is rare. For
+    each phase of a position, ``opened`` is where codons begin after the last forward stop. ``closed`` is where the last
+    stop of the other strand lies. Both begin at the edge.
     """
-    found = np.empty((1024, 5), np.int64)
+    shortest = 3 * min_codons
+    # Frames of one phase and strand do not overlap. Memory that no frame is written to is never touched.
+    found = np.empty((6 * ((offsets[1] - offsets[0]) // shortest + 1), 5), np.int64)
     count = 0
     opened, edge_5 = np.empty(3, np.int64), np.empty(3, np.int64)
-    closed, edge_3, started = np.empty(3, np.int64), np.empty(3, np.int64), np.empty(3, np.int64)
+    closed, edge_3 = np.empty(3, np.int64), np.empty(3, np.int64)
     last = offsets[1]
     position = offsets[0]
     while position < last:
-        # A segment: up to the next gap, without leading and trailing other letters.
-        while position < last and not IS_BASE[data[position]]:
-            position += 1
-        first = position
-        stop = position
-        others = 0
-        while position < last and others < GAP:
-            if IS_BASE[data[position]]:
-                others = 0
-                stop = position + 1
-            else:
-                others += 1
-            position += 1
+        # A segment: up to the next gap, from its first base to its last.
+        first = run_start(data, position, last)
+        stop = position = first
+        while position < last:
+            stop = run_end(data, position, last)
+            position = run_start(data, stop, last)
+            if position - stop >= GAP:
+                break
         for phase in range(3):
             place = first + (phase - first) % 3
             opened[phase], edge_5[phase] = place, 1
-            closed[phase], edge_3[phase], started[phase] = place, 1, -1
-        code = 0
-        valid = 0
-        for at in range(first, stop):
-            letter = data[at]
-            valid = valid + 1 if IS_BASE[letter] else 0
-            code = ((code << 2) | (((letter >> 1) ^ (letter >> 2)) & 3)) & 63
-            kind = classes[code]
-            if kind == 0 or valid < 3:
-                continue
-            begin = at - 2
-            phase = begin % 3
-            if count + 2 > len(found):
-                larger = np.empty((2 * len(found), 5), np.int64)
-                larger[:count] = found[:count]
-                found = larger
-            if kind & 2:
-                if opened[phase] >= 0 and begin - opened[phase] >= 3 * min_codons:
-                    found[count] = opened[phase] + 1, at + 1, 1, edge_5[phase], 0
-                    count += 1
-                opened[phase], edge_5[phase] = -1, 0
-            elif kind & 1 and opened[phase] < 0:
-                opened[phase] = begin
-            if kind & 8:
-                stops = 0 if edge_3[phase] else 3
-                if started[phase] - closed[phase] - stops >= 3 * min_codons:
-                    found[count] = closed[phase] + 1, started[phase], -1, 0, edge_3[phase]
-                    count += 1
-                closed[phase], edge_3[phase], started[phase] = begin, 0, -1
-            elif kind & 4:
-                started[phase] = at + 1
-        if count + 6 > len(found):
-            larger = np.empty((2 * len(found), 5), np.int64)
-            larger[:count] = found[:count]
-            found = larger
+            closed[phase], edge_3[phase] = place, 1
+        run = first
+        while run < stop:
+            end = run_end(data, run, stop)
+            code = 0
+            for at in range(run, end):
+                letter = data[at]
+                code = ((code << 2) | (((letter >> 1) ^ (letter >> 2)) & 3)) & 63
+                if classes[code] & 10 == 0 or at < run + 2:
+                    continue
+                kind = classes[code]
+                begin = at - 2
+                phase = begin % 3
+                if kind & 2:
+                    if begin - opened[phase] >= shortest:
+                        start = opened[phase] if edge_5[phase] else _first_start(data, opened[phase], begin, classes)
+                        if begin - start >= shortest:
+                            count = _write(found, count, start + 1, at + 1, 1, edge_5[phase], 0)
+                    opened[phase], edge_5[phase] = begin + 3, 0
+                if kind & 8:
+                    sense = closed[phase] if edge_3[phase] else closed[phase] + 3
+                    if begin - sense >= shortest:
+                        start = _last_start(data, sense, begin, classes)
+                        if start - sense >= shortest:
+                            count = _write(found, count, closed[phase] + 1, start, -1, 0, edge_3[phase])
+                    closed[phase], edge_3[phase] = begin, 0
+            run = run_start(data, end, stop)
         for phase in range(3):
             end = stop - (stop - phase) % 3
-            if opened[phase] >= 0 and end - opened[phase] >= 3 * min_codons:
-                found[count] = opened[phase] + 1, end, 1, edge_5[phase], 1
-                count += 1
-            stops = 0 if edge_3[phase] else 3
-            if end - closed[phase] - stops >= 3 * min_codons:
-                found[count] = closed[phase] + 1, end, -1, 1, edge_3[phase]
-                count += 1
+            start = opened[phase] if edge_5[phase] else _first_start(data, opened[phase], end, classes)
+            if end - start >= shortest:
+                count = _write(found, count, start + 1, end, 1, edge_5[phase], 1)
+            sense = closed[phase] if edge_3[phase] else closed[phase] + 3
+            if end - sense >= shortest:
+                count = _write(found, count, closed[phase] + 1, end, -1, 1, edge_3[phase])
     return found[:count]
+
+
+@njit(inline="always")
+def _write(found: Any, row: Any, begin: Any, end: Any, strand: Any, partial_5: Any, partial_3: Any) -> Any:
+    """Write a row, number by number: a tuple would become an array first. Return the number of the next row."""
+    found[row, 0] = begin
+    found[row, 1] = end
+    found[row, 2] = strand
+    found[row, 3] = partial_5
+    found[row, 4] = partial_3
+    return row + 1
+
+
+@njit(inline="always")
+def _class_at(data: Any, place: Any, classes: Any) -> Any:
+    """Class of the codon at a place, 0 if it has another letter than A, C, G, T."""
+    code = 0
+    for at in range(place, place + 3):
+        letter = data[at]
+        if not IS_BASE[letter]:
+            return 0
+        code = (code << 2) | (((letter >> 1) ^ (letter >> 2)) & 3)
+    return np.int64(classes[code])
+
+
+@njit(inline="always")
+def _first_start(data: Any, begin: Any, end: Any, classes: Any) -> Any:
+    """Where the first start codon of a forward frame begins, or ``end``."""
+    for place in range(begin, end - 2, 3):
+        if _class_at(data, place, classes) & 1:
+            return place
+    return end
+
+
+@njit(inline="always")
+def _last_start(data: Any, begin: Any, end: Any, classes: Any) -> Any:
+    """Where the last start codon of a frame on the other strand ends, or ``begin``."""
+    for place in range(end - 3, begin - 1, -3):
+        if _class_at(data, place, classes) & 4:
+            return place + 3
+    return begin
 
 
 @njit(cache=True, nogil=True)

@@ -208,9 +208,9 @@ def test_thirteen_genes_of_the_human_mitochondrion() -> None:
 
 def test_the_method_follows_length_and_code() -> None:
     assert choose_method(150_000, 11) == TRAINED
-    assert choose_method(150_000, 1) == TRAINED
+    assert choose_method(150_000, 25) == TRAINED
     assert choose_method(99_999, 11) == choose_method(99_999, 4) == METAGENOMIC
-    assert choose_method(99_999, 1) == choose_method(16_569, 2) == ORF
+    assert choose_method(150_000, 1) == choose_method(16_569, 2) == choose_method(99_999, 25) == ORF
     assert choose_method(32_000_001, 11) == choose_method(150_000, 27) == ORF
 
 
@@ -277,7 +277,7 @@ def prodigal(path: str, mode: str, genetic_code: int, folder: Path, sequence: st
 
 
 @pytest.mark.parametrize(
-    ("mode", "length", "genetic_code"), [("single", 154_478, 11), ("single", 154_478, 1), ("meta", 60_000, 11)]
+    ("mode", "length", "genetic_code"), [("single", 154_478, 11), ("single", 154_478, 4), ("meta", 60_000, 11)]
 )
 def test_genes_equal_prodigals(
     mode: str, length: int, genetic_code: int, tool: Callable[[str], str], tmp_path: Path

@@ -140,9 +140,9 @@ def codons(
         columns += [ReportColumn(f"{source}, per thousand", "number"), ReportColumn(f"{source}, RSCU", "number")]
     read_as = words.listing([f"{source} {codes[source]}" for source in sources]) or "no sources"
     text = (
-        f"The counts are of {OF_GENES if frame == GENES else NOT_GENES}. Prodigal finds genes in sequences of 100,000 "
-        "letters or more, and in shorter ones of genetic codes 11 and 4. Elsewhere a gene is an open reading frame of "
-        "60 codons or more, and some of those code for nothing. Relative synonymous codon usage (RSCU; Sharp, Tuohy & "
+        f"The counts are of {OF_GENES if frame == GENES else NOT_GENES}. By the genetic codes of bacteria, archaea and "
+        "plastids (11, 4, 25) Prodigal finds genes. By all others, code 1 too, a gene is an open reading frame of 60 "
+        "codons or more, and some of those code for nothing. Relative synonymous codon usage (RSCU; Sharp, Tuohy & "
         "Mosurski 1986) is a codon's count over the mean count of the codons of its amino acid in the source's genetic "
         f"code ({read_as}). Stops are a family of their own."
     )
