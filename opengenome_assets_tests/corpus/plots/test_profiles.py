@@ -109,3 +109,15 @@ def test_where_there_is_nothing_to_compare_no_share_of_variance_is_given(rows: i
     assert why in _words(picture)
     assert "variance" not in _words(picture) + picture.caption + picture.alt
     assert not picture.figure.axes[0].collections
+
+
+def test_the_heading_says_of_how_many_and_outliers_have_their_names() -> None:
+    """Twenty sequences around one point, and one far away; a source of one is no outlier."""
+    random = np.random.default_rng(2)
+    matrix = np.vstack([0.25 + 0.001 * random.standard_normal((20, 4)), [[0.5, 0.1, 0.2, 0.2], [0.1, 0.2, 0.3, 0.4]]])
+    sources, names = ["many"] * 21 + ["one"], [f"s{number}" for number in range(22)]
+    picture = profiles.kmer_pca(matrix, sources, [100] * 22, k=1, identifiers=names, total=300_005)
+    assert "n = 22 of 300,005 sequences" in _words(picture)
+    assert [text.get_text() for text in picture.figure.axes[0].texts] == ["s20"]
+    assert "far from the others of its source" in picture.caption
+    assert profiles.outliers(np.zeros((9, 2)), np.array(["a"] * 9, object)) == []
