@@ -9,8 +9,9 @@ SEARCH_PORT ?= 3001
 BASES ?= 2800000000
 SECRETS ?= secrets
 SELECT ?= not drill
-# Tests run side by side; a process that has none left takes over those of another.
-PARALLEL ?= --numprocesses 2 --dist worksteal
+# Tests run side by side, file by file: what a file's tests share is made once. One worker more than cores, since many wait.
+WORKERS ?= 3
+PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 VENV := .venv
 BIN := $(VENV)/bin
