@@ -73,7 +73,7 @@ docs: $(VENV)/installed  ## Write the pages that are made from the code: docs/ta
 lock: $(BIN)/uv  ## Write requirements.lock from pyproject.toml, keeping the versions that still fit
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
-	  --all-extras --group dev --group build --output-file requirements.lock pyproject.toml
+	  --all-extras --group dev --group build --group sbom --output-file requirements.lock pyproject.toml
 
 # The folder is closed to other users. The files are open, since the containers' users have other numbers.
 secrets:  ## Make the cluster's secrets, each once, in secrets/
