@@ -23,8 +23,8 @@ from opengenome_assets_tests.corpora import ENGINE, Corpus
 pytestmark = pytest.mark.slow
 
 ARCHIVE = Path(__file__).parent / "fixtures" / "home-0.1.0.tar.xz"
-# The new catalogue says where the files lie now; the new table of refused records has a column more; that of codon usage
-# has the column ``basis``, and the codons of genes.
+# The new catalogue says where the files lie now; the new table of refused records has a column more; that of codon
+# usage has the column ``basis``, and the codons of genes.
 CHANGED = {"raw_fasta", "rejected_records", "codon_rscu"}
 # Tables that were none then.
 NEW = {"genes", "gene_codons", "codon_bias"}

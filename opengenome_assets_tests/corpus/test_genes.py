@@ -9,7 +9,7 @@ from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus, write_files
 from opengenome_assets_tests.kernels.texts import fasta, sample
 
-TABLES = "*codon_rscu,*codon_bias,rejected_records"
+TABLES = "*genes,*codon_rscu,*codon_bias,rejected_records"
 HUMAN = "NC_012920.1"
 
 
