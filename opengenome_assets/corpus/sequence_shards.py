@@ -116,7 +116,10 @@ def make_shards(
         name=SEQUENCE_SHARDS.name,
         code_version=SEQUENCE_SHARDS.code_version,
         # Which files cannot be used may change without a change of the catalogue, as when a disk fails.
-        settings={**asdict(settings), **({UNUSABLE: unusable} if unusable else {})},
+        settings={
+            **asdict(settings),
+            **({UNUSABLE: unusable, "max_unusable_share": max_unusable_share} if unusable else {}),
+        },
         inputs={RAW_FASTA.name: raw_fasta.input},
     )
     provenance = provenance.model_copy(update={"corpus": provenance.data_version})
