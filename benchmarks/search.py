@@ -148,10 +148,10 @@ def measure(home: str, peers: bool) -> dict[str, float]:
     result = {
         "open": min(opening),
         "reopen": median_seconds(lambda: SearchIndex.open(home, previous=index), rounds=3),
-        "ours": slowest(lambda query: index.similar([query], top_n=TOP)),
+        "given": slowest(lambda query: index.by_cosine([query], top_n=TOP, strand="given")),
         "ours_bytes": index.nbytes,
-        "both": slowest(lambda query: index.similar([query], top_n=TOP, both_strands=True)),
-        "many": median_seconds(lambda: index.similar([queries[0]] * TOP, top_n=TOP), rounds=5) / TOP,
+        "ours": slowest(lambda query: index.by_cosine([query], top_n=TOP)),
+        "many": median_seconds(lambda: index.by_cosine([queries[0]] * TOP, top_n=TOP), rounds=5) / TOP,
     }
     return {**result, **measure_peers(index, queries)} if peers else result
 

@@ -24,7 +24,7 @@ MAX_K = 31
 # Letters of the longest sequence that k is specific for: the longest human chromosome has 248 million.
 LONGEST = 2**28
 
-# Bits of the filter per k-mer, at least, and slots of the table. Most look-ups find nothing, and end at a bit that is 0.
+# Bits of the filter per k-mer, at least, and slots of the table. Most look-ups find nothing: they end at a bit of 0.
 _BITS, _SLOTS = 16, 2
 
 # Odd constant of Fibonacci hashing, 2**64 divided by the golden ratio: products with it differ in their top bits.
@@ -54,8 +54,9 @@ def estimated_identity(containment: float, k: int) -> float | None:
     """Return the identity of the two sequences that a containment suggests, to 6 decimals.
 
     ``containment ** (1 / k)``: if letters differ independently with probability d, a k-mer is unchanged with
-    probability ``(1 - d)**k``. It is the containment index of Koslicki & Zabeti (2019), after Broder (1997), turned into
-    an average nucleotide identity as sourmash does. The Mash distance (Ondov et al. 2016) has the same model.
+    probability ``(1 - d)**k``. The containment is that of Broder (1997) and Koslicki & Zabeti (2019). It becomes an
+    average nucleotide identity as in sourmash (Hera et al. 2023); the Mash distance (Ondov et al. 2016) has the same
+    model.
 
     Returns
     -------
@@ -81,7 +82,7 @@ class KmerSet:
         self.k = k
         slots, bits = (max(64, each * len(codes) - 1).bit_length() for each in (_SLOTS, _BITS))
         self._keys = np.full(2**slots, _FREE)
-        self._places = np.empty(2**slots, np.int64)
+        self._places = np.empty(2**slots, np.int32)
         self._filter = np.zeros(2**bits // 64, np.uint64)
         _insert(readonly(codes), self._keys, self._places, self._filter)
 

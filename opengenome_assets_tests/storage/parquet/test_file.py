@@ -62,7 +62,9 @@ def test_values_are_read_by_their_rows(tmp_path, compression, wanted):
     sequences = [random_sequence(4000 + row % 7, row) for row in range(600)]
     write(tmp_path / "a.parquet", rows("A"), rows(*sequences), compression=compression)
     with open_parquet(str(tmp_path / "a.parquet")) as file:
-        found = [(row, letters.tobytes().decode()) for row, letters in file.read_values(1, "sequence", "length", wanted)]
+        found = [
+            (row, letters.tobytes().decode()) for row, letters in file.read_values(1, "sequence", "length", wanted)
+        ]
     assert found == [(row, sequences[row]) for row in wanted]
 
 

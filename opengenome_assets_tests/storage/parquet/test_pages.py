@@ -49,9 +49,9 @@ def test_pages_without_wanted_values_are_skipped(values, page_bytes, wanted):
     every = list(read_pages(pa.py_buffer(data), lengths))
     held = [(first, page) for first, page in every if set(rows) & set(range(first, first + len(page)))]
     assert found == held
-    assert {row: page[row - first].as_py() for first, page in found for row in rows if first <= row < first + len(page)} == {
-        row: values[row] for row in rows
-    }
+    assert {
+        row: page[row - first].as_py() for first, page in found for row in rows if first <= row < first + len(page)
+    } == {row: values[row] for row in rows}
 
 
 def test_a_header_whose_fields_are_of_other_types_is_refused():
