@@ -121,6 +121,7 @@ def similar(
         records = _read_queries(queries)
         index = SearchIndex.open(home, version=version)
         found = index.similar(records, top_n=top_n, threshold=threshold, source=source, strand=strand, sort=sort)
+    candidates = min(candidates_of(top_n, sort), index.sequences)
     without = [query.name for query, hits in zip(records, found, strict=True) if not hits]
     facts = {
         "table": TFIDF_INDEX.name,
@@ -128,7 +129,7 @@ def similar(
         "data_version": index.data_version,
         "sequences_searched": index.sequences,
         "settings": {"top_n": top_n, "threshold": threshold, "source": source, "strand": strand, "sort": sort},
-        "candidates": candidates_of(top_n, sort),
+        "candidates": candidates,
         "queries": len(records),
         "queries_without_hits": without,
     }
@@ -139,7 +140,7 @@ def similar(
         f"which holds {plural(index.sequences, 'sequence')}."
     )
     if sort == "containment":
-        summary += f" They are sorted by containment, among the {candidates_of(top_n, sort):,} most similar per query."
+        summary += f" They are sorted by containment, among the {candidates:,} most similar per query."
     lines = [line for query, hits in zip(records, found, strict=True) for line in _similar_lines(query, hits)]
     tell(HitTable(similar_rows(records, found), facts), form, output, lines, summary)
 

@@ -199,7 +199,7 @@ async def search_similar(body: answers.SimilarRequest, service: CurrentService) 
             searched=searched(opened),
             seconds=round(time.perf_counter() - started, 6),
             sequences_searched=opened.index.sequences,
-            candidates=candidates_of(body.top_n, body.sort),
+            candidates=min(candidates_of(body.top_n, body.sort), opened.index.sequences),
             results=[
                 answers.QueryHits(
                     query=query.name,

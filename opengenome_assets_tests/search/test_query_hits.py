@@ -95,10 +95,11 @@ def expected(corpus: Corpus, given: Mapping[str, str], **settings: Any) -> list[
 @pytest.mark.parametrize(
     "settings",
     [
-        {"top_n": 7, "both_strands": True},
+        {"top_n": 7, "strand": "given"},
         {"top_n": 1},
+        {"top_n": 2, "sort": "containment"},
         {"top_n": 1000, "threshold": 0.05},
-        {"top_n": 4, "source": "short", "both_strands": True},
+        {"top_n": 4, "source": "short", "sort": "containment"},
     ],
 )
 def test_hits_from_many_tasks_are_those_of_the_library_to_the_last_bit(
@@ -128,7 +129,7 @@ def test_hits_are_those_of_scikit_learn(
 ) -> None:
     monkeypatch.setattr(query_hits, "TASK_SEQUENCES", 1)
     given = queries()
-    everything = {"queries": asked({"q.fasta": fasta(given)}), "top_n": 1000}
+    everything = {"queries": asked({"q.fasta": fasta(given)}), "top_n": 1000, "strand": "given"}
     indexed.materialize("query_hits", query_hits=everything)
     records = [
         (name, file.split("/")[0], file, text) for file, each in sequences().items() for name, text in each.items()
@@ -182,7 +183,11 @@ def test_the_same_search_is_not_done_twice_and_says_what_it_was_made_from(
     assert again["table_version"] == first["table_version"]
     assert (again["parquet_files_added"], again["dagster/row_count"]) == (0, 3)
     record = indexed.home.table("query_hits").provenance()
-    assert {name: given.version for name, given in record.inputs.items()} == {"tfidf_index": 0, "tfidf_terms": 0}
+    assert {name: given.version for name, given in record.inputs.items()} == {
+        "sequence_shards": 0,
+        "tfidf_index": 0,
+        "tfidf_terms": 0,
+    }
     assert record.corpus == indexed.home.table("sequence_shards").provenance().corpus
     assert (record.settings["top_n"], list(record.settings["queries"])) == (3, ["queries: q.fasta"])
     asked({"q.fasta": fasta({"twin": given["twin"]})})
