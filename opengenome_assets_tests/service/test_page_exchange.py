@@ -37,10 +37,12 @@ def test_a_link_reproduces_a_search(page: Page, chromium: Browser) -> None:
 
 
 def test_an_example_is_linked_by_its_place_in_the_corpus(page: Page, chromium: Browser) -> None:
-    page.locator("#examples button").last.click()
+    example = page.locator("#examples button").last
+    name = example.get_attribute("title")
+    example.click()
     hits = found(page)
-    assert hits[0][0] == "plant29"
-    assert "plant29" in page.url
+    assert hits[0][0] == name
+    assert f"query_seq_id={name}" in page.url
     assert "ACGT" not in page.url
     with opened(chromium, page.url) as another:
         assert found(another) == hits

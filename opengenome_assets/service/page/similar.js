@@ -166,7 +166,7 @@ function resultOf(request, record, result, place) {
   const hits = result.hits.map((hit) => hitOf(request, record, result.query, hit, `${place}-${hit.rank}`));
   const names = element(
     "div",
-    { className: "hit heads", "aria-hidden": "true" },
+    { className: "heads", "aria-hidden": "true" },
     element("span", { className: "value" }, "similarity"),
     element("span", { className: "held" }, "containment"),
   );
