@@ -2,13 +2,20 @@
 
 import os
 import shutil
+import signal
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
+from dagster._core.storage.runs.sqlite import sqlite_run_storage
+from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
 from playwright.sync_api import Browser, sync_playwright
 
 import opengenome_assets_tests.examples  # noqa: F401  # the profiles
@@ -29,13 +36,20 @@ FLAGS = (
 )
 
 
+# A shell that starts the tests in the background makes them deaf to Ctrl-C, and with them all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 SLOW_FIXTURES = {"chromium", "made_twice", "sample", "story", "twenty"}
 PEER_FIXTURE = "tool"
 
 
 @pytest.hookimpl(tryfirst=True)  # before marks select
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the fixtures they use: those that are slow to make, and outside programs."""
+    """Mark tests by the fixtures they use, those that are slow to make, and outside programs; whole processes go first.
+
+    The tests of commands and pages, in the first folder, take longest. At the end, one worker would be at them alone.
+    """
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
     for item in items:
         used = set(getattr(item, "fixturenames", ()))
         if used & SLOW_FIXTURES:
@@ -78,6 +92,32 @@ def chromium(tool: Callable[[str], str]) -> Iterator[Browser]:
 def draft_figures() -> Iterator[None]:
     """Save figures as drafts: nearly no test looks at them, and rendering takes longer than all else of a run."""
     with drafts():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_records() -> Iterator[None]:
+    """Let Dagster write SQLite without waiting for the disk, which takes half of a run: no test cuts the power.
+
+    The engine of a file is kept too; Dagster makes one for each event.
+    """
+
+    @lru_cache(maxsize=16)
+    def kept(url: str) -> sqlalchemy.Engine:
+        engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool, connect_args={"timeout": 60})
+
+        @sqlalchemy.event.listens_for(engine, "connect")
+        def without_waiting(connection: sqlite3.Connection, _: object) -> None:
+            connection.execute("PRAGMA synchronous=OFF")
+
+        return engine
+
+    def create_engine(url: str, **_: object) -> sqlalchemy.Engine:
+        return kept(url)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
+            patch.setattr(module, "create_engine", create_engine)
         yield
 
 

@@ -190,6 +190,7 @@ def test_a_hit_says_which_sequence_it_is(index: SearchIndex) -> None:
     assert hit.strand == "+"
 
 
+@pytest.mark.long
 def test_what_a_hit_shares_with_the_query(index: SearchIndex, peer: Peer) -> None:
     query = Query("q", reverse_complement(QUERIES["a piece of a genome"]).encode())
     hit = index.similar([query], top_n=1)[0][0]

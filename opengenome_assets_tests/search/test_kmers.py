@@ -113,6 +113,7 @@ def home(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> str
         return corpus(tmp_path_factory.mktemp("kmers"), records).uri
 
 
+@pytest.mark.long
 @settings(max_examples=share(80), deadline=None)
 @given(
     kmer=st.text("ACGT", min_size=1, max_size=7),

@@ -93,6 +93,7 @@ def expected(corpus: Corpus, given: Mapping[str, str], **settings: Any) -> list[
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "settings",
     [
@@ -125,6 +126,7 @@ def test_hits_from_many_tasks_are_those_of_the_library_to_the_last_bit(
     assert metadata["queries_without_hits"] == len(given) - len({row["query_number"] for row in rows})
 
 
+@pytest.mark.long
 def test_hits_are_those_of_scikit_learn(
     indexed: Corpus, asked: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +176,7 @@ def test_queries_come_from_files_of_every_kind(indexed: Corpus, asked: Callable[
     assert by_number == {1: "a.fasta", 2: "b.fasta.gz", 3: "b.fasta.gz", 4: "c.fna", 5: "d.tar/inner.fa"}
 
 
+@pytest.mark.long
 def test_the_same_search_is_not_done_twice_and_says_what_it_was_made_from(
     indexed: Corpus, asked: Callable[..., str]
 ) -> None:
@@ -221,6 +224,7 @@ def test_queries_without_any_hit_are_a_result(indexed: Corpus, asked: Callable[.
     assert indexed.home.table("query_hits").read().schema.names == QUERY_HITS.schema.names
 
 
+@pytest.mark.long
 def test_no_queries_are_no_failure_unless_nothing_else_is_asked_for(
     indexed: Corpus,
 ) -> None:
@@ -232,6 +236,7 @@ def test_no_queries_are_no_failure_unless_nothing_else_is_asked_for(
     )
 
 
+@pytest.mark.long
 def test_queries_may_be_named_by_the_settings_and_not_by_the_environment_of_the_step(
     indexed: Corpus, asked: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +248,7 @@ def test_queries_may_be_named_by_the_settings_and_not_by_the_environment_of_the_
     assert [row["seq_id"] for row in rows[:4]] == ["t0", "t1", "t2", "t3"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("files", "settings", "message"),
     [

@@ -76,21 +76,27 @@ def test_fifty_clients_get_what_the_library_finds_in_bounded_memory(server: Serv
 
 def test_new_versions_take_over_without_a_failed_request(server: Server, own_home: Path) -> None:
     stop = threading.Event()
+    seen: set[tuple[int, str]] = set()
 
-    def client() -> list[tuple[int, str]]:
-        seen = []
+    def client() -> None:
         while not stop.is_set():
             answer = server.ask("/api/similar", {"queries": letters(400, 5), "top_n": 1})
-            seen.append((answer["searched"]["tfidf_index"], answer["results"][0]["hits"][0]["seq_id"]))
-        return seen
+            seen.add((answer["searched"]["tfidf_index"], answer["results"][0]["hits"][0]["seq_id"]))
+
+    def answered(version: int) -> bool:
+        return version in {searched for searched, _ in tuple(seen)}
 
     with ThreadPoolExecutor(4) as pool:
         clients = [pool.submit(client) for _ in range(4)]
-        for version in (1, 2):
-            make(own_home, new={f"newcomer{version}": letters(400, 5)})
-            wait_for(partial(server.searches, version), "new version")
-        stop.set()
-        seen = {answer for each in clients for answer in each.result()}
+        try:
+            wait_for(partial(answered, 0), "answer from the first version")
+            for version in (1, 2):
+                make(own_home, new={f"newcomer{version}": letters(400, 5)})
+                wait_for(partial(answered, version), "answer from the new version")
+        finally:
+            stop.set()
+    for each in clients:
+        each.result()
     assert {version for version, _ in seen} == {0, 1, 2}
     assert {name for version, name in seen if version > 0} == {"newcomer1", "newcomer2"}
     assert all(name == f"newcomer{version}" for version, name in seen if version > 0)

@@ -121,6 +121,7 @@ def test_the_footer_accounts_for_every_byte(tmp_path):
     assert 0 <= path.stat().st_size - stored - metadata.serialized_size < 1000
 
 
+@pytest.mark.long
 def test_text_that_arrow_wrote_is_read(tmp_path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.concat_tables(GROUPS), path, row_group_size=2, compression="zstd", use_dictionary=False)
@@ -140,6 +141,7 @@ def test_a_file_that_is_given_up_cannot_be_read(tmp_path, given_up):
         text(path)
 
 
+@pytest.mark.long
 def test_a_file_without_its_end_cannot_be_read(tmp_path):
     path = tmp_path / "a.parquet"
     write(path, rows("ACGT", "GG"), rows("TTT"))
