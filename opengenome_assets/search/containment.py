@@ -56,7 +56,7 @@ class Containment:
     identity
         Identity that the containment suggests, in (0, 1]; None without a shared k-mer.
     strand
-        ``+``, or ``-`` if the sequence holds more k-mers of the query's reverse complement; None without a shared k-mer.
+        ``+``, or ``-`` if the sequence holds more k-mers of the reverse complement; None without a shared k-mer.
     """
 
     k: int
