@@ -143,7 +143,9 @@ def _one_of(names: list[str]) -> str:
     return f"one of {', '.join(names)}" if names else "left out: there is none here"
 
 
-api = APIRouter(prefix="/api", responses=described(408, 422, 429, 503), dependencies=[Depends(refuse_other_parameters)])
+api = APIRouter(
+    prefix="/api", responses=described(408, 421, 422, 429, 431, 503), dependencies=[Depends(refuse_other_parameters)]
+)
 
 
 def searched(opened: Opened) -> answers.Searched:

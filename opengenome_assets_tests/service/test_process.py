@@ -113,7 +113,7 @@ def test_a_client_that_sends_no_more_does_not_keep_the_server_from_ending(tmp_pa
     with running(tmp_path / "home", ready=False) as server:
         host, port = server.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as client:
-            client.sendall(b"POST /api/similar HTTP/1.1\r\nHost: here\r\nContent-Length: 10\r\n\r\n{")
+            client.sendall(b"POST /api/similar HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{")
             wait_for(lambda: b"in_flight 2.0" in urlopen(f"{server.url}/metrics").read(), "request beside this one")
             os.kill(server.pid, signal.SIGTERM)
             wait_for(lambda: not processes_of(tmp_path / "home"), "end of the server", 15)
