@@ -37,7 +37,7 @@ def specific_k(length: int) -> int:
 
     The smallest odd k at which a random query is expected to share less than one k-mer with a random sequence of
     `LONGEST` letters by chance: ``length * 2 * LONGEST < 4**k``, with both strands. The argument is that of Fofanov et
-    al. (2004), from whom Mash has its choice of k (Ondov et al. 2016, equation 2).
+    al. (2004), from whom Mash has its choice of k (Ondov et al. 2016).
 
     Returns
     -------
