@@ -66,12 +66,13 @@ def tool() -> Callable[[str], str]:
     otherwise than the program.
     """
     packages = {"cusp": "emboss", "fuzznuc": "emboss"}
+    installed_by = {"sourmash": "install it from PyPI into an environment of its own, and link its command on the PATH"}
     required = os.environ.get("CI") == "true" or os.environ.get("OPENGENOME_REQUIRE_TOOLS") == "1"
 
     def find(name: str) -> str:
         if path := shutil.which(name):
             return path
-        remedy = f"{name} not found: apt-get install -y {packages.get(name, name)}"
+        remedy = f"{name} not found: {installed_by.get(name, f'apt-get install -y {packages.get(name, name)}')}"
         if required:
             pytest.fail(remedy)
         pytest.skip(remedy)

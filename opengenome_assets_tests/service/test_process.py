@@ -57,19 +57,19 @@ def server(own_home: Path) -> Iterator[Server]:
 def test_fifty_clients_get_what_the_library_finds_in_bounded_memory(server: Server, own_home: Path) -> None:
     index = SearchIndex.open(str(own_home))
     texts = [f">q{number}\n{letters(20_000, 1000 + number)}" for number in range(CLIENTS)]
-    server.ask("/api/similar", {"queries": texts[0], "both_strands": True})
+    server.ask("/api/similar", {"queries": texts[0]})
     before = server.peak()
     together = threading.Barrier(CLIENTS)
 
     def client(number: int) -> list[Any]:
         together.wait(60)
-        asked = {"queries": texts[number], "top_n": 34, "both_strands": True}
+        asked = {"queries": texts[number], "top_n": 34}
         return [server.ask("/api/similar", asked)["results"][0]["hits"] for _ in range(4)]
 
     with ThreadPoolExecutor(CLIENTS) as pool:
         answers = list(pool.map(client, range(CLIENTS)))
     for text, found in zip(texts, answers, strict=True):
-        (expected,) = index.similar(read_queries(text), top_n=34, both_strands=True)
+        (expected,) = index.similar(read_queries(text), top_n=34)
         assert found == [[vars(hit) for hit in expected]] * 4
     assert server.peak() - before < 100e6
 

@@ -1,6 +1,7 @@
 """Parquet files: readers that nobody here wrote find in them what was written."""
 
 import gc
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,22 @@ def text(path: Path, name: str = "sequence") -> list[str]:
     with open_parquet(str(path)) as file:
         pages = [page for group in range(file.num_row_groups) for page in file.read_text(group, name, "length")]
         return [value for page in pages for value in page.to_pylist()]
+
+
+@pytest.mark.parametrize("compression", ["zstd", "gzip"])
+@pytest.mark.parametrize("wanted", [[], [0], [599], [1, 2, 300, 598]])
+def test_values_are_read_by_their_rows(tmp_path, compression, wanted):
+    sequences = [random_sequence(4000 + row % 7, row) for row in range(600)]
+    write(tmp_path / "a.parquet", rows("A"), rows(*sequences), compression=compression)
+    with open_parquet(str(tmp_path / "a.parquet")) as file:
+        found = [
+            (row, letters.tobytes().decode()) for row, letters in file.read_values(1, "sequence", "length", wanted)
+        ]
+    assert found == [(row, sequences[row]) for row in wanted]
+
+
+def random_sequence(length: int, seed: int) -> str:
+    return "".join(random.Random(seed).choices("ACGT", k=length))
 
 
 LONG = "GATTACA" * 300_000  # longer than a page
