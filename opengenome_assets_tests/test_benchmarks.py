@@ -197,7 +197,11 @@ def test_the_quick_form_ends_with_how_many_targets_are_met():
     results = REPOSITORY / "benchmarks" / "RESULTS.md"
     before = results.read_bytes() if results.exists() else None
     answer = subprocess.run(
-        [sys.executable, "-m", "benchmarks", str(BASES // 10)], cwd=REPOSITORY, capture_output=True, text=True, timeout=240
+        [sys.executable, "-m", "benchmarks", str(BASES // 10)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
     assert answer.returncode == 0, answer.stderr
     lines = answer.stdout.splitlines()
