@@ -75,7 +75,10 @@ def read_letters(home: Home, record: SequenceRecord, start: int = 0, end: int | 
         If its file is missing or damaged.
     """
     file, group, row = record.place
-    with open_row_groups(f"{home.table(SEQUENCE_SHARDS).uri}/{file.path}", file.row_groups) as (opened, _):
+    with open_row_groups(f"{home.table(SEQUENCE_SHARDS).uri}/{file.path}", file.row_groups, file.content) as (
+        opened,
+        _,
+    ):
         pages = opened.read_text(group, "sequence", "length")
         page = next(pages)
         while row >= len(page):

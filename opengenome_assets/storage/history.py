@@ -20,10 +20,11 @@ from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.seals import refuse_changed_entries
 
 # Entries of a commit's metadata: the record of the rows; a rearrangement without new rows; a restoration of the rows of
-# an earlier version.
+# an earlier version; the contents of the files that it added, by path.
 RECORD_KEY = "opengenome"
 REARRANGED_KEY = "opengenome_rearranged"
 RESTORED_KEY = "opengenome_restored"
+CONTENTS_KEY = "opengenome_contents"
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,12 @@ class History:
 
     def __init__(self, table: DeltaTable) -> None:
         self.versions: dict[int, Version] = {}
+        self.contents: dict[str, str] = {}
+        """What identifies the bytes of each file, by its path. Files that older packages added have none."""
         for commit in reversed(table.history()):
             number = commit["version"]
             refuse_changed_entries(table.table_uri, number, commit)
+            self.contents |= json.loads(commit.get(CONTENTS_KEY, "{}"))
             self.versions[number] = Version(
                 number=number,
                 made=datetime.fromtimestamp(commit["timestamp"] / 1000, UTC),

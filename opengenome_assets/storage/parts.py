@@ -22,6 +22,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from opengenome_assets.storage.contents import content_of
 from opengenome_assets.storage.files import filesystem, read_bytes, write_bytes
 from opengenome_assets.storage.parquet.file import ParquetWriter
 from opengenome_assets.storage.record import digest
@@ -43,12 +44,15 @@ class DataFile:
         Number of rows.
     row_groups
         First row group and the one after the last, in a file shared with other parts; None if it is not shared.
+    content
+        What identifies the file's bytes (`contents.content_of`); empty if unknown.
     """
 
     path: str
     size: int
     rows: int
     row_groups: tuple[int, int] | None = None
+    content: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,9 @@ def find_part(table_uri: str, key: str) -> Part | None:
     try:
         manifest = json.loads(content or b"")
         stated = manifest.pop("digest", None)  # older manifests have no digest
-        files = tuple(DataFile(**file) for file in manifest["files"])
+        contents = manifest.get("contents") or [""] * len(manifest["files"])  # older manifests have none
+        pairs = zip(manifest["files"], contents, strict=True)
+        files = tuple(DataFile(**file, content=content) for file, content in pairs)
     except (ValueError, LookupError, TypeError, AttributeError):  # missing or damaged: the part is made again
         return None
     if stated not in (None, digest(manifest)):
@@ -152,7 +158,8 @@ class PartWriter:
         self._writer.close()
         size = self._sink.tell()
         self._sink.close()
-        self.files.append(DataFile(self._path, size, self._rows))
+        content = content_of(f"{self.table_uri}/{self._path}")
+        self.files.append(DataFile(self._path, size, self._rows, content=content))
         self._writer, self._sink, self._rows = None, None, 0
 
     def finish(self, **facts: Any) -> Part:
@@ -160,7 +167,7 @@ class PartWriter:
         self.close_file()
         part = Part(self.key, tuple(self.files), facts)
         files = [{"path": file.path, "size": file.size, "rows": file.rows} for file in part.files]
-        manifest = {"files": files, "facts": facts}
+        manifest = {"files": files, "contents": [file.content for file in part.files], "facts": facts}
         content = json.dumps({**manifest, "digest": digest(manifest)})  # a manifest changed by hand is invalid
         write_bytes(f"{self.table_uri}/{self.key}/{MANIFEST}", content.encode())
         return part

@@ -59,13 +59,17 @@ def poisoned(good: Home, tmp_path, asset: str, poison) -> Home:
         rows = pq.read_table(path)
         pq.write_table(poison(rows).cast(rows.schema), path)
         edit_manifest(path.parent, lambda manifest, path=path: manifest["files"][0].update(size=path.stat().st_size))
+    table, record = tables.table(asset), tables.table(asset).provenance()
+    parts, schema = [table.parts().find(key) for key in table.at().parts], table.at().schema
+    shutil.rmtree(f"{table.uri}/_delta_log")
+    table.commit(schema, parts, record)
     return tables
 
 
 def edit_manifest(part: Path, edit) -> None:
     """Change a manifest, and its own digest with it: a pass that went wrong seals what it made."""
     manifest = json.loads((part / "_manifest.json").read_text())
-    del manifest["digest"]
+    del manifest["digest"], manifest["contents"]
     edit(manifest)
     (part / "_manifest.json").write_text(json.dumps({**manifest, "digest": digest(manifest)}))
 

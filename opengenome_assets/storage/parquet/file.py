@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from opengenome_assets.storage.contents import refuse_other_content
 from opengenome_assets.storage.files import filesystem
 from opengenome_assets.storage.parquet.pages import MAGIC, Encoding, read_pages, write_pages
 from opengenome_assets.storage.parquet.thrift import Field, List, Struct, Type, i64, read_struct, write_struct
@@ -269,18 +270,27 @@ class ParquetFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
 
 
 @contextmanager
-def open_parquet(uri: str, *, shared: bool = False) -> Iterator[ParquetFile]:
+def open_parquet(uri: str, content: str = "", *, shared: bool = False) -> Iterator[ParquetFile]:
     """Open a Parquet file, whose pages are verified against their checksums while reading.
 
-    A file ``shared`` by many parts is opened often and has a long footer, which is kept in memory.
+    Parameters
+    ----------
+    uri
+        The file.
+    content
+        Its content when it was written; empty if unknown.
+    shared
+        Whether many parts share it: it is opened often, and its long footer is kept in memory.
 
     Raises
     ------
     DamagedFileError
-        From here or while reading, if the file is not readable or a page has changed.
+        From here or while reading, if the file is not readable, is another than the one written there, or a page has
+        changed.
     """
     fs, path = filesystem(uri)
     try:
+        refuse_other_content(uri, content)
         with (
             fs.open_input_file(path) as stream,
             ParquetFile(stream, _footer(uri) if shared else None) as file,
@@ -293,7 +303,7 @@ def open_parquet(uri: str, *, shared: bool = False) -> Iterator[ParquetFile]:
         ) from error
 
 
-def refuse_damaged_pages(uri: str, remedy: str) -> None:
+def refuse_damaged_pages(uri: str, remedy: str, content: str = "") -> None:
     """Read a Parquet file, row group by row group, and verify its pages against their checksums.
 
     Parameters
@@ -302,14 +312,17 @@ def refuse_damaged_pages(uri: str, remedy: str) -> None:
         The file.
     remedy
         The end of the message: what was not done because of the damage, and what to do.
+    content
+        The file's content when it was written; empty if unknown.
 
     Raises
     ------
     DamagedFileError
-        If it is not readable or a page has changed.
+        If it is not readable, is another than the one written there, or a page has changed.
     """
     fs, path = filesystem(uri)
     try:
+        refuse_other_content(uri, content)
         with fs.open_input_file(path) as stream, ParquetFile(stream) as file:
             for group in range(file.num_row_groups):
                 file.read_row_group(group)
@@ -325,7 +338,9 @@ def _footer(uri: str) -> pq.FileMetaData:
 
 
 @contextmanager
-def open_row_groups(uri: str, row_groups: tuple[int, int] | None) -> Iterator[tuple[ParquetFile, range]]:
+def open_row_groups(
+    uri: str, row_groups: tuple[int, int] | None, content: str = ""
+) -> Iterator[tuple[ParquetFile, range]]:
     """Open a Parquet file and return it with a range of its row groups: those given, or all.
 
     Raises
@@ -333,5 +348,5 @@ def open_row_groups(uri: str, row_groups: tuple[int, int] | None) -> Iterator[tu
     DamagedFileError
         As :func:`open_parquet`.
     """
-    with open_parquet(uri, shared=row_groups is not None) as file:
+    with open_parquet(uri, content, shared=row_groups is not None) as file:
         yield file, range(*(row_groups or (0, file.num_row_groups)))
