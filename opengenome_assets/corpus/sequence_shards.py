@@ -323,8 +323,8 @@ def record_count(home: Home) -> Iterator[str]:
 
 @rule(
     SEQUENCE_SHARDS,
-    "Every file that raw_fasta lists was parsed, once: by source, path and checksum, as the parts of the table name the "
-    "bytes that were read",
+    "Every file that raw_fasta lists was parsed, once: by source, path and checksum, as the parts of the table name "
+    "the bytes that were read",
 )
 def every_file(home: Home) -> Iterator[str]:
     """Compare the files of the catalogue with those that the table's parts say that they were read from.

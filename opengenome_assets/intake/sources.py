@@ -69,16 +69,15 @@ class Listing:
 
 
 def list_source(specification: str, kind: FileKind, *, sample: Path | None = None) -> Listing:
-    """List the files of a kind that a specification names, sorted by source and path.
+    r"""List the files of a kind that a specification names, sorted by source and path.
 
     Parameters
     ----------
     specification
         ``sample``, local files and folders, or places on the Hub
         (``hf://datasets/OWNER/NAME[@REVISION]/PATH-OR-GLOB``), separated by commas; a comma in a name is written
-        ``\\,``. A folder gives all files below it
-        with the kind's endings, compressed or not, in parts or in tar archives. A local file named directly may have
-        any name.
+        ``\,``. A folder gives all files below it with the kind's endings, compressed or not, in parts or in tar
+        archives. A local file named directly may have any name.
     kind
         The kind of the files.
     sample
@@ -121,7 +120,7 @@ def list_source(specification: str, kind: FileKind, *, sample: Path | None = Non
 
 
 def split(specification: str) -> list[str]:
-    """Return the places that a specification names: separated by commas, with ``\\,`` for a comma in a name."""
+    r"""Return the places that a specification names: separated by commas, with ``\,`` for a comma in a name."""
     parts = re.findall(r"(?:\\,|[^,])+", specification)
     return [part.strip().replace(r"\,", ",") for part in parts if part.strip()]
 

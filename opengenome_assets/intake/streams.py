@@ -7,6 +7,7 @@ archives (``containers.py``), and endings of names (``kinds.py``).
 
 from __future__ import annotations
 
+import bz2
 import hashlib
 import io
 import re
@@ -26,7 +27,7 @@ from pyarrow import fs
 from opengenome_assets.intake.kinds import FileKind
 
 # The stubs of isal and igzip are incomplete: the error is declared as an instance, `open` without types.
-_DECODING_ERRORS = (EOFError, OSError, cast(type[Exception], IsalError))
+_DECODING_ERRORS = (EOFError, OSError, ValueError, pa.ArrowException, cast(type[Exception], IsalError))
 _BLOCK = 1 << 20
 _BLOCKS_AHEAD = 4
 
@@ -334,6 +335,8 @@ def _plain_reader(stored: io.BufferedReader[io.RawIOBase], compression: str) -> 
         reader = stored
     elif compression == "gzip":
         reader = cast(Any, igzip).open(stored, "rb")
+    elif compression == "bz2":
+        reader = bz2.open(stored)
     else:
         reader = pa.CompressedInputStream(pa.PythonFile(stored, mode="r"), compression)
     return reader

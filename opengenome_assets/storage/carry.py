@@ -28,6 +28,7 @@ from opengenome_assets.storage.commits import LOG_FOLDER
 from opengenome_assets.storage.files import filesystem, read_bytes, write_bytes
 from opengenome_assets.storage.parquet.file import DamagedFileError, refuse_damaged_pages
 from opengenome_assets.storage.parts import MANIFEST
+from opengenome_assets.storage.seals import note_newest
 from opengenome_assets.storage.tables import Home
 
 ENTRY = re.compile(r"\d{20}\.json")
@@ -174,6 +175,8 @@ def carry(source: Home, target: Home, freight: Freight) -> None:
             content = read_bytes(f"{here}/{LOG_FOLDER}/{path}") or b""
             if content != read_bytes(f"{there}/{LOG_FOLDER}/{path}"):
                 write_bytes(f"{there}/{LOG_FOLDER}/{path}", content)
+    if freight.versions:
+        note_newest(there, freight.versions[-1])
     target.table(name).at()  # verifies the seal
 
 

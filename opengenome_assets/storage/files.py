@@ -31,6 +31,10 @@ def read_bytes(uri: str) -> bytes | None:
         return None
 
 
+class DamagedError(OSError):
+    """Stored data is not as it was written. The message names the file and says what helps; a retry does not."""
+
+
 def exists(uri: str) -> bool:
     """Return whether there is such a file."""
     fs, path = filesystem(uri)

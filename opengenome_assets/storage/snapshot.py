@@ -28,7 +28,7 @@ from opengenome_assets.storage.packs import is_pack, open_pack
 from opengenome_assets.storage.parquet.file import ParquetFile, open_parquet, open_row_groups
 from opengenome_assets.storage.parts import DataFile
 from opengenome_assets.storage.record import Input, Provenance
-from opengenome_assets.storage.seals import DamagedTableError, refuse_changed_files
+from opengenome_assets.storage.seals import DamagedTableError, newest_noted, refuse_changed_files, refuse_lost_versions
 from opengenome_assets.words import materialize
 
 
@@ -218,8 +218,10 @@ def open_snapshot(name: str, uri: str, version: int | None = None) -> Snapshot:
     DamagedTableError
         If its log cannot be read, or was changed.
     """
+    noted = newest_noted(uri)
     try:
         table = newest = DeltaTable(uri)
+        refuse_lost_versions(uri, newest.version(), noted)
         if version not in (None, newest.version()):
             history = History(newest)
             if version not in history.versions:
@@ -230,12 +232,13 @@ def open_snapshot(name: str, uri: str, version: int | None = None) -> Snapshot:
         found = Snapshot(name, uri, table, newest)
         refuse_changed_files(uri, table.version(), files_of(table))
     except TableNotFoundError as error:
+        refuse_lost_versions(uri, None, noted)
         raise MissingTableError(
             f"{name} has not been made yet: there is no table at {uri}. "
             f"Make it and what it needs: {materialize(f'*{name}')}"
         ) from error
-    except DeltaError as error:
-        words = str(error).splitlines()[0]  # without the library's stack trace
+    except (DeltaError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        words = (str(error).splitlines() or [repr(error)])[0]  # without the library's stack trace
         raise DamagedTableError(
             f"{name}: the log of the table at {uri} cannot be read ({words}). Move its folder "
             "_delta_log away and materialise it again: its files are used again"

@@ -34,7 +34,7 @@ from opengenome_assets.storage.lease import Lease
 from opengenome_assets.storage.packs import PackSizes, PartIndex, arrange, choose, write_pack
 from opengenome_assets.storage.parts import DataFile, Part, find_part, write_part
 from opengenome_assets.storage.record import Input, Provenance
-from opengenome_assets.storage.seals import sealed
+from opengenome_assets.storage.seals import newest_noted, note_newest, refuse_lost_versions, sealed
 from opengenome_assets.storage.snapshot import MissingVersionError, Snapshot, files_of, open_snapshot, recorded
 
 
@@ -227,6 +227,7 @@ class Table:
         entries = {RECORD_KEY: provenance.model_dump_json()}
         entries |= self._contents(snapshot.files)
         commits.create(self.uri, snapshot.schema, snapshot.files, sealed(entries, snapshot.files))
+        note_newest(self.uri, self.history().newest)
 
     def compact(self, sizes: PackSizes, *, dry_run: bool = False) -> Compaction:
         """Compact small parts into packs. Rows and records stay the same. A dry run changes nothing."""
@@ -235,7 +236,10 @@ class Table:
     def _commit_once(self, schema: pa.Schema, wanted: Sequence[DataFile], entries: Mapping[str, str]) -> Commit:
         uri = self.uri
         data_version = Provenance.model_validate_json(entries[RECORD_KEY]).data_version
+        noted = newest_noted(uri)
         table = DeltaTable(uri) if DeltaTable.is_deltatable(uri) else None
+        if table:
+            refuse_lost_versions(uri, table.version(), noted)
         present = files_of(table) if table else []
         before = History(table).provenance(table.version()) if table else None
         added, removed = _without(wanted, present), _without(present, wanted)
@@ -244,10 +248,12 @@ class Table:
             commits.create(uri, schema, wanted, sealed({**entries, **self._contents(wanted)}, wanted))
         elif added or removed or before is None or before.data_version != data_version:
             commits.replace(table, removed, added, sealed({**entries, **self._contents(added)}, wanted))
+        history = History(DeltaTable(uri))
+        note_newest(uri, history.newest)
         return Commit(
             name=self.name,
             uri=uri,
-            version=self.history().current.number,
+            version=history.current.number,
             rows=sum(file.rows for file in wanted),
             size=sum(file.size for file in wanted),
             files=len(wanted),
@@ -272,6 +278,7 @@ class Table:
             metadata = sealed(entries, [*_without(files, removed), *added])
             self.home.refuse_lost()
             commits.replace(now.delta, removed, added, metadata, rearranged=True)
+            note_newest(self.uri, now.delta.version() + 1)
         return Compaction(len(files), len(files) - len(packed) + len(groups), sum(map(len, groups)))
 
 

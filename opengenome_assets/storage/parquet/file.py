@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from opengenome_assets.storage.contents import refuse_other_content
-from opengenome_assets.storage.files import filesystem
+from opengenome_assets.storage.files import DamagedError, filesystem
 from opengenome_assets.storage.parquet.pages import MAGIC, Encoding, read_pages, write_pages
 from opengenome_assets.storage.parquet.thrift import Field, List, Struct, Type, i64, read_struct, write_struct
 
@@ -65,8 +65,12 @@ class ColumnMetaData(IntEnum):
 _STALE = (ColumnMetaData.STATISTICS, ColumnMetaData.ENCODING_STATS, ColumnMetaData.SIZE_STATISTICS)
 
 
-class DamagedFileError(OSError):
+class DamagedFileError(DamagedError):
     """A Parquet file is not as it was written. Making its part again helps; reading the file again does not."""
+
+
+# What Arrow raises on damaged pages, footers and schemas. Not want of memory, which is no damage.
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, OverflowError, pa.ArrowNotImplementedError)
 
 
 class ParquetWriter:
@@ -296,7 +300,7 @@ def open_parquet(uri: str, content: str = "", *, shared: bool = False) -> Iterat
             ParquetFile(stream, _footer(uri) if shared else None) as file,
         ):
             yield file
-    except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as error:
+    except _DAMAGE as error:
         raise DamagedFileError(
             f"{uri} is damaged or missing ({error}). Delete the folder {posixpath.dirname(uri)} and materialise that "
             "asset and what follows it again: only the content of this folder is made again"
@@ -326,7 +330,7 @@ def refuse_damaged_pages(uri: str, remedy: str, content: str = "") -> None:
         with fs.open_input_file(path) as stream, ParquetFile(stream) as file:
             for group in range(file.num_row_groups):
                 file.read_row_group(group)
-    except (OSError, pa.ArrowException) as error:
+    except _DAMAGE as error:
         raise DamagedFileError(f"{uri} is damaged or missing ({error}). {remedy}") from error
 
 
