@@ -44,6 +44,8 @@ def refuse_changed_files(uri: str, number: int, files: Iterable[DataFile]) -> No
         entries = [json.loads(line) for line in lines if b"commitInfo" in line]
     except ValueError as error:
         raise _damaged(uri, number, "its lines") from error
+    if not entries:  # cut to nothing, it would change no file and leave the version before
+        raise _damaged(uri, number, "its lines")
     for seal in [entry["commitInfo"][SEAL_KEY] for entry in entries if SEAL_KEY in entry.get("commitInfo", {})]:
         if _seal(uri, number, seal)["files"] != _files(files):
             raise _damaged(uri, number, "the files it names, up to this version,")
