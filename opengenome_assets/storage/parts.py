@@ -13,8 +13,10 @@ Belongs here: writing and finding a part. Does not belong here: the atomic commi
 
 from __future__ import annotations
 
+import errno
 import json
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -23,11 +25,12 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from opengenome_assets.storage.contents import content_of
-from opengenome_assets.storage.files import filesystem, read_bytes, write_bytes
+from opengenome_assets.storage.files import filesystem, read_bytes, unwritable, write_bytes
 from opengenome_assets.storage.parquet.file import ParquetWriter
 from opengenome_assets.storage.record import digest
 
 MANIFEST = "_manifest.json"
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
 @dataclass(frozen=True)
@@ -129,15 +132,22 @@ class PartWriter:
         self._rows = 0
 
     def __enter__(self) -> Self:
-        self.fs.create_dir(f"{self.root}/{self.key}", recursive=True)
+        try:
+            self.fs.create_dir(f"{self.root}/{self.key}", recursive=True)
+        except OSError as error:
+            raise unwritable(f"{self.table_uri}/{self.key}", error) from error
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._writer is not None:  # only after an exception, since finish() closes the last file
-            self._writer.abandon()
-            self._sink.close()
+            with suppress(OSError):  # of the disk that the exception may be about
+                self._writer.abandon()
+            with suppress(OSError):
+                self._sink.close()
+        if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+            raise unwritable(f"{self.table_uri}/{self.key}", error) from error
 
     @property
     def _path(self) -> str:
