@@ -121,10 +121,16 @@ def test_searches_agree_with_those_of_the_peers(tmp_path, monkeypatch):
     monkeypatch.setattr(search, "POOL_BASES", 20_000_000)
     search.make_index(str(tmp_path), 2_500)
     result = search.measure(str(tmp_path), peers=True)
-    assert set(result) == {"open", "reopen", "both", "many"} | {
+    assert set(result) == {"open", "reopen", "given", "strands", "many"} | {
         f"{name}{what}" for name in ("ours", "numpy", "faiss") for what in ("", "_bytes")
     }
     assert result["ours_bytes"] < 0.3 * result["numpy_bytes"]
+
+
+def test_reading_hits_takes_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(search, "CONTAINED_BASES", 2_000_000)
+    search.make_corpus(str(tmp_path / "corpus"))
+    assert search.measure_containment(str(tmp_path / "corpus")) > 0
 
 
 def test_searches_for_kmers_agree_with_duckdb(tmp_path):
