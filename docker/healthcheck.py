@@ -75,6 +75,12 @@ def check_search() -> None:
         raise UnhealthyError("the search server answers something else than that it lives")
 
 
+def check_metrics() -> None:
+    """Check that the exporter has read the instance lately, with success or not."""
+    if read_json("http://127.0.0.1:3002/health/live") != {"live": True}:
+        raise UnhealthyError("the exporter's last reading is old: expected one every 15 s")
+
+
 def check_daemon() -> None:
     """Check that each of the daemon's loops has reported lately."""
     os.execvp("dagster-daemon", ["dagster-daemon", "liveness-check"])
@@ -87,6 +93,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "webserver": check_webserver,
     "daemon": check_daemon,
     "search": check_search,
+    "metrics": check_metrics,
 }
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Pages that are made from the code: ``tables.md`` from the tables' declarations, ``settings.md`` from the settings.
 
-``python docs/generate.py`` (``make docs``) writes them. The tests compare them with what the code says.
+The alerts of Prometheus are made from the rules of monitoring. ``python docs/generate.py`` (``make docs``) writes them all.
+The tests compare them with what the code says.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from opengenome_assets import groups
 from opengenome_assets.framework.table import TableFamily, TableSpec
+from opengenome_assets.monitoring.problems import alerting_rules
+from opengenome_assets.monitoring.settings import MonitoringSettings
 from opengenome_assets.service.settings import ServerSettings
 from opengenome_assets.settings import Section, Settings
 from opengenome_assets.storage.columns import comment
@@ -64,7 +67,7 @@ def settings_page() -> str:
     ]
     sections: dict[str, type[Section]] = {"The platform": Settings}
     sections |= {f"Group {group.name}": group.settings for group in groups.GROUPS}
-    sections |= {"The search server": ServerSettings}
+    sections |= {"The search server": ServerSettings, "The exporter": MonitoringSettings}
     for title, section in sections.items():
         lines += ["", f"## {title}", "", "| variable | default | meaning |", "|---|---|---|"]
         for name, variable in section.variables().items():
@@ -81,7 +84,11 @@ def _default(section: type[Section], name: str) -> str:
     return f"`{value}`" if value or isinstance(value, int) else "none"
 
 
-PAGES = {"tables.md": tables_page, "settings.md": settings_page}
+PAGES = {
+    "tables.md": tables_page,
+    "settings.md": settings_page,
+    "../docker/monitoring/alerts.yml": alerting_rules,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

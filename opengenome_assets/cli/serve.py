@@ -1,4 +1,4 @@
-"""Commands that run until they are stopped: ``serve``, the search server, and ``ui``, Dagster's pages beside it.
+"""Commands that run until they are stopped: ``serve``, the search server, ``metrics``, the exporter, and ``ui``.
 
 Belongs here: starting and ending servers. Does not belong here: answering requests (``service``).
 """
@@ -34,7 +34,7 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
         name: {"handlers": ["stderr"], "level": logging.INFO, "propagate": False}
-        for name in ("opengenome.search", "uvicorn")
+        for name in ("opengenome.search", "opengenome.metrics", "uvicorn")
     },
 }
 
@@ -61,6 +61,38 @@ def serve(host: str, port: int) -> None:
     listener = _listener(host, port, "--port")
     click.echo(f"Search page: http://{host}:{port}")
     config = configure(app, limits, log_config=LOGGING, timeout_graceful_shutdown=REQUESTS_GRACE)
+    with listener, suppress(KeyboardInterrupt):  # raised again after an orderly end
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+@click.command()
+@click.option("--host", default=HOST, show_default=True, help="Address to listen at.")
+@click.option("--port", type=click.IntRange(1, 65535), default=3002, show_default=True, help="Port to listen at.")
+@click.option("--name", "names", multiple=True, help="Another name by which clients call it; * for any.")
+def metrics(host: str, port: int, names: Sequence[str]) -> None:
+    """Serve the state of runs, assets and disk: as a page, and as metrics for Prometheus.
+
+    Reads Dagster's instance of DAGSTER_HOME or this folder (docs/operating.md).
+    """
+    settings = settings_in_use()
+    import uvicorn
+
+    from opengenome_assets.definitions import build_defs  # imports Dagster
+    from opengenome_assets.lineage.failures import open_instance
+    from opengenome_assets.monitoring.exporter import Reading, create_app
+    from opengenome_assets.monitoring.instance import InstanceMetrics
+    from opengenome_assets.monitoring.settings import MonitoringSettings
+    from opengenome_assets.monitoring.spark import spark_metrics
+
+    with setting_errors():
+        watched = MonitoringSettings.from_environment()
+    checks = sorted(build_defs(settings).resolve_asset_graph().asset_check_keys)
+    instance = InstanceMetrics(open_instance, checks, settings.home)
+    reading = Reading([instance.read, lambda: spark_metrics(watched.spark_page, watched.spark_workers)])
+    app = create_app(reading, ["localhost", "127.0.0.1", "[::1]", host, *names])
+    listener = _listener(host, port, "--port")
+    click.echo(f"Status page: http://{host}:{port}/status")
+    config = uvicorn.Config(app, log_config=LOGGING, access_log=False, timeout_graceful_shutdown=REQUESTS_GRACE)
     with listener, suppress(KeyboardInterrupt):  # raised again after an orderly end
         uvicorn.Server(config).run(sockets=[listener])
 

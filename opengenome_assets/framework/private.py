@@ -12,11 +12,13 @@ from dagster._core.definitions.data_version import (
     get_input_data_version_tag,
     get_input_event_pointer_tag,
 )
+from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._grpc.client import DagsterGrpcClient
 from dagster._grpc.types import GetCurrentRunsResult
@@ -29,6 +31,7 @@ __all__ = [
     "DATA_VERSION_TAG",
     "GRPC_INFO_TAG",
     "NULL_EVENT_POINTER",
+    "AssetCheckExecutionRecordStatus",
     "CheckRunHealthResult",
     "ConfigurableClassData",
     "DagsterGrpcClient",
@@ -36,6 +39,7 @@ __all__ = [
     "DefaultRunLauncher",
     "GetCurrentRunsResult",
     "InstanceRef",
+    "InstigatorType",
     "SerializableErrorInfo",
     "UnresolvedAssetJobDefinition",
     "WorkerStatus",
