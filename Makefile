@@ -81,9 +81,9 @@ lock: $(BIN)/uv  ## Write requirements.lock from pyproject.toml, keeping the ver
 # The folder is closed to other users. The files are open, since the containers' users have other numbers.
 secrets:  ## Make the cluster's secrets, each once, in secrets/
 	@mkdir -p -m 700 $(SECRETS)
-	@for name in postgres_password spark_secret; do [ -s $(SECRETS)/$$name ] || \
+	@for name in postgres_password spark_secret webhook_secret; do [ -s $(SECRETS)/$$name ] || \
 	  (umask 222; od -An -tx1 -N32 /dev/urandom | tr -d ' \n' > $(SECRETS)/$$name); done
-	@for name in hub_token search_token; do [ -e $(SECRETS)/$$name ] || (umask 022; : > $(SECRETS)/$$name); done
+	@for name in hub_token search_token smtp_password; do [ -e $(SECRETS)/$$name ] || (umask 022; : > $(SECRETS)/$$name); done
 
 test-compose: $(VENV)/installed-dev java  ## Build the cluster's image, and test a cluster (SELECT=drill: what takes longer)
 	$(BIN)/pytest --verbose --timeout 900 --durations 15 -m '$(SELECT)' opengenome_assets_tests/compose

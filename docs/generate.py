@@ -1,7 +1,7 @@
 """Pages that are made from the code: ``tables.md`` from the tables' declarations, ``settings.md`` from the settings.
 
-The alerts of Prometheus are made from the rules of monitoring. ``python docs/generate.py`` (``make docs``) writes them all.
-The tests compare them with what the code says.
+The alerts of Prometheus are made from the rules of monitoring. ``python docs/generate.py`` (``make docs``) writes
+them all. The tests compare them with what the code says.
 """
 
 from __future__ import annotations

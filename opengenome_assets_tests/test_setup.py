@@ -127,10 +127,10 @@ def test_secrets_are_made_once_and_can_be_reached_by_their_owner_alone(clone: Pa
     folder = clone / "secrets"
     made = {file.name: file.read_text() for file in folder.iterdir()}
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert (made.pop("hub_token"), made.pop("search_token")) == ("", "")
-    assert set(made) == {"postgres_password", "spark_secret"}
+    assert [made.pop(name) for name in ("hub_token", "search_token", "smtp_password")] == ["", "", ""]
+    assert set(made) == {"postgres_password", "spark_secret", "webhook_secret"}
     assert all(re.fullmatch("[0-9a-f]{64}", secret) for secret in made.values())
-    assert len(set(made.values())) == 2
+    assert len(set(made.values())) == 3
     assert make(clone, "secrets").returncode == 0
     assert {name: (folder / name).read_text() for name in made} == made
 

@@ -34,7 +34,7 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
         name: {"handlers": ["stderr"], "level": logging.INFO, "propagate": False}
-        for name in ("opengenome.search", "opengenome.metrics", "uvicorn")
+        for name in ("opengenome.search", "opengenome.metrics", "opengenome.messages", "uvicorn")
     },
 }
 
@@ -81,15 +81,22 @@ def metrics(host: str, port: int, names: Sequence[str]) -> None:
     from opengenome_assets.lineage.failures import open_instance
     from opengenome_assets.monitoring.exporter import Reading, create_app
     from opengenome_assets.monitoring.instance import InstanceMetrics
+    from opengenome_assets.monitoring.messages import Messenger, channels_of
     from opengenome_assets.monitoring.settings import MonitoringSettings
     from opengenome_assets.monitoring.spark import spark_metrics
+    from opengenome_assets.monitoring.telling import Teller
 
     with setting_errors():
         watched = MonitoringSettings.from_environment()
     checks = sorted(build_defs(settings).resolve_asset_graph().asset_check_keys)
     instance = InstanceMetrics(open_instance, checks, settings.home)
-    reading = Reading([instance.read, lambda: spark_metrics(watched.spark_page, watched.spark_workers)])
-    app = create_app(reading, ["localhost", "127.0.0.1", "[::1]", host, *names])
+    messenger = Messenger(channels_of(watched), watched.messages_per_hour)
+    reading = Reading(
+        [instance.read, lambda: spark_metrics(watched.spark_page, watched.spark_workers), messenger.metrics]
+    )
+    app = create_app(
+        reading, ["localhost", "127.0.0.1", "[::1]", host, *names], messenger, Teller(instance, watched.topics)
+    )
     listener = _listener(host, port, "--port")
     click.echo(f"Status page: http://{host}:{port}/status")
     config = uvicorn.Config(app, log_config=LOGGING, access_log=False, timeout_graceful_shutdown=REQUESTS_GRACE)

@@ -78,7 +78,11 @@ def newest_run(instance: dg.DagsterInstance, since: datetime | None = None) -> F
     records = instance.get_run_records(dg.RunsFilter(created_after=since), limit=1)
     if not records:
         return None
-    run = records[0].dagster_run
+    return failures_of(instance, records[0].dagster_run)
+
+
+def failures_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> FailedRun:
+    """Return a run with its failures."""
     events = [entry.dagster_event for entry in instance.all_logs(run.run_id, of_type=EVENTS)]
     failures = [failure for event in events if event and (failure := _failure(event))]
     # A run fails because a step failed; its own reason counts only where no step failed.

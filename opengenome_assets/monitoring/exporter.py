@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
@@ -20,6 +20,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from opengenome_assets.monitoring.messages import Messenger, of_alerts
 from opengenome_assets.monitoring.problems import Problem, Tracker, problems
 from opengenome_assets.monitoring.status import status_page
 
@@ -65,7 +66,13 @@ class Reading(Collector):
         return self.tracker.update(self.problems, self.at)
 
 
-def create_app(reading: Reading, hosts: Sequence[str], interval: float = INTERVAL_SECONDS) -> FastAPI:
+def create_app(
+    reading: Reading,
+    hosts: Sequence[str],
+    messenger: Messenger,
+    tell: Callable[[Messenger, Sequence[Problem], Sequence[Problem]], None],
+    interval: float = INTERVAL_SECONDS,
+) -> FastAPI:
     """Assemble the application.
 
     Parameters
@@ -74,13 +81,22 @@ def create_app(reading: Reading, hosts: Sequence[str], interval: float = INTERVA
         What is served; the application reads it at each interval.
     hosts
         Names by which it may be called. A web site cannot use another (DNS rebinding).
+    messenger
+        Sends messages; alerts of Alertmanager go on to its webhook.
+    tell
+        Tells the messenger what a reading found: the problems that begin, and those that are over.
     interval
         Seconds between two readings.
     """
 
+    def read() -> tuple[list[Problem], list[Problem]]:
+        begun, over = reading.read()
+        tell(messenger, begun, over)
+        return begun, over
+
     async def follow() -> None:
         while True:
-            begun, over = await anyio.to_thread.run_sync(reading.read)
+            begun, over = await anyio.to_thread.run_sync(read)
             for problem in begun:
                 LOG.warning("problem: %s", problem.summary)
             for problem in over:
@@ -114,6 +130,19 @@ def create_app(reading: Reading, hosts: Sequence[str], interval: float = INTERVA
     async def show_status(request: Request) -> Response:
         page = status_page(reading.metrics, reading.problems, reading.tracker, reading.at, interval)
         return HTMLResponse(page, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
+
+    @app.post("/alerts", status_code=202)
+    async def take_alerts(request: Request) -> dict[str, int]:
+        # A page of another site can send text, and no JSON without asking before (CORS).
+        if request.headers.get("content-type", "").partition(";")[0] != "application/json":
+            raise HTTPException(415, "Expected Alertmanager's JSON, with Content-Type: application/json")
+        try:
+            messages = of_alerts(await request.json())
+        except (ValueError, KeyError, TypeError) as error:
+            raise HTTPException(422, f"Expected Alertmanager's JSON, found something else: {error!r}") from error
+        for message in messages:
+            messenger.tell(message, only="webhook")
+        return {"taken": len(messages)}
 
     @app.get("/")
     async def show_start() -> Response:

@@ -49,6 +49,10 @@ RUNS_REMEMBERED = 200
 # Newest ticks of a sensor that are read, for the number of failed ones in a row.
 TICKS_READ = 5
 
+# Newest executions of a check that are read, for its last outcome.
+CHECKS_READ = 10
+EVALUATED = (AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED)
+
 # Metadata of a materialisation, with the metric that has it. A making counts bases under one of two names.
 NUMBERS = {
     "dagster/row_count": ("rows", 1.0),
@@ -231,10 +235,14 @@ class InstanceMetrics:
         )
         records = instance.event_log_storage.get_latest_asset_check_execution_by_key(self.checks)
         for key, record in records.items():
+            if record.status == AssetCheckExecutionRecordStatus.PLANNED:
+                # A run that goes on, or failed before the check. What the check said before still stands.
+                history = instance.event_log_storage.get_asset_check_execution_history(key, limit=CHECKS_READ)
+                record = next((each for each in history if each.status in EVALUATED), record)
             event = record.event and record.event.dagster_event
-            if record.status == AssetCheckExecutionRecordStatus.PLANNED or event is None:
+            if record.status not in EVALUATED or event is None:
                 continue
-            severity = event.asset_check_evaluation_data.severity.value.lower() if record.event else "error"
+            severity = event.asset_check_evaluation_data.severity.value.lower()
             labels = [key.asset_key.to_user_string(), key.name, severity]
             failed.add_metric(labels, float(record.status == AssetCheckExecutionRecordStatus.FAILED))
         return failed
