@@ -65,7 +65,7 @@ def tool() -> Callable[[str], str]:
     They are required when CI=true or OPENGENOME_REQUIRE_TOOLS=1. The package is named where it is called
     otherwise than the program.
     """
-    packages = {"cusp": "emboss", "fuzznuc": "emboss"}
+    packages = {"cusp": "emboss", "fuzznuc": "emboss", "promtool": "prometheus", "amtool": "prometheus-alertmanager"}
     installed_by = {"sourmash": "install it from PyPI into an environment of its own, and link its command on the PATH"}
     required = os.environ.get("CI") == "true" or os.environ.get("OPENGENOME_REQUIRE_TOOLS") == "1"
 

@@ -1,0 +1,199 @@
+"""Debian's Prometheus and Alertmanager with the cluster's configuration: rules, the chain of an alert, queries."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import uvicorn
+from dagster._daemon.types import DaemonHeartbeat
+from prometheus_client.core import GaugeMetricFamily
+
+from opengenome_assets.monitoring.exporter import Reading, create_app
+from opengenome_assets.monitoring.instance import InstanceMetrics
+from opengenome_assets.monitoring.messages import Messenger, channels_of
+from opengenome_assets.monitoring.settings import MonitoringSettings
+from opengenome_assets.monitoring.telling import Teller
+from opengenome_assets_tests.monitoring.receivers import Letters, bodies, mail_server, receiver
+from opengenome_assets_tests.monitoring.test_instance import CHECK, PLACE, add_ticks, make
+from opengenome_assets_tests.processes import free_port, wait_for
+
+CONFIG = Path(__file__).parents[2] / "docker" / "monitoring"
+PANELS = json.loads((CONFIG / "grafana" / "opengenome.json").read_text())["panels"]
+
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
+
+
+def test_the_rules_fire_and_end_as_they_should(tool: Callable[[str], str]) -> None:
+    answer = subprocess.run(
+        [tool("promtool"), "test", "rules", str(CONFIG / "alerts_test.yml")], capture_output=True, text=True
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_the_configurations_are_valid(tool: Callable[[str], str], tmp_path: Path) -> None:
+    (tmp_path / "prometheus.yml").write_text(
+        (CONFIG / "prometheus.yml").read_text().replace("/run/secrets/search_token", "/dev/null")
+    )
+    (tmp_path / "alerts.yml").write_text((CONFIG / "alerts.yml").read_text())
+    checks = [[tool("promtool"), "check", "config", str(tmp_path / "prometheus.yml")]]
+    for number, mail in enumerate((True, False)):
+        config = tmp_path / f"alertmanager-{number}.yml"
+        given = {"OPENGENOME_SMTP_USER": "a|b&c", "OPENGENOME_MAIL_TO": "team@example.org"} if mail else {}
+        filled = subprocess.run(
+            [str(CONFIG / "alertmanager.sh"), "true"], env={**os.environ, "ALERTMANAGER_CONFIG": str(config), **given}
+        )
+        assert filled.returncode == 0
+        assert ("a|b&c" in config.read_text()) == ("email_configs" in config.read_text()) == mail
+        checks.append([tool("amtool"), "check-config", str(config)])
+    for check in checks:
+        answer = subprocess.run(check, capture_output=True, text=True)
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+@dataclass
+class Stack:
+    """An exporter, Prometheus and Alertmanager, with a mail server and a receiver."""
+
+    instance: dg.DagsterInstance
+    prometheus: str
+    letters: Letters
+    accepted: list[tuple[dict[str, str], bytes]]
+
+    def query(self, expression: str) -> list[Any]:
+        question = urllib.parse.urlencode({"query": expression})
+        with urllib.request.urlopen(f"{self.prometheus}/api/v1/query?{question}", timeout=10) as answer:
+            result: list[Any] = json.load(answer)["data"]["result"]
+        return result
+
+    def beat(self) -> None:
+        self.instance.add_daemon_heartbeat(DaemonHeartbeat(time.time(), "SENSOR", None, []))
+
+
+@pytest.fixture(scope="module")
+def stack(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The cluster's files, with other addresses and without waiting."""
+    folder = tmp_path_factory.mktemp("stack")
+    exporter, prometheus, alertmanager = (free_port() for _ in range(3))
+    with ExitStack() as open_things:
+        instance = open_things.enter_context(dg.instance_for_test())
+        smtp, letters = open_things.enter_context(mail_server())
+        url, accepted = open_things.enter_context(receiver())
+        instance.add_daemon_heartbeat(DaemonHeartbeat(time.time(), "SENSOR", None, []))
+        make(instance)
+        add_ticks(instance, PLACE)
+
+        messenger = Messenger(channels_of(MonitoringSettings.of({"webhook_url": url})))
+        read = InstanceMetrics(lambda: instance, [CHECK], str(folder))
+        workers = [GaugeMetricFamily(f"opengenome_spark_workers{each}", "", value=2) for each in ("", "_expected")]
+        app = create_app(
+            Reading([read.read, lambda: workers, messenger.metrics]),
+            ["127.0.0.1"],
+            messenger,
+            Teller(read, frozenset({"failures"})),
+            interval=1,
+        )
+        server = uvicorn.Server(uvicorn.Config(app, port=exporter, log_level="warning"))
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        open_things.callback(thread.join)
+        open_things.callback(lambda: setattr(server, "should_exit", True))
+
+        (folder / "token").touch()
+        config = (CONFIG / "prometheus.yml").read_text()
+        for name, value in {
+            "15s": "1s",
+            "metrics:3002": f"127.0.0.1:{exporter}",
+            "alertmanager:9093": f"127.0.0.1:{alertmanager}",
+            "/run/secrets/search_token": str(folder / "token"),
+            "search:3001": f"127.0.0.1:{exporter}",
+        }.items():
+            assert name in config
+            config = config.replace(name, value)
+        (folder / "prometheus.yml").write_text(config.partition("  - job_name: spark-master")[0])
+        (folder / "alerts.yml").write_text((CONFIG / "alerts.yml").read_text().replace("for: 30s", "for: 2s"))
+        (folder / "alertmanager.yml").write_text(
+            re.sub(r"(group_wait|group_interval): \S+", r"\1: 1s", (CONFIG / "alertmanager.yml").read_text())
+        )
+        (folder / "alertmanager.sh").write_bytes((CONFIG / "alertmanager.sh").read_bytes())
+        for command, settings in (
+            (
+                [
+                    tool("prometheus"),
+                    f"--config.file={folder}/prometheus.yml",
+                    f"--storage.tsdb.path={folder}/data",
+                    f"--web.listen-address=127.0.0.1:{prometheus}",
+                ],
+                {},
+            ),
+            (
+                [
+                    "sh",
+                    f"{folder}/alertmanager.sh",
+                    tool("prometheus-alertmanager"),
+                    f"--storage.path={folder}/told",
+                    f"--web.listen-address=127.0.0.1:{alertmanager}",
+                    "--cluster.listen-address=",
+                ],
+                {
+                    "ALERTMANAGER_CONFIG": f"{folder}/filled.yml",
+                    "EXPORTER": f"http://127.0.0.1:{exporter}",
+                    "OPENGENOME_SMTP_SERVER": smtp,
+                    "OPENGENOME_SMTP_SECURITY": "none",
+                    "OPENGENOME_MAIL_TO": "team@example.org",
+                },
+            ),
+        ):
+            log = open_things.enter_context((folder / "log").open("ab"))
+            process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=log, stderr=log)
+            open_things.callback(process.wait)
+            open_things.callback(process.send_signal, signal.SIGTERM)
+        found = Stack(instance, f"http://127.0.0.1:{prometheus}", letters, accepted)
+        wait_for(lambda: _answers(found), "reading of Prometheus", 60, every=0.2)
+        yield found
+
+
+def _answers(stack: Stack) -> bool:
+    try:
+        return bool(stack.query("dagster_exporter_last_scrape_success == 1"))
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+def test_a_query_of_the_dashboard_is_answered(panel: dict[str, Any], stack: Stack) -> None:
+    for target in panel["targets"]:
+        wait_for(lambda expression=target["expr"]: stack.query(expression), "answer", 30, every=0.2)
+
+
+def test_a_daemon_that_stops_is_told_by_mail_and_webhook_once_and_so_is_its_end(stack: Stack) -> None:
+    def told() -> tuple[list[str], list[tuple[str, bool]]]:
+        subjects = [
+            str(letter["Subject"]) for letter in stack.letters.letters if "DaemonDown" in str(letter["Subject"])
+        ]
+        hooks = [(body["subject"][:10], body["over"]) for body in bodies(stack.accepted)]
+        return subjects, [hook for hook in hooks if hook[0] == "DaemonDown"]
+
+    stack.beat()
+    wait_for(lambda: not stack.query('ALERTS{alertname="DaemonDown"}'), "change", 60, every=0.2)
+    before = len(told()[0])
+    stack.instance.add_daemon_heartbeat(DaemonHeartbeat(time.time() - 80, "SENSOR", None, []))
+    wait_for(lambda: len(told()[0]) > before and told()[1][-1:] == [("DaemonDown", False)], "change", 60, every=0.2)
+    stack.beat()
+    wait_for(lambda: told()[1][-1:] == [("DaemonDown", True)] and len(told()[0]) == before + 2, "change", 60, every=0.2)
+    mails, hooks = told()
+    assert ["FIRING" in subject for subject in mails[before:]] == [True, False]
+    assert "RESOLVED" in mails[-1]
+    assert hooks[-2:] == [("DaemonDown", False), ("DaemonDown", True)]
