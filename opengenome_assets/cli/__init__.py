@@ -10,6 +10,7 @@ from __future__ import annotations
 import click
 
 from opengenome_assets import __version__, groups
+from opengenome_assets.cli.backup import backup, restore_backup
 from opengenome_assets.cli.lineage import diff, lineage, reindex
 from opengenome_assets.cli.runs import runs
 from opengenome_assets.cli.serve import metrics, serve, ui
@@ -40,6 +41,8 @@ for command in (
     pin,
     unpin,
     prune,
+    backup,
+    restore_backup,
     serve,
     metrics,
     ui,
