@@ -50,7 +50,7 @@ quick: $(VENV)/installed-dev  ## Lint, check types and rules of import, and run 
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --quiet --check
 	@$(BIN)/mypy
-	@$(BIN)/pytest $(PARALLEL) --quiet -m 'not (slow or long or peer)' --hypothesis-profile quick --durations 5
+	@$(BIN)/pytest $(PARALLEL) --quiet -m 'not (slow or long or peer or adversary)' --hypothesis-profile quick --durations 5
 
 # Tracing for the coverage doubles the CPU time of a test. The floor is therefore reached without the slow tests.
 test: $(VENV)/installed-dev java  ## Lint, check types, and run the tests
@@ -60,7 +60,7 @@ test: $(VENV)/installed-dev java  ## Lint, check types, and run the tests
 	@$(BIN)/pytest $(PARALLEL) --durations 10 -m 'not slow and not adversary' --cov --cov-report=term-missing:skip-covered; quick=$$?; \
 	$(BIN)/pytest $(PARALLEL) --durations 20 -m 'slow and not adversary' && exit $$quick
 
-adversary: $(VENV)/installed-dev  ## Try thousands of random cases and damages, kills and walks (`make test` tries some)
+adversary: $(VENV)/installed-dev  ## Try thousands of odd files and damages, and kills and walks (`make test` tries some)
 	@$(BIN)/pytest -m adversary --quiet -s
 
 bench: $(VENV)/installed-dev java  ## Measure speed and memory (BASES=200000000 for the quick form); needs kmc and jellyfish
