@@ -6,8 +6,8 @@ many runs as asked for are sent SIGKILL at random moments, each in a copy of the
 the killed one left. Prints the outcome of each kill as a line of JSON. Without a selection, each asset is one in turn,
 and all together are the last.
 
-A process is forked for each run, so that imports and first uses are paid for once. The moment is a share of the CPU time of the run
-left alone, so that other load on the machine moves nothing.
+A process is forked for each run, so that imports and first uses are paid for once. The moment is a
+share of the CPU time of the run left alone, so that other load on the machine moves nothing.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from opengenome_assets_tests.drafts import drafts
 
 CONFIG = {"sequence_shards": {"min_length": 11}}
 EARLY = 0.2  # of the kills; the others come after the moment of the first write
+LATEST = 0.97  # of the CPU time: after it most runs have ended
 PICTURES = {".png", ".svg"}  # drafts: the same data give the same bytes
 EVERY = 0.001  # seconds between two looks at a run
 
@@ -144,18 +146,18 @@ def main(folder: Path, seed: int, kills: int, selections: Sequence[str]) -> None
         before = first if selection == "*" else previous
         after, home = folder / f"after-{name}", folder / "killed"
         shutil.copytree(before, after)
-        alone = forked(lambda: make(after, selection), home=after)
+        alone = forked(partial(make, after, selection), home=after)
         quiet = min(alone.quiet or 0.0, alone.cpu)
-        old, new = (forked(lambda: state(place)).result for place in (before, after))
+        old, new = (forked(partial(state, place)).result for place in (before, after))
         assert selection != "*" or old != new
         for _ in range(kills):
             shutil.copytree(before, home)
             known = stamps(home)
             early = chance.random() < EARLY
-            moment = chance.uniform(0, quiet) if early else chance.uniform(quiet, alone.cpu)
-            run = forked(lambda: make(home, selection), kill_after=moment)
-            wrote = {(path.replace(str(before), str(home)), at) for path, at in known} != stamps(home)
-            left, again = forked(lambda: resumed(home, selection)).result
+            moment = chance.uniform(0, quiet) if early else chance.uniform(quiet, alone.cpu * LATEST)
+            run = forked(partial(make, home, selection), kill_after=moment)
+            wrote = stamps(home) != known
+            left, again = forked(partial(resumed, home, selection)).result
             # Each is whole: it is as before, or as after.
             wrong = [each for each in old.keys() | left if left.get(each) not in (old.get(each), new.get(each))]
             wrong += [each for each in new.keys() | again if again.get(each) != new.get(each)]
