@@ -168,6 +168,8 @@ def refuse_changed(file: StoredFile, sha256: str) -> None:
     if file.sha256 not in (None, sha256):
         raise ChangedError(
             f"{file.name}: changed since it was catalogued (sha256 {sha256[:16]}…, expected {file.sha256[:16]}…)"
+            # The store names a file by its digest and never changes it. What is there would be taken again.
+            + (". It is damaged: delete it, so that it is fetched again" if file.uri.endswith(f"/{file.sha256}") else "")
         )
 
 
