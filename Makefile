@@ -38,10 +38,7 @@ help:  ## List the targets
 install: $(VENV)/installed java  ## Install what the pipeline needs into .venv
 
 run: install  ## Materialise every asset and show the result
-	@started=$$(date +%s); \
-	$(BIN)/dagster asset materialize --select '*' --module-name opengenome_assets.definitions || \
-	  { echo; $(BIN)/opengenome failures --since $$started; exit 1; } >&2
-	@$(BIN)/opengenome info
+	@$(BIN)/opengenome run
 
 ui: install  ## Serve Dagster at http://127.0.0.1:3000 and the search at :3001 (PORT=..., SEARCH_PORT=... for others)
 	@$(BIN)/opengenome ui --port $(PORT) --search-port $(SEARCH_PORT)

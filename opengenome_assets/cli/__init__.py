@@ -11,6 +11,7 @@ import click
 
 from opengenome_assets import __version__, groups
 from opengenome_assets.cli.lineage import diff, lineage, reindex
+from opengenome_assets.cli.run import run
 from opengenome_assets.cli.runs import runs
 from opengenome_assets.cli.serve import serve, ui
 from opengenome_assets.cli.show import show
@@ -27,6 +28,7 @@ def main() -> None:
 
 for command in (
     validate,
+    run,
     info,
     show,
     failures,
