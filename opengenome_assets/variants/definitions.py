@@ -12,9 +12,11 @@ from opengenome_assets.variants import (
     annotations,
     calls,
     databases,
+    figures,
     raw_reads,
     read_quality,
     reference,
+    report,
     sample_qc,
     variant_files,
 )
@@ -31,6 +33,8 @@ MODULES = (
     databases,
     annotations,
     sample_qc,
+    figures,
+    report,
 )
 
 

@@ -323,3 +323,19 @@ def test_the_reads_of_the_shipped_samples_are_counted(cohort):
     assert {row["longest"] for row in made.rows(READ_FILES)} == {100}
     qc = {row["sample"]: row for row in made.rows(SAMPLE_QC)}
     assert [(qc[sample]["snvs"], qc[sample]["indels"]) for sample in SAMPLES] == [(35, 1), (23, 2)]
+
+
+def test_reports_say_what_is_stated_and_are_written_again_only_after_a_change(copy):
+    folder = Path(copy.home.uri, "reports", "samples")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert sorted(before) == sorted(f"{sample}.{ending}" for sample in SAMPLES for ending in ("html", "pdf"))
+    page = before["HG03478.html"].decode()
+    for words in ("not for diagnosis", "chrM:14,905 G&gt;A", "no assertion criteria provided", "bwa-mem3 0.4"):
+        assert words in page
+    facts = metadata(copy.materialize("variant_report"), "variant_report")
+    assert (facts["reports_written"], facts["reports_reused"]) == (0, 2)
+    (folder / "HG03478.html").unlink()
+    (folder / "HG03478.pdf").unlink()
+    facts = metadata(copy.materialize("variant_report"), "variant_report")
+    assert (facts["reports_written"], facts["reports_reused"]) == (1, 1)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
