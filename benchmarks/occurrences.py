@@ -20,6 +20,7 @@ from opengenome_assets.kernels.bases import arrow_text
 from opengenome_assets.kernels.occurrences import count_occurrences
 from opengenome_assets.kernels.warm import warm
 from opengenome_assets.search import KmerMatches, find_kmer
+from opengenome_assets.search.options import Strand
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Home
 
@@ -88,8 +89,8 @@ def measure(home: str, kmer: str) -> dict[str, object]:
     files = [f"{home}/tables/{SHARDS}/{file.path}" for file in Home(home).table(SHARDS).at().files]
     duckdb.sql("SET threads = 2")
 
-    def ours(k: int, *, both_strands: bool = False) -> KmerMatches:
-        return find_kmer(kmer[:k], home=home, both_strands=both_strands, threads=2)
+    def ours(k: int, strand: Strand = "given") -> KmerMatches:
+        return find_kmer(kmer[:k], home=home, strand=strand, threads=2)
 
     def theirs(k: int) -> int:
         query = "SELECT count(*) FROM read_parquet($files) WHERE contains(sequence, $kmer)"
@@ -103,7 +104,7 @@ def measure(home: str, kmer: str) -> dict[str, object]:
         "bases": ours(1).bases_searched,
         "clock": clock,
         "ours": cpu,
-        "both": [least_seconds(partial(ours, k, both_strands=True))[1] for k in LENGTHS],
+        "both": [least_seconds(partial(ours, k, "both"))[1] for k in LENGTHS],
         "duckdb": [least_seconds(partial(theirs, k))[1] for k in LENGTHS],
     }
 

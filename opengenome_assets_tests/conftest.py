@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
@@ -35,13 +36,20 @@ FLAGS = (
 )
 
 
+# A shell that starts the tests in the background makes them deaf to Ctrl-C, and with them all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 SLOW_FIXTURES = {"chromium", "made_twice", "sample", "story", "twenty"}
 PEER_FIXTURE = "tool"
 
 
 @pytest.hookimpl(tryfirst=True)  # before marks select
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the fixtures they use: those that are slow to make, and outside programs."""
+    """Mark tests by the fixtures they use, those that are slow to make, and outside programs; whole processes go first.
+
+    The tests of commands and pages, in the first folder, take longest. At the end, one worker would be at them alone.
+    """
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
     for item in items:
         used = set(getattr(item, "fixturenames", ()))
         if used & SLOW_FIXTURES:
@@ -58,12 +66,13 @@ def tool() -> Callable[[str], str]:
     otherwise than the program.
     """
     packages = {"cusp": "emboss", "fuzznuc": "emboss"}
+    installed_by = {"sourmash": "install it from PyPI into an environment of its own, and link its command on the PATH"}
     required = os.environ.get("CI") == "true" or os.environ.get("OPENGENOME_REQUIRE_TOOLS") == "1"
 
     def find(name: str) -> str:
         if path := shutil.which(name):
             return path
-        remedy = f"{name} not found: apt-get install -y {packages.get(name, name)}"
+        remedy = f"{name} not found: {installed_by.get(name, f'apt-get install -y {packages.get(name, name)}')}"
         if required:
             pytest.fail(remedy)
         pytest.skip(remedy)

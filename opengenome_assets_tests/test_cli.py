@@ -149,6 +149,7 @@ def test_failures_of_the_newest_run_are_told_in_its_own_words(home: Path, monkey
     assert run("failures", "--since", str(time.time() + 1)).output == "No run was started.\n"
 
 
+@pytest.mark.long
 def test_a_run_that_succeeded_has_no_failures(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(REPOSITORY))
     with dg.DagsterInstance.from_config(str(REPOSITORY)) as instance:
@@ -191,6 +192,7 @@ def test_upkeep_tells_what_it_would_do_and_does_it(home: Path, monkeypatch: pyte
         assert {each.job_name for each in instance.get_runs()} == {"upkeep"}
 
 
+@pytest.mark.long
 def test_upkeep_that_fails_says_why(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(REPOSITORY))
     two_versions(home)

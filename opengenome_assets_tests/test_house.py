@@ -59,6 +59,7 @@ def test_a_room_says_what_belongs_in_it_and_what_does_not(room):
     assert "not belong here" in words or "does not" in words.lower(), room
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "module",
     [
@@ -76,6 +77,7 @@ def test_a_worker_a_reader_and_the_command_line_import_no_dagster(module):
     assert answer.stdout == "[]\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", [["info"], ["search", "--help"], ["search", "similar", "--help"], ["--help"]])
 def test_a_command_that_only_reads_imports_no_dagster(command, tmp_path):
     ask = (

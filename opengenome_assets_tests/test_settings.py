@@ -73,6 +73,7 @@ def test_settings_reach_every_asset_whatever_the_environment_says(monkeypatch):
     assert {name for name in names if name.startswith("kmer_freq")} == {"kmer_freq_k4"}
 
 
+@pytest.mark.long
 def test_no_asset_looks_at_the_environment(tmp_path, monkeypatch, corpus):
     made = corpus({"plants/a.fa": ">a\nACGTACGTACGT\n"})
     for variable in ("OPENGENOME_SOURCE", "OPENGENOME_HOME", "OPENGENOME_QUERIES"):

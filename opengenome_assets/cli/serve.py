@@ -52,15 +52,15 @@ def serve(host: str, port: int) -> None:
     import uvicorn
 
     from opengenome_assets.service.app import create_app
+    from opengenome_assets.service.connections import configure
     from opengenome_assets.service.settings import ServerSettings
 
     with setting_errors():
-        app = create_app(settings, ServerSettings.from_environment())
+        limits = ServerSettings.from_environment()
+    app = create_app(settings, limits)
     listener = _listener(host, port, "--port")
     click.echo(f"Search page: http://{host}:{port}")
-    config = uvicorn.Config(
-        app, log_config=LOGGING, access_log=False, server_header=False, timeout_graceful_shutdown=REQUESTS_GRACE
-    )
+    config = configure(app, limits, log_config=LOGGING, timeout_graceful_shutdown=REQUESTS_GRACE)
     with listener, suppress(KeyboardInterrupt):  # raised again after an orderly end
         uvicorn.Server(config).run(sockets=[listener])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -105,31 +105,36 @@ def reproduce(tables: tuple[str, ...], version: int | None, output: str) -> None
     settings = settings_in_use()
     if version is not None and len(tables) != 1:
         raise click.UsageError(f"--version needs one table, found {len(tables)}: name one")
+    import dagster as dg
+
     from opengenome_assets.definitions import build_defs  # imports Dagster and Spark
     from opengenome_assets.framework.resources import engine_resource
     from opengenome_assets.operations import reproduce as reproducing
     from opengenome_assets.storage.tables import Home
 
     home, specs = Home(settings.home), groups.specs()
-    engine = engine_resource(settings, groups.passes())
 
     def remade(record: Provenance, scratch: str) -> Definitions:
         return build_defs(groups.settings_of(record, scratch))
 
     results: list[Reproduction] = []
     failed: dict[str, str] = {}
-    for name in tables or home.names():
-        try:
-            with engine_unheard(), TemporaryDirectory(prefix="opengenome-reproduce-") as scratch:
-                result = reproducing.reproduce(home, specs, remade, name, version, scratch, engine)
-        except (LookupError, OSError, RuntimeError) as error:
-            failed[name] = str(error)
-            if output == "text":
-                click.echo(f"{name}: cannot be made again: {error}\n")
-        else:
-            results.append(result)
-            if output == "text":
-                _tell(result)
+    # One engine for all tables: starting Spark takes longer than making most of them.
+    engine = {"engine": engine_resource(settings, groups.passes())}
+    with engine_unheard() as hear, dg.build_resources(engine) as resources:
+        for name in tables or home.names():
+            try:
+                with TemporaryDirectory(prefix="opengenome-reproduce-") as scratch:
+                    result = reproducing.reproduce(home, specs, remade, name, version, scratch, resources.engine)
+            except (LookupError, OSError, RuntimeError) as error:
+                hear()
+                failed[name] = str(error)
+                if output == "text":
+                    click.echo(f"{name}: cannot be made again: {error}\n")
+            else:
+                results.append(result)
+                if output == "text":
+                    _tell(result)
     if output == "json":
         found = [{**asdict(each), "identical": each.comparison.identical} for each in results]
         click.echo(json.dumps({"tables": found, "failed": failed}, indent=2))
@@ -140,20 +145,30 @@ def reproduce(tables: tuple[str, ...], version: int | None, output: str) -> None
 
 
 @contextmanager
-def engine_unheard() -> Iterator[None]:
+def engine_unheard() -> Iterator[Callable[[], None]]:
     """Hide the output of Spark's processes on standard error, unless an error follows.
 
     They inherit the descriptor, so their later output is hidden too.
+
+    Yields
+    ------
+    Callable
+        Shows what has been hidden so far.
     """
     with TemporaryFile() as printed:
         sys.stderr.flush()
         shown = os.dup(STDERR)
         os.dup2(printed.fileno(), STDERR)
+        heard = 0
+
+        def hear() -> None:
+            nonlocal heard
+            heard += os.write(shown, os.pread(printed.fileno(), os.fstat(printed.fileno()).st_size - heard, heard))
+
         try:
-            yield
+            yield hear
         except BaseException:
-            printed.seek(0)
-            os.write(shown, printed.read())
+            hear()
             raise
         finally:
             os.dup2(shown, STDERR)

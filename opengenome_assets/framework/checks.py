@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from opengenome_assets.framework.making import table_of
 from opengenome_assets.framework.table import TableSpec
 from opengenome_assets.storage.commits import stored
 from opengenome_assets.storage.tables import Home, Named
@@ -70,7 +71,7 @@ def as_check(rule: Rule) -> dg.AssetChecksDefinition:
         return dg.AssetCheckResult(
             passed=False,
             description=f"{len(found):,} problems. {found[0]}",
-            metadata={"problems": dg.MetadataValue.md("\n".join(f"- {line}" for line in found[:SHOWN]))},
+            metadata={"problems": table_of(["problem"], ([line] for line in found[:SHOWN]))},
         )
 
     return check

@@ -117,7 +117,7 @@ def figure_metadata(saved: SavedFigure) -> dict[str, Any]:
         "picture": dg.MetadataValue.md(
             f"![{saved.title}](data:image/png;base64,{b64encode(thumbnail(png, width=800)).decode()})"
         ),
-        "caption": dg.MetadataValue.md(saved.caption),
+        "caption": dg.MetadataValue.text(saved.caption),
         "png": dg.MetadataValue.path(saved.png),
         "svg": dg.MetadataValue.path(saved.svg),
         **lineage(saved.provenance),

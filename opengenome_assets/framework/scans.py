@@ -15,11 +15,11 @@ import dagster as dg
 from opengenome_assets.engine import Engine
 from opengenome_assets.framework.assets import asset_spec
 from opengenome_assets.framework.making import Making, emitted, module_of
-from opengenome_assets.framework.shards import Output, Pass, ScanTask, Shard, run_scan
+from opengenome_assets.framework.shards import Output, Pass, ScanTask, Shard, part_key, run_scan, shard_name
 from opengenome_assets.framework.table import TableSpec
 from opengenome_assets.storage.packs import PartIndex
 from opengenome_assets.storage.parts import Part
-from opengenome_assets.storage.record import Provenance, digest
+from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.snapshot import Snapshot
 from opengenome_assets.storage.tables import Home
 
@@ -64,8 +64,7 @@ class Scan:
 
     def key(self, shard: Shard) -> str:
         """Return the key of this pass's parts for a shard."""
-        names = sorted(output.name for output in self.outputs)
-        return digest([names, self.code_version, self.settings, shard.name])
+        return part_key((output.name for output in self.outputs), self.code_version, self.settings, shard.name)
 
     def asset(self) -> dg.AssetsDefinition:
         """Return the asset that makes the tables. Selecting one of several makes all."""
@@ -153,7 +152,7 @@ def list_shards(snapshot: Snapshot) -> list[Shard]:
         for number, file in enumerate(part.files):
             shards.append(
                 Shard(
-                    name=f"{key[:32]}/{number:05d}",
+                    name=shard_name(key, number),
                     uri=f"{snapshot.uri}/{file.path}",
                     source=part.facts["source"],
                     bases=part.facts["shard_bases"][number],

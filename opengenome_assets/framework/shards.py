@@ -6,15 +6,17 @@ module named after its table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
 from opengenome_assets.kernels.bases import Letters, Offsets, arrow_text
 from opengenome_assets.storage.parquet.file import open_row_groups
 from opengenome_assets.storage.parts import Part, PartWriter
+from opengenome_assets.storage.record import digest
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,26 @@ class Output:
 
 
 Pass = Callable[..., None]
+
+
+def shard_name(key: str, number: int) -> str:
+    """Return the name of a shard: the file of this number, from 0, of the part with this key."""
+    return f"{key[:32]}/{number:05d}"
+
+
+def part_key(outputs: Iterable[str], code_version: str, settings: Mapping[str, Any], shard: str) -> str:
+    """Return the key of the parts that a pass makes of a shard.
+
+    Parameters
+    ----------
+    outputs
+        Names of the tables that the pass makes.
+    code_version, settings
+        As the record of these tables has them.
+    shard
+        Name of the shard.
+    """
+    return digest([sorted(outputs), code_version, dict(settings), shard])
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ A row of 4,096 counts is written in base 256, least significant digit first. Pla
 next ones, up to the last that is not empty. A plane with few digits other than 0 is kept as a list of them, any other
 as 4,096 bytes. So a sequence of 100 bases costs about 300 bytes, an organelle 4,096, a bacterium twice that. Nothing is
 rounded, and no row depends on another. Dot products of rows and weights are memory-bound: a plane is read once, in
-order, and multiplied in 32-bit floats.
+order, and multiplied in 32-bit floats. Two vectors, such as a query's and its reverse complement's, share that reading.
 
 Belongs here: packing counts, and sums over packed rows. Does not belong here: the meaning of weights (tfidf.py), the
 choice of rows, and their rank (``search``).
@@ -24,9 +24,9 @@ PLACES = 4  # of a count below 2**31
 # A plane with more digits than this is kept whole: reading 4,096 bytes then takes no longer.
 _FEW = 512
 
-# Maximum relative error of a plane's dot product in 32-bit floats. Each of 4,096 terms, none negative, is rounded with
-# its weight, when it is multiplied, and when it is added, in any order.
-RELATIVE_ERROR = (KMERS + 2) * 2.0**-24
+# Maximum relative error of a row's dot product in 32-bit floats. Each of 4,096 terms of a plane, none negative, is
+# rounded with its weight, when it is multiplied, and when it is added, in any order. So are the sums of the planes.
+RELATIVE_ERROR = (KMERS + 2 + PLACES + 1) * 2.0**-24
 
 
 class Planes(NamedTuple):
@@ -167,7 +167,9 @@ def score(
     """
     scales = np.float32(256.0) ** np.arange(PLACES, dtype=np.float32)
     by_place = weights[:, None, :] * scales[None, :, None]
-    _score(_read(planes), readonly(by_place), *_range(planes, first, stop), result)
+    doubled = by_place if len(weights) % 2 == 0 else np.concatenate([by_place, by_place[-1:]])
+    pairs = np.ascontiguousarray(doubled.reshape(-1, 2, PLACES * KMERS).swapaxes(1, 2)).reshape(-1, 2 * PLACES * KMERS)
+    _score(_read(planes), readonly(by_place), readonly(pairs), *_range(planes, first, stop), result)
 
 
 def dot(planes: Planes, weights: npt.NDArray[np.float64], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -313,29 +315,61 @@ def _dot(planes: Any, weights: Any, rows: Any, result: Any) -> None:
 
 
 @njit(nogil=True, fastmath=True)
-def _whole_dot(plane: Any, weights: Any) -> Any:
-    total = np.float32(0)
+def _whole_dots(one: Any, other: Any, first: Any, second: Any) -> Any:
+    """Dot products of two planes with two vectors: each byte is converted once, and each weight read once."""
+    one_first = one_second = other_first = other_second = np.float32(0)
     for code in range(KMERS):
-        total += np.float32(plane[code]) * weights[code]
-    return total
+        digit, other_digit = np.float32(one[code]), np.float32(other[code])
+        one_first += digit * first[code]
+        one_second += digit * second[code]
+        other_first += other_digit * first[code]
+        other_second += other_digit * second[code]
+    return one_first, one_second, other_first, other_second
 
 
 @njit(nogil=True, fastmath=True)
-def _single_dot(keys: Any, digits: Any, weights: Any) -> Any:
-    total = np.float32(0)
+def _single_dots(keys: Any, digits: Any, pairs: Any) -> Any:
+    """Dot products of single digits with two vectors, whose weights are neighbours."""
+    first = second = np.float32(0)
     for single in range(len(keys)):
-        total += np.float32(digits[single]) * weights[keys[single]]
-    return total
+        digit, key = np.float32(digits[single]), 2 * np.int64(keys[single])
+        first += digit * pairs[key]
+        second += digit * pairs[key + 1]
+    return first, second
 
 
 @njit(cache=True, nogil=True)
-def _score(planes: Any, weights: Any, first: int, stop: int, result: Any) -> None:
-    by_key = weights.reshape(len(weights), PLACES * KMERS)
+def _score(planes: Any, weights: Any, pairs: Any, first: int, stop: int, result: Any) -> None:
+    """Score rows with vectors, two at a time; an odd last vector, and a plane without a partner, are doubled."""
     for row in range(first, stop):
         begin, end = planes.digit_offsets[row], planes.digit_offsets[row + 1]
         keys, digits = planes.keys[begin:end], planes.digits[begin:end]
-        for query in range(len(weights)):
-            total = np.float64(_single_dot(keys, digits, by_key[query]))
-            for plane in range(planes.whole_offsets[row], planes.whole_offsets[row + 1]):
-                total += _whole_dot(planes.whole[plane], weights[query, planes.whole_places[plane]])
-            result[query, row] = total
+        for pair in range(len(pairs)):
+            here, beside = 2 * pair, min(2 * pair + 1, len(weights) - 1)
+            total, total_beside = _single_dots(keys, digits, pairs[pair])
+            result[beside, row] = total_beside
+            result[here, row] = total
+    row, plane, end = first, planes.whole_offsets[first], planes.whole_offsets[stop]
+    while plane < end:
+        place = planes.whole_places[plane]
+        partner = plane + 1
+        if partner == end or planes.whole_places[partner] != place:
+            partner = plane
+        while planes.whole_offsets[row + 1] <= plane:
+            row += 1
+        other = row
+        while planes.whole_offsets[other + 1] <= partner:
+            other += 1
+        for here in range(0, len(weights), 2):
+            beside = min(here + 1, len(weights) - 1)
+            totals = _whole_dots(
+                planes.whole[plane], planes.whole[partner], weights[here, place], weights[beside, place]
+            )
+            result[here, row] += totals[0]
+            if beside != here:
+                result[beside, row] += totals[1]
+            if partner != plane:
+                result[here, other] += totals[2]
+                if beside != here:
+                    result[beside, other] += totals[3]
+        plane = partner + 1

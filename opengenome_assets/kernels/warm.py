@@ -10,6 +10,7 @@ import numpy as np
 
 from opengenome_assets.kernels.codons import CodonCounter
 from opengenome_assets.kernels.composition import composition
+from opengenome_assets.kernels.containment import KmerSet, distinct_kmers
 from opengenome_assets.kernels.fasta import read_records, split_headers
 from opengenome_assets.kernels.fastq import QualityCounter, read_fastq
 from opengenome_assets.kernels.identifiers import SeenIdentifiers
@@ -36,6 +37,7 @@ def warm() -> None:
     CodonCounter().add(letters, offsets)
     count_occurrences(letters, offsets, b"ACGT")
     find_occurrences(letters, b"ACGT", 1)
+    KmerSet(distinct_kmers(letters, 15)[0], 15).forms_in(letters)
     kmers = sequence_kmers(letters, offsets)
     document_frequency(kmers)
     tfidf(kmers, np.ones(KMERS))

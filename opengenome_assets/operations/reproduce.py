@@ -178,7 +178,8 @@ def make_again(
             result = dg.materialize(
                 assets,
                 selection=[key],
-                resources={"home": again, "engine": engine},
+                # As it is: Dagster would start it and stop it for this table alone.
+                resources={"home": again, "engine": dg.ResourceDefinition.hardcoded_resource(engine)},
                 run_config=run_config,
                 instance=instance,
                 raise_on_error=False,

@@ -11,16 +11,17 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import click
 
 from opengenome_assets.corpus.tables import SEQUENCE_SHARDS, TFIDF_INDEX
 from opengenome_assets.search.hits import HitTable, check_form, form_option, output_option, tell
+from opengenome_assets.search.options import CANDIDATES, Sort, Strand, candidates_of
 from opengenome_assets.settings import read_home
 from opengenome_assets.terminal import aligned, setting_errors
 from opengenome_assets.words import plural, printable, shorten
@@ -44,6 +45,15 @@ def _check_threshold(_context: click.Context, _parameter: click.Parameter, thres
     if math.isnan(threshold):  # NaN is neither below nor above a bound
         raise click.BadParameter("nan is no similarity, which is from 0 to 1")
     return threshold
+
+
+strand_option: Callable[[Any], Any] = click.option(
+    "--strand",
+    type=click.Choice(get_args(Strand)),
+    default="both",
+    show_default=True,
+    help="Strands to search with: both, the query and its reverse complement, or only the query as given.",
+)
 
 
 @click.group()
@@ -72,7 +82,14 @@ def search() -> None:
     help="Smallest similarity.",
 )
 @click.option("--source", help="Search this source only.")
-@click.option("--both-strands", is_flag=True, help="Compare the reverse complement too; the more similar one counts.")
+@strand_option
+@click.option(
+    "--sort",
+    type=click.Choice(get_args(Sort)),
+    default="similarity",
+    show_default=True,
+    help=f"Order of the hits. By containment, the {CANDIDATES} x N most similar sequences are compared.",
+)
 @click.option("--version", type=click.IntRange(min=0), help="Version of the index to search; default: the newest.")
 @output_option
 @form_option
@@ -81,7 +98,8 @@ def similar(
     top_n: int,
     threshold: float,
     source: str | None,
-    both_strands: bool,
+    strand: Strand,
+    sort: Sort,
     version: int | None,
     output: Path | None,
     form: str,
@@ -90,6 +108,9 @@ def similar(
 
     Similarity is the cosine of TF-IDF vectors over 6-mers, from 0 to 1; equal ones rank by name. A sequence that shares
     no 6-mer with a query is no hit, and a query without hits is no error.
+
+    Containment is the share of the query's distinct k-mers that a hit holds, at a k that is specific for the query's
+    length. Identity is estimated from it. Strand - means that the hit holds the reverse complement of the query.
     """
     check_form(form, output)
     home = _home()
@@ -99,14 +120,16 @@ def similar(
     with _search_errors():
         records = _read_queries(queries)
         index = SearchIndex.open(home, version=version)
-        found = index.similar(records, top_n=top_n, threshold=threshold, source=source, both_strands=both_strands)
+        found = index.similar(records, top_n=top_n, threshold=threshold, source=source, strand=strand, sort=sort)
+    candidates = min(candidates_of(top_n, sort), index.sequences)
     without = [query.name for query, hits in zip(records, found, strict=True) if not hits]
     facts = {
         "table": TFIDF_INDEX.name,
         "version": index.version,
         "data_version": index.data_version,
         "sequences_searched": index.sequences,
-        "settings": {"top_n": top_n, "threshold": threshold, "source": source, "both_strands": both_strands},
+        "settings": {"top_n": top_n, "threshold": threshold, "source": source, "strand": strand, "sort": sort},
+        "candidates": candidates,
         "queries": len(records),
         "queries_without_hits": without,
     }
@@ -116,6 +139,8 @@ def similar(
         f"{'query' if len(records) == 1 else 'queries'} in version {index.version} of {TFIDF_INDEX.name}, "
         f"which holds {plural(index.sequences, 'sequence')}."
     )
+    if sort == "containment":
+        summary += f" They are sorted by containment, among the {candidates:,} most similar per query."
     lines = [line for query, hits in zip(records, found, strict=True) for line in _similar_lines(query, hits)]
     tell(HitTable(similar_rows(records, found), facts), form, output, lines, summary)
 
@@ -124,7 +149,7 @@ def similar(
 @click.option("--kmer", required=True, help="1 to 31 of the letters A, C, G, T, in either case.")
 @click.option("--min-count", type=click.IntRange(min=1), default=1, show_default=True, help="Fewest occurrences.")
 @click.option("--source", help="Search this source only.")
-@click.option("--both-strands", is_flag=True, help="Count the reverse complement too; a palindrome counts once.")
+@strand_option
 @click.option(
     "--positions",
     type=click.IntRange(min=0),
@@ -144,7 +169,7 @@ def kmer_command(
     kmer: str,
     min_count: int,
     source: str | None,
-    both_strands: bool,
+    strand: Strand,
     positions: int,
     limit: int,
     version: int | None,
@@ -167,7 +192,7 @@ def kmer_command(
             home=home,
             version=version,
             source=source,
-            both_strands=both_strands,
+            strand=strand,
             min_count=min_count,
             limit=limit or None,
             positions=positions,
@@ -270,24 +295,35 @@ def _similar_lines(query: Query, hits: Sequence[Hit]) -> list[str]:
     title = f"{shorten(query.name, 60)}, {plural(len(query.sequence), 'base')}"
     if not hits:
         return [f"{title}: no hits", ""]
-    heading = ("rank", "seq_id", "source", "similarity", "strand", "length", "description")
+    heading = ("rank", "seq_id", "source", "similarity", "containment", "identity", "strand", "length", "description")
     rows = [
         (
             f"{hit.rank:,}",
             shorten(hit.seq_id, NAME),
             shorten(hit.source),
             f"{hit.similarity:.6f}",
+            "" if hit.containment is None else f"{hit.containment:.4f}",
+            "" if hit.identity is None else f"{100 * hit.identity:.2f} %",
             hit.strand,
             f"{hit.length:,}",
             shorten(hit.description, DESCRIPTION),
         )
         for hit in hits
     ]
-    return [f"{title}:", *(f"  {line}" for line in aligned([heading, *rows], right=(0, 3, 5))), ""]
+    return [
+        f"{title}, {_kmers_compared(hits[0])}:",
+        *(f"  {line}" for line in aligned([heading, *rows], right=(0, 3, 4, 5, 7))),
+        "",
+    ]
+
+
+def _kmers_compared(hit: Hit) -> str:
+    """Say what a containment counts, or why there is none."""
+    return f"too short for {hit.k}-mers" if hit.containment is None else f"containment of {hit.k}-mers"
 
 
 def _kmer_summary(matches: KmerMatches) -> str:
-    kmer = f"{matches.kmer} or its reverse complement" if matches.both_strands else matches.kmer
+    kmer = f"{matches.kmer} or its reverse complement" if matches.strand == "both" else matches.kmer
     least = f" at least {matches.min_count:,} times" if matches.min_count > 1 else ""
     sequences = plural(matches.sequences_searched, "sequence")
     searched = f"{sequences} in version {matches.version} of {SEQUENCE_SHARDS.name}"

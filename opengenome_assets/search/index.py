@@ -3,10 +3,12 @@
 Similarity is the cosine similarity of TF-IDF vectors of 6-mers (``kernels/tfidf.py``). The index holds only counts, so
 that a version shares all unchanged rows with the one before. Weights follow from the counts when it is opened, so that
 none is out of date. Every row is scored in 32-bit floats, whose error has a bound. Rows that may be hits within that
-bound are scored again in 64 bits.
+bound are scored again in 64 bits. By default the reverse complement of a query is compared too: its counts are those of
+the query in another order, and both are scored in one reading of the rows.
 
 Belongs here: opening a version of tfidf_index, and scoring its rows. Does not belong here: the sums
-(``kernels/planes.py``), weights and ranks (``ranking.py``), occurrences of single k-mers, and serving answers.
+(``kernels/planes.py``), weights and ranks (``ranking.py``), what hits hold of a query (``containment.py``), occurrences
+of single k-mers, and serving answers.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +30,20 @@ from opengenome_assets.kernels.bases import kmer_strings, reverse_complement_cod
 from opengenome_assets.kernels.planes import Planes, concatenate, dot, norms, pack, score, unpack
 from opengenome_assets.kernels.profiles import KMERS, K, SequenceKmers, document_frequency, sequence_kmers
 from opengenome_assets.kernels.tfidf import inverse_document_frequency
+from opengenome_assets.search.containment import IndexedSequences, Pair, contain, held_by
+from opengenome_assets.search.options import Sort, Strand, candidates_of
 from opengenome_assets.search.queries import Query
-from opengenome_assets.search.ranking import DECIMALS, NAMES, Hit, candidates, query_counts, query_weights, rank, unit
+from opengenome_assets.search.ranking import (
+    DECIMALS,
+    NAMES,
+    Hit,
+    by_containment,
+    candidates,
+    query_counts,
+    query_weights,
+    rank,
+    unit,
+)
 from opengenome_assets.settings import read_home
 from opengenome_assets.storage.parts import DataFile
 from opengenome_assets.storage.record import Provenance
@@ -65,18 +79,30 @@ class Explanation:
 
     Attributes
     ----------
+    strand
+        ``+``, or ``-`` if the reverse complement of the query is more similar than the query.
     terms
-        The shared 6-mers with the largest share, in descending order.
+        The shared 6-mers with the largest share, in descending order; the query's occurrences are those on this strand.
     shared
         Number of all shared 6-mers.
     query_profile, hit_profile
-        The TF-IDF vectors of length 1, of 4,096 float64 in alphabetical order; the query's on the hit's strand.
+        The TF-IDF vectors of length 1, of 4,096 float64 in alphabetical order; the query's on this strand.
     """
 
+    strand: str
     terms: list[SharedKmer]
     shared: int
     query_profile: npt.NDArray[np.float64]
     hit_profile: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A hit by similarity alone, and the row of a part of the index that it is."""
+
+    hit: Hit
+    part: str
+    row: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +143,7 @@ class SearchIndex:
         self.provenance = provenance
         self._segments = segments
         self._threads = threads or len(os.sched_getaffinity(0))
-        self._parts = list(segments.values())
+        self._keys, self._parts = list(segments), list(segments.values())
         self._firsts = np.cumsum([0, *(part.planes.rows for part in self._parts)])
         self.sequences = int(self._firsts[-1])
         empty = pa.schema([(name, pa.int64() if name == "length" else pa.string()) for name in NAMES]).empty_table()
@@ -205,11 +231,13 @@ class SearchIndex:
         top_n: int = 10,
         threshold: float = 0.0,
         source: str | None = None,
-        both_strands: bool = False,
+        strand: Strand = "both",
+        sort: Sort = "similarity",
     ) -> list[list[Hit]]:
-        """Return the sequences most similar to each query, the most similar first.
+        """Return the sequences most similar to each query, and what they hold of it.
 
-        Sequences that share no 6-mer with a query are no hits. Equal similarities rank by seq_id, source and file.
+        Sequences that share no 6-mer with a query are no hits. Equal similarities rank by seq_id, source and file. The
+        containment is counted in the hits' sequences, which are read for it.
 
         Parameters
         ----------
@@ -221,8 +249,12 @@ class SearchIndex:
             Minimum similarity of a hit.
         source
             Search only this source.
-        both_strands
-            Compare the reverse complement of each query too; the more similar of the two counts.
+        strand
+            ``both``: compare the reverse complement of each query too; the more similar of the two counts. ``given``:
+            compare the query as given only.
+        sort
+            ``similarity``, or ``containment``: the hits are then those with the largest containment among the
+            ``top_n * CANDIDATES`` most similar sequences. Equal containments rank by similarity.
 
         Raises
         ------
@@ -230,44 +262,85 @@ class SearchIndex:
             If a query has no 6 letters in a row that are all A, C, G or T.
         UnknownSourceError
             If there is no such source.
+        MissingTableError, MissingVersionError, DamagedTableError, DamagedFileError
+            If the hits' sequences cannot be read.
         TypeError
             If a query is not a `Query`, as `read_queries` makes them.
         ValueError
-            If ``top_n`` is below 1 or ``threshold`` not from 0 to 1.
+            If ``top_n`` is below 1, ``threshold`` not from 0 to 1, or ``strand`` or ``sort`` has another value.
+        """
+        if sort not in get_args(Sort):
+            raise ValueError(f"expected sort to be {' or '.join(get_args(Sort))}, found {sort!r}")
+        found = self.by_cosine(
+            queries, top_n=candidates_of(top_n, sort), threshold=threshold, source=source, strand=strand
+        )
+        pairs = [Pair(number, each.part, each.row) for number, some in enumerate(found) for each in some]
+        held = iter(
+            contain(queries, pairs, self._indexed, strand=strand, threads=self._pool if self._threads > 1 else None)
+            if pairs
+            else []
+        )
+        hits = [[held_by(each.hit, next(held)) for each in some] for some in found]
+        if sort == "similarity":
+            return hits
+        return [
+            [replace(hit, rank=place) for place, hit in enumerate(sorted(some, key=by_containment)[:top_n], 1)]
+            for some in hits
+        ]
+
+    def by_cosine(
+        self,
+        queries: Sequence[Query],
+        *,
+        top_n: int = 10,
+        threshold: float = 0.0,
+        source: str | None = None,
+        strand: Strand = "both",
+    ) -> list[list[Candidate]]:
+        """Return the sequences most similar to each query without reading them.
+
+        Parameters and errors are those of `similar`. The strand of a hit is the more similar one.
         """
         if top_n < 1:
             raise ValueError(f"expected top_n of at least 1, found {top_n}")
         if not 0 <= threshold <= 1:
             raise ValueError(f"expected a threshold from 0 to 1, found {threshold}")
+        if strand not in get_args(Strand):
+            raise ValueError(f"expected strand to be {' or '.join(get_args(Strand))}, found {strand!r}")
         if source is not None and source not in self._source_names:
             raise UnknownSourceError(f"no source is called {source!r}; there are {', '.join(self.sources) or 'none'}")
         chosen = None if source is None else self._source_codes == self._source_names.index(source)
-        hits: list[list[Hit]] = []
-        step = _VECTORS // 2 if both_strands else _VECTORS
+        found: list[list[Candidate]] = []
+        step = _VECTORS // 2 if strand == "both" else _VECTORS
         for first in range(0, len(queries), step):
-            weights = self._weights(queries[first : first + step], both_strands)
+            weights = self._weights(query_counts(queries[first : first + step]), strand)
             scores = self._scores(weights.reshape(-1, KMERS)).reshape(*weights.shape[:2], self.sequences)
             for own_weights, own_scores in zip(weights, scores, strict=True):
                 best = own_scores.max(axis=0)
                 if chosen is not None:
                     best[~chosen] = 0
-                hits.append(self._ranked(own_weights, candidates(best, top_n, threshold), top_n, threshold))
-        return hits
+                found.append(self._ranked(own_weights, candidates(best, top_n, threshold), top_n, threshold))
+        return found
 
-    def explain(self, query: Query, hit: Hit, most: int = 20) -> Explanation:
-        """Return why a hit of this index ranks: the ``most`` shared 6-mers with the largest share, and both profiles.
+    def explain(self, query: Query, hit: Hit, most: int = 20, *, strand: Strand = "both") -> Explanation:
+        """Return why a hit is similar: the ``most`` shared 6-mers with the largest share, and both profiles.
+
+        Of the query's strands that ``strand`` names, it explains the more similar one, whose similarity the hit has.
 
         Raises
         ------
         UnknownSequenceError
             If the index does not hold the hit's sequence.
         """
-        counts = query_counts([query])[0]
-        if hit.strand == "-":
-            counts = counts[reverse_complement_codes(K)]
         row = self.row(hit.seq_id, hit.source, hit.file)
         hit_counts = self.counts(row)
-        query_profile, hit_profile = (unit(each * self.idf) for each in (counts, hit_counts))
+        hit_profile = unit(hit_counts * self.idf)
+        given = query_counts([query])[0]
+        strands = [given, given[reverse_complement_codes(K)]] if strand == "both" else [given]
+        profiles = [unit(counts * self.idf) for counts in strands]
+        similarities = [round(float(profile @ hit_profile), DECIMALS) for profile in profiles]
+        best = similarities.index(max(similarities))
+        counts, query_profile = strands[best], profiles[best]
         products = query_profile * hit_profile
         heaviest = np.lexsort((np.arange(KMERS), -products))[:most]
         shares = (products[heaviest] / products.sum()).tolist()
@@ -277,7 +350,7 @@ class SearchIndex:
             for code, share in zip(heaviest.tolist(), shares, strict=True)
             if share > 0
         ]
-        return Explanation(terms, int(np.count_nonzero(products)), query_profile, hit_profile)
+        return Explanation("+-"[best], terms, int(np.count_nonzero(products)), query_profile, hit_profile)
 
     def row(self, seq_id: str, source: str | None = None, file: str | None = None) -> int:
         """Return the row of a sequence, the first of several with the same names.
@@ -315,6 +388,11 @@ class SearchIndex:
         return inverse_document_frequency(frequency, self.sequences)
 
     @cached_property
+    def _indexed(self) -> IndexedSequences:
+        """The sequences of the rows."""
+        return IndexedSequences(self.table.home, self.provenance)
+
+    @cached_property
     def _ranges(self) -> list[tuple[_Segment, int, int, int]]:
         """Parts, their first rows, and ranges of their rows that each take a thread about the same time."""
         return [
@@ -331,11 +409,13 @@ class SearchIndex:
             for each in self._ranges:
                 work(*each)
 
-    def _weights(self, queries: Sequence[Query], both_strands: bool) -> npt.NDArray[np.float64]:
-        """Return weights of queries and optionally of their reverse complements, shape (queries, strands, 4096)."""
-        counts = query_counts(queries)
+    def _weights(self, counts: npt.NDArray[np.int64], strand: Strand) -> npt.NDArray[np.float64]:
+        """Return weights for queries' counts and, for both strands, their reverse complements'.
+
+        The shape is (queries, strands, 4096).
+        """
         # np.take keeps rows contiguous: sums over a row are then the same, whatever queries are beside it.
-        reverse = [np.take(counts, reverse_complement_codes(K), axis=1)] if both_strands else []
+        reverse = [np.take(counts, reverse_complement_codes(K), axis=1)] if strand == "both" else []
         return np.stack([query_weights(each, self.idf) for each in (counts, *reverse)], axis=1)
 
     def _scores(self, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
@@ -352,7 +432,7 @@ class SearchIndex:
 
     def _ranked(
         self, weights: npt.NDArray[np.float64], rows: npt.NDArray[np.int64], top_n: int, threshold: float
-    ) -> list[Hit]:
+    ) -> list[Candidate]:
         """Score rows again, exactly, and return the hits among them.
 
         Parameters
@@ -370,7 +450,12 @@ class SearchIndex:
                     similarities[strand, start:stop] = dot(part.planes, own, rows[start:stop] - first)
         similarities = np.minimum(np.round(similarities / self._norms[rows], DECIMALS), 1)
         strand = similarities.argmax(axis=0)
-        return rank(similarities.max(axis=0), strand, self.names(rows), top_n, threshold)
+        hits, places = rank(similarities.max(axis=0), strand, self.names(rows), top_n, threshold)
+        found = rows[places]
+        parts = np.searchsorted(self._firsts, found, side="right") - 1
+        own = (found - self._firsts[parts]).tolist()
+        keys = [self._keys[part] for part in parts.tolist()]
+        return [Candidate(*each) for each in zip(hits, keys, own, strict=True)]
 
 
 def _read_segment(snapshot: Snapshot, files: Iterable[DataFile]) -> _Segment:

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache
 from threading import Event
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ from opengenome_assets.corpus.tables import SEQUENCE_SHARDS
 from opengenome_assets.kernels.bases import LETTERS, Letters, Offsets, arrow_text
 from opengenome_assets.kernels.occurrences import count_occurrences, find_occurrences
 from opengenome_assets.search.index import UnknownSourceError
+from opengenome_assets.search.options import Strand
 from opengenome_assets.search.queries import QueryError
 from opengenome_assets.settings import read_home
 from opengenome_assets.storage.parquet.file import ParquetFile
@@ -88,7 +90,7 @@ class KmerMatches:
     ----------
     kmer
         In upper case.
-    both_strands, min_count, source
+    strand, min_count, source
         Options of the search.
     version, data_version
         Version of sequence_shards that was searched, and the digest of everything that determines its content.
@@ -103,7 +105,7 @@ class KmerMatches:
     """
 
     kmer: str
-    both_strands: bool
+    strand: Strand
     min_count: int
     source: str | None
     version: int
@@ -121,7 +123,7 @@ def find_kmer(
     home: str | None = None,
     version: int | None = None,
     source: str | None = None,
-    both_strands: bool = False,
+    strand: Strand = "both",
     min_count: int = 1,
     limit: int | None = 100,
     positions: int = 0,
@@ -129,9 +131,9 @@ def find_kmer(
 ) -> KmerMatches:
     """Find the sequences that hold a k-mer.
 
-    Occurrences may overlap. With ``both_strands`` those of the reverse complement count too, as the k-mer on the other
-    strand. A k-mer that is its own reverse complement (a palindrome) counts once, as ``+``. Letters other than A, C, G,
-    T in a sequence match nothing.
+    Occurrences may overlap. Those of the reverse complement count too, as the k-mer on the other strand, unless
+    ``strand`` is ``given``. A k-mer that is its own reverse complement (a palindrome) counts once, as ``+``. Letters
+    other than A, C, G, T in a sequence match nothing.
 
     Parameters
     ----------
@@ -143,8 +145,8 @@ def find_kmer(
         Version of sequence_shards. Default: the newest.
     source
         Search only this source.
-    both_strands
-        Search for the reverse complement too.
+    strand
+        ``both``: search for the reverse complement too. ``given``: search for the k-mer as given only.
     min_count
         Leave out sequences with fewer occurrences; 1 or more.
     limit
@@ -163,12 +165,14 @@ def find_kmer(
     MissingTableError, MissingVersionError, DamagedTableError, DamagedFileError
         If sequence_shards cannot be read at that version.
     ValueError
-        If a number is too small.
+        If a number is too small, or ``strand`` has another value.
     """
     for name, value, least in (("min_count", min_count, 1), ("limit", limit, 0), ("positions", positions, 0)):
         if value is not None and value < least:
             raise ValueError(f"expected {name} of at least {least}, found {value}")
-    search = _Search(_strands(checked_kmer(kmer), both_strands), source, min_count, limit, positions)
+    if strand not in get_args(Strand):
+        raise ValueError(f"expected strand to be {' or '.join(get_args(Strand))}, found {strand!r}")
+    search = _Search(_strands(checked_kmer(kmer), strand), source, min_count, limit, positions)
     snapshot = Home(home or read_home()).table(SEQUENCE_SHARDS).at(version)
     matches = _Matches(limit)
     with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0)), "k-mer search") as pool:
@@ -185,7 +189,7 @@ def find_kmer(
         )
     return KmerMatches(
         kmer=search.strands["+"].decode(),
-        both_strands=both_strands,
+        strand=strand,
         min_count=min_count,
         source=source,
         version=snapshot.version,
@@ -218,10 +222,10 @@ def checked_kmer(kmer: str) -> bytes:
     return upper.encode()
 
 
-def _strands(kmer: bytes, both: bool) -> dict[str, bytes]:
+def _strands(kmer: bytes, strand: Strand) -> dict[str, bytes]:
     """Return the texts to find on the strand as stored, by the strand of the k-mer."""
     reverse = kmer[::-1].translate(COMPLEMENT)
-    return {"+": kmer, "-": reverse} if both and reverse != kmer else {"+": kmer}
+    return {"+": kmer, "-": reverse} if strand == "both" and reverse != kmer else {"+": kmer}
 
 
 @dataclass

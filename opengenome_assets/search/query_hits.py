@@ -1,7 +1,7 @@
 """query_hits: the sequences most similar to each of many queries.
 
-Belongs here: the files of the queries, dealing out the index to Spark's tasks, and merging their hits. Does not belong
-here: searching (``search/index.py``, sent to the workers by ``search/passes.py``).
+Belongs here: the files of the queries, dealing out the index and the hits to the engine's tasks, and merging. Does not
+belong here: searching (``search/index.py``, ``search/containment.py``, sent to the workers by ``search/passes.py``).
 
 It is not in the group ``corpus``, since it describes queries. Without queries it is not made. That is no failure if
 other assets are selected too, so that "Materialize all" needs no queries.
@@ -18,9 +18,10 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
-from opengenome_assets.corpus.tables import TFIDF_INDEX, TFIDF_TERMS
+from opengenome_assets.corpus.tables import SEQUENCE_SHARDS, TFIDF_INDEX, TFIDF_TERMS
 from opengenome_assets.engine import Engine
 from opengenome_assets.framework.assets import asset_spec
 from opengenome_assets.framework.checks import SHOWN, rule
@@ -34,7 +35,18 @@ from opengenome_assets.intake.sources import SourceError, list_source
 from opengenome_assets.intake.streams import StoredFile, StreamError
 from opengenome_assets.intake.verification import fetch, take_checksums
 from opengenome_assets.kernels.tfidf import inverse_document_frequency, total_frequency
-from opengenome_assets.search.passes import HitOptions, PartHits, SearchTask, search_parts
+from opengenome_assets.search.options import CANDIDATES, Sort, Strand, candidates_of
+from opengenome_assets.search.passes import (
+    COMPARED,
+    PART,
+    ROW,
+    ContainmentTask,
+    HitOptions,
+    PartHits,
+    SearchTask,
+    contain_hits,
+    search_parts,
+)
 from opengenome_assets.search.queries import Query, QueryError, read_queries
 from opengenome_assets.search.ranking import query_counts
 from opengenome_assets.search.settings import SearchSettings
@@ -45,11 +57,12 @@ from opengenome_assets.storage.snapshot import Snapshot
 from opengenome_assets.storage.tables import Home
 
 INPUTS = (TFIDF_INDEX, TFIDF_TERMS)
-# Columns of the workers' hits: workers know the numbers of queries, not their files.
-COMPARED = QUERY_HITS.schema.remove(0)
 
 # Approximate number of sequences of a task, up to 70 MB: with fewer there is more to merge.
 TASK_SEQUENCES = 8_192
+
+# Approximate number of letters that a task reads to compare hits with their queries, less than a second of work.
+TASK_BASES = 50_000_000
 
 # Maximum number of hits merged at once, about a hundred bytes each: more queries are searched in several batches.
 MERGED = 2_000_000
@@ -66,15 +79,22 @@ class QueryHitsConfig(dg.Config):
     top_n: int = Field(default=10, ge=1, description="Maximum number of hits per query.")
     threshold: float = Field(default=0.0, ge=0, le=1, description="Smallest similarity of a hit.")
     source: str | None = Field(default=None, description="Search this source only.")
-    both_strands: bool = Field(
-        default=False, description="Compare the reverse complement of each query too; the more similar one counts."
+    strand: Strand = Field(
+        default="both",
+        description="both: compare the reverse complement of each query too; the more similar one counts. "
+        "given: compare the query as given only.",
+    )
+    sort: Sort = Field(
+        default="similarity",
+        description="Order of the hits: similarity, or containment, for which "
+        f"{CANDIDATES} times as many of the most similar sequences are compared.",
     )
 
 
 def hits_asset(default: str) -> dg.AssetsDefinition:
     """Return the asset query_hits, which searches with ``default`` unless its run config names other queries."""
 
-    @dg.multi_asset(name=QUERY_HITS.name, specs=[asset_spec(QUERY_HITS, INPUTS, skippable=True)])
+    @dg.multi_asset(name=QUERY_HITS.name, specs=[asset_spec(QUERY_HITS, (SEQUENCE_SHARDS, *INPUTS), skippable=True)])
     def query_hits(
         context: dg.AssetExecutionContext,
         config: QueryHitsConfig,
@@ -88,7 +108,7 @@ def hits_asset(default: str) -> dg.AssetsDefinition:
                 raise dg.Failure(remedy, allow_retries=False)
             context.log.info(f"{remedy}; query_hits is not made")
             return
-        options = HitOptions(config.top_n, config.threshold, config.source, config.both_strands)
+        options = HitOptions(config.top_n, config.threshold, config.source, config.strand, config.sort)
         yield make(context, home, engine, named, options)
 
     return query_hits
@@ -107,7 +127,9 @@ def make(
         raise dg.Failure(str(error), allow_retries=False) from error
     except RemoteError as error:
         raise dg.Failure(str(error), allow_retries=error.passing) from error
-    step = Step(home, pinned(home, INPUTS))
+    snapshots = pinned(home, INPUTS)
+    shards = snapshots[TFIDF_INDEX.name].provenance.inputs[SEQUENCE_SHARDS.name].version
+    step = Step(home, {SEQUENCE_SHARDS.name: home.table(SEQUENCE_SHARDS).at(shards), **snapshots})
     checksums = {f"{source}: {file.path}": file.sha256 for source, file in files}
     settings = {**asdict(options), "queries": checksums}
     provenance = step.provenance(QUERY_HITS.name, QUERY_HITS.code_version, settings)
@@ -207,7 +229,8 @@ def search(
     """
     idf = inverse_document_frequency(*total_frequency(step[TFIDF_TERMS].read()))
     tasks = deal_parts(step.home, step[TFIDF_INDEX])
-    at_once = max(1, MERGED // max(1, sum(min(options.top_n, task.sequences) for task in tasks)))
+    candidates = candidates_of(options.top_n, options.sort)
+    at_once = max(1, MERGED // max(1, sum(min(candidates, task.sequences) for task in tasks)))
     merged = [COMPARED.empty_table()]
     for first in range(0, len(queries), at_once):
         some = queries[first : first + at_once]
@@ -226,23 +249,60 @@ def search(
                 "Set another in the run config of query_hits",
                 allow_retries=False,
             )
-        merged.append(merge([part.hits for part in found], options.top_n))
-    return pa.concat_tables(merged)
+        hits = merge([part.hits for part in found], candidates)
+        compared = deal_hits(step.home, step[TFIDF_INDEX], hits)
+        held: list[pa.Table] = []
+        if compared:
+            held = engine.map(
+                partial(contain_hits, queries=some, before=first, strand=options.strand),
+                compared,
+                weights=[task.bases for task in compared],
+                label=f"reading the hits of queries {first + 1:,} to {first + len(some):,} of {len(queries):,}",
+                unit="bases",
+                log=context.log,
+            )
+        hits = pa.concat_tables(
+            [COMPARED.empty_table(), *(with_held(task.hits, own) for task, own in zip(compared, held, strict=True))]
+        )
+        merged.append(merge([hits], options.top_n, options.sort))
+    return pa.concat_tables(merged).drop_columns([PART, ROW])
+
+
+def deal(sizes: Counter[str], number: int) -> list[tuple[int, tuple[str, ...]]]:
+    """Deal parts, by key, to up to a number of tasks, with sizes as equal as the parts allow."""
+    hands: list[tuple[int, int, tuple[str, ...]]] = [(0, hand, ()) for hand in range(min(len(sizes), number))]
+    for key, size in sizes.most_common():
+        least, hand, keys = hands[0]
+        heapreplace(hands, (least + size, hand, (*keys, key)))
+    return [(size, keys) for size, _, keys in hands]
 
 
 def deal_parts(home: Home, index: Snapshot) -> list[SearchTask]:
-    """Return tasks that together search the index, with sizes as equal as its parts allow."""
+    """Return tasks that together search the index."""
     sizes = Counter({key: sum(file.rows for file in files) for key, files in index.parts.items()})
-    hands: list[tuple[int, int, tuple[str, ...]]] = [
-        (0, number, ()) for number in range(min(len(sizes), -(-sizes.total() // TASK_SEQUENCES)))
-    ]
-    for key, rows in sizes.most_common():
-        least, number, keys = hands[0]
-        heapreplace(hands, (least + rows, number, (*keys, key)))
-    return [SearchTask(home.uri, index.version, keys, rows) for rows, _, keys in hands]
+    dealt = deal(sizes, -(-sizes.total() // TASK_SEQUENCES))
+    return [SearchTask(home.uri, index.version, keys, rows) for rows, keys in dealt]
 
 
-def merge(found: Sequence[pa.Table], top_n: int) -> pa.Table:
+def deal_hits(home: Home, index: Snapshot, hits: pa.Table) -> list[ContainmentTask]:
+    """Return tasks that together compare hits with their queries, each hit in the task that reads its part."""
+    sizes = Counter[str]()
+    for part, length in zip(hits[PART].to_pylist(), hits["length"].to_pylist(), strict=True):
+        sizes[part] += length
+    dealt = deal(sizes, -(-sizes.total() // TASK_BASES))
+    chosen = [(bases, hits.filter(pc.is_in(hits[PART], pa.array(keys)))) for bases, keys in dealt]
+    return [ContainmentTask(home.uri, index.version, own, bases) for bases, own in chosen]
+
+
+def with_held(hits: pa.Table, held: pa.Table) -> pa.Table:
+    """Return hits with the columns that are known once their sequences are read."""
+    for name in held.column_names:
+        place = hits.column_names.index(name)
+        hits = hits.set_column(place, hits.field(place), held[name])
+    return hits
+
+
+def merge(found: Sequence[pa.Table], top_n: int, sort: Sort = "similarity") -> pa.Table:
     """Return the best hits of each query from those of parts of the index, in their order.
 
     Parameters
@@ -251,9 +311,11 @@ def merge(found: Sequence[pa.Table], top_n: int) -> pa.Table:
         Hits with their query's number: the first ``top_n`` of each part, or all if it has fewer.
     top_n
         Maximum number of hits per query.
+    sort
+        Their order; hits without a containment come last.
     """
-    order = [(NUMBER, "ascending"), ("similarity", "descending")]
-    order += [(name, "ascending") for name in ("seq_id", "source", "file")]
+    order = [(NUMBER, "ascending"), *([("containment", "descending")] if sort == "containment" else [])]
+    order += [("similarity", "descending"), *((name, "ascending") for name in ("seq_id", "source", "file"))]
     hits = pa.concat_tables([each.cast(COMPARED) for each in found]).sort_by(order)
     numbers = hits[NUMBER].to_numpy()
     ranks = np.arange(len(numbers)) - np.searchsorted(numbers, numbers) + 1
@@ -263,21 +325,24 @@ def merge(found: Sequence[pa.Table], top_n: int) -> pa.Table:
 
 @rule(
     QUERY_HITS,
-    "By query ranks count from 1 without a gap; similarities are in (0, 1] and descend, equal ones by seq_id",
+    "By query ranks count from 1 without a gap; similarities are in (0, 1] and descend, or the containments that were "
+    "to be sorted by; equal ones by seq_id",
 )
 def ranks(home: Home) -> Iterator[str]:
     """Compare the ranks of hits with their order and their similarities."""
-    columns = [NUMBER, "rank", "similarity", "seq_id"]
-    number, rank, similarity, name = (
-        column.to_numpy(zero_copy_only=False) for column in home.table(QUERY_HITS).read(columns).columns
-    )
+    hits = home.table(QUERY_HITS).at()
+    sort = hits.provenance.settings.get("sort", "similarity")
+    rows = hits.read([NUMBER, "rank", "similarity", "seq_id", *(["containment"] if sort == "containment" else [])])
+    number, rank, similarity, name = (rows[each].to_numpy() for each in rows.column_names[:4])
+    first = np.nan_to_num(rows[sort].to_numpy(), nan=-1.0)
+    ties = (similarity[1:] < similarity[:-1]) | ((similarity[1:] == similarity[:-1]) & (name[1:] >= name[:-1]))
+    follows = (first[1:] < first[:-1]) | ((first[1:] == first[:-1]) & ties)
     same = np.diff(number) == 0
-    follows = (similarity[1:] < similarity[:-1]) | ((similarity[1:] == similarity[:-1]) & (name[1:] >= name[:-1]))
-    right = (similarity > 0) & (similarity <= 1)
+    right = (similarity > 0) & (similarity <= 1) & (first <= 1)
     right[:1] &= rank[:1] == 1
     right[1:] &= np.where(same, (np.diff(rank) == 1) & follows, (np.diff(number) > 0) & (rank[1:] == 1))
     for place in np.flatnonzero(~right)[:SHOWN]:
-        yield f"query {number[place]:,}, rank {rank[place]:,}: {name[place]} with similarity {similarity[place]}"
+        yield f"query {number[place]:,}, rank {rank[place]:,}: {name[place]} with {sort} {rows[sort][place].as_py()}"
 
 
 def define(settings: SearchSettings) -> list[Member]:

@@ -38,13 +38,21 @@ class Hit:
     seq_id, source, file
         Identity of the sequence.
     similarity
-        Cosine similarity of the two TF-IDF vectors, in (0, 1], to 12 decimals.
+        Cosine similarity of the two TF-IDF vectors, in (0, 1], to 12 decimals: that of the more similar strand.
+    containment
+        Share of the query's distinct k-mers that the sequence holds, in [0, 1]; None if the query has no k-mer, or if
+        the sequence was not read.
+    identity
+        Identity that the containment suggests, in (0, 1]; None without a shared k-mer.
+    k
+        Length of these k-mers, which is specific for the query's length; None if the sequence was not read.
     length
         Number of letters.
     description
         The rest of its header.
     strand
-        ``+``, or ``-`` if the query's reverse complement is more similar than the query as given.
+        ``+``, or ``-`` for the query's reverse complement: the strand of which the sequence holds more k-mers. If it
+        holds none, the more similar strand.
     """
 
     rank: int
@@ -55,6 +63,9 @@ class Hit:
     length: int
     description: str
     strand: str
+    containment: float | None = None
+    identity: float | None = None
+    k: int | None = None
 
 
 def query_counts(queries: Sequence[Query]) -> npt.NDArray[np.int64]:
@@ -95,8 +106,8 @@ def query_weights(counts: npt.NDArray[np.int64], idf: npt.NDArray[np.float64]) -
 
 def rank(
     similarity: npt.NDArray[np.float64], strand: npt.NDArray[np.int64], names: pa.Table, top_n: int, threshold: float
-) -> list[Hit]:
-    """Return the best of some sequences as hits, in their order.
+) -> tuple[list[Hit], npt.NDArray[np.int64]]:
+    """Return the best of some sequences as hits, in their order, and their places among the sequences.
 
     Parameters
     ----------
@@ -111,9 +122,15 @@ def rank(
     order = names.take(pa.array(found)).append_column("similarity", pa.array(similarity[found]))
     keys = [("similarity", "descending"), *((name, "ascending") for name in NAMES[:3])]
     places = pc.sort_indices(order, sort_keys=keys)[:top_n]
-    strands = np.array(["+", "-"])[strand[found[places.to_numpy()]]]
-    rows = zip(order.take(places).to_pylist(), strands.tolist(), strict=True)
-    return [Hit(rank=place, strand=sign, **row) for place, (row, sign) in enumerate(rows, 1)]
+    best = found[places.to_numpy()]
+    rows = zip(order.take(places).to_pylist(), np.array(["+", "-"])[strand[best]].tolist(), strict=True)
+    return [Hit(rank=place, strand=sign, **row) for place, (row, sign) in enumerate(rows, 1)], best
+
+
+def by_containment(hit: Hit) -> tuple[float, float, str, str, str]:
+    """Return the sort key of hits by containment: then by similarity, seq_id, source and file."""
+    held = -1.0 if hit.containment is None else hit.containment
+    return -held, -hit.similarity, hit.seq_id, hit.source, hit.file
 
 
 def candidates(scores: npt.NDArray[np.float32], top_n: int, threshold: float) -> npt.NDArray[np.int64]:

@@ -67,7 +67,7 @@ def _find(home: Home, version: int, seq_id: str) -> Iterator[SequenceRecord]:
 def read_letters(home: Home, record: SequenceRecord, start: int = 0, end: int | None = None) -> str:
     """Return the letters of a record from ``start`` up to ``end``, counted from 0, ``end`` not included.
 
-    The whole record is read into memory, with the others of its Parquet page.
+    The whole record is read into memory, with the others of its Parquet page; other pages stay compressed.
 
     Raises
     ------
@@ -76,9 +76,5 @@ def read_letters(home: Home, record: SequenceRecord, start: int = 0, end: int | 
     """
     file, group, row = record.place
     with open_row_groups(f"{home.table(SEQUENCE_SHARDS).uri}/{file.path}", file.row_groups) as (opened, _):
-        pages = opened.read_text(group, "sequence", "length")
-        page = next(pages)
-        while row >= len(page):
-            row -= len(page)
-            page = next(pages)
-        return bytes(memoryview(page[row].as_buffer())[start:end]).decode("ascii")
+        ((_, letters),) = opened.read_values(group, "sequence", "length", [row])
+        return letters[start:end].tobytes().decode("ascii")

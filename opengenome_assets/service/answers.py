@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from opengenome_assets.corpus.tables import SEQUENCE_SHARDS, TFIDF_INDEX
+from opengenome_assets.search.options import CANDIDATES, Sort, Strand
 
 
 def _encodable(text: str) -> str:
@@ -53,22 +54,36 @@ class SimilarRequest(_Request):
     """Sequences to search for."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"queries": ">mine\nACGTTGCAAGCTTACGGA", "top_n": 5, "both_strands": True}]},
+        json_schema_extra={"examples": [{"queries": ">mine\nACGTTGCAAGCTTACGGA", "top_n": 5, "sort": "containment"}]},
     )
 
     queries: Text = Field(description="FASTA with one or several records, or the letters of one sequence")
     top_n: int = Field(10, ge=1, description="Maximum hits per query; the server has a limit")
     threshold: float = Field(0.0, ge=0, le=1, description="Minimum similarity of a hit")
     source: Name | None = Field(None, description="Search this source only")
-    both_strands: bool = Field(False, description="Search the reverse complement too; the better one counts")
+    strand: Strand = Field("both", description="both: search the reverse complement too; the better one counts")
+    sort: Sort = Field(
+        "similarity",
+        description=f"Order of the hits; for containment, {CANDIDATES} times top_n of the most similar are compared",
+    )
 
 
 class Hit(Sequence):
     """A sequence that is similar to a query."""
 
-    rank: int = Field(description="From 1; equal similarities in the order of seq_id")
+    rank: int = Field(description="From 1; equal ones in the order of similarity, then seq_id")
     similarity: float = Field(description="Cosine similarity of the TF-IDF vectors of 6-mers, in [0, 1]")
-    strand: str = Field(description="- if the query's reverse complement is more similar than the query, else +")
+    containment: float | None = Field(
+        description="Share of the query's distinct k-mers that the sequence holds, in [0, 1]; null if it has none"
+    )
+    identity: float | None = Field(
+        description="Identity that the containment suggests, containment ** (1 / k); null without a shared k-mer"
+    )
+    k: int = Field(description="Length of these k-mers, specific for the query's length")
+    strand: str = Field(
+        description="+, or - for the query's reverse complement: the strand of which the sequence holds more k-mers, "
+        "else the more similar one"
+    )
 
 
 class QueryHits(_Answer):
@@ -85,6 +100,7 @@ class SimilarAnswer(_Answer):
     searched: Searched
     seconds: float = Field(description="Duration of the search")
     sequences_searched: int = Field(description="Sequences that the index holds")
+    candidates: int = Field(description="Maximum of the most similar sequences per query that were compared and sorted")
     results: list[QueryHits]
 
 
@@ -95,14 +111,14 @@ class ExplainRequest(_Request):
     seq_id: Name
     source: Name
     file: Name
-    strand: str = Field("+", pattern="^[+-]$", description="As in the hit")
+    strand: Strand = Field("both", description="As in the search")
 
 
 class SharedKmer(_Answer):
     """A 6-mer that query and hit share."""
 
     kmer: str
-    query_count: int = Field(description="Occurrences in the query, on the strand of the hit")
+    query_count: int = Field(description="Occurrences in the query, on the explained strand")
     hit_count: int = Field(description="Occurrences in the hit")
     share: float = Field(description="Its share of the similarity, in (0, 1]")
 
@@ -111,6 +127,7 @@ class ExplainAnswer(_Answer):
     """Why a hit is similar."""
 
     searched: Searched
+    strand: str = Field(description="- if the query's reverse complement is more similar than the query, else +")
     terms: list[SharedKmer] = Field(description="The shared 6-mers with the largest share, in descending order")
     shared: int = Field(description="Number of all shared 6-mers")
     query_profile: list[float] = Field(description="TF-IDF weights of the 4,096 6-mers in alphabetical order")
@@ -136,7 +153,7 @@ class KmerAnswer(_Answer):
     """The sequences that hold a k-mer."""
 
     kmer: str
-    both_strands: bool
+    strand: Strand
     version: int = Field(description=f"Version of the table {SEQUENCE_SHARDS.name} that was searched")
     data_version: str = Field(description="Digest of everything that determines its content")
     seconds: float = Field(description="Duration of the search")

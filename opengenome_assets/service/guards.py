@@ -1,7 +1,7 @@
-"""Guards of every request: token, rate limit, number at once (concurrency limit), size and time.
+"""Guards of every request: host, token, rate limit, number at once (concurrency limit), size and time.
 
 Belongs here: limits for every request. Does not belong here: limits of a search (queries, bases, hits), which are its
-route's (``search.py``).
+route's (``search.py``), and what a connection may cost before its header has come (``connections.py``).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import Any, TypeVar
 
 import anyio
@@ -19,8 +20,9 @@ import anyio.to_thread
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from opengenome_assets.service.connections import HEADER_BYTES, TOO_LONG, header_bytes
 from opengenome_assets.service.metrics import Metrics
-from opengenome_assets.service.problems import ProblemError, problem_response
+from opengenome_assets.service.problems import UNREADABLE, ProblemError, problem_response
 from opengenome_assets.service.settings import ServerSettings
 
 _Result = TypeVar("_Result")
@@ -65,6 +67,23 @@ class Pace:
         return wait
 
 
+def host_name(host: str) -> str:
+    """Return the name or address in a header Host, without its port and brackets, in small letters."""
+    name = host.strip().lower()
+    if name.startswith("["):
+        return name[1:].partition("]")[0]
+    return name.partition(":")[0]
+
+
+def is_address(name: str) -> bool:
+    """Tell whether a host is given by its address."""
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 class Guard:
     """The middleware that refuses requests."""
 
@@ -84,6 +103,9 @@ class Guard:
         is_api = scope["path"].startswith("/api/")
         headers = Headers(scope=scope)
         try:
+            self._refuse_headers(scope)
+            if not scope["path"].startswith("/health/"):
+                self._know_host(headers)
             if is_api or scope["path"] in ("/metrics", "/report"):
                 self._ask_for_token(headers)
             if is_api:
@@ -98,6 +120,31 @@ class Guard:
             await self.app(scope, self._measured(receive), send)
         finally:
             self.under_way -= is_api
+
+    def _refuse_headers(self, scope: Scope) -> None:
+        target = scope.get("raw_path", b"") + scope.get("query_string", b"")
+        if (size := header_bytes(target, scope["headers"])) > HEADER_BYTES:
+            raise self._refusal(
+                "headers",
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                TOO_LONG.format(found=f"{size:,}"),
+            )
+
+    def _know_host(self, headers: Headers) -> None:
+        """Refuse names that nobody gave the server.
+
+        A web site can give its own name this server's address (DNS rebinding), so that a browser here lets it read the
+        answers. It cannot make the browser send an address, ``localhost`` or a name that is not its own.
+        """
+        given = headers.get("host", "")
+        name = host_name(given)
+        if not (name == "localhost" or is_address(name) or self.settings.allowed_hosts & {name, "*"}):
+            raise self._refusal(
+                "host",
+                HTTPStatus.MISDIRECTED_REQUEST,
+                f"Expected a name of this server in the header Host, found {given[:100]!r}. Whoever runs the server "
+                "adds names with OPENGENOME_SEARCH_HOSTS",
+            )
 
     def _ask_for_token(self, headers: Headers) -> None:
         if not self.settings.token:
@@ -159,6 +206,8 @@ class Guard:
             size += len(message.get("body", b""))
             complete = not message.get("more_body", False)
             self._refuse_size(size)
+            if b"\0" in message.get("body", b""):  # as UTF-16 and UTF-32 have; Python's parser would read those too
+                raise self._refusal("text", HTTPStatus.UNPROCESSABLE_ENTITY, UNREADABLE)
             return message
 
         return measured

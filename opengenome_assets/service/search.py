@@ -25,6 +25,7 @@ from opengenome_assets.search import Hit, QueryError, find_kmer, read_queries
 from opengenome_assets.search import Query as Searchable
 from opengenome_assets.search.index import UnknownSequenceError, UnknownSourceError
 from opengenome_assets.search.kmers import MAX_KMER_LENGTH
+from opengenome_assets.search.options import Strand, candidates_of
 from opengenome_assets.search.records import SequenceRecord, find_records, read_letters
 from opengenome_assets.service import answers
 from opengenome_assets.service.following import OPENING, FollowedIndex, Opened
@@ -142,7 +143,9 @@ def _one_of(names: list[str]) -> str:
     return f"one of {', '.join(names)}" if names else "left out: there is none here"
 
 
-api = APIRouter(prefix="/api", responses=described(408, 422, 429, 503), dependencies=[Depends(refuse_other_parameters)])
+api = APIRouter(
+    prefix="/api", responses=described(408, 421, 422, 429, 431, 503), dependencies=[Depends(refuse_other_parameters)]
+)
 
 
 def searched(opened: Opened) -> answers.Searched:
@@ -175,7 +178,10 @@ async def describe_index(service: CurrentService) -> answers.IndexAnswer:
 
 @api.post("/similar", response_model=answers.SimilarAnswer, responses=described(413))
 async def search_similar(body: answers.SimilarRequest, service: CurrentService) -> Response:
-    """Rank the sequences of the corpus by cosine similarity of TF-IDF vectors of 6-mers to each query, exactly."""
+    """Rank the sequences of the corpus by their similarity to each query, exactly, and say what share of it each holds.
+
+    Similarity is the cosine of TF-IDF vectors of 6-mers. Containment is the share of the query's distinct k-mers.
+    """
     service.refuse_many_hits(body.top_n)
     opened = service.opened
 
@@ -188,12 +194,14 @@ async def search_similar(body: answers.SimilarRequest, service: CurrentService) 
             top_n=body.top_n,
             threshold=body.threshold,
             source=body.source,
-            both_strands=body.both_strands,
+            strand=body.strand,
+            sort=body.sort,
         )
         return answers.SimilarAnswer(
             searched=searched(opened),
             seconds=round(time.perf_counter() - started, 6),
             sequences_searched=opened.index.sequences,
+            candidates=min(candidates_of(body.top_n, body.sort), opened.index.sequences),
             results=[
                 answers.QueryHits(
                     query=query.name,
@@ -214,10 +222,11 @@ async def explain_hit(body: answers.ExplainRequest, service: CurrentService) -> 
 
     def explain() -> answers.ExplainAnswer:
         (query,) = service.read_queries(body.query, 1)
-        hit = Hit(0, body.seq_id, body.source, body.file, 0.0, 0, "", body.strand)
-        explanation = opened.index.explain(query, hit)
+        hit = Hit(0, body.seq_id, body.source, body.file, 0.0, 0, "", "+")
+        explanation = opened.index.explain(query, hit, strand=body.strand)
         return answers.ExplainAnswer(
             searched=searched(opened),
+            strand=explanation.strand,
             terms=[answers.SharedKmer.model_validate(term) for term in explanation.terms],
             shared=explanation.shared,
             query_profile=explanation.query_profile.round(6).tolist(),
@@ -232,7 +241,7 @@ async def explain_hit(body: answers.ExplainRequest, service: CurrentService) -> 
 async def search_kmer(
     kmer: Annotated[str, Path(description=f"1 to {MAX_KMER_LENGTH} of the letters A, C, G, T")],
     service: CurrentService,
-    both_strands: Annotated[bool, Query(description="Count the reverse complement's occurrences too")] = False,
+    strand: Annotated[Strand, Query(description="both: count the reverse complement's occurrences too")] = "both",
     min_count: Annotated[int, Query(description="Minimum number of occurrences", ge=1, le=2**62)] = 1,
     source: Source = None,
     limit: Annotated[int, Query(description="Maximum number of sequences to list; the server has a limit", ge=0)] = 100,
@@ -250,7 +259,7 @@ async def search_kmer(
             home=service.settings.home,
             version=version,
             source=source,
-            both_strands=both_strands,
+            strand=strand,
             min_count=min_count,
             limit=limit,
             positions=positions,

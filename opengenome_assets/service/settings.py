@@ -7,6 +7,7 @@ Belongs here: limits of ``opengenome serve``. Does not belong here: the place of
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ def _variable(name: str) -> str:
     return f"{PREFIX}{name.upper()}"
 
 
+def _listed(text: str) -> list[str]:
+    return [word for each in text.split(",") if (word := each.strip())]
+
+
 class ServerSettings(Section):
     """Limits of the server; a setting's variable is its name in capitals after ``OPENGENOME_SEARCH_``.
 
@@ -30,6 +35,10 @@ class ServerSettings(Section):
         Limits of one request.
     requests_per_minute, requests_at_once
         Rate limit of one client, and maximum number of requests under way.
+    hosts
+        Names that clients may use for the server, beside ``localhost`` and addresses; ``*`` for any.
+    proxies
+        Addresses and networks of proxies whose ``X-Forwarded-For`` is believed; ``*`` for any.
     token
         Bearer token that clients must send; empty for none. If it is empty, the file ``token_path`` is read.
     dagster_url
@@ -61,6 +70,18 @@ class ServerSettings(Section):
         default=64,
         validation_alias=_variable("requests_at_once"),
         description="maximum requests to the API under way or waiting; four searches run at a time, each on all cores",
+    )
+    hosts: str = Field(
+        default="",
+        validation_alias=_variable("hosts"),
+        description="names that clients may use for the server, separated by commas, beside `localhost` and addresses "
+        "(a web site can give its own name the address of this server, but not take another name); `*` for any",
+    )
+    proxies: str = Field(
+        default="",
+        validation_alias=_variable("proxies"),
+        description="addresses and networks of proxies, separated by commas, that name the client in "
+        "`X-Forwarded-For`, which is ignored from others; `*` for any",
     )
     token: str = Field(
         default="",
@@ -96,6 +117,35 @@ class ServerSettings(Section):
                 f"{_variable(info.field_name or '')} is {value!r}: expected a whole number from {least}"
             )
         return int(value)
+
+    @field_validator("hosts")
+    @classmethod
+    def _names(cls, names: str) -> str:
+        for name in _listed(names):
+            if not re.fullmatch(r"\*|[A-Za-z0-9_.-]+", name):
+                raise SettingsError(
+                    f"{_variable('hosts')} has {name!r}: expected names without ports, separated by commas, or *"
+                )
+        return names
+
+    @field_validator("proxies")
+    @classmethod
+    def _networks(cls, networks: str) -> str:
+        for network in _listed(networks):
+            try:
+                if network != "*":
+                    ip_network(network)
+            except ValueError as error:
+                raise SettingsError(
+                    f"{_variable('proxies')} has {network!r}: expected addresses and networks such as 10.0.0.0/8, "
+                    "separated by commas, or *"
+                ) from error
+        return networks
+
+    @property
+    def allowed_hosts(self) -> frozenset[str]:
+        """The names of ``hosts``, in small letters."""
+        return frozenset(_listed(self.hosts.lower()))
 
     @field_validator("dagster_url")
     @classmethod

@@ -4,6 +4,8 @@ import json
 import socket
 from collections.abc import Iterator
 
+import dagster
+import pyspark
 import pytest
 
 from opengenome_assets_tests.compose.cluster import Cluster, docker, logs, wait_for
@@ -45,6 +47,16 @@ def test_every_container_is_confined(cluster: Cluster) -> None:
         if "postgres" not in name:
             assert container["Config"]["User"] == "1000:1000", name
             assert not host["CapAdd"], name
+
+
+def test_the_image_lists_its_packages(image: str) -> None:
+    shown = docker("run", "--rm", "--entrypoint", "cat", image, "/opt/opengenome/sbom.cdx.json")
+    listed = json.loads(shown)
+    assert listed["bomFormat"] == "CycloneDX"
+    assert listed["metadata"]["component"]["name"] == "opengenome-assets"
+    versions = {component["name"]: component["version"] for component in listed["components"]}
+    assert versions["pyspark"] == pyspark.__version__
+    assert versions["dagster"] == dagster.__version__
 
 
 def test_secrets_show_neither_in_the_engine_nor_in_compose_nor_in_a_process(cluster: Cluster, image: str) -> None:

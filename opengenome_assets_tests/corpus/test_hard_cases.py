@@ -184,3 +184,15 @@ def test_a_part_whose_manifest_was_changed_is_made_anew(corpus):
     again = made.materialize("kmer_")
     assert (made.metadata(again, "kmer_")["shards"], made.metadata(again, "kmer_")["shards_reused"]) == (2, 1)
     assert rows(made.home) == before
+
+
+def test_names_from_files_are_no_markup_in_dagster(corpus):
+    odd = ["<img src=x onerror=alert(1)>", "a|b", "[x](y)", "`c`"]
+    made = corpus({f"{source}/x.fasta": f">{source}{n}\nACGTACGTAC\n" for n, source in enumerate(odd)})
+    result = made.materialize()
+    said = [event.materialization.metadata for event in result.get_asset_materialization_events()]
+    said += [check.metadata for check in result.get_asset_check_evaluations()]
+    markup = [value.value for each in said for value in each.values() if isinstance(value, dg.MarkdownMetadataValue)]
+    assert markup  # the pictures
+    assert not [text for text in markup if any(source in text for source in odd)]
+    assert {row.data["source"] for row in made.metadata(result, "raw_fasta")["catalogue"]} == set(odd)

@@ -204,6 +204,7 @@ def test_a_bad_file_fails_by_name_publishes_nothing_and_costs_the_good_files_not
     assert made.home.table("sequence_shards").read().num_rows == 6
 
 
+@pytest.mark.long
 def test_too_many_refused_records_stop_the_run_and_are_shown(corpus):
     made = corpus({**FILES, "plants/protein.faa.fa": ">m\nMEEPQSD\n"})
     failed = made.materialize(ok=False)
@@ -269,6 +270,7 @@ def test_without_shards_a_scan_says_what_to_make_first(corpus):
     assert "dagster asset materialize -m opengenome_assets.definitions --select '*sequence_shards'" in failure(result)
 
 
+@pytest.mark.long
 def test_selecting_one_of_two_tables_made_together_records_both(corpus):
     made = corpus(FILES)
     made.materialize("*sequence_shards")
@@ -277,6 +279,7 @@ def test_selecting_one_of_two_tables_made_together_records_both(corpus):
     assert recorded == {"tfidf_index", "tfidf_terms"}
 
 
+@pytest.mark.long
 def test_an_unknown_genetic_code_is_named(corpus):
     made = corpus(FILES)
     made.materialize("*codon_counts")
@@ -284,6 +287,7 @@ def test_an_unknown_genetic_code_is_named(corpus):
     assert "99" in failure(result)
 
 
+@pytest.mark.long
 def test_genetic_codes_are_set_by_source(corpus):
     made = corpus(FILES)
     made.materialize("*codon_counts")
@@ -294,6 +298,7 @@ def test_genetic_codes_are_set_by_source(corpus):
     assert meaning["all", "TGA"] == ("*", 1)
 
 
+@pytest.mark.long
 def test_work_finished_before_a_crash_is_not_done_again(corpus, monkeypatch):
     made = corpus(FILES)
     made.materialize("*sequence_shards,rejected_records")
@@ -311,6 +316,7 @@ def test_work_finished_before_a_crash_is_not_done_again(corpus, monkeypatch):
     assert made.home.table("kmer_").read().num_rows == 6
 
 
+@pytest.mark.long
 def test_a_shard_deleted_by_hand_is_named_and_made_again(corpus):
     made = corpus(FILES)
     made.materialize("*sequence_shards,rejected_records")
@@ -323,6 +329,7 @@ def test_a_shard_deleted_by_hand_is_named_and_made_again(corpus):
     assert made.home.table("sequence_shards").read().num_rows == 5
 
 
+@pytest.mark.long
 def test_new_code_counts_again(corpus, monkeypatch):
     made = corpus(FILES)
     made.materialize("*kmer_,rejected_records")
@@ -352,6 +359,7 @@ def test_a_flipped_bit_in_a_shard_is_found_and_mended_as_the_message_says(corpus
     assert made.home.table("sequence_shards").read()["sequence"].to_pylist() == [sequence]
 
 
+@pytest.mark.long
 def test_a_corpus_of_which_nothing_is_left_stops_the_run(corpus):
     made = corpus(FILES)
     made.materialize("*sequence_shards,rejected_records")
@@ -369,6 +377,7 @@ def test_files_that_give_nothing_and_files_that_say_the_same_are_named(corpus):
     assert made.metadata(result, "raw_fasta")["same_content"] == [["plants: plants/copy.fa", "plants: plants/two.fa"]]
 
 
+@pytest.mark.long
 def test_the_samples_genetic_codes_go_with_the_sample_not_with_the_name(corpus):
     made = corpus({"mitochondria/m.fa": ">m\nACGTGA\n"})
     made.source = f"sample,{made.source}"
@@ -377,6 +386,7 @@ def test_the_samples_genetic_codes_go_with_the_sample_not_with_the_name(corpus):
     assert codes == {"plastids": 11, "sample/mitochondria": 5, "fasta/mitochondria": 1, "all": 1}
 
 
+@pytest.mark.long
 def test_a_folder_called_like_a_source_of_the_sample_gets_no_code_by_its_name(corpus):
     made = corpus({"mitochondria/m.fa": ">m\nACGTGA\n"})  # by run config; the environment's source is the sample
     made.materialize("*codon_rscu,rejected_records")

@@ -344,6 +344,7 @@ def private(hub, patch):
     patch.delenv("HF_TOKEN")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("happens", "said"),
     [

@@ -35,6 +35,7 @@ def commit_of(folder: Path, **variables: str) -> str:
     return subprocess.run(command, cwd=folder, env=variables, check=True, capture_output=True, text=True).stdout.strip()
 
 
+@pytest.mark.long
 def test_the_commit_is_that_of_the_checkout_and_says_whether_files_differ(copy):
     git(copy, "init", "--quiet")
     git(copy, "add", ".")

@@ -226,6 +226,7 @@ def decompression_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("decompress")]
 
 
+@pytest.mark.long
 def test_leaving_early_ends_the_thread_and_closes_the_file() -> None:
     file = BytesFile(gzip.compress(os.urandom(20 << 20), 1))
     with DecompressedStream(StoredFiles([StoredFile("x.fa", "x.fa")], lambda _: file), FASTA, name="x.fa") as stream:

@@ -301,6 +301,7 @@ def repeated(first: bytes, block: bytes, times: int) -> Callable[[memoryview], i
     return readinto
 
 
+@pytest.mark.long
 def test_a_long_header_is_read_and_a_giant_one_refused() -> None:
     block = b"x" * (1 << 18)
     (batch,) = read_records(repeated(b">", block, 40), name="x.fa")

@@ -61,6 +61,7 @@ def test_twelve_letters() -> None:
         assert by_kmer(counts[k], k) == twin(given_text.sequences, k)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ks", [(6, 7, 8), (3, 9)])
 def test_every_length_of_run_at_every_place(ks: tuple[int, ...]) -> None:
     rng = np.random.default_rng(len(ks))

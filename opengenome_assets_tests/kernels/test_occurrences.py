@@ -96,6 +96,7 @@ def test_a_slice_of_an_arrow_column() -> None:
     assert count_occurrences(*arrow_text(column), b"ACG").tolist() == [1, 0, 1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("source", ["mitochondria", "plastids"])
 def test_the_sample_against_biopython_and_lookahead(source: str) -> None:
     given_text = sample_text(source)

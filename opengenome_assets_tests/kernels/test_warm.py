@@ -28,6 +28,7 @@ for module in pkgutil.iter_modules(kernels.__path__):
         "codons",
         "profiles",
         "composition",
+        "containment",
         "fasta_scan",
         "identifiers",
         "occurrences",

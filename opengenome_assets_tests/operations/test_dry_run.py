@@ -92,6 +92,7 @@ def test_local_files_need_no_network_and_no_room(home, tmp_path):
     assert "to fetch" not in run(str(tmp_path)).output
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("source", "settings", "said"),
     [

@@ -126,6 +126,7 @@ def test_within_the_retention_nothing_goes(corpus):
     assert told["kmer_"]["retention_days"] == 30
 
 
+@pytest.mark.long
 def test_upkeep_waits_for_the_run_that_uses_the_tables(corpus):
     made = corpus(FILES)
     made.materialize("raw_fasta")

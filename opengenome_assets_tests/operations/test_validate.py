@@ -222,6 +222,7 @@ def test_a_machine_without_java_is_ready_for_processes(tmp_path: Path, monkeypat
     assert "without Java" in verdicts["Processes"].finding
 
 
+@pytest.mark.long
 def test_processes_that_do_not_start_fail_with_their_reason() -> None:
     verdict = check_processes(Processes(2, preload=["no_such_module"]))
     assert verdict.status == "failed"

@@ -8,7 +8,7 @@ from opengenome_assets.corpus.passes.parse import ParseSettings, ParseTask, pars
 from opengenome_assets.corpus.passes.profiles import profile_sequences
 from opengenome_assets.corpus.tables import REJECTED_RECORDS, SEQUENCE_SHARDS, TFIDF_INDEX, TFIDF_TERMS
 from opengenome_assets.framework.scans import list_shards
-from opengenome_assets.framework.shards import Output, ScanTask, run_scan
+from opengenome_assets.framework.shards import Output, ScanTask, part_key, run_scan
 from opengenome_assets.intake.streams import StoredFile
 from opengenome_assets.storage.parts import Part
 from opengenome_assets.storage.record import Provenance, digest
@@ -43,7 +43,10 @@ def make_corpus(home: Path, files: Mapping[str, str]) -> Home:
     snapshot = made.table(SEQUENCE_SHARDS).at()
     outputs = (TFIDF_INDEX, TFIDF_TERMS)
     to = tuple(Output(made.table(spec).uri, spec.schema) for spec in outputs)
-    parts = [run_scan(ScanTask(profile_sequences, shard, digest(shard.name), to)) for shard in list_shards(snapshot)]
+    parts = [
+        run_scan(ScanTask(profile_sequences, shard, part_key([spec.name for spec in outputs], "1", {}, shard.name), to))
+        for shard in list_shards(snapshot)
+    ]
     for place, spec in enumerate(outputs):
         inputs = {SEQUENCE_SHARDS.name: snapshot.input}
         own = Provenance(name=spec.name, code_version="1", inputs=inputs, corpus=record.data_version)

@@ -52,16 +52,23 @@ def answer(*arguments: str, stdin: bytes | None = None) -> Any:
 
 def test_hits_are_those_of_the_library(home: Path) -> None:
     index = SearchIndex.open(str(home))
-    options = ["--top-n", "5", "--threshold", "0.2", "--source", "plastids", "--both-strands"]
+    options = ["--top-n", "5", "--threshold", "0.2", "--source", "plastids", "--sort", "containment"]
     told = answer("similar", "--query", PIECE.lower(), *options)
     found = index.similar(
-        [Query("query", PIECE.encode())], top_n=5, threshold=0.2, source="plastids", both_strands=True
+        [Query("query", PIECE.encode())], top_n=5, threshold=0.2, source="plastids", sort="containment"
     )
     assert told["hits"] == similar_rows([Query("query", b"")], found).to_pylist()
     assert told["hits"][0]["seq_id"] == NAME
     assert (told["table"], told["version"], told["data_version"]) == ("tfidf_index", 1, index.data_version)
     assert told["sequences_searched"] == 8
-    assert told["settings"] == {"top_n": 5, "threshold": 0.2, "source": "plastids", "both_strands": True}
+    assert told["settings"] == {
+        "top_n": 5,
+        "threshold": 0.2,
+        "source": "plastids",
+        "strand": "both",
+        "sort": "containment",
+    }
+    assert told["candidates"] == 8
 
 
 def test_queries_come_from_letters_files_and_standard_input(tmp_path: Path) -> None:
@@ -167,7 +174,7 @@ def test_without_tables_the_next_command_is_told(
 
 
 def test_hits_in_files_are_those_on_the_terminal(tmp_path: Path) -> None:
-    for command in (["similar", "--query", PIECE], ["kmer", "--kmer", "ACGTA", "--both-strands", "--positions", "3"]):
+    for command in (["similar", "--query", PIECE], ["kmer", "--kmer", "ACGTA", "--positions", "3"]):
         told = answer(*command)
         for ending in (".parquet", ".tsv", ".json"):
             result = run(*command, "--output", f"hits{ending}")
@@ -191,10 +198,26 @@ def test_hits_in_files_are_those_on_the_terminal(tmp_path: Path) -> None:
     )
 
 
+def test_both_strands_are_searched_unless_one_is_asked_for() -> None:
+    back = PIECE[::-1].translate(str.maketrans("ACGT", "TGCA"))
+    both, given = (answer("similar", "--query", back, *option)["hits"] for option in ((), ("--strand", "given")))
+    assert [(hit["seq_id"], hit["strand"], hit["containment"]) for hit in both[:1]] == [(NAME, "-", 1.0)]
+    assert {hit["strand"] for hit in given} == {"+"}
+    assert max(hit["containment"] for hit in given) < 0.01
+    assert answer("kmer", "--kmer", back[:25])["hits"][0]["reverse"] == 1
+    assert answer("kmer", "--kmer", back[:25], "--strand", "given")["hits"] == []
+
+
+def test_a_query_too_short_for_a_containment_says_so() -> None:
+    output = run("similar", "--query", "ACGTACGTTG", "--sort", "containment").output
+    assert output.startswith("query, 10 bases, too short for 17-mers:")
+    assert " ".join(output.split()).endswith("They are sorted by containment, among the 8 most similar per query.")
+
+
 def test_kmer_hits_are_those_of_the_library(home: Path) -> None:
-    options = ["--min-count", "5", "--both-strands", "--source", "plastids", "--limit", "3", "--positions", "4"]
+    options = ["--min-count", "5", "--source", "plastids", "--limit", "3", "--positions", "4"]
     told = answer("kmer", "--kmer", "acgta", *options)
-    found = find_kmer("ACGTA", home=str(home), min_count=5, both_strands=True, source="plastids", limit=3, positions=4)
+    found = find_kmer("ACGTA", home=str(home), min_count=5, source="plastids", limit=3, positions=4)
     assert [(hit["rank"], hit["seq_id"], hit["count"], hit["reverse"]) for hit in told["hits"]] == [
         (rank, hit.seq_id, hit.count, hit.reverse) for rank, hit in enumerate(found.hits, 1)
     ]
@@ -208,7 +231,7 @@ def test_kmer_hits_are_those_of_the_library(home: Path) -> None:
 
 
 def test_lines_for_people() -> None:
-    output = run("kmer", "--kmer", "ACGTA", "--limit", "1", "--positions", "--both-strands").output
+    output = run("kmer", "--kmer", "ACGTA", "--limit", "1", "--positions").output
     heading, hit, _, *summary = output.splitlines()
     assert heading.split() == ["rank", "seq_id", "source", "count", "reverse", "length", "positions"]
     assert re.search(r"(?<!\d[+-] )(\d+[+-] ){5}and \d+ more$", hit)
@@ -216,9 +239,12 @@ def test_lines_for_people() -> None:
     assert max(map(len, summary)) <= 100
     output = run("similar", "--query", PIECE, "--top-n", "2").output
     title, heading, first, _, _, summary = output.splitlines()
-    assert title == "query, 3,000 bases:"
-    assert heading.split() == ["rank", "seq_id", "source", "similarity", "strand", "length", "description"]
+    assert title == "query, 3,000 bases, containment of 21-mers:"
+    assert heading.split() == [
+        *("rank", "seq_id", "source", "similarity", "containment", "identity", "strand", "length", "description")
+    ]
     assert first.split()[:3] == ["1", NAME, "plastids"]
+    assert first.split()[4:8] == ["1.0000", "100.00", "%", "+"]
     assert summary == "2 hits for 1 query in version 1 of tfidf_index, which holds 8 sequences."
 
 
@@ -241,7 +267,8 @@ def test_no_hits_are_no_error_and_said() -> None:
     result = run("kmer", "--kmer", ABSENT, "--min-count", "2")
     assert result.exit_code == 0
     assert " ".join(result.output.split()) == (
-        f"No hits: none of 8 sequences in version 1 of sequence_shards holds {ABSENT} at least 2 times."
+        f"No hits: none of 8 sequences in version 1 of sequence_shards holds {ABSENT} or its reverse "
+        "complement at least 2 times."
     )
     result = run("similar", "--query", PIECE, "--query", "ACGTACGT", "--threshold", "1")
     assert result.exit_code == 0
@@ -257,6 +284,6 @@ def test_as_a_user_types_it(home: Path, tmp_path: Path) -> None:
     (tmp_path / "query.fasta").write_text(f">piece\n{PIECE}\n")
     line = f"cat {tmp_path}/query.fasta | opengenome search similar --query - --top-n 1 --format tsv | tail -n 1"
     assert typed(line, home).split("\t")[:4] == ["piece", "1", NAME, "plastids"]
-    line = f"opengenome search kmer --kmer ACGTAC --both-strands --positions --output {tmp_path}/hits.json"
+    line = f"opengenome search kmer --kmer ACGTAC --positions --output {tmp_path}/hits.json"
     assert typed(line, home).startswith("5 of 8 sequences in version 1 of sequence_shards hold ACGTAC or its reverse")
     assert json.loads((tmp_path / "hits.json").read_text())["version"] == 1

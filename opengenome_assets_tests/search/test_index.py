@@ -115,8 +115,8 @@ def test_ranks_and_similarities_are_those_of_scikit_learn(index: SearchIndex, pe
     query = QUERIES[name]
     expected = peer.ranked(peer.similarities(query))
     everything, few = (
-        index.similar([Query("q", query.encode())] * 2, top_n=10**6),
-        index.similar([Query("q", query.encode())], top_n=7),
+        index.similar([Query("q", query.encode())] * 2, top_n=10**6, strand="given"),
+        index.similar([Query("q", query.encode())], top_n=7, strand="given"),
     )
     assert_equal(everything[0], expected)
     assert everything[0] == everything[1]
@@ -126,7 +126,9 @@ def test_ranks_and_similarities_are_those_of_scikit_learn(index: SearchIndex, pe
 @pytest.mark.slow
 def test_several_queries_at_once_are_each_answered(index: SearchIndex, peer: Peer) -> None:
     queries = [letters(30 + 17 * number, number) for number in range(40)]
-    answers = index.similar([Query(str(number), text.encode()) for number, text in enumerate(queries)], top_n=5)
+    answers = index.similar(
+        [Query(str(number), text.encode()) for number, text in enumerate(queries)], top_n=5, strand="given"
+    )
     for query, hits in zip(queries, answers, strict=True):
         assert_equal(hits, peer.ranked(peer.similarities(query))[:5])
 
@@ -140,7 +142,7 @@ def test_ties_rank_by_name_and_what_holds_a_sequence_twice_comes_close(index: Se
 
 def test_only_one_source(index: SearchIndex, peer: Peer) -> None:
     query = QUERIES["a piece of a genome"]
-    hits = index.similar([Query("q", query.encode())], source="mitochondria", top_n=4)[0]
+    hits = index.similar([Query("q", query.encode())], source="mitochondria", top_n=4, strand="given")[0]
     assert_equal(hits, peer.ranked(peer.similarities(query), "mitochondria")[:4])
     assert index.sources == ("huge", "mitochondria", "odd", "plastids")
     with pytest.raises(UnknownSourceError, match="no source is called 'nowhere'; there are huge, mitochondria, odd"):
@@ -151,19 +153,23 @@ def test_no_hits_below_the_threshold(index: SearchIndex, peer: Peer) -> None:
     query = QUERIES["the family"]
     expected = peer.ranked(peer.similarities(query))
     least = round(expected[5][2], 12)
-    assert_equal(index.similar([Query("q", query.encode())], threshold=least, top_n=100)[0], expected[:6])
+    own = index.similar([Query("q", query.encode())], threshold=least, top_n=100, strand="given")[0]
+    assert_equal(own, expected[:6])
     assert index.similar([Query("q", query.encode())], threshold=1.0, top_n=100)[0] == []
 
 
 def test_the_better_strand_of_each_sequence_counts(index: SearchIndex, peer: Peer) -> None:
     query = reverse_complement(QUERIES["a piece of a genome"])
     forward, backward = peer.similarities(query), peer.similarities(reverse_complement(query))
-    hits = index.similar([Query("q", query.encode())], both_strands=True, top_n=10**6)[0]
+    hits = [found.hit for found in index.by_cosine([Query("q", query.encode())], top_n=10**6)[0]]
     assert_equal(hits, peer.ranked(np.maximum(forward, backward)))
     better = dict(zip(peer.names, np.where(backward > forward, "-", "+").tolist(), strict=True))
     assert all(hit.strand == better[hit.source, hit.seq_id] for hit in hits)
     assert {hit.strand for hit in hits} == {"+", "-"}
     assert hits[0].strand == "-"
+    assert_equal(
+        index.similar([Query("q", query.encode())], top_n=10**6)[0], peer.ranked(np.maximum(forward, backward))
+    )
 
 
 def test_a_hit_says_which_sequence_it_is(index: SearchIndex) -> None:
@@ -176,14 +182,21 @@ def test_a_hit_says_which_sequence_it_is(index: SearchIndex) -> None:
         similarity=hit.similarity,
         length=700_000,
         description="million",
-        strand="+",
+        strand=hit.strand,
+        containment=1.0,
+        identity=1.0,
+        k=19,
     )
+    assert hit.strand == "+"
 
 
+@pytest.mark.long
 def test_what_a_hit_shares_with_the_query(index: SearchIndex, peer: Peer) -> None:
     query = Query("q", reverse_complement(QUERIES["a piece of a genome"]).encode())
-    hit = index.similar([query], both_strands=True, top_n=1)[0][0]
+    hit = index.similar([query], top_n=1)[0][0]
     told = index.explain(query, hit, most=8)
+    assert told.strand == "-"
+    assert index.explain(query, hit, strand="given").strand == "+"
     assert np.linalg.norm(told.query_profile) == pytest.approx(1)
     assert np.linalg.norm(told.hit_profile) == pytest.approx(1)
     assert told.query_profile @ told.hit_profile == pytest.approx(hit.similarity)
@@ -217,6 +230,10 @@ def test_arguments_out_of_range_are_refused(index: SearchIndex) -> None:
         index.similar(query, threshold=1.5)
     with pytest.raises(ValueError, match="threshold from 0 to 1, found nan"):
         index.similar(query, threshold=float("nan"))
+    with pytest.raises(ValueError, match="strand to be both or given, found '-'"):
+        index.similar(query, strand="-")
+    with pytest.raises(ValueError, match="sort to be similarity or containment, found 'identity'"):
+        index.similar(query, sort="identity")
     assert index.similar([]) == []
 
 

@@ -70,7 +70,7 @@ def starts(sequence: str, kmer: str) -> list[int]:
 
 
 def expected(
-    records: Sequence[Record], kmer: str, *, both_strands: bool = False, min_count: int = 1, source: str | None = None
+    records: Sequence[Record], kmer: str, *, strand: str = "given", min_count: int = 1, source: str | None = None
 ) -> list[tuple[str, str, str, int, int, list[Occurrence]]]:
     """What a search should find, in order; from every place of every sequence."""
     reverse = kmer[::-1].translate(COMPLEMENT)
@@ -78,7 +78,7 @@ def expected(
     for record in records:
         forward = [Occurrence(start, "+") for start in starts(record.sequence, kmer)]
         # One that is its own reverse complement stands on both strands at one place.
-        other = both_strands and reverse != kmer
+        other = strand == "both" and reverse != kmer
         backward = [Occurrence(start, "-") for start in starts(record.sequence, reverse)] if other else []
         places = sorted(forward + backward, key=lambda place: (place.start, place.strand))
         if len(places) >= min_count and source in (None, record.source):
@@ -113,10 +113,11 @@ def home(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> str
         return corpus(tmp_path_factory.mktemp("kmers"), records).uri
 
 
+@pytest.mark.long
 @settings(max_examples=share(80), deadline=None)
 @given(
     kmer=st.text("ACGT", min_size=1, max_size=7),
-    both_strands=st.booleans(),
+    strand=st.sampled_from(["both", "given"]),
     min_count=st.integers(1, 40),
     source=st.sampled_from([None, "genes", "windows"]),
     limit=st.sampled_from([None, 0, 1, 4, 100]),
@@ -127,7 +128,7 @@ def test_hits_and_totals_are_those_of_a_look_at_every_place(
     records: list[Record],
     home: str,
     kmer: str,
-    both_strands: bool,
+    strand: str,
     min_count: int,
     source: str | None,
     limit: int | None,
@@ -138,20 +139,20 @@ def test_hits_and_totals_are_those_of_a_look_at_every_place(
         kmer.lower(),
         home=home,
         source=source,
-        both_strands=both_strands,
+        strand=strand,
         min_count=min_count,
         limit=limit,
         positions=positions,
         threads=threads,
     )
-    all_hits = expected(records, kmer, both_strands=both_strands, min_count=min_count, source=source)
+    all_hits = expected(records, kmer, strand=strand, min_count=min_count, source=source)
     assert told(matches) == [(*hit[:5], hit[5][:positions]) for hit in all_hits[:limit]]
     looked_at = [record for record in records if source in (None, record.source)]
     assert matches.sequences == len(all_hits)
     assert matches.occurrences == sum(hit[3] for hit in all_hits)
     assert matches.sequences_searched == len(looked_at)
     assert matches.bases_searched == sum(len(record.sequence) for record in looked_at)
-    assert (matches.kmer, matches.source, matches.both_strands) == (kmer, source, both_strands)
+    assert (matches.kmer, matches.source, matches.strand) == (kmer, source, strand)
 
 
 @pytest.mark.parametrize("k", [8, 15, 16, 17, 30, 31])
@@ -159,8 +160,8 @@ def test_long_kmers_are_found_on_either_strand(k: int, records: list[Record], ho
     record = max(records[:11], key=lambda record: len(record.sequence))
     kmer = record.sequence[500 : 500 + k]
     for searched in (kmer, kmer[::-1].translate(COMPLEMENT)):
-        matches = find_kmer(searched, home=home, both_strands=True, positions=99)
-        assert told(matches) == expected(records, searched, both_strands=True)
+        matches = find_kmer(searched, home=home, strand="both", positions=99)
+        assert told(matches) == expected(records, searched, strand="both")
         (hit,) = [hit for hit in matches.hits if hit.seq_id == record.seq_id and hit.file == record.file]
         assert Occurrence(500, "+" if searched == kmer else "-") in hit.occurrences
         assert (hit.description, hit.length) == (f"{hit.seq_id} of genes", len(record.sequence))
@@ -168,15 +169,15 @@ def test_long_kmers_are_found_on_either_strand(k: int, records: list[Record], ho
 
 def test_a_palindrome_counts_once(tmp_path: Path) -> None:
     corpus(tmp_path, [Record("s", "f", "one", "GAATTCGAATTC")])
-    for both_strands in (False, True):
-        (hit,) = find_kmer("GAATTC", home=str(tmp_path), both_strands=both_strands, positions=9).hits
+    for strand in ("given", "both"):
+        (hit,) = find_kmer("GAATTC", home=str(tmp_path), strand=strand, positions=9).hits
         assert (hit.count, hit.reverse) == (2, 0)
         assert hit.occurrences == (Occurrence(0, "+"), Occurrence(6, "+"))
 
 
 def test_occurrences_may_overlap_and_the_strands_add_up(tmp_path: Path) -> None:
     corpus(tmp_path, [Record("s", "f", "one", "AAAANTTTTT")])
-    (hit,) = find_kmer("AAA", home=str(tmp_path), both_strands=True, positions=4).hits
+    (hit,) = find_kmer("AAA", home=str(tmp_path), strand="both", positions=4).hits
     assert (hit.count, hit.reverse) == (5, 3)
     assert hit.occurrences == (Occurrence(0, "+"), Occurrence(1, "+"), Occurrence(5, "-"), Occurrence(6, "-"))
 

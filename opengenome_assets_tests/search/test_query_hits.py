@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import random
+import shutil
 import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -92,13 +93,15 @@ def expected(corpus: Corpus, given: Mapping[str, str], **settings: Any) -> list[
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "settings",
     [
-        {"top_n": 7, "both_strands": True},
+        {"top_n": 7, "strand": "given"},
         {"top_n": 1},
+        {"top_n": 2, "sort": "containment"},
         {"top_n": 1000, "threshold": 0.05},
-        {"top_n": 4, "source": "short", "both_strands": True},
+        {"top_n": 4, "source": "short", "sort": "containment"},
     ],
 )
 def test_hits_from_many_tasks_are_those_of_the_library_to_the_last_bit(
@@ -123,12 +126,13 @@ def test_hits_from_many_tasks_are_those_of_the_library_to_the_last_bit(
     assert metadata["queries_without_hits"] == len(given) - len({row["query_number"] for row in rows})
 
 
+@pytest.mark.long
 def test_hits_are_those_of_scikit_learn(
     indexed: Corpus, asked: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(query_hits, "TASK_SEQUENCES", 1)
     given = queries()
-    everything = {"queries": asked({"q.fasta": fasta(given)}), "top_n": 1000}
+    everything = {"queries": asked({"q.fasta": fasta(given)}), "top_n": 1000, "strand": "given"}
     indexed.materialize("query_hits", query_hits=everything)
     records = [
         (name, file.split("/")[0], file, text) for file, each in sequences().items() for name, text in each.items()
@@ -172,6 +176,7 @@ def test_queries_come_from_files_of_every_kind(indexed: Corpus, asked: Callable[
     assert by_number == {1: "a.fasta", 2: "b.fasta.gz", 3: "b.fasta.gz", 4: "c.fna", 5: "d.tar/inner.fa"}
 
 
+@pytest.mark.long
 def test_the_same_search_is_not_done_twice_and_says_what_it_was_made_from(
     indexed: Corpus, asked: Callable[..., str]
 ) -> None:
@@ -182,7 +187,11 @@ def test_the_same_search_is_not_done_twice_and_says_what_it_was_made_from(
     assert again["table_version"] == first["table_version"]
     assert (again["parquet_files_added"], again["dagster/row_count"]) == (0, 3)
     record = indexed.home.table("query_hits").provenance()
-    assert {name: given.version for name, given in record.inputs.items()} == {"tfidf_index": 0, "tfidf_terms": 0}
+    assert {name: given.version for name, given in record.inputs.items()} == {
+        "sequence_shards": 0,
+        "tfidf_index": 0,
+        "tfidf_terms": 0,
+    }
     assert record.corpus == indexed.home.table("sequence_shards").provenance().corpus
     assert (record.settings["top_n"], list(record.settings["queries"])) == (3, ["queries: q.fasta"])
     asked({"q.fasta": fasta({"twin": given["twin"]})})
@@ -215,6 +224,7 @@ def test_queries_without_any_hit_are_a_result(indexed: Corpus, asked: Callable[.
     assert indexed.home.table("query_hits").read().schema.names == QUERY_HITS.schema.names
 
 
+@pytest.mark.long
 def test_no_queries_are_no_failure_unless_nothing_else_is_asked_for(
     indexed: Corpus,
 ) -> None:
@@ -226,6 +236,7 @@ def test_no_queries_are_no_failure_unless_nothing_else_is_asked_for(
     )
 
 
+@pytest.mark.long
 def test_queries_may_be_named_by_the_settings_and_not_by_the_environment_of_the_step(
     indexed: Corpus, asked: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +248,7 @@ def test_queries_may_be_named_by_the_settings_and_not_by_the_environment_of_the_
     assert [row["seq_id"] for row in rows[:4]] == ["t0", "t1", "t2", "t3"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("files", "settings", "message"),
     [
@@ -276,6 +288,37 @@ def test_the_check_of_ranks_finds_a_wrong_row(column: str, value: Any, tmp_path:
         made = Provenance(name="query_hits", code_version=str(wrong))
         tables.table("query_hits").write(pa.Table.from_pylist(rows, QUERY_HITS.schema), made)
         assert len(list(query_hits.ranks.problems(tables))) == wrong
+
+
+def test_the_check_of_ranks_knows_the_order_by_containment(tmp_path: Path) -> None:
+    tables = Home(str(tmp_path))
+    row = {"query_file": "q", "query": "a", "source": "s", "length": 1, "description": "", "strand": "+", "file": "f"}
+    hits = [(1, 1, "b", 0.5, 1.0), (1, 2, "c", 0.9, 0.5), (1, 3, "a", 0.8, 0.5), (2, 1, "a", 0.9, None)]
+    names = ("query_number", "rank", "seq_id", "similarity", "containment")
+    rows = pa.Table.from_pylist([row | dict(zip(names, hit, strict=True)) for hit in hits], QUERY_HITS.schema)
+    for sort, wrong in (("containment", []), ("similarity", ["query 1, rank 2: c with similarity 0.9"])):
+        made = Provenance(name="query_hits", code_version="2", settings={"sort": sort})
+        tables.table("query_hits").write(rows, made)
+        assert list(query_hits.ranks.problems(tables)) == wrong
+
+
+def test_a_table_with_the_columns_of_before_is_read_and_gets_the_new_ones(
+    indexed: Corpus, asked: Callable[..., str], tmp_path: Path
+) -> None:
+    own = replace(indexed, home=Home(str(shutil.copytree(indexed.home.uri, tmp_path / "home"))))
+    shutil.rmtree(tmp_path / "home" / "tables" / "query_hits", ignore_errors=True)
+    row = {"query_file": "q", "query": "a", "source": "s", "length": 1, "description": "", "strand": "+", "file": "f"}
+    row |= {"query_number": 1, "rank": 1, "seq_id": "b", "similarity": 0.5}
+    before = pa.schema([field for field in QUERY_HITS.schema if field.name in row])
+    made = Provenance(name="query_hits", code_version="1", settings={"both_strands": False})
+    own.home.table("query_hits").write(pa.Table.from_pylist([row], before), made)
+    assert list(query_hits.ranks.problems(own.home)) == []
+    given = {"piece": queries()["piece"]}
+    own.materialize("query_hits", query_hits={"queries": asked({"q.fasta": fasta(given)}), "top_n": 2})
+    rows = own.home.table("query_hits").read().drop_columns(["query_file"]).to_pylist()
+    assert rows == expected(own, given, top_n=2)
+    assert (rows[0]["containment"], rows[0]["identity"], rows[0]["k"]) == (1.0, 1.0, 21)
+    assert own.home.table("query_hits").at(0).read().num_rows == 1
 
 
 @pytest.mark.parametrize(("sequences", "dealt"), [(43, [43]), (22, [13, 30]), (15, [6, 7, 30]), (1, [2, 3, 3, 5, 30])])

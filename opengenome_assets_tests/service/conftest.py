@@ -62,7 +62,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def serving(home: Path, *, ready: bool = True, **limits: Any) -> Iterator[TestClient]:
     """Run the application over a home, and wait until it has an index."""
     app = create_app(Settings(home=str(home)), ServerSettings(**{"requests_per_minute": 0, **limits}))
-    with TestClient(app) as client:
+    with TestClient(app, base_url="http://localhost") as client:
         if ready:
             wait_for(lambda: client.get("/health/ready").status_code == 200, "index")
         yield client

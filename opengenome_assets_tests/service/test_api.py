@@ -32,7 +32,7 @@ def problem(answer: Any, status: int) -> str:
 
 def test_similar_is_what_the_library_finds_with_the_versions_searched(client: TestClient, index: SearchIndex) -> None:
     text = f">one\n{QUERY}\n>two a second\n{letters(500, 3).lower()}\n"
-    options: dict[str, Any] = {"top_n": 7, "threshold": 0.01, "source": "plants", "both_strands": True}
+    options: dict[str, Any] = {"top_n": 7, "threshold": 0.01, "source": "plants", "sort": "containment"}
     answer = client.post("/api/similar", json={"queries": text, **options}).json()
     expected = index.similar(read_queries(text), **options)
     assert [[hit["seq_id"] for hit in result["hits"]] for result in answer["results"]] == [
@@ -41,7 +41,8 @@ def test_similar_is_what_the_library_finds_with_the_versions_searched(client: Te
     assert answer["results"][0]["hits"] == [vars(hit) for hit in expected[0]]
     assert [(result["query"], result["length"]) for result in answer["results"]] == [("one", 300), ("two", 500)]
     assert answer["results"][0]["hits"][0]["seq_id"] == "plant7"
-    assert answer["sequences_searched"] == 34
+    assert (answer["sequences_searched"], answer["candidates"]) == (34, 34)
+    assert answer["results"][0]["hits"][0]["containment"] == 1.0
     assert answer["searched"] == {
         "tfidf_index": index.version,
         "sequence_shards": 0,
@@ -70,7 +71,9 @@ def test_no_hits_is_an_answer(client: TestClient) -> None:
         ({"queries": QUERY, "topn": 5}, "body.topn"),
         ({"queries": QUERY, "top_n": "3"}, "body.top_n: Input should be a valid integer, found '3'"),
         ({"queries": QUERY, "top_n": True}, "body.top_n: Input should be a valid integer, found True"),
-        ({"queries": QUERY, "both_strands": 1}, "body.both_strands: Input should be a valid boolean, found 1"),
+        ({"queries": QUERY, "strand": "-"}, "body.strand: Input should be 'both' or 'given', found '-'"),
+        ({"queries": QUERY, "sort": "identity"}, "body.sort: Input should be 'similarity' or 'containment'"),
+        ({"queries": QUERY, "both_strands": True}, "body.both_strands"),
         ({"queries": 5}, "valid string, found 5"),
         ([], "body"),
     ],
@@ -103,7 +106,7 @@ def test_no_other_form_than_json_is_taken(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("kmers/ACGT?mincount=2", "query.mincount: Parameter should be one of both_strands, min_count, source, limit"),
+        ("kmers/ACGT?mincount=2", "query.mincount: Parameter should be one of strand, min_count, source, limit"),
         ("kmers/ACGT?limit=1&limit=2", "query.limit: Parameter should be given once, found ['1', '2']"),
         ("sequences?seq_id=plant7&sources=plants", "query.sources: Parameter should be one of seq_id, source, file"),
         ("index?version=0", "query.version: Parameter should be left out: there is none here, found '0'"),
@@ -136,7 +139,7 @@ def test_what_one_request_may_ask_for_is_bounded(home: Path) -> None:
 
 
 def explain(client: TestClient, **changes: Any) -> Any:
-    hit = {"seq_id": "plant7", "source": "plants", "file": "plants/plants.fasta", "strand": "+"}
+    hit = {"seq_id": "plant7", "source": "plants", "file": "plants/plants.fasta"}
     return client.post("/api/explain", json={"query": f">mine\n{QUERY}", **hit, **changes})
 
 
@@ -155,11 +158,19 @@ def test_a_hit_is_explained(client: TestClient, index: SearchIndex) -> None:
 def test_what_is_no_hit_is_not_explained(client: TestClient) -> None:
     assert "plant99" in problem(explain(client, seq_id="plant99"), 404)
     assert "at most 1 sequence" in problem(explain(client, query=">a\nACGTACGT\n>b\nACGTACGT"), 413)
-    problem(explain(client, strand="x"), 422)
+    problem(explain(client, strand="+"), 422)
+
+
+def test_the_more_similar_strand_is_explained(client: TestClient) -> None:
+    back = QUERY[::-1].translate(str.maketrans("ACGT", "TGCA"))
+    both, given = (explain(client, query=back, strand=strand).json() for strand in ("both", "given"))
+    assert (both["strand"], given["strand"]) == ("-", "+")
+    assert both["terms"] == explain(client).json()["terms"]
+    assert given["terms"] != both["terms"]
 
 
 def test_kmers_are_what_the_library_finds(client: TestClient, home: Path) -> None:
-    options: dict[str, Any] = {"both_strands": True, "min_count": 2, "source": "plants", "limit": 3, "positions": 2}
+    options: dict[str, Any] = {"strand": "both", "min_count": 2, "source": "plants", "limit": 3, "positions": 2}
     answer = client.get("/api/kmers/acgt", params=options).json()
     expected = find_kmer("ACGT", home=str(home), **options)
     assert [(hit["seq_id"], hit["count"]) for hit in answer["hits"]] == [(h.seq_id, h.count) for h in expected.hits]

@@ -100,9 +100,53 @@ def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyP
     async def answer(message: Message) -> None:
         answered.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": "/api/similar", "headers": []}
+    scope = {"type": "http", "method": "POST", "path": "/api/similar", "headers": [(b"host", b"localhost")]}
     anyio.run(Guard(reader, ServerSettings(), Metrics()), scope, drip, answer)
     assert answered[0]["status"] == 408
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:3001", "127.0.0.1:3001", "[::1]:3001", "[::1]", "10.1.2.3"])
+def test_addresses_and_localhost_are_hosts_by_default(client: TestClient, host: str) -> None:
+    assert client.get("/api/index", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:3001", "localhost.evil.example", "1.2.3.4.evil.example", ""]
+)
+@pytest.mark.parametrize("path", ["/api/index", "/", "/metrics", "/report", "/openapi.json"])
+def test_a_name_that_nobody_gave_the_server_is_refused(client: TestClient, host: str, path: str) -> None:
+    said = problem(client.get(path, headers={"Host": host}), 421)
+    assert f"found {host!r}" in said
+    assert "OPENGENOME_SEARCH_HOSTS" in said
+    assert client.get("/health/live", headers={"Host": host}).status_code == 200
+
+
+def test_names_are_given_to_the_server(home: Path) -> None:
+    with serving(home, hosts="search, Genomes.example") as client:
+        for host, status in (
+            ("search:3001", 200),
+            ("genomes.example", 200),
+            ("other.example", 421),
+            ("localhost", 200),
+        ):
+            assert client.get("/api/index", headers={"Host": host}).status_code == status
+    with serving(home, hosts="*") as client:
+        assert client.get("/api/index", headers={"Host": "other.example"}).status_code == 200
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
+def test_a_body_in_another_encoding_is_refused(client: TestClient, encoding: str) -> None:
+    body = f'{{"queries": "{QUERY}"}}'
+    headers = {"Content-Type": "application/json"}
+    assert client.post("/api/similar", content=body.encode(), headers=headers).status_code == 200
+    assert "JSON in UTF-8" in problem(client.post("/api/similar", content=body.encode(encoding), headers=headers), 422)
+
+
+def test_long_headers_are_refused_although_all_has_come(client: TestClient) -> None:
+    assert client.get("/api/index", headers={"X-Long": "a" * 15_000}).status_code == 200
+    for asked in ({"headers": {"X-Long": "a" * 16_384}}, {"headers": {f"X-{n}": "a" * 1000 for n in range(17)}}):
+        assert "at most 16,384 bytes" in problem(client.get("/api/index", **asked), 431)
+    assert "at most 16,384 bytes" in problem(client.get("/api/kmers/" + "A" * 17_000), 431)
 
 
 def test_the_pace_of_a_client_is_bounded(home: Path) -> None:

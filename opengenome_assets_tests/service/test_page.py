@@ -37,6 +37,12 @@ def test_a_sequence_is_pasted_searched_and_a_hit_opened(page: Page, page_home: P
     )
     assert widths == pytest.approx([hit.similarity for hit in hits], abs=0.02)
     hit = page.get_by_role("button", name=re.compile("plant7"))
+    expect(hit.locator(".held")).to_contain_text("100\N{NO-BREAK SPACE}%")
+    expect(hit.locator(".held")).to_contain_text("identity \N{ALMOST EQUAL TO} 100\N{NO-BREAK SPACE}%")
+    expect(page.locator("#similar-results .held").last).to_contain_text("0\N{NO-BREAK SPACE}%")
+    expect(
+        page.get_by_text("Containment is the share of the query\N{RIGHT SINGLE QUOTATION MARK}s distinct 19-mers")
+    ).to_be_visible()
     hit.click()
     why = page.get_by_role("region", name="Why plant7 is similar")
     index = SearchIndex.open(str(page_home))
@@ -58,10 +64,10 @@ def test_several_queries_and_options(page: Page, page_home: Path) -> None:
     reverse = QUERY[::-1].translate(str.maketrans("ACGT", "TGCA"))
     page.get_by_label("Hits").fill("3")
     page.locator("#source").select_option("plants")
-    page.locator("#both-strands").check()
+    expect(page.locator("#both-strands")).to_be_checked()
     text = f">forth\n{QUERY}\n>back\n{reverse}\n"
     search(page, text)
-    hits = expected(page_home, text, top_n=3, source="plants", both_strands=True)
+    hits = expected(page_home, text, top_n=3, source="plants")
     assert found(page) == shown(hits)
     assert [hit.strand for hit in hits][::3] == ["+", "-"]
     back = page.get_by_role("region", name="back")
@@ -70,6 +76,22 @@ def test_several_queries_and_options(page: Page, page_home: Path) -> None:
     back.locator(".hit").first.click()
     expect(back.get_by_text("that of its reverse complement")).to_be_visible()
     expect(back.get_by_role("img", name=re.compile("in back, upwards"))).to_be_visible()
+
+
+def test_hits_are_sorted_by_containment(page: Page, page_home: Path) -> None:
+    text = f">both\n{QUERY[:200]}{FILES['animals/animals.fasta']['twin in animals'][:80]}\n>short\nACGTACGTACGT"
+    page.get_by_label("Sort by").select_option("containment")
+    page.get_by_label("Hits").fill("2")
+    search(page, text)
+    hits = expected(page_home, text, top_n=2, sort="containment")
+    assert found(page) == shown(hits)
+    assert [hit.seq_id for hit in hits[:2]] == ["plant7", "twin"]
+    expect(page.locator("#similar-status")).to_contain_text(
+        "Sorted by containment among the 20 most similar sequences."
+    )
+    short = page.get_by_role("region", name="short")
+    expect(short).to_contain_text("Containment needs 17 letters of A, C, G, T in a row")
+    expect(short.locator("ol .held").first).to_have_text("containment \N{EN DASH}")
 
 
 def test_a_search_that_finds_nothing_is_no_failure(page: Page) -> None:
@@ -161,10 +183,10 @@ def test_kmers_are_found_with_their_places(page: Page, page_home: Path) -> None:
     page.get_by_role("tab", name="k-mers").click()
     page.get_by_label("k-mer", exact=True).fill("acgtc")
     page.get_by_label("Least count").fill("2")
-    page.locator("#kmer-both-strands").check()
+    expect(page.locator("#kmer-both-strands")).to_be_checked()
     page.get_by_label("Positions").check()
     page.get_by_role("button", name="Search", exact=True).click()
-    matches = find_kmer("ACGTC", home=str(page_home), both_strands=True, min_count=2, positions=50)
+    matches = find_kmer("ACGTC", home=str(page_home), min_count=2, positions=50)
     hits = page.locator("#kmers-results .hit")
     expect(hits).to_have_count(matches.sequences)
     assert matches.sequences > 5
@@ -215,7 +237,7 @@ def test_keys_alone_do(page: Page) -> None:
         page.keyboard.press("Tab")
         seen.add(focused(page).evaluate("each => each.id || each.innerText"))
         assert len(seen) < 30
-    assert {"top-n", "threshold", "source", "both-strands", "Search"} <= seen
+    assert {"top-n", "threshold", "source", "sort", "both-strands", "Search"} <= seen
     assert first.evaluate("hit => getComputedStyle(hit).outlineStyle") == "solid"
     page.keyboard.press("Enter")
     expect(page.locator(".why:visible .terms")).to_be_visible()

@@ -10,20 +10,23 @@ import pytest
 from playwright.sync_api import Browser, Download, Page, expect
 
 from opengenome_assets.search import SearchIndex
+from opengenome_assets.search.rows import SIMILAR_SCHEMA
 from opengenome_assets_tests.service.conftest import QUERY, Server, letters
 from opengenome_assets_tests.service.pages import content, expected, found, opened, search
 
 
 def test_a_link_reproduces_a_search(page: Page, chromium: Browser) -> None:
     page.get_by_label("Hits").fill("4")
-    page.locator("#both-strands").check()
+    page.locator("#both-strands").uncheck()
+    page.get_by_label("Sort by").select_option("containment")
     search(page, f">mine\n{QUERY}")
     hits = found(page)
     assert len(hits) == 4
     with opened(chromium, page.url) as another:
         assert found(another) == hits
         expect(another.get_by_label("Query", exact=True)).to_have_value(f">mine\n{QUERY}")
-        expect(another.locator("#both-strands")).to_be_checked()
+        expect(another.locator("#both-strands")).not_to_be_checked()
+        expect(another.get_by_label("Sort by")).to_have_value("containment")
     search(page, letters(300, 5))
     expect(page.get_by_role("heading", name="query")).to_be_visible()
     assert found(page) != hits
@@ -34,10 +37,12 @@ def test_a_link_reproduces_a_search(page: Page, chromium: Browser) -> None:
 
 
 def test_an_example_is_linked_by_its_place_in_the_corpus(page: Page, chromium: Browser) -> None:
-    page.locator("#examples button").last.click()
+    example = page.locator("#examples button").last
+    name = example.get_attribute("title")
+    example.click()
     hits = found(page)
-    assert hits[0][0] == "plant29"
-    assert "plant29" in page.url
+    assert hits[0][0] == name
+    assert f"query_seq_id={name}" in page.url
     assert "ACGT" not in page.url
     with opened(chromium, page.url) as another:
         assert found(another) == hits
@@ -52,7 +57,7 @@ def test_what_is_too_long_for_a_link_is_searched_all_the_same(page: Page) -> Non
 
 
 def test_a_kmer_search_is_linked_too(chromium: Browser, page_server: Server) -> None:
-    link = f"{page_server.url}/#search=kmers&kmer=ACGTA&min_count=2&limit=5&both_strands=true&positions=50"
+    link = f"{page_server.url}/#search=kmers&kmer=ACGTA&min_count=2&limit=5&strand=both&positions=50"
     with opened(chromium, link) as page:
         expect(page.locator("#kmers-results .hit")).to_have_count(5)
         expect(page.get_by_role("tab", name="k-mers")).to_have_attribute("aria-selected", "true")
@@ -73,6 +78,11 @@ def test_a_link_with_a_source_that_is_not_there_does_not_search_all(
         expect(page.locator(".hit").first).to_be_visible()
 
 
+def number(value: float | None) -> str:
+    """Write a number as JavaScript does."""
+    return "" if value is None else f"{value:g}" if value == int(value) else str(value)
+
+
 def test_results_are_saved(page: Page, page_home: Path) -> None:
     search(page, f">mine\n{QUERY}")
     hits = expected(page_home, QUERY)
@@ -85,22 +95,30 @@ def test_results_are_saved(page: Page, page_home: Path) -> None:
 
     table = save("Save as TSV")
     assert table.suggested_filename == "similar.tsv"
-    *comments, heading = content(table).splitlines()[:8]
+    *comments, heading = content(table).splitlines()[:9]
     facts = {name: json.loads(value) for name, value in (line[2:].split(": ", 1) for line in comments)}
-    settings = {"top_n": 10, "threshold": 0, "source": None, "both_strands": False}
+    settings = {"top_n": 10, "threshold": 0, "source": None, "strand": "both", "sort": "similarity"}
     assert facts.pop("data_version") == SearchIndex.open(str(page_home)).data_version
     assert facts == {
         "table": "tfidf_index",
         "version": 0,
         "sequences_searched": 34,
         "settings": settings,
+        "candidates": 10,
         "queries": 1,
         "queries_without_hits": [],
     }
-    rows = content(table).splitlines()[8:]
-    assert heading.split("\t")[:5] == ["query", "rank", "seq_id", "source", "similarity"]
-    assert [row.split("\t")[:5] for row in rows] == [
-        ["mine", str(hit.rank), hit.seq_id, hit.source, str(hit.similarity)] for hit in hits
+    rows = content(table).splitlines()[9:]
+    assert heading.split("\t") == SIMILAR_SCHEMA.names
+    assert [row.split("\t")[:8] for row in rows] == [
+        [
+            "mine",
+            str(hit.rank),
+            hit.seq_id,
+            hit.source,
+            *map(number, (hit.similarity, hit.containment, hit.identity, hit.k)),
+        ]
+        for hit in hits
     ]
     answer = json.loads(content(save("Save as JSON")))
     assert answer["results"][0]["hits"] == [vars(hit) for hit in hits]

@@ -57,19 +57,19 @@ def server(own_home: Path) -> Iterator[Server]:
 def test_fifty_clients_get_what_the_library_finds_in_bounded_memory(server: Server, own_home: Path) -> None:
     index = SearchIndex.open(str(own_home))
     texts = [f">q{number}\n{letters(20_000, 1000 + number)}" for number in range(CLIENTS)]
-    server.ask("/api/similar", {"queries": texts[0], "both_strands": True})
+    server.ask("/api/similar", {"queries": texts[0]})
     before = server.peak()
     together = threading.Barrier(CLIENTS)
 
     def client(number: int) -> list[Any]:
         together.wait(60)
-        asked = {"queries": texts[number], "top_n": 34, "both_strands": True}
+        asked = {"queries": texts[number], "top_n": 34}
         return [server.ask("/api/similar", asked)["results"][0]["hits"] for _ in range(4)]
 
     with ThreadPoolExecutor(CLIENTS) as pool:
         answers = list(pool.map(client, range(CLIENTS)))
     for text, found in zip(texts, answers, strict=True):
-        (expected,) = index.similar(read_queries(text), top_n=34, both_strands=True)
+        (expected,) = index.similar(read_queries(text), top_n=34)
         assert found == [[vars(hit) for hit in expected]] * 4
     assert server.peak() - before < 100e6
 
@@ -113,7 +113,7 @@ def test_a_client_that_sends_no_more_does_not_keep_the_server_from_ending(tmp_pa
     with running(tmp_path / "home", ready=False) as server:
         host, port = server.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as client:
-            client.sendall(b"POST /api/similar HTTP/1.1\r\nHost: here\r\nContent-Length: 10\r\n\r\n{")
+            client.sendall(b"POST /api/similar HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{")
             wait_for(lambda: b"in_flight 2.0" in urlopen(f"{server.url}/metrics").read(), "request beside this one")
             os.kill(server.pid, signal.SIGTERM)
             wait_for(lambda: not processes_of(tmp_path / "home"), "end of the server", 15)

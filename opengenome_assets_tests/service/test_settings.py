@@ -40,6 +40,8 @@ def test_the_token_comes_from_a_variable_or_a_file(tmp_path: Path) -> None:
         ("REQUESTS_PER_MINUTE", "-1", "from 0"),
         ("TOKEN_PATH", "/nowhere/token", "OPENGENOME_SEARCH_TOKEN_PATH names /nowhere/token"),
         ("DAGSTER_URL", "javascript:alert(1)", "expected an address"),
+        ("HOSTS", "here, http://there", "has 'http://there': expected names without ports"),
+        ("PROXIES", "10.0.0.0/8, nginx", "has 'nginx': expected addresses and networks"),
     ],
 )
 def test_what_cannot_be_used_is_refused(variable: str, value: str, said: str) -> None:

@@ -48,6 +48,7 @@ def run(*arguments: str) -> str:
     return result.output
 
 
+@pytest.mark.long
 def test_a_group_of_one_asset_stands_in_dagster_and_in_every_command(made, tmp_path):
     graph = made.graph()
     asset = graph.get(dg.AssetKey("gc_skew"))

@@ -323,6 +323,7 @@ def test_where_nothing_can_be_carried_it_is_said_why_and_what_to_do(home: Home, 
         assert words in result.output
 
 
+@pytest.mark.long
 def test_an_object_store_that_does_not_answer_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
     for name, value in {**closed, "AWS_REGION": "us-east-1"}.items():

@@ -114,6 +114,7 @@ def test_the_server_of_these_tests_heeds_the_conditions_of_a_put(bucket: str) ->
     assert s3.get_object(**place)["Body"].read() == b"3"
 
 
+@pytest.mark.long
 def test_one_writer_at_a_time_and_the_other_is_told_for_whom_it_waits(home: str) -> None:
     told: list[str] = []
     entered = threading.Event()
@@ -157,6 +158,7 @@ def test_a_killed_holder_frees_the_home(bucket: str, tmp_path: Path, kind: str, 
     assert told == [f"{home} is in use: waiting for run A to end"] * (kind == "object store")
 
 
+@pytest.mark.long
 def test_a_holder_that_was_paused_for_too_long_is_told_that_it_lost_the_lease(stored: str) -> None:
     with holding(stored, "run A") as paused:
         assert paused.asked() == "still held"
@@ -173,6 +175,7 @@ def test_a_holder_that_was_paused_for_too_long_is_told_that_it_lost_the_lease(st
             lease.refuse_lost()
 
 
+@pytest.mark.long
 def test_a_holder_that_was_paused_and_that_nobody_waited_for_holds_it_still(stored: str) -> None:
     with holding(stored, "run A") as paused:
         paused.signal(signal.SIGSTOP)
@@ -191,6 +194,7 @@ def test_of_many_processes_that_count_under_the_lock_none_loses_a_number(stored:
     assert read_bytes(f"{stored}/counter") == b"20"
 
 
+@pytest.mark.long
 def test_an_expired_lease_goes_to_one_of_those_who_wait(stored: str) -> None:
     with holding(stored, "dead", 1) as holder:
         holder.signal(signal.SIGKILL)
@@ -405,6 +409,7 @@ def test_a_bucket_that_is_not_there_is_told_in_a_sentence(bucket: str) -> None:
     assert "has no such bucket" in told_by("s3://nowhere/home")
 
 
+@pytest.mark.long
 def test_the_lease_object_tells_people_who_holds_it(stored: str) -> None:
     with only_writer(stored, "run A", silent):
         found = json.loads(read_bytes(f"{stored}/.lock") or b"")

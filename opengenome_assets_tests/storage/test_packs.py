@@ -269,6 +269,7 @@ def test_who_commits_while_parts_are_packed_is_not_undone(home, monkeypatch):
     assert content(home, 0) == held(*range(4))
 
 
+@pytest.mark.long
 def test_packing_and_committing_at_once_never_doubles_or_loses_a_part(home):
     commit(home, [0, 1])
     sizes = list(range(3, 9))

@@ -5,9 +5,9 @@ import { bar, count, element, svg } from "./elements.js";
 const [WIDTH, HALF, TOP, BINS] = [640, 175, 26, 512];
 
 /** Fill a hit's panel. */
-export async function explanation(panel, record, name, hit, searchWith) {
+export async function explanation(panel, record, name, hit, strand, searchWith) {
   panel.replaceChildren(element("p", { className: "muted", role: "status" }, "Loading the explanation…"));
-  const { seq_id, source, file, strand } = hit;
+  const { seq_id, source, file } = hit;
   try {
     const answer = await post("api/explain", { query: record, seq_id, source, file, strand });
     panel.replaceChildren(
@@ -46,7 +46,7 @@ function terms({ terms: shared, shared: all }) {
 const percent = (share) => `${(share * 100).toFixed(share < 0.0995 ? 2 : 1)} %`;
 
 /** A mirror plot: the query's profile upwards and the hit's downwards, as for mass spectra. */
-function profiles({ query_profile: above, hit_profile: below }, name, hit) {
+function profiles({ strand: explained, query_profile: above, hit_profile: below }, name, hit) {
   const [up, down] = [above, below].map(highest);
   const most = Math.max(...up, ...down);
   const middle = TOP + HALF;
@@ -67,7 +67,7 @@ function profiles({ query_profile: above, hit_profile: below }, name, hit) {
     svg("text", { class: "label", x: 4, y: TOP - 8 }, `query ${shortened(name)}`),
     svg("text", { class: "label", x: 4, y: middle + HALF + 48 }, `hit ${shortened(hit.seq_id)}`),
   );
-  const strand = hit.strand === "-" ? " The query's profile is that of its reverse complement, which is more similar." : "";
+  const strand = explained === "-" ? " The query's profile is that of its reverse complement, which is more similar." : "";
   return element("figure", {}, element("figcaption", {}, `TF-IDF weights of all 6-mers in alphabetical order, query above and hit below.${strand}`), picture);
 }
 

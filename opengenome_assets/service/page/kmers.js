@@ -22,7 +22,7 @@ async function ask() {
     min_count: numberIn("min-count"),
     limit: numberIn("kmer-limit"),
     source: byId("kmer-source").value,
-    both_strands: byId("kmer-both-strands").checked,
+    strand: byId("kmer-both-strands").checked ? "both" : "given",
     positions: byId("positions").checked ? POSITIONS : 0,
   };
   remember({ search: "kmers", kmer, ...options });
@@ -35,7 +35,7 @@ export async function restore(fields) {
   byId("min-count").value = fields.get("min_count") ?? 1;
   byId("kmer-limit").value = fields.get("limit") ?? 50;
   choose(byId("kmer-source"), fields.get("source") ?? "");
-  byId("kmer-both-strands").checked = fields.get("both_strands") === "true";
+  byId("kmer-both-strands").checked = fields.get("strand") !== "given";
   byId("positions").checked = Number(fields.get("positions") ?? 0) > 0;
   await submit();
 }
@@ -73,7 +73,7 @@ function show({ options, answer }) {
 
 function hitOf(answer, hit, rank, most) {
   const value = element("span", { className: "value" }, count(hit.count));
-  if (answer.both_strands) value.append(element("small", {}, `${count(hit.reverse)} reverse`));
+  if (answer.strand === "both") value.append(element("small", {}, `${count(hit.reverse)} reverse`));
   const row = element(
     "div",
     { className: "hit" },

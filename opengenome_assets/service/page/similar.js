@@ -5,7 +5,7 @@ import { explanation } from "./explanation.js";
 import { choose, numberIn, remember, savers, Search, separated } from "./results.js";
 
 const EXAMPLE_LETTERS = 1200;
-const COLUMNS = ["query", "rank", "seq_id", "source", "similarity", "length", "description", "strand", "file"];
+const COLUMNS = ["query", "rank", "seq_id", "source", "similarity", "containment", "identity", "k", "length", "description", "strand", "file"];
 
 // Control characters of binary files, which no FASTA has.
 const UNPRINTED = /[\0-\x08\x0e-\x1f]/;
@@ -101,7 +101,8 @@ async function ask() {
     top_n: numberIn("top-n"),
     threshold: numberIn("threshold"),
     source: byId("source").value || null,
-    both_strands: byId("both-strands").checked,
+    strand: byId("both-strands").checked ? "both" : "given",
+    sort: byId("sort").value,
   };
   const { queries, ...options } = request;
   const named = origin && Object.fromEntries(Object.entries(origin).map(([name, value]) => [`query_${name}`, value ?? ""]));
@@ -114,7 +115,8 @@ export async function restore(fields) {
   byId("top-n").value = fields.get("top_n") ?? 10;
   byId("threshold").value = fields.get("threshold") ?? 0;
   choose(byId("source"), fields.get("source") ?? "");
-  byId("both-strands").checked = fields.get("both_strands") === "true";
+  byId("both-strands").checked = fields.get("strand") !== "given";
+  byId("sort").value = fields.get("sort") === "containment" ? "containment" : "similarity";
   if (fields.has("query")) {
     fill(fields.get("query"));
     await submit();
@@ -128,7 +130,8 @@ function show({ request, answer }) {
   const found = answer.results.reduce((sum, result) => sum + result.hits.length, 0);
   const searched = `tfidf_index version ${answer.searched.tfidf_index}`;
   const of = answer.results.length === 1 ? "" : ` for ${counted(answer.results.length, "query", "queries")}`;
-  search.say(`${found ? counted(found, "hit") : "No hits"}${of} in ${duration(answer.seconds)}, ${searched}.`);
+  const sorted = request.sort === "containment" ? ` Sorted by containment among the ${count(answer.candidates)} most similar sequences.` : "";
+  search.say(`${found ? counted(found, "hit") : "No hits"}${of} in ${duration(answer.seconds)}, ${searched}.${sorted}`);
   const rows = () =>
     answer.results.flatMap(({ query: name, hits }) => hits.map((hit) => COLUMNS.map((column) => (column === "query" ? name : hit[column]))));
   const { queries, ...settings } = request;
@@ -139,6 +142,7 @@ function show({ request, answer }) {
     data_version,
     sequences_searched: answer.sequences_searched,
     settings,
+    candidates: answer.candidates,
     queries: answer.results.length,
     queries_without_hits: answer.results.filter(({ hits }) => hits.length === 0).map((result) => result.query),
   };
@@ -160,13 +164,41 @@ function resultOf(request, record, result, place) {
     return element("section", { className: "result" }, heading, element("p", { className: "empty" }, `${where}${least}.`));
   }
   const hits = result.hits.map((hit) => hitOf(request, record, result.query, hit, `${place}-${hit.rank}`));
-  return element("section", { className: "result", "aria-labelledby": heading.id }, heading, element("ol", { className: "hits" }, ...hits));
+  const names = element(
+    "div",
+    { className: "heads", "aria-hidden": "true" },
+    element("span", { className: "value" }, "similarity"),
+    element("span", { className: "held" }, "containment"),
+  );
+  return element(
+    "section",
+    { className: "result", "aria-labelledby": heading.id },
+    heading,
+    element("p", { className: "hint" }, meaning(request, result.hits[0])),
+    names,
+    element("ol", { className: "hits" }, ...hits),
+  );
+}
+
+/** How to read a containment, in one sentence. */
+function meaning(request, { k, containment }) {
+  if (containment === null) return `Containment needs ${k} letters of A, C, G, T in a row, to be specific for a query of this length.`;
+  const strand = request.strand === "both" ? ", on either strand" : "";
+  return `Containment is the share of the query’s distinct ${k}-mers that a sequence holds${strand}: 100 % is the whole query, and near 0 % is none of it, however high the similarity.`;
+}
+
+/** A share in percent: "100 %" and "0 %" are exact. */
+function percent(share) {
+  if (share === 0 || share === 1) return `${share * 100} %`;
+  return `${Math.min(99.99, Math.max(0.01, share * 100)).toFixed(share < 0.1 || share > 0.999 ? 2 : 1)} %`;
 }
 
 function hitOf(request, record, queryName, hit, name) {
   const why = element("div", { id: `why-${name}`, className: "why", role: "region", "aria-label": `Why ${hit.seq_id} is similar`, hidden: true });
   const value = element("span", { className: "value" }, element("span", { className: "visually-hidden" }, "similarity "), similarity(hit.similarity));
-  if (request.both_strands) value.append(element("small", {}, hit.strand === "-" ? "reverse complement" : "as given"));
+  if (request.strand === "both") value.append(element("small", {}, hit.strand === "-" ? "reverse complement" : "as given"));
+  const held = element("span", { className: "held" }, element("span", { className: "visually-hidden" }, "containment "), hit.containment === null ? "–" : percent(hit.containment));
+  if (hit.identity !== null) held.append(element("small", {}, `identity ≈ ${percent(hit.identity)}`));
   const button = element(
     "button",
     { type: "button", className: "hit", "aria-expanded": "false", "aria-controls": why.id },
@@ -174,14 +206,15 @@ function hitOf(request, record, queryName, hit, name) {
     element("span", { className: "name" }, element("b", {}, hit.seq_id), element("span", {}, hit.description)),
     sourceName(hit.source),
     element("span", { className: "length" }, bases(hit.length)),
-    bar(hit.similarity),
+    bar(request.sort === "containment" ? (hit.containment ?? 0) : hit.similarity),
     value,
+    held,
   );
   button.addEventListener("click", () => {
     const opens = why.hidden;
     why.hidden = !opens;
     button.setAttribute("aria-expanded", String(opens));
-    if (opens && !why.hasChildNodes()) explanation(why, record, queryName, hit, searchWith);
+    if (opens && !why.hasChildNodes()) explanation(why, record, queryName, hit, request.strand, searchWith);
   });
   return element("li", {}, button, why);
 }

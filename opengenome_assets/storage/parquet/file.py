@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import io
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from opengenome_assets.kernels.bases import arrow_text
 from opengenome_assets.storage.files import filesystem
 from opengenome_assets.storage.parquet.pages import MAGIC, Encoding, read_pages, write_pages
 from opengenome_assets.storage.parquet.thrift import Field, List, Struct, Type, i64, read_struct, write_struct
@@ -253,19 +256,60 @@ class ParquetFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
         OSError
             If the file is damaged.
         """
+        yield from (values for _, values in self._pages(group, name, lengths))
+
+    def read_values(
+        self, group: int, name: str, lengths: str, rows: Sequence[int]
+    ) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+        """Yield some values of a text column in a row group, with their rows; other pages stay compressed.
+
+        Parameters
+        ----------
+        group, name, lengths
+            As in `read_text`.
+        rows
+            Rows of the group, ascending.
+
+        Yields
+        ------
+        int, uint8 array
+            A row, and the letters of its value, read-only.
+
+        Raises
+        ------
+        OSError
+            If the file is damaged.
+        """
+        wanted = iter(rows)
+        row = next(wanted, None)
+        for first, values in self._pages(group, name, lengths, rows):
+            data, offsets = arrow_text(values)
+            while row is not None and row < first + len(values):
+                yield row, data[offsets[row - first] : offsets[row - first + 1]]
+                row = next(wanted, None)
+            if row is None:
+                return
+
+    def _pages(
+        self, group: int, name: str, lengths: str, rows: Sequence[int] | None = None
+    ) -> Iterator[tuple[int, pa.LargeStringArray]]:
+        """Yield the first row of each page and its values; with ``rows``, pages without any of them may be left out."""
         paths = [self.schema.column(place).path for place in range(len(self.schema))]
         if not {name, lengths} <= set(paths):
             raise OSError(f"expected the columns {name} and {lengths}, found {', '.join(paths)}")
         # Arrow crashes on the metadata of a damaged column, so that of other columns is not read.
         chunk = self.metadata.row_group(group).column(paths.index(name))
         if "DELTA_LENGTH_BYTE_ARRAY" not in chunk.encodings:  # written by Arrow: another codec, or an older package
-            yield from self.read_row_group(group, columns=[name], use_threads=False)[name].chunks
+            first = 0
+            for values in self.read_row_group(group, columns=[name], use_threads=False)[name].chunks:
+                yield first, values
+                first += len(values)
             return
         stated = self.read_row_group(group, columns=[lengths], use_threads=False)[lengths]
         start, size = chunk.data_page_offset, chunk.total_compressed_size
         if stated.null_count or not 0 <= start <= start + size <= self._stream.size():
             raise OSError(f"lengths in {lengths} are missing, or the pages of {name} are outside the file")
-        yield from read_pages(pa.py_buffer(self._stream.read_at(size, start)), stated.to_numpy())
+        yield from read_pages(pa.py_buffer(self._stream.read_at(size, start)), stated.to_numpy(), rows)
 
 
 @contextmanager

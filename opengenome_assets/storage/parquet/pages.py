@@ -17,7 +17,8 @@ After https://parquet.apache.org/docs/file-format/data-pages/encodings/.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -161,7 +162,9 @@ def write_pages(array: pa.LargeStringArray, *, page_bytes: int = PAGE_BYTES) -> 
         start = end
 
 
-def read_pages(stored: pa.Buffer, lengths: npt.NDArray[np.int64]) -> Iterator[pa.LargeStringArray]:
+def read_pages(
+    stored: pa.Buffer, lengths: npt.NDArray[np.int64], rows: Sequence[int] | None = None
+) -> Iterator[tuple[int, pa.LargeStringArray]]:
     """Decompress pages that :func:`write_pages` made, one at a time.
 
     Parameters
@@ -170,11 +173,13 @@ def read_pages(stored: pa.Buffer, lengths: npt.NDArray[np.int64]) -> Iterator[pa
         The pages, one after the other.
     lengths
         Length of each value in bytes, int64, shape (values,).
+    rows
+        Places of some values, ascending. Pages without any of them are skipped, neither verified nor decompressed.
 
     Yields
     ------
-    pyarrow.LargeStringArray
-        The values of each page.
+    int, pyarrow.LargeStringArray
+        The place of the first value of each page, and its values.
 
     Raises
     ------
@@ -188,6 +193,9 @@ def read_pages(stored: pa.Buffer, lengths: npt.NDArray[np.int64]) -> Iterator[pa
     position = row = 0
     while position < len(data):
         header = _read_header(data, position)
+        if rows is not None and bisect_left(rows, row) == bisect_left(rows, row + header.values):
+            position, row = header.end, row + header.values
+            continue
         if isal_zlib.crc32(data[header.start : header.end]) != header.checksum:
             raise OSError("a page of text does not have the checksum that its header states")
         start = header.start + header.levels
@@ -201,7 +209,7 @@ def read_pages(stored: pa.Buffer, lengths: npt.NDArray[np.int64]) -> Iterator[pa
         np.cumsum(lengths[row : row + count], out=offsets[1:])
         if begin + offsets[-1] != header.plain:
             raise OSError("a page of text does not hold values of the stated lengths")
-        yield pa.LargeStringArray.from_buffers(count, pa.py_buffer(offsets), page.slice(begin))
+        yield row, pa.LargeStringArray.from_buffers(count, pa.py_buffer(offsets), page.slice(begin))
         del page  # it may hold a gigabase: free it before the next one
         position, row = header.end, row + count
     if row != len(lengths):

@@ -91,6 +91,7 @@ def test_many_sources_are_drawn_as_marks_and_one_frame(twenty: Tables) -> None:
     assert "reading frame 0 " in figure.texts[1].get_text()
 
 
+@pytest.mark.long
 def test_unusual_corpora_are_drawn(unusual: Tables) -> None:
     for picture in (codons.codon_usage(unusual.codon_rscu), codons.rscu_heatmap(unusual.codon_rscu)):
         assert not images.ink(images.to_png(picture.figure, dpi=60)).is_blank

@@ -170,6 +170,7 @@ def test_a_pinned_listing_stays_when_the_branch_moves(server, hub):
     assert paths(hub.list_files(spec("", "feature/new"))) == ["x.fasta"]
 
 
+@pytest.mark.long
 def test_all_pages_are_read_and_the_token_follows_no_link_elsewhere(server):
     server.commit({f"many/{n:05}.fasta.gz": b"%d" % n for n in range(10_000)})
     began = time.monotonic()
@@ -249,6 +250,7 @@ def test_what_passes_is_asked_again(server, hub):
         assert hub.list_files(spec()).files
 
 
+@pytest.mark.long
 def test_what_does_not_pass_in_time_ends(server):
     hub = Hub(endpoint=server.hub, token=None, seconds=3)
     server.fail("api", Fault(status=503, headers={"Retry-After": "0"}, at="hub"), times=3)
@@ -288,6 +290,7 @@ def test_something_else_than_the_hub(server, hub):
 # The environment
 
 
+@pytest.mark.long
 def test_settings_come_from_the_environment_as_the_library_reads_them(server):
     program = (
         "from opengenome_assets.intake.hub.listing import Hub, Specification\n"

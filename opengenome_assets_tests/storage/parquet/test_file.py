@@ -1,6 +1,7 @@
 """Parquet files: readers that nobody here wrote find in them what was written."""
 
 import gc
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,22 @@ def text(path: Path, name: str = "sequence") -> list[str]:
         return [value for page in pages for value in page.to_pylist()]
 
 
+@pytest.mark.parametrize("compression", ["zstd", "gzip"])
+@pytest.mark.parametrize("wanted", [[], [0], [599], [1, 2, 300, 598]])
+def test_values_are_read_by_their_rows(tmp_path, compression, wanted):
+    sequences = [random_sequence(4000 + row % 7, row) for row in range(600)]
+    write(tmp_path / "a.parquet", rows("A"), rows(*sequences), compression=compression)
+    with open_parquet(str(tmp_path / "a.parquet")) as file:
+        found = [
+            (row, letters.tobytes().decode()) for row, letters in file.read_values(1, "sequence", "length", wanted)
+        ]
+    assert found == [(row, sequences[row]) for row in wanted]
+
+
+def random_sequence(length: int, seed: int) -> str:
+    return "".join(random.Random(seed).choices("ACGT", k=length))
+
+
 LONG = "GATTACA" * 300_000  # longer than a page
 GROUPS = [rows("ACGT", "", LONG), rows(), rows("TTT"), rows(*["ACGTN" * 100] * 5000)]
 
@@ -104,6 +121,7 @@ def test_the_footer_accounts_for_every_byte(tmp_path):
     assert 0 <= path.stat().st_size - stored - metadata.serialized_size < 1000
 
 
+@pytest.mark.long
 def test_text_that_arrow_wrote_is_read(tmp_path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.concat_tables(GROUPS), path, row_group_size=2, compression="zstd", use_dictionary=False)
@@ -123,6 +141,7 @@ def test_a_file_that_is_given_up_cannot_be_read(tmp_path, given_up):
         text(path)
 
 
+@pytest.mark.long
 def test_a_file_without_its_end_cannot_be_read(tmp_path):
     path = tmp_path / "a.parquet"
     write(path, rows("ACGT", "GG"), rows("TTT"))

@@ -23,7 +23,7 @@ def stored(array: pa.LargeStringArray, page_bytes: int) -> bytes:
 
 
 def read(data: bytes, lengths: list[int]) -> list[list[str]]:
-    return [page.to_pylist() for page in read_pages(pa.py_buffer(data), np.array(lengths, np.int64))]
+    return [page.to_pylist() for _, page in read_pages(pa.py_buffer(data), np.array(lengths, np.int64))]
 
 
 def random_text(size: int) -> str:
@@ -39,6 +39,19 @@ def test_values_come_back_in_pages_as_full_as_they_may_be(values, page_bytes, sk
         assert len(page) == 1 or sum(map(len, page)) <= page_bytes
     for page, following in pairwise(pages):
         assert sum(map(len, page)) + len(following[0]) > page_bytes
+
+
+@given(TEXTS, st.integers(1, 100), st.sets(st.integers(0, 59)))
+def test_pages_without_wanted_values_are_skipped(values, page_bytes, wanted):
+    rows = sorted(row for row in wanted if row < len(values))
+    data, lengths = stored(text(values), page_bytes), np.array([len(value) for value in values])
+    found = list(read_pages(pa.py_buffer(data), lengths, rows))
+    every = list(read_pages(pa.py_buffer(data), lengths))
+    held = [(first, page) for first, page in every if set(rows) & set(range(first, first + len(page)))]
+    assert found == held
+    assert {
+        row: page[row - first].as_py() for first, page in found for row in rows if first <= row < first + len(page)
+    } == {row: values[row] for row in rows}
 
 
 def test_a_header_whose_fields_are_of_other_types_is_refused():
