@@ -4,8 +4,7 @@ Belongs here: samples as units, the place of their files, and what must be true 
 (``passes/align.py``).
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -14,19 +13,14 @@ from opengenome_assets.engine import Engine
 from opengenome_assets.framework.assets import asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
-from opengenome_assets.framework.making import Making, table_of
-from opengenome_assets.intake.streams import StoredFile
+from opengenome_assets.framework.making import table_of
 from opengenome_assets.settings import local_home
-from opengenome_assets.storage.record import digest
 from opengenome_assets.storage.tables import Home
-from opengenome_assets.variants import tools
-from opengenome_assets.variants.passes.align import LaneReads, SampleReads, align
 from opengenome_assets.variants.passes.quality import added
-from opengenome_assets.variants.reference import fasta_of
+from opengenome_assets.variants.plans import plan_alignments
 from opengenome_assets.variants.settings import VariantsSettings
 from opengenome_assets.variants.tables import ALIGNMENTS, RAW_READS, READ_FILES, REFERENCE
-from opengenome_assets.variants.units import UnitPass
-from opengenome_assets.variants.work import Unit
+from opengenome_assets.variants.units import carry_out
 
 SHOWN = 50
 
@@ -41,44 +35,7 @@ def alignments(
     context: dg.AssetExecutionContext, home: dg.ResourceParam[Home], engine: dg.ResourceParam[Engine]
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
     """Align the samples that were not aligned before."""
-    making = Making(context, align.__module__)
-    versions = tools.versions()
-    aligner = f"bwa-mem3 {versions['bwa-mem3']}"
-    settings = {"aligner": aligner, "samtools": versions["samtools"]}
-    units = list(_units(home, aligner, settings))
-    aligning = UnitPass("aligning reads", align, (ALIGNMENTS,), settings, file="cram")
-    yield from aligning.make(
-        context, home, engine, making, [RAW_READS, REFERENCE], units, lambda: {"samples": _listed(home)}
-    )
-
-
-def _units(home: Home, aligner: str, settings: dict[str, str]) -> Iterator[Unit]:
-    reference = home.table(REFERENCE).read().sort_by("number").to_pylist()
-    contigs = tuple((row["contig"], row["length"], row["md5"]) for row in reference)
-    rows = home.table(RAW_READS).read().sort_by([(n, "ascending") for n in ("source", "lane", "mate")]).to_pylist()
-    for sample, run in groupby(rows, key=lambda row: row["source"]):
-        files = list(run)
-        content = [sample, files[0]["patient"], files[0]["sex"], contigs, settings]
-        content.append([[row[name] for name in ("lane", "mate", "sha256")] for row in files])
-        folder = f"alignments/{digest([ALIGNMENTS.code_version, content])[:32]}"
-        work = SampleReads(
-            sample=sample,
-            patient=files[0]["patient"],
-            sex=files[0]["sex"],
-            lanes=tuple(_lanes(files)),
-            fasta=fasta_of(home),
-            contigs=contigs,
-            home=str(local_home(home.uri)),
-            cram=f"{folder}/{sample}.cram",
-            aligner=aligner,
-        )
-        yield Unit(sample, content, sum(row["bytes"] for row in files), work)
-
-
-def _lanes(files: Sequence[dict[str, Any]]) -> Iterator[LaneReads]:
-    for lane, run in groupby(files, key=lambda row: row["lane"]):
-        one, two = (StoredFile(row["path"], row["uri"], row["sha256"]) for row in run)
-        yield LaneReads(lane, (one, two))
+    yield from carry_out(context, home, engine, plan_alignments(home), lambda: {"samples": _listed(home)})
 
 
 def _listed(home: Home) -> dg.TableMetadataValue:

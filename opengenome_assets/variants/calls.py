@@ -15,18 +15,12 @@ from opengenome_assets.engine import Engine
 from opengenome_assets.framework.assets import asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
-from opengenome_assets.framework.making import Making
-from opengenome_assets.settings import local_home
 from opengenome_assets.storage.tables import Home
-from opengenome_assets.variants import tools
-from opengenome_assets.variants.passes import depth
-from opengenome_assets.variants.passes.call import MINIMUM_QUAL, OPTIONS, PADDING, Calling, call
-from opengenome_assets.variants.reference import fasta_of
-from opengenome_assets.variants.regions import REGION, Region, cut, ploidies
+from opengenome_assets.variants.plans import fasta_of, plan_calls, plan_coverage
+from opengenome_assets.variants.regions import REGION
 from opengenome_assets.variants.settings import VariantsSettings
 from opengenome_assets.variants.tables import ALIGNMENTS, COVERAGE, GENOTYPES, REFERENCE, VARIANTS_RAW
-from opengenome_assets.variants.units import UnitPass
-from opengenome_assets.variants.work import Unit
+from opengenome_assets.variants.units import carry_out
 
 
 class RegionsConfig(dg.Config):
@@ -53,21 +47,6 @@ def define(_: VariantsSettings) -> list[Member]:
     ]
 
 
-def _pairs(home: Home, size: int) -> Iterator[tuple[dict[str, Any], str, Region, list[tuple[str, int, int, int]]]]:
-    """Yield samples, the FASTA, regions, and the ploidies on the region's contig."""
-    contigs = home.table(REFERENCE).read().sort_by("number").to_pylist()
-    fasta, folder = fasta_of(home), local_home(home.uri)
-    for sample in home.table(ALIGNMENTS).read().sort_by("sample").to_pylist():
-        other = ploidies(contigs, sample["sex"])
-        for region in cut(contigs, size):
-            yield (
-                {**sample, "cram": str(folder / sample["path"])},
-                fasta,
-                region,
-                [each for each in other if each[0] == region.contig],
-            )
-
-
 @dg.multi_asset(name=COVERAGE.name, specs=[asset_spec(COVERAGE, [ALIGNMENTS, REFERENCE])])
 def coverage(
     context: dg.AssetExecutionContext,
@@ -76,19 +55,7 @@ def coverage(
     engine: dg.ResourceParam[Engine],
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
     """Measure the depth of regions that were not measured before."""
-    making = Making(context, depth.__name__)
-    settings = {"samtools": tools.versions()["samtools"]}
-    units = [
-        Unit(
-            f"{sample['sample']}:{region.name}",
-            [sample["sample"], sample["sha256"], region.content, settings],
-            region.end - region.start + 1,
-            depth.Covering(sample["sample"], region, sample["cram"], fasta),
-        )
-        for sample, fasta, region, _ in _pairs(home, config.region_bases)
-    ]
-    covering = UnitPass("measuring depth", depth.measure, (COVERAGE,), settings, unit="letters")
-    yield from covering.make(context, home, engine, making, [ALIGNMENTS, REFERENCE], units)
+    yield from carry_out(context, home, engine, plan_coverage(home, config.region_bases))
 
 
 @dg.multi_asset(
@@ -103,24 +70,7 @@ def genotypes(
     engine: dg.ResourceParam[Engine],
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
     """Call the regions that were not called before."""
-    making = Making(context, call.__module__)
-    settings = {
-        "bcftools": tools.versions()["bcftools"],
-        **{command: " ".join(options) for command, options in OPTIONS.items()},
-        "padding": PADDING,
-        "minimum_qual": MINIMUM_QUAL,
-    }
-    units = [
-        Unit(
-            f"{sample['sample']}:{region.name}",
-            [sample["sample"], sample["sha256"], region.content, ploidy, settings],
-            region.end - region.start + 1,
-            Calling(sample["sample"], region, sample["cram"], fasta, tuple(ploidy)),
-        )
-        for sample, fasta, region, ploidy in _pairs(home, config.region_bases)
-    ]
-    calling = UnitPass("calling", call, (VARIANTS_RAW, GENOTYPES), settings, unit="letters")
-    yield from calling.make(context, home, engine, making, [ALIGNMENTS, REFERENCE], units)
+    yield from carry_out(context, home, engine, plan_calls(home, config.region_bases))
 
 
 @rule(COVERAGE, "The windows of each sample add up to every contig's length")

@@ -26,7 +26,7 @@ from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.summaries import Rows, Step, summary
 from opengenome_assets.framework.table import TableSpec
 from opengenome_assets.variants.passes.call import key
-from opengenome_assets.variants.reference import fasta_of
+from opengenome_assets.variants.plans import fasta_of
 from opengenome_assets.variants.settings import NONE, SAMPLE, SAMPLE_FOLDER, VariantsSettings
 from opengenome_assets.variants.tables import CLINVAR, GNOMAD, REFERENCE
 

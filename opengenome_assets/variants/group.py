@@ -6,6 +6,7 @@ asks for them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from opengenome_assets.framework.group import Group
@@ -14,6 +15,7 @@ from opengenome_assets.variants.settings import VariantsSettings
 from opengenome_assets.variants.tables import TABLES
 
 if TYPE_CHECKING:
+    import click
     import dagster as dg
 
 PASSES = ("align", "call", "depth", "quality", "vcf")
@@ -25,10 +27,17 @@ def _build(settings: Settings) -> dg.Definitions:
     return build(settings)
 
 
+def _commands() -> Sequence[click.Command]:
+    from opengenome_assets.variants.commands import variants
+
+    return [variants]
+
+
 GROUP = Group(
     name="variants",
     tables=TABLES,
     settings=VariantsSettings,
     build=_build,
     passes=tuple(f"opengenome_assets.variants.passes.{name}" for name in PASSES),
+    commands=_commands,
 )

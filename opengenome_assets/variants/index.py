@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 VERSION = "1"
+NAME = "reference.fa"  # of the FASTA, beside which the index lies
 BLOCK = 64
 SAMPLED = 8
 SEED = 11  # bwa's, for the letters that it puts in place of N

@@ -13,14 +13,12 @@ from opengenome_assets.engine import Engine
 from opengenome_assets.framework.assets import asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
-from opengenome_assets.framework.making import Making, table_of
-from opengenome_assets.intake.streams import StoredFile
+from opengenome_assets.framework.making import table_of
 from opengenome_assets.storage.tables import Home
-from opengenome_assets.variants.passes.quality import ReadFile, measure
+from opengenome_assets.variants.plans import plan_quality
 from opengenome_assets.variants.settings import VariantsSettings
 from opengenome_assets.variants.tables import RAW_READS, READ_FILES, READ_QUALITY
-from opengenome_assets.variants.units import UnitPass
-from opengenome_assets.variants.work import Unit
+from opengenome_assets.variants.units import carry_out
 
 SHOWN = 50
 
@@ -39,18 +37,7 @@ def read_quality(
     context: dg.AssetExecutionContext, home: dg.ResourceParam[Home], engine: dg.ResourceParam[Engine]
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
     """Count the reads of files that were not counted before."""
-    making = Making(context, measure.__module__)
-    units = [
-        Unit(
-            name=row["path"],
-            content=[row[name] for name in ("source", "lane", "mate", "sha256")],
-            weight=row["bytes"],
-            work=ReadFile(row["source"], row["lane"], row["mate"], StoredFile(row["path"], row["uri"], row["sha256"])),
-        )
-        for row in home.table(RAW_READS).read().to_pylist()
-    ]
-    counting = UnitPass("counting reads", measure, (READ_QUALITY, READ_FILES))
-    yield from counting.make(context, home, engine, making, [RAW_READS], units, lambda: {"files": _listed(home)})
+    yield from carry_out(context, home, engine, plan_quality(home), lambda: {"files": _listed(home)})
 
 
 def _listed(home: Home) -> dg.TableMetadataValue:

@@ -32,11 +32,11 @@ from opengenome_assets.storage.record import Provenance, digest
 from opengenome_assets.storage.snapshot import MissingTableError
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.variants import index
+from opengenome_assets.variants.plans import fasta_of
 from opengenome_assets.variants.settings import SAMPLE, SAMPLE_FOLDER, VariantsSettings
 from opengenome_assets.variants.tables import REFERENCE
 
 CORPUS = "corpus:"
-NAME = "reference.fa"
 LINE = 60
 VALID = np.zeros(256, bool)
 VALID[[*b"ACGTRYSWKMBDHVN"]] = True
@@ -229,14 +229,14 @@ def keep(contigs: list[Contig], home: Path) -> tuple[str, bool]:
     aside.mkdir(parents=True)
     try:
         offset, lines = 0, []
-        with (aside / NAME).open("wb") as file:
+        with (aside / index.NAME).open("wb") as file:
             for contig in contigs:
                 offset += file.write(b">" + contig.name.encode() + b"\n")
                 lines.append(f"{contig.name}\t{len(contig.letters)}\t{offset}\t{LINE}\t{LINE + 1}\n")
                 for first in range(0, len(contig.letters), LINE):
                     offset += file.write(contig.letters[first : first + LINE] + b"\n")
-        (aside / f"{NAME}.fai").write_text("".join(lines))
-        index.build([(contig.name, contig.letters) for contig in contigs], aside / NAME)
+        (aside / f"{index.NAME}.fai").write_text("".join(lines))
+        index.build([(contig.name, contig.letters) for contig in contigs], aside / index.NAME)
         aside.rename(folder)
     except OSError:
         if not folder.exists():  # another run may have been faster
@@ -244,12 +244,6 @@ def keep(contigs: list[Contig], home: Path) -> tuple[str, bool]:
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return path, True
-
-
-def fasta_of(home: Home) -> str:
-    """Return the path of the FASTA for tools; the aligner's index has the same path."""
-    (folder,) = set(home.table(REFERENCE).read(["folder"])["folder"].to_pylist())
-    return str(local_home(home.uri) / folder / NAME)
 
 
 @rule(REFERENCE, "The FASTA for tools, read by pysam, has the contigs with their lengths and MD5")

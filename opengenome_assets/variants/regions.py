@@ -40,6 +40,11 @@ class Region:
     md5: str
 
     @property
+    def letters(self) -> int:
+        """Number of its letters."""
+        return self.end - self.start + 1
+
+    @property
     def name(self) -> str:
         """Its name for people, as in samtools."""
         return f"{self.contig}:{self.start}-{self.end}"

@@ -14,15 +14,15 @@ from opengenome_assets.engine import Engine
 from opengenome_assets.framework.assets import asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
-from opengenome_assets.framework.making import Making
 from opengenome_assets.settings import local_home
 from opengenome_assets.storage.record import digest
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.variants import tools
 from opengenome_assets.variants.passes.vcf import Writing, write
+from opengenome_assets.variants.plans import Plan
 from opengenome_assets.variants.settings import VariantsSettings
 from opengenome_assets.variants.tables import ALIGNMENTS, REFERENCE, VARIANT_FILES, VARIANTS_RAW
-from opengenome_assets.variants.units import UnitPass
+from opengenome_assets.variants.units import carry_out
 from opengenome_assets.variants.work import Unit
 
 ALL = "all"
@@ -39,10 +39,10 @@ def variant_files(
     context: dg.AssetExecutionContext, home: dg.ResourceParam[Home], engine: dg.ResourceParam[Engine]
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
     """Write the files whose records have changed."""
-    making = Making(context, write.__module__)
     settings = {"bcftools": tools.versions()["bcftools"]}
-    writing = UnitPass("writing VCF", write, (VARIANT_FILES,), settings, unit="records", file="vcf")
-    yield from writing.make(context, home, engine, making, READS, list(_units(home, settings)))
+    units = tuple(_units(home, settings))
+    plan = Plan("writing VCF", write, READS, (VARIANT_FILES,), units, settings, "records", "vcf")
+    yield from carry_out(context, home, engine, plan)
 
 
 def _units(home: Home, settings: dict[str, str]) -> Iterator[Unit]:
@@ -63,7 +63,9 @@ def _units(home: Home, settings: dict[str, str]) -> Iterator[Unit]:
         content = [name, {sample: digest(rows) for sample, rows in chosen.items()}, header, contigs, settings]
         target = f"variants/{digest([VARIANT_FILES.code_version, content])[:32]}/{name}.vcf.gz"
         weight = 1 + sum(map(len, chosen.values()))
-        yield Unit(name, content, weight, Writing(name, chosen, header, contigs, str(local_home(home.uri)), target))
+        yield Unit(
+            name, name, content, weight, Writing(name, chosen, header, contigs, str(local_home(home.uri)), target)
+        )
 
 
 @rule(VARIANT_FILES, "bcftools counts as many records in each sample's file as the table has")

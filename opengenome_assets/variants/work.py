@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import resource
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ class Unit:
     ----------
     name
         Its name for people, such as ``sample:region``.
+    sample
+        Its sample, or a name for several.
     content
         Everything that determines its rows, beside the code version.
     weight
@@ -43,6 +46,7 @@ class Unit:
     """
 
     name: str
+    sample: str
     content: Any
     weight: int
     work: Any
@@ -72,12 +76,13 @@ class Outcome:
 def attempt(task: Task) -> Outcome:
     """Run a pass over a unit, and return its parts, or its error in words."""
     own, children = _seconds(resource.RUSAGE_SELF), _seconds(resource.RUSAGE_CHILDREN)
-    parts, error = [], ""
+    parts, error, started = [], "", time.monotonic()
     try:
         with ExitStack() as stack:
             writers = [stack.enter_context(PartWriter(each.uri, task.key, each.schema)) for each in task.outputs]
             facts = task.compute(task.unit.work, *writers) or {}
-            parts = [writer.finish(unit=task.unit.name, **facts) for writer in writers]
+            seconds = round(time.monotonic() - started, 2)
+            parts = [writer.finish(unit=task.unit.name, seconds=seconds, **facts) for writer in writers]
     except (FastqError, StreamError, ToolError, UnusableReadsError) as problem:
         error = str(problem)
     own = _seconds(resource.RUSAGE_SELF) - own

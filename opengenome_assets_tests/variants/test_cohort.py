@@ -1,6 +1,7 @@
 """The shipped samples, from reads to annotations: against their known sequences, other tools, and changes."""
 
 import gzip
+import json
 import re
 import shutil
 import subprocess
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import pysam
 import pytest
+from click.testing import CliRunner
 
+from opengenome_assets.cli import main
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.variants import tools
-from opengenome_assets.variants.reference import NAME
+from opengenome_assets.variants.index import NAME
 from opengenome_assets.variants.settings import SAMPLE_FOLDER
 from opengenome_assets.variants.sheet import read_sheet
 from opengenome_assets.variants.tables import (
@@ -339,3 +342,45 @@ def test_reports_say_what_is_stated_and_are_written_again_only_after_a_change(co
     facts = metadata(copy.materialize("variant_report"), "variant_report")
     assert (facts["reports_written"], facts["reports_reused"]) == (1, 1)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def type_command(home, *arguments):
+    return CliRunner().invoke(main, ["variants", *arguments], env={"OPENGENOME_HOME": home.uri})
+
+
+def test_status_says_how_far_each_sample_is(copy):
+    steps = json.loads(type_command(copy.home, "status", "--format", "json").output)
+    assert {(step["sample"], step["label"]): (step["done"], step["units"]) for step in steps} == {
+        (sample, label): (files if label == "quality" else 1, files if label == "quality" else 1)
+        for sample, files in zip(SAMPLES, (8, 4), strict=True)
+        for label in ("quality", "alignment", "coverage", "calling")
+    }
+    part = next(Path(copy.home.uri, "tables", "genotypes").glob("*/_manifest.json"))
+    sample = json.loads(part.read_text())["facts"]["unit"].split(":")[0]
+    part.unlink()  # as if a run had been killed before
+    answer = type_command(copy.home, "status", sample)
+    assert re.search(r"calling +0 of 1 region, about \d+ s left", answer.output)
+    assert re.search(r"coverage +1 of 1 region$", answer.output, re.MULTILINE)
+    answer = type_command(copy.home, "status", "none")
+    assert (answer.exit_code, answer.output) == (1, "Error: no sample is called none: expected HG03478, HG03706\n")
+
+
+def test_a_call_is_traced_to_its_reads_reference_and_tools(cohort):
+    made, _ = cohort
+    words = type_command(made.home, "trace", "chrM-14905-G-A", "--sample", "HG03478").output
+    row = next(row for row in made.rows(ALIGNMENTS) if row["sample"] == "HG03478")
+    shas = [file["sha256"] for file in made.rows(RAW_READS) if file["source"] == "HG03478"]
+    assert len(shas) == 8
+    for part in (
+        row["sha256"],
+        *shas,
+        "c68f52674c9fb33aef52dcf399755519",
+        "bwa-mem3 0.4",
+        "bcftools 1.24",
+        "VCV000143919",
+    ):
+        assert part in words
+    answer = type_command(made.home, "trace", "chrM-14905-G-A", "--sample", "HG03706")
+    assert answer.exit_code == 1
+    assert "not called in sample HG03706; it is in HG03478" in answer.output
+    assert "no sample has this variant" in type_command(made.home, "trace", "chrM-1-G-A").output

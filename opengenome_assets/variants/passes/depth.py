@@ -31,7 +31,7 @@ class Covering:
 def measure(work: Covering, writer: PartWriter) -> None:
     """Write the windows of a region."""
     region = work.region
-    letters = region.end - region.start + 1
+    letters = region.letters
     options = pa.csv.ReadOptions(column_names=["contig", "pos", "depth"])
     parse = pa.csv.ParseOptions(delimiter="\t", quote_char=False)
     with tools.reading(
