@@ -54,9 +54,14 @@ class Region:
         """Everything that determines its letters."""
         return [self.contig, self.start, self.end, self.md5]
 
+    @property
+    def braced(self) -> str:
+        """The region as samtools takes it. Braces protect colons in names."""
+        return f"{{{self.contig}}}:{self.start}-{self.end}"
+
     def padded(self, letters: int) -> str:
-        """Return it with some letters more on both sides, as tools take it. Braces protect colons in names."""
-        return f"{{{self.contig}}}:{max(1, self.start - letters)}-{min(self.length, self.end + letters)}"
+        """Return it with some letters more on both sides, as a line of a file of regions for bcftools."""
+        return f"{self.contig}\t{max(1, self.start - letters)}\t{min(self.length, self.end + letters)}\n"
 
 
 def cut(contigs: Sequence[Mapping[str, Any]], size: int = REGION) -> Iterator[Region]:

@@ -6,6 +6,8 @@ tables, and ``passes``).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 
 from opengenome_assets.framework.table import Column, Role, TableSpec
@@ -133,13 +135,14 @@ ALIGNMENTS = TableSpec(
 )
 
 _ALIGNED = (ALIGNMENTS["sha256"],)
+_ALIGNED_SAMPLE = Column("sample", pa.string(), "The sample", (ALIGNMENTS["sample"],))
 
 COVERAGE = TableSpec(
     name="coverage",
     description="Depth of each sample in windows of 1,000 letters. Duplicates, secondary alignments and letters where "
     "mates overlap count once or not at all, as `samtools depth -s` has it.",
     columns=(
-        _SAMPLE,
+        _ALIGNED_SAMPLE,
         Column("contig", pa.string(), "The contig", (REFERENCE["contig"],)),
         Column("start", pa.int64(), "First letter of the window, from 1", (REFERENCE["length"],)),
         Column("end", pa.int64(), "Last letter", (REFERENCE["length"],)),
@@ -164,7 +167,7 @@ VARIANTS_RAW = TableSpec(
     name="variants_raw",
     description="Records of the caller, bcftools mpileup and call, as it wrote them: several alleles in one record.",
     columns=(
-        _SAMPLE,
+        _ALIGNED_SAMPLE,
         *_SITE,
         Column("alt", pa.string(), "The other alleles, separated by commas", _CALLED),
         Column("qual", pa.float64(), "Phred score that there is a variant", _CALLED),
@@ -181,7 +184,7 @@ GENOTYPES = TableSpec(
     description="Called alleles of each sample: one row per sample and allele, left-aligned and trimmed. The filter is "
     "LowQual below QUAL 20, and NearN beside an N of the reference; such rows count nowhere else.",
     columns=(
-        _SAMPLE,
+        _ALIGNED_SAMPLE,
         *_SITE,
         Column("alt", pa.string(), "The other allele", _CALLED),
         Column("variant_key", pa.string(), "contig-pos-ref-alt", _CALLED),
@@ -279,12 +282,14 @@ CLASSES = (
     "not listed",
 )
 
+_VARIANT = tuple(replace(each, origins=(VARIANTS[each.name],)) for each in _ALLELE)
+
 ANNOTATIONS = TableSpec(
     name="annotations",
     description="What databases state of each allele of `variants`. It is not a verdict. An allele that a database "
     "does not have is not listed there, which says nothing of its effect.",
     columns=(
-        *_ALLELE,
+        *_VARIANT,
         Column("clinvar", pa.string(), "Accessions in ClinVar; empty if not listed", (CLINVAR["accession"],)),
         Column("significance", pa.string(), "Significance as stated", (CLINVAR["significance"],)),
         Column("stars", pa.int32(), "Stars of the review status", (CLINVAR["stars"],)),
@@ -304,7 +309,7 @@ SAMPLE_QC = TableSpec(
     name="sample_qc",
     description="Quality of each sample in one row.",
     columns=(
-        _SAMPLE,
+        _ALIGNED_SAMPLE,
         Column("reads", pa.int64(), "Reads", (ALIGNMENTS["reads"],)),
         Column("mapped_share", pa.float64(), "Share of reads that are aligned", (ALIGNMENTS["mapped"],)),
         Column("duplicate_share", pa.float64(), "Share of reads marked as duplicates", (ALIGNMENTS["duplicates"],)),

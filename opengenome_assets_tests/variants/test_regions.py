@@ -20,7 +20,8 @@ def test_regions_cover_every_letter_once(lengths, size):
 
 def test_padding_ends_with_the_contig_and_names_with_colons_are_protected():
     first, _, last = cut([contig("HLA*1:01", 2_500)], 1_000)
-    assert (first.padded(1_000), last.padded(1_000)) == ("{HLA*1:01}:1-2000", "{HLA*1:01}:1001-2500")
+    assert (first.padded(1_000), last.padded(1_000)) == ("HLA*1:01\t1\t2000\n", "HLA*1:01\t1001\t2500\n")
+    assert last.braced == "{HLA*1:01}:2001-2500"
     with pytest.raises(ValueError, match="expected a multiple of 1,000"):
         list(cut([contig("c", 10)], 1_500))
 

@@ -98,10 +98,12 @@ def call(work: Calling, raw: PartWriter, genotypes: PartWriter) -> dict[str, Any
         ploidy.write_text("".join(f"{c}\t{a}\t{b}\tF\t{n}\n" for c, a, b, n in work.ploidies) + "* * * F 2\n")
         sex = Path(folder, "sex")
         sex.write_text(f"{work.sample}\tF\n")  # the ploidies are those of the sample's sex
+        here_and_around = Path(folder, "region")  # in a file, since the tool takes no name with a colon otherwise
+        here_and_around.write_text(work.region.padded(PADDING))
         tools.run(
             (
                 *("bcftools", "mpileup", "--no-version", *OPTIONS["mpileup"], "-Ou", "-f", work.fasta),
-                *("-r", work.region.padded(PADDING), work.cram),
+                *("-R", str(here_and_around), work.cram),
             ),
             (
                 *("bcftools", "call", "--no-version", *OPTIONS["call"], "-Ov"),

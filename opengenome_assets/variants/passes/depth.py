@@ -35,7 +35,7 @@ def measure(work: Covering, writer: PartWriter) -> None:
     options = pa.csv.ReadOptions(column_names=["contig", "pos", "depth"])
     parse = pa.csv.ParseOptions(delimiter="\t", quote_char=False)
     with tools.reading(
-        ("samtools", "depth", "-aa", "-s", "--reference", work.fasta, "-r", region.padded(0), work.cram)
+        ("samtools", "depth", "-aa", "-s", "--reference", work.fasta, "-r", region.braced, work.cram)
     ) as stream:
         table = pa.csv.read_csv(stream, options, parse)
     depth = table["depth"].to_numpy().astype(np.int64)
