@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 import dagster as dg
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
 from opengenome_assets.corpus.passes.parse import Parsed, ParseSettings, ParseTask, parse_file
 from opengenome_assets.corpus.settings import CorpusSettings
-from opengenome_assets.corpus.tables import RAW_FASTA, REJECTED_RECORDS, SEQUENCE_SHARDS
+from opengenome_assets.corpus.tables import RAW_FASTA, REJECTED_RECORDS, SEQUENCE_SHARDS, UNUSABLE
 from opengenome_assets.engine import Engine
 from opengenome_assets.framework.assets import asset_spec
 from opengenome_assets.framework.checks import SHOWN, rule
@@ -24,15 +25,17 @@ from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, emitted
 from opengenome_assets.framework.table import TableSpec
 from opengenome_assets.intake.containers import ContainerError, units
-from opengenome_assets.intake.kinds import FASTA
+from opengenome_assets.intake.kinds import COMPRESSION_ENDINGS, FASTA
 from opengenome_assets.intake.streams import StoredFile
 from opengenome_assets.storage.packs import PartIndex
 from opengenome_assets.storage.parts import Part, write_part
 from opengenome_assets.storage.record import Provenance, digest
+from opengenome_assets.storage.snapshot import Snapshot
 from opengenome_assets.storage.tables import Home
 
 TALLIED = ("records", "accepted", "rejected", "too_short", "ambiguous", "bases")
 NAMED = 20
+UNUSABLE_KIND = "the file cannot be used"
 
 
 class SequenceShardsConfig(dg.Config):
@@ -59,22 +62,43 @@ class SequenceShardsConfig(dg.Config):
         le=1,
         description="Stop, publishing nothing, if more than this share of all records is refused.",
     )
+    max_unusable_share: float | None = Field(
+        default=None,
+        description="Leave out files that cannot be used, such as a truncated one, if they are at most this share of "
+        "all files; else stop, publishing nothing. 0 is strict. Default: OPENGENOME_MAX_UNUSABLE_SHARE.",
+    )
 
     def parse_settings(self) -> ParseSettings:
         """Return the settings that decide the rows; the rest decides only whether they are published."""
         return ParseSettings(**{name: getattr(self, name) for name in ParseSettings.__dataclass_fields__})
 
 
-@dg.multi_asset(
-    name=SEQUENCE_SHARDS.name,
-    can_subset=True,
-    specs=[asset_spec(REJECTED_RECORDS, [RAW_FASTA]), asset_spec(SEQUENCE_SHARDS, [RAW_FASTA])],
-)
-def sequence_shards(
+def shards_asset(max_unusable_share: float) -> dg.AssetsDefinition:
+    """Return the asset that makes both tables, with the default of ``max_unusable_share``."""
+
+    @dg.multi_asset(
+        name=SEQUENCE_SHARDS.name,
+        can_subset=True,
+        specs=[asset_spec(REJECTED_RECORDS, [RAW_FASTA]), asset_spec(SEQUENCE_SHARDS, [RAW_FASTA])],
+    )
+    def sequence_shards(
+        context: dg.AssetExecutionContext,
+        config: SequenceShardsConfig,
+        home: dg.ResourceParam[Home],
+        engine: dg.ResourceParam[Engine],
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
+        share = max_unusable_share if config.max_unusable_share is None else config.max_unusable_share
+        yield from make_shards(context, config, share, home, engine)
+
+    return sequence_shards
+
+
+def make_shards(
     context: dg.AssetExecutionContext,
     config: SequenceShardsConfig,
-    home: dg.ResourceParam[Home],
-    engine: dg.ResourceParam[Engine],
+    max_unusable_share: float,
+    home: Home,
+    engine: Engine,
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
     """Parse the units not parsed before with these settings; publish the tables if all checks pass."""
     making = Making(context, __name__)
@@ -87,16 +111,26 @@ def sequence_shards(
         raise dg.Failure(f"{error}. Then materialise raw_fasta again", allow_retries=False) from error
     sizes = {(file["source"], file["path"]): file["bytes"] for file in catalogue}
     results, parsed = parse(context, engine, home, tasks, sizes)
-    parts = usable_parts(tasks, results)
+    parts, unusable = usable_parts(tasks, results, max_unusable_share)
     tally = add_up(part for part, _ in parts)
     provenance = Provenance(
         name=SEQUENCE_SHARDS.name,
         code_version=SEQUENCE_SHARDS.code_version,
-        settings=asdict(settings),
+        # Which files cannot be used may change without a change of the catalogue, as when a disk fails.
+        settings={
+            **asdict(settings),
+            **({UNUSABLE: unusable, "max_unusable_share": max_unusable_share} if unusable else {}),
+        },
         inputs={RAW_FASTA.name: raw_fasta.input},
     )
     provenance = provenance.model_copy(update={"corpus": provenance.data_version})
     extra = parsing_facts(context, [part for part, _ in parts], tally, parsed)
+    refused = [part for _, part in parts]
+    if unusable:
+        extra[UNUSABLE] = [row["reason"] for row in unusable[:NAMED]]
+        for row in unusable:
+            context.log.warning(f"left out: {row['reason']}")
+        refused.append(unusable_part(home, unusable))
 
     def publish(spec: TableSpec, pieces: list[Part]) -> dg.MaterializeResult[Any]:
         own = {"name": spec.name, "code_version": spec.code_version}
@@ -105,7 +139,7 @@ def sequence_shards(
         return making.result(spec, commit, record, extra)
 
     # Refused records are published in any case, so that people can look at them.
-    yield emitted(context, home, publish(REJECTED_RECORDS, [part for _, part in parts]))
+    yield emitted(context, home, publish(REJECTED_RECORDS, refused))
     refuse_unusable(home, tally, settings, config.max_rejected_share)
     yield emitted(context, home, publish(SEQUENCE_SHARDS, [part for part, _ in parts]))
 
@@ -116,12 +150,17 @@ def parse_tasks(home: Home, catalogue: Sequence[Mapping[str, Any]], settings: Pa
     Raises
     ------
     ContainerError
-        If a part of a file is missing.
+        If a part of a file is missing, or two files have the same source and path.
     """
     by_source: dict[str, dict[str, StoredFile]] = {}
     for row in catalogue:
-        file = StoredFile(row["path"], row["uri"], row["sha256"])
-        by_source.setdefault(row["source"], {})[file.path] = file
+        file, others = StoredFile(row["path"], row["uri"], row["sha256"]), by_source.setdefault(row["source"], {})
+        if file.path in others:
+            raise ContainerError(
+                f"{others[file.path].uri} and {file.uri} are both the file {file.path} of the source {row['source']}: "
+                "rename one of them"
+            )
+        others[file.path] = file
     return [
         parse_task(home, source, path, tuple(files[part] for part in parts), settings)
         for source, files in by_source.items()
@@ -194,30 +233,42 @@ def _facts_of(part: Part) -> dict[str, Any]:
     return {name: fact for name, fact in part.facts.items() if name != "shard_bases"}
 
 
-def usable_parts(tasks: Sequence[ParseTask], results: Sequence[Parsed | None]) -> list[tuple[Part, Part]]:
-    """Return the parts (shards, rejected records) of every unit.
+def usable_parts(
+    tasks: Sequence[ParseTask], results: Sequence[Parsed | None], max_unusable_share: float
+) -> tuple[list[tuple[Part, Part]], list[dict[str, str]]]:
+    """Return the parts (shards, rejected records) of every unit that can be used, and the others with the reason.
 
     Raises
     ------
     dagster.Failure
-        If any file could not be used; the message names each. The parts of the others are kept for the next run.
+        If more than a share of the files cannot be used; the message names each. The parts of the others are kept for
+        the next run.
     """
-    parts, errors = [], []
+    parts, unusable = [], []
     for task, result in zip(tasks, results, strict=True):
         if result is None or result.shards is None or result.rejected is None:
-            errors.append((result and result.error) or f"{task.path}: not parsed")
+            reason = (result and result.error) or f"{task.path}: not parsed"
+            unusable.append({"source": task.source, "file": task.path, "reason": reason})
         else:
             parts.append((result.shards, result.rejected))
-    if errors:
-        listed = "\n".join(f"- {error}" for error in errors[:NAMED])
-        more = f"\n- and {len(errors) - NAMED:,} more" if len(errors) > NAMED else ""
+    if len(unusable) > max_unusable_share * len(tasks):
+        listed = "\n".join(f"- {row['reason']}" for row in unusable[:NAMED])
+        more = f"\n- and {len(unusable) - NAMED:,} more" if len(unusable) > NAMED else ""
         raise dg.Failure(
-            f"{len(errors):,} of {len(tasks):,} files cannot be used:\n{listed}{more}\n"
+            f"{len(unusable):,} of {len(tasks):,} files cannot be used, more than the {max_unusable_share:.0%} that "
+            f"max_unusable_share allows:\n{listed}{more}\n"
             "Mend or remove them and materialise raw_fasta and sequence_shards again. Nothing was published; the "
             f"{len(parts):,} files parsed are kept and will not be parsed again",
             allow_retries=False,
         )
-    return parts
+    return parts, unusable
+
+
+def unusable_part(home: Home, unusable: Sequence[Mapping[str, str]]) -> Part:
+    """Write the rows of rejected_records that name the files that are left out, each as the record 0 of its file."""
+    rows = [{**row, "record": 0, "line": 0, "header": "", "kind": UNUSABLE_KIND} for row in unusable]
+    table = pa.Table.from_pylist(rows, schema=REJECTED_RECORDS.schema)
+    return write_part(home.table(REJECTED_RECORDS).uri, digest([REJECTED_RECORDS.code_version, UNUSABLE, rows]), table)
 
 
 def add_up(parts: Iterable[Part]) -> dict[str, int]:
@@ -315,6 +366,73 @@ def record_count(home: Home) -> Iterator[str]:
             yield f"{facts['file']}: {facts['accepted']:,} records accepted, but {count:,} rows in the table"
 
 
+@rule(
+    SEQUENCE_SHARDS,
+    "Every file that raw_fasta lists was parsed, once, or is named as one that cannot be used: by source, path and "
+    "checksum, as the parts of the table name the bytes that were read",
+)
+def every_file(home: Home) -> Iterator[str]:
+    """Compare the files of the catalogue with those that the table's parts say that they were read from.
+
+    The plan of the parsing has no part in it: a file that it forgot is found.
+    """
+    shards = home.table(SEQUENCE_SHARDS).at()
+    catalogue = home.table(RAW_FASTA).at(shards.provenance.inputs[RAW_FASTA.name].version).read().to_pylist()
+    index = PartIndex(shards.uri)
+    parsed: Counter[tuple[str, str, str]] = Counter()  # source, path of the unit, SHA-256 of a stored file
+    for key in shards.parts:
+        if part := index.find(key):  # a missing part is named by record_count
+            parsed.update(_read_from(part))
+    left_out = {(row["source"], row["file"]) for row in shards.provenance.settings.get(UNUSABLE, [])}
+    listed: dict[tuple[str, str, str], list[str]] = {}
+    for row in catalogue:
+        # A piece of a cut file stands in the parts under the path of the whole.
+        stem, _, ending = row["path"].rpartition(".")
+        own, piece = ((row["source"], path, row["sha256"]) for path in (row["path"], stem))
+        file = piece if piece in parsed else own
+        unusable = own[:2] in left_out or (piece[:2] in left_out and f".{ending}" not in COMPRESSION_ENDINGS)
+        if file in parsed or not unusable:
+            listed.setdefault(file, []).append(row["path"])
+    barren = _barren(home, shards, index, {file: paths for file, paths in listed.items() if file not in parsed})
+    for file in sorted({*listed, *parsed}):
+        source, path, sha256 = file
+        expected, found = len(listed.get(file, ())), parsed[file] + barren[file]
+        if expected != found:
+            yield (
+                f"{source}: {path} (sha256 {sha256[:16]}…) is listed {expected:,} times in {RAW_FASTA.name}, but was "
+                f"parsed {found:,} times; materialise sequence_shards again"
+            )
+
+
+def _read_from(part: Part) -> Iterator[tuple[str, str, str]]:
+    """Yield source, path and SHA-256 of each stored file that a part was read from."""
+    sha256 = part.facts["sha256"]
+    for each in [sha256] if isinstance(sha256, str) else sha256:
+        yield part.facts["source"], part.facts["file"], each
+
+
+def _barren(
+    home: Home, shards: Snapshot, index: PartIndex, files: Mapping[tuple[str, str, str], Sequence[str]]
+) -> Counter[tuple[str, str, str]]:
+    """Count the files whose unit was parsed and gave no sequence: no file of the table names them, only a part."""
+    recorded = shards.provenance.settings
+    settings = ParseSettings(**{name: recorded[name] for name in ParseSettings.__dataclass_fields__})
+    found: Counter[tuple[str, str, str]] = Counter()
+    cut: dict[tuple[str, str], list[StoredFile]] = {}
+    for (source, path, sha256), _ in files.items():
+        file = StoredFile(path, "", sha256)
+        part = index.find(parse_task(home, source, path, (file,), settings).shards_key)
+        if part and not part.facts["accepted"]:
+            found.update(_read_from(part))
+        cut.setdefault((source, path.rpartition(".")[0]), []).append(file)
+    for (source, path), pieces in cut.items():
+        ordered = tuple(sorted(pieces, key=lambda file: file.path))
+        part = index.find(parse_task(home, source, path, ordered, settings).shards_key)
+        if part and not part.facts["accepted"]:
+            found.update((source, file.path, file.sha256 or "") for file in ordered)
+    return found
+
+
 @rule(SEQUENCE_SHARDS, "No identifier occurs twice in a file")
 def unique_ids(home: Home) -> Iterator[str]:
     """Look for identifiers that occur twice in a file, or in a member of an archive."""
@@ -341,6 +459,14 @@ def lengths_and_gc(home: Home) -> Iterator[str]:
             yield ", ".join(f"{name} {value}" for name, value in row.items())
 
 
-def define(_: CorpusSettings) -> list[Member]:
+@rule(SEQUENCE_SHARDS, "Every file of the catalogue can be used", blocking=False)
+def every_file_is_used(home: Home) -> Iterator[str]:
+    """Name the files that were left out."""
+    for row in home.table(SEQUENCE_SHARDS).provenance().settings.get(UNUSABLE, []):
+        yield f"left out, {row['source']}: {row['reason']}"
+
+
+def define(settings: CorpusSettings) -> list[Member]:
     """Return the two tables and their rules."""
-    return [sequence_shards, record_count, unique_ids, lengths_and_gc]
+    shards = shards_asset(settings.max_unusable_share)
+    return [shards, every_file_is_used, record_count, every_file, unique_ids, lengths_and_gc]

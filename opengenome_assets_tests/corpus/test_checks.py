@@ -1,6 +1,8 @@
 """Checks: each finds the wrong table it is there for, and a blocking one stops what follows."""
 
+import gzip
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -21,14 +23,18 @@ from opengenome_assets.framework.figures import save_figure
 from opengenome_assets.framework.group import rules_of, tables_of
 from opengenome_assets.plots.style import Picture
 from opengenome_assets.storage.files import write_bytes
-from opengenome_assets.storage.record import Provenance, digest
+from opengenome_assets.storage.record import Input, Provenance, digest
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus
 
 KS = (2, 6)
 MEMBERS = members(CorpusSettings(ks=KS))
 RULES = [rule for rule in rules_of(GROUP, MEMBERS) if not rule.asset.startswith("figure_")]
-FILES = {"plants/one.fa": ">p1\nACGTACGTNNACGTTGCA\n>p2\nGGGCCCATATAT\n", "animals/two.fa": ">r1\nACGTACGTACGT\n"}
+GENE = "TTAATTAATTAAATG" + "GCC" * 70 + "TTAATTAATTAA"
+FILES = {
+    "plants/one.fa": f">p1\nACGTACGTNNACGTTGCA\n>p2\nGGGCCCATATAT\n>p3\n{GENE}\n",
+    "animals/two.fa": ">r1\nACGTACGTACGT\n",
+}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +45,9 @@ def good(tmp_path_factory):
         (root / "fasta" / name).parent.mkdir(parents=True)
         (root / "fasta" / name).write_text(content)
     made = Corpus(Home(str(root / "home")), str(root / "fasta"), KS)
-    made.materialize("*tfidf_index,*codon_rscu,*sequence_stats,rejected_records,*kmer_freq_k2,*kmer_freq_k6")
+    made.materialize(
+        "*tfidf_index,*codon_rscu,*codon_bias,*sequence_stats,rejected_records,*kmer_freq_k2,*kmer_freq_k6"
+    )
     return made.home
 
 
@@ -57,13 +65,17 @@ def poisoned(good: Home, tmp_path, asset: str, poison) -> Home:
         rows = pq.read_table(path)
         pq.write_table(poison(rows).cast(rows.schema), path)
         edit_manifest(path.parent, lambda manifest, path=path: manifest["files"][0].update(size=path.stat().st_size))
+    table, record = tables.table(asset), tables.table(asset).provenance()
+    parts, schema = [table.parts().find(key) for key in table.at().parts], table.at().schema
+    shutil.rmtree(f"{table.uri}/_delta_log")
+    table.commit(schema, parts, record)
     return tables
 
 
 def edit_manifest(part: Path, edit) -> None:
     """Change a manifest, and its own digest with it: a pass that went wrong seals what it made."""
     manifest = json.loads((part / "_manifest.json").read_text())
-    del manifest["digest"]
+    del manifest["digest"], manifest["contents"]
     edit(manifest)
     (part / "_manifest.json").write_text(json.dumps({**manifest, "digest": digest(manifest)}))
 
@@ -80,7 +92,11 @@ def change(column: str, function):
 
 
 def first(value):
-    return lambda values: [value, *values[1:]]
+    return lambda values: [value, *values[1:]] if values else []
+
+
+def last(value):
+    return lambda values: [*values[:-1], value]
 
 
 def one_more_count(values):
@@ -111,8 +127,13 @@ def test_right_tables_have_no_problems(good):
         ("kmer_freq_k2", "counts_and_ranks", change("rank", first(7)), "ranks do not follow"),
         ("kmer_freq_k2", "counts_and_ranks", change("frequency", first(0.9)), "frequencies add up to"),
         ("codon_counts", "sum_of_counts", change("counts", one_more_count), "windows of 3: counts add up to"),
-        ("codon_rscu", "totals_and_means", change("count", first(10**6)), "but codon_counts holds"),
-        ("codon_rscu", "totals_and_means", change("per_thousand", first(1e6)), "per thousand adds up"),
+        ("codon_rscu", "totals_and_means", change("count", last(10**6)), "but codon_counts holds"),
+        ("codon_rscu", "totals_and_means", change("count", first(10**6)), "but gene_codons holds"),
+        ("codon_bias", "bias_in_range", change("effective_codons", first(70.0)), "effective_codons is 70"),
+        ("genes", "genes_in_sequences", change("end", first(10**6)), "a gene from"),
+        ("genes", "genes_in_sequences", change("protein", first("MA*")), "with 3 amino acids"),
+        ("gene_codons", "codons_of_genes", change("counts", one_more_count), "codons counted, but"),
+        ("codon_rscu", "totals_and_means", change("per_thousand", last(1e6)), "per thousand adds up"),
         ("codon_rscu", "totals_and_means", change("rscu", lambda v: [x and x + 1 for x in v]), "mean RSCU"),
         ("codon_rscu", "totals_and_means", lambda r: r.filter(pc.not_equal(r["source"], "all")), "no rows for all"),
         ("tfidf_index", "norms", change("counts", one_more_count), "windows counted"),
@@ -139,6 +160,42 @@ def test_counts_of_a_file_that_do_not_agree_are_found(good, tmp_path, fact, valu
         Path(tables.table("sequence_shards").uri, key), lambda manifest: manifest["facts"].update({fact: value})
     )
     assert said in "\n".join(problems(tables, "sequence_shards", "record_count"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda rows: rows[:1], "plants: plants/one.fa .* listed 0 times in raw_fasta, but was parsed 1 times"),
+        (lambda rows: [*rows, {**rows[0], "path": "animals/lost.fa"}], "animals/lost.fa .* 1 times.* parsed 0 times"),
+        (lambda rows: [*rows, {**rows[0], "sha256": "f" * 64}], r"sha256 f+…\) is listed 1 times.* parsed 0 times"),
+        (lambda rows: [*rows, rows[0]], "animals/two.fa .* listed 2 times in raw_fasta, but was parsed 1 times"),
+    ],
+)
+def test_a_file_that_was_lost_or_counted_twice_is_found(good, tmp_path, wrong, said):
+    tables = Home(str(tmp_path / "home"))
+    shutil.copytree(good.uri, tables.uri)
+    catalogue, shards = tables.table("raw_fasta"), tables.table("sequence_shards")
+    rows = sorted(catalogue.read().to_pylist(), key=lambda row: row["path"])
+    lost = pa.Table.from_pylist(wrong(rows), catalogue.read().schema)
+    record = catalogue.provenance().model_copy(update={"code_version": "0"})
+    version = catalogue.write(lost, record).version
+    made = shards.provenance()
+    inputs = {"raw_fasta": Input(version=version, data_version=record.data_version)}
+    parts = [shards.parts().find(key) for key in shards.at().parts]
+    shards.commit(shards.read().schema, parts, made.model_copy(update={"inputs": inputs}))
+    (problem,) = problems(tables, "sequence_shards", "every_file")
+    assert re.search(said, problem)
+
+
+def test_files_in_parts_and_without_a_sequence_are_accounted_for(corpus):
+    whole = gzip.compress(b"".join(b">r%d\nACGTACGTTG%s\n" % (n, b"ACGT" * n) for n in range(40)))
+    short = gzip.compress(b">s\nAC\n")
+    files = {"a/x.fa.gz.aa": whole[:50], "a/x.fa.gz.ab": whole[50:], "b/short.fa": ">s\nAC\n"}
+    files |= {"c/y.fa.gz.aa": short[:9], "c/y.fa.gz.ab": short[9:], "d/z.fa": ">z\nACGTACGTTGA\n"}
+    made = corpus(files)
+    made.materialize("raw_fasta,sequence_shards,rejected_records", sequence_shards={"min_length": 5})
+    assert made.home.table("sequence_shards").at().rows == 41
+    assert problems(made.home, "sequence_shards", "every_file") == []
 
 
 @pytest.mark.parametrize("asset", [spec.name for spec in tables_of(GROUP, MEMBERS)])
