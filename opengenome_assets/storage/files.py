@@ -49,6 +49,12 @@ def exists(uri: str) -> bool:
     return bool(fs.get_file_info(path).type == pafs.FileType.File)
 
 
+def is_missing(uri: str) -> bool:
+    """Return whether there is nothing, neither a file nor a folder."""
+    fs, path = filesystem(uri)
+    return bool(fs.get_file_info(path).type == pafs.FileType.NotFound)
+
+
 def write_bytes(uri: str, content: bytes) -> None:
     """Write a file atomically: readers see the old content or the new, also if this process is killed."""
     fs, path = filesystem(uri)

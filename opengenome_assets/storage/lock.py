@@ -55,6 +55,8 @@ def only_writer(
         path.mkdir(parents=True, exist_ok=True)
         # The system releases the lock when this process dies.
         descriptor = os.open(path / NAME, os.O_RDWR | os.O_CREAT)
+    except (FileExistsError, NotADirectoryError):  # it is no place for a home
+        raise
     except OSError as error:
         raise unwritable(path, error) from error
     try:
