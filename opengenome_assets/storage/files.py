@@ -27,7 +27,7 @@ def read_bytes(uri: str) -> bytes | None:
     try:
         with fs.open_input_stream(path, compression=None) as stream:
             return bytes(stream.read())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
@@ -47,12 +47,6 @@ def exists(uri: str) -> bool:
     """Return whether there is such a file."""
     fs, path = filesystem(uri)
     return bool(fs.get_file_info(path).type == pafs.FileType.File)
-
-
-def is_missing(uri: str) -> bool:
-    """Return whether there is nothing, neither a file nor a folder."""
-    fs, path = filesystem(uri)
-    return bool(fs.get_file_info(path).type == pafs.FileType.NotFound)
 
 
 def write_bytes(uri: str, content: bytes) -> None:

@@ -2,8 +2,8 @@
 
 Belongs here: writing and verifying the two digests of a commit. One covers the files of the table at that version, the
 other the commit's own entries, such as the record. A change of either, in any entry of the log, breaks its digest.
-Beside the table lies the number of its newest version, so that the loss of the log's last entries is noticed too. Does
-not belong here: commits of other tools. They have no seal and are not judged.
+In the table's folder lies the number of its newest version, so that the loss of the log's last entries is noticed too.
+Does not belong here: commits of other tools. They have no seal and are not judged.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from opengenome_assets.storage.parts import DataFile
 from opengenome_assets.storage.record import digest
 
 SEAL_KEY = "opengenome_seal"
+NOTE = ".newest"  # in a table's folder, the number of its newest version
 OWN = "opengenome"  # prefix of this package's entries in a commit
 
 
@@ -84,8 +85,7 @@ def refuse_lost_versions(uri: str, newest: int | None, noted: int | None) -> Non
 
 
 def _note(uri: str) -> str:
-    folder, _, name = uri.rstrip("/").rpartition("/")
-    return f"{folder}/.{name}.newest"
+    return f"{uri.rstrip('/')}/{NOTE}"
 
 
 def _seal(uri: str, number: int, text: str) -> dict[str, str]:

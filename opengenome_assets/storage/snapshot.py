@@ -22,7 +22,7 @@ import pyarrow.fs as pafs
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from opengenome_assets.storage.files import filesystem, is_missing
+from opengenome_assets.storage.files import filesystem
 from opengenome_assets.storage.history import History
 from opengenome_assets.storage.packs import is_pack, open_pack
 from opengenome_assets.storage.parquet.file import ParquetFile, open_parquet, open_row_groups
@@ -235,8 +235,7 @@ def open_snapshot(name: str, uri: str, version: int | None = None) -> Snapshot:
         found = Snapshot(name, uri, table, newest)
         refuse_changed_files(uri, table.version(), files_of(table))
     except TableNotFoundError as error:
-        if not is_missing(uri):  # else it was removed as a whole, to be made again
-            refuse_lost_versions(uri, None, noted)
+        refuse_lost_versions(uri, None, noted)
         raise MissingTableError(
             f"{name} has not been made yet: there is no table at {uri}. "
             f"Make it and what it needs: {materialize(f'*{name}')}"
