@@ -25,7 +25,7 @@ export DAGSTER_HOME := $(CURDIR)
 # Bytecode is kept in .venv: compiling the imports again costs every process 2 s of CPU.
 unexport PYTHONDONTWRITEBYTECODE
 # Dagster's warnings about its own future, at every `asset materialize`.
-export PYTHONWARNINGS := ignore::FutureWarning,ignore:Parameter `include_sources`
+export PYTHONWARNINGS := ignore::FutureWarning,ignore:Parameter
 
 .DEFAULT_GOAL := help
 .PHONY: help install run ui quick test adversary bench build docs lock secrets test-compose clean java
