@@ -28,7 +28,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONWARNINGS := ignore::FutureWarning,ignore:Parameter
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ui quick test adversary bench build docs lock secrets test-compose clean java
+.PHONY: help install run ui quick test adversary bench build docs lock secrets test-compose test-slurm clean java
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,9 @@ secrets:  ## Make the cluster's secrets, each once, in secrets/
 
 test-compose: $(VENV)/installed-dev java  ## Build the cluster's image, and test a cluster (SELECT=drill: what takes longer)
 	$(BIN)/pytest --verbose --timeout 900 --durations 15 -m '$(SELECT)' opengenome_assets_tests/compose
+
+test-slurm: $(VENV)/installed-dev java  ## Build the SIF, and test jobs on a Slurm cluster of two nodes; needs root
+	$(BIN)/pytest --verbose --timeout 1900 --durations 15 opengenome_assets_tests/slurm
 
 clean:  ## Remove .venv and caches; data stays
 	rm -rf $(VENV) *.egg-info build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache \

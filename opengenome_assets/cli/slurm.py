@@ -68,7 +68,8 @@ def submit(
 ) -> None:
     """Submit a job that makes assets in the home, a folder that all nodes share.
 
-    The settings of the environment are written into the job. Further options go to sbatch, e.g. --partition=long. Of the jobs of one home, Slurm runs one at a time. On a login node without this package:
+    The settings of the environment are written into the job. Further options go to sbatch, e.g. --partition=long. Of
+    the jobs of one home, Slurm runs one at a time. On a login node without this package, use that of the SIF:
     `apptainer exec SIF opengenome slurm submit --dry-run ... | sbatch`.
     """
     settings = settings_in_use()
