@@ -88,7 +88,8 @@ secrets:  ## Make the cluster's secrets, each once, in secrets/
 test-compose: $(VENV)/installed-dev java  ## Build the cluster's image, and test a cluster (SELECT=drill: what takes longer)
 	$(BIN)/pytest --verbose --timeout 900 --durations 15 -m '$(SELECT)' opengenome_assets_tests/compose
 
-test-slurm: $(VENV)/installed-dev java  ## Build the SIF, and test jobs on a Slurm cluster of two nodes; needs root
+export SIF
+test-slurm: $(VENV)/installed-dev java  ## Build the SIF, and test jobs on a Slurm cluster of two nodes (SIF=... tests that one)
 	$(BIN)/pytest --verbose --timeout 1900 --durations 15 opengenome_assets_tests/slurm
 
 clean:  ## Remove .venv and caches; data stays

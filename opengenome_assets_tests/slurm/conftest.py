@@ -1,5 +1,6 @@
 """The image as a SIF, a cluster of two nodes, and what a run without it makes; all removed at the end."""
 
+import os
 import subprocess
 import tempfile
 import uuid
@@ -26,9 +27,11 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def sif(folder: Path) -> Path:
-    """Build the image, and a SIF from it as docs/slurm.md says."""
+    """Build the image, and a SIF from it as docs/slurm.md says, unless `make test-slurm SIF=...` names one."""
     if absent := missing():
         pytest.exit(f"not installed: {', '.join(absent)}. docs/slurm.md says what these tests need", returncode=1)
+    if given := os.environ.get("SIF"):
+        return Path(given).absolute()
     tag = f"opengenome-assets:test-{uuid.uuid4().hex[:8]}"
     path = folder / "opengenome.sif"
     docker("build", "--file", "docker/Dockerfile", "--target", "platform", "--tag", tag, ".", timeout=1800)
