@@ -133,14 +133,29 @@ class Job:
         return set((self.home / "tables" / table).rglob("_manifest.json"))
 
     def processes(self) -> list[int]:
-        """Ids of the processes that belong to the job."""
-        mark = os.fsencode(f"SLURM_JOB_ID={self.number}")
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
+        """Ids of the processes that belong to the job: those in containers have only the home in their environment."""
+        marks = {os.fsencode(f"SLURM_JOB_ID={self.number}"), os.fsencode(f"OPENGENOME_HOME={self.home}")}
+        return [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if marks & variables_of(int(folder.name))]
+
+    def worker(self, node: str) -> int:
+        """Id of the process of a node's worker, below one that knows the node."""
+        for pid in self.processes():
             with suppress(OSError):
-                if mark in (folder / "environ").read_bytes().split(b"\0"):
-                    found.append(int(folder.name))
-        return found
+                if b"deploy.worker.Worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    above = pid
+                    while above > 1:
+                        if os.fsencode(f"SLURMD_NODENAME={node}") in variables_of(above):
+                            return pid
+                        status = Path(f"/proc/{above}/status").read_text()
+                        above = int(status.partition("\nPPid:\t")[2].partition("\n")[0])
+        raise LookupError(f"no worker of {node}")
+
+
+def variables_of(pid: int) -> set[bytes]:
+    """Return the environment of a process; nothing if it has ended."""
+    with suppress(OSError):
+        return set(Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"))
+    return set()
 
 
 @contextmanager
