@@ -70,7 +70,7 @@ build: $(VENV)/installed  ## Build the sdist and the wheel into dist/
 	rm -rf dist
 	$(BIN)/uv build --quiet --offline --no-build-isolation --python $(BIN)/python --out-dir dist
 
-docs: $(VENV)/installed  ## Write the pages that are made from the code: docs/tables.md, docs/settings.md
+docs: $(VENV)/installed  ## Write the pages that are made from the code: docs/tables.md, docs/settings.md, docs/chart.md
 	@$(BIN)/python docs/generate.py
 
 lock: $(BIN)/uv  ## Write requirements.lock from pyproject.toml, keeping the versions that still fit
