@@ -82,7 +82,7 @@ def test_dagster_accepts_the_launcher_s_settings(render: Render, preset: str) ->
     judged = process_config(K8sRunLauncher.config_type(), instance["run_launcher"]["config"])
     assert judged.success, judged.errors
     environment = instance["run_launcher"]["config"]["run_k8s_config"]["container_config"]["env"]
-    assert {"name": "SPARK_LOCAL_IP", "value_from": {"field_ref": {"field_path": "status.podIP"}}} in environment
+    assert {"name": "SPARK_LOCAL_HOSTNAME", "value_from": {"field_ref": {"field_path": "status.podIP"}}} in environment
 
 
 @pytest.mark.parametrize("preset", PRESETS)
