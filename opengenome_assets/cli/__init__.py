@@ -11,8 +11,10 @@ import click
 
 from opengenome_assets import __version__, groups
 from opengenome_assets.cli.lineage import diff, lineage, reindex
+from opengenome_assets.cli.run import run
 from opengenome_assets.cli.runs import runs
 from opengenome_assets.cli.serve import serve, ui
+from opengenome_assets.cli.show import show
 from opengenome_assets.cli.slurm import slurm
 from opengenome_assets.cli.state import failures, info, validate
 from opengenome_assets.cli.upkeep import pin, prune, unpin, upkeep
@@ -27,7 +29,9 @@ def main() -> None:
 
 for command in (
     validate,
+    run,
     info,
+    show,
     failures,
     lineage,
     diff,
