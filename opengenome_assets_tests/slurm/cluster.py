@@ -113,7 +113,7 @@ class Job:
         """Folder of the logs of Spark's services, after a number of restarts."""
         return self.home / "slurm" / f"{self.number}.{restart}"
 
-    def ended(self, seconds: float = 420) -> str:
+    def ended(self, seconds: float = 900) -> str:
         """Wait until the job has ended; return its state."""
 
         def look() -> str:
@@ -122,7 +122,7 @@ class Job:
 
         return wait_for(look, f"end of job {self.number}: {self.log()}", seconds, every=1)
 
-    def completed(self, seconds: float = 420) -> None:
+    def completed(self, seconds: float = 900) -> None:
         """Wait until the job has ended, and assert that it succeeded."""
         state = self.ended(seconds)
         logs = "\n".join(file.read_text() for file in sorted(self.home.glob("slurm/*/*.log")))

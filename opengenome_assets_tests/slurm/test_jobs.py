@@ -60,7 +60,7 @@ def sample(slurm: Slurm, sif: Path, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("sample")
     scratch = scratch_of(folder)
     job = slurm.submit(folder / "home", sif, *SIZE, "--scratch", scratch)
-    job.completed(600)
+    job.completed()
     return job, scratch
 
 
@@ -90,7 +90,7 @@ def scanning(slurm: Slurm, sif: Path, genomes: Path, tmp_path: Path) -> tuple[Jo
         assert job.state()["JobState"] in {"PENDING", "RUNNING"}, job.log()
         return len(job.parts("kmer_")) >= 4
 
-    wait_for(under_way, "part of the scan", 300, every=0.1)
+    wait_for(under_way, "part of the scan", 900, every=0.1)
     assert len(job.parts("kmer_")) < 60
     return job, scratch
 
@@ -122,7 +122,7 @@ def test_a_requeued_job_goes_on_from_the_parts_that_are_finished(
     wait_for(lambda: job.state()["Restarts"] == "1", f"requeue: {job.log()}", 120, every=0.5)
     # Slurm holds a requeued job back for two minutes.
     slurm.run("scontrol", "update", f"JobId={job.number}", "StartTime=now", ok=False)
-    job.completed(600)
+    job.completed()
     assert {part: part.stat().st_mtime_ns for part in finished} == finished
     assert_same(job.home, local_genomes)
     assert_left_nothing(job, scratch)
@@ -144,7 +144,7 @@ def test_tasks_of_an_array_and_jobs_of_one_home_run_one_after_the_other(
     size = ("--nodes", "1", "--cores", "1", "--memory", "2500M", "--time", "20", "--scratch", scratch_of(tmp_path))
     first = slurm.submit(tmp_path / "home", sif, *size, "--select", "key:raw_fasta", "--select", "key:sequence_shards")
     later = slurm.submit(tmp_path / "home", sif, *size, "--select", "key:kmer_")
-    later.completed(600)
+    later.completed(1800)
     assert Home(str(tmp_path / "home")).names() != []
     times = [
         slurm.run("scontrol", "--oneliner", "show", "job", number)
