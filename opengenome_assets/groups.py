@@ -15,10 +15,12 @@ from opengenome_assets.framework.table import Specs
 from opengenome_assets.search.group import GROUP as SEARCH
 from opengenome_assets.settings import Settings, SettingsError
 from opengenome_assets.storage.record import Provenance
+from opengenome_assets.variants.group import GROUP as VARIANTS
 
 GROUPS: tuple[Group, ...] = (
     CORPUS,
     SEARCH,
+    VARIANTS,
 )
 
 
