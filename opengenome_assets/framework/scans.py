@@ -145,7 +145,8 @@ class Scan:
             values = self.by_source.values(home, config, sorted({shard.source for shard in shards}), context.log)
         own = {source: {self.by_source.argument: value} for source, value in values.items()} if self.by_source else {}
         keys = {shard.name: self.key(shard, own.get(shard.source)) for shard in shards}
-        parts = {shard.name: _present(indexes, keys[shard.name]) for shard in shards}
+        finished = [index.find_all(keys.values()) for index in indexes]
+        parts = {name: _present(finished, key) for name, key in keys.items()}
         new = [shard for shard in shards if not parts[shard.name]]
         results = engine.map(
             run_scan,
@@ -187,10 +188,10 @@ class Scan:
 
 def list_shards(snapshot: Snapshot) -> list[Shard]:
     """Return the shards of a version of a table, sorted by name."""
-    index = PartIndex(snapshot.uri)
+    parts = PartIndex(snapshot.uri).find_all(snapshot.parts)
     shards = []
     for key, files in snapshot.parts.items():
-        part = index.find(key)
+        part = parts.get(key)
         if part is None:
             raise dg.Failure(
                 f"{snapshot.name}: files of {snapshot.uri}/{key} are missing or were changed by hand, though the table "
@@ -211,7 +212,7 @@ def list_shards(snapshot: Snapshot) -> list[Shard]:
     return shards
 
 
-def _present(indexes: Sequence[PartIndex], key: str) -> list[Part]:
+def _present(tables: Sequence[Mapping[str, Part]], key: str) -> list[Part]:
     """Return the part of each table with that key; none unless all are there."""
-    parts = [part for index in indexes if (part := index.find(key))]
-    return parts if len(parts) == len(indexes) else []
+    parts = [table[key] for table in tables if key in table]
+    return parts if len(parts) == len(tables) else []
