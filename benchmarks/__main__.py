@@ -15,7 +15,7 @@ from benchmarks.counting import counting_row
 from benchmarks.extremes import extremes_row
 from benchmarks.growth import change_row, growth_row
 from benchmarks.ingestion import ingestion_row
-from benchmarks.kernels import codon_row, kmer_row
+from benchmarks.kernels import codon_row, gene_row, kmer_row
 from benchmarks.measure import CommandError, UnequalError
 from benchmarks.occurrences import occurrences_row
 from benchmarks.peers import MissingToolError, require_tools
@@ -45,6 +45,8 @@ def measure(bases: int) -> None:
     with workplace() as folder:
         done(scan_row(bases, folder))
     done(codon_row(bases))
+    with workplace() as folder:
+        done(gene_row(bases, folder))
     with workplace() as folder:
         done(ingestion_row(bases, folder))
     picture = None

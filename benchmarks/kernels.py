@@ -3,6 +3,9 @@
 Each is compared with an independent count, and timed by the CPU time of its thread.
 """
 
+import gzip
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +16,12 @@ from numba import njit
 from benchmarks.corpus import organelle_lengths, sequences
 from benchmarks.count import KS
 from benchmarks.measure import best_cpu, must_equal
+from benchmarks.peers import prodigal
 from benchmarks.report import Row, Target
+from opengenome_assets.corpus.settings import SAMPLE_FOLDER
 from opengenome_assets.kernels.bases import arrow_text
 from opengenome_assets.kernels.codons import CodonCounter
+from opengenome_assets.kernels.genes import find_genes, open_reading_frames
 from opengenome_assets.kernels.kmers import KmerCounter
 from opengenome_assets.kernels.profiles import sequence_kmers
 
@@ -79,6 +85,35 @@ def codon_row(bases: int) -> Row:
         [
             Target("codons", codon_speed, 4.0, UNIT, least=True),
             Target("vectors", vector_speed, 3.0, UNIT, least=True),
+        ],
+    )
+
+
+def gene_row(bases: int, folder: Path) -> Row:
+    """Find genes: open reading frames of up to 200 million bases, and Prodigal's of the sample's plastids."""
+    data, offsets = arrow_text(shard_column(min(bases, MOST_BASES)))
+
+    def frames() -> int:
+        return sum(len(open_reading_frames(data[begin:end], 1)) for begin, end in pairwise(offsets))
+
+    with gzip.open(SAMPLE_FOLDER / "plastids.fasta.gz", "rt") as lines:
+        plastids = "".join(line.strip() for line in lines if not line.startswith(">"))
+    letters = np.frombuffer(plastids.encode(), np.uint8)
+    (folder / "plastids.fasta").write_text(f">plastids\n{plastids}\n")
+    cost, theirs = prodigal(folder / "plastids.fasta")
+    genes = find_genes(letters, 11)
+    must_equal("genes and Prodigal's", np.stack([genes.begin, genes.end, genes.strand], axis=1), theirs)
+    speed, own = len(data) / 1e9 / best_cpu(frames), best_cpu(lambda: find_genes(letters, 11))
+    return Row(
+        "open reading frames of both strands; genes by Prodigal's models, one core",
+        [
+            Target("open reading frames", speed, 0.1, UNIT, least=True),
+            Target("CPU / Prodigal's", own / cost.cpu, 1.0),
+        ],
+        [
+            f"{len(data):,} bases of open reading frames. Prodigal's genes of {len(letters):,} bases of plastids as "
+            f"one sequence, training included: {len(letters) / 1e6 / own:.2f} million bases/s by pyrodigal, with their "
+            f"proteins; {len(letters) / 1e6 / cost.cpu:.2f} by Debian's prodigal. The {len(genes):,} genes are equal."
         ],
     )
 

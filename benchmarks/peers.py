@@ -12,7 +12,7 @@ from opengenome_assets.kernels.bases import kmer_strings
 
 K = 8
 THREADS = 2
-PACKAGES = {"kmc": "kmc", "kmc_dump": "kmc", "jellyfish": "jellyfish"}
+PACKAGES = {"kmc": "kmc", "kmc_dump": "kmc", "jellyfish": "jellyfish", "prodigal": "prodigal"}
 _MOST = 2**32 - 1  # what their counters are told to hold
 
 
@@ -44,6 +44,15 @@ def kmc(fasta: Path, folder: Path) -> tuple[Cost, npt.NDArray[np.int64]]:
     cost = run(["kmc", *settings, str(fasta), str(database), str(folder)])
     run(["kmc_dump", "-ci1", f"-cx{_MOST}", str(database), str(dump)])
     return cost, read_counts(dump.read_text().splitlines())
+
+
+def prodigal(fasta: Path) -> tuple[Cost, npt.NDArray[np.int64]]:
+    """Find genes with Prodigal by code 11; return the cost, and begin, end and strand, shape (genes, 3), sorted."""
+    found = fasta.with_suffix(".sco")
+    cost = run(["prodigal", "-i", str(fasta), "-o", str(found), "-f", "sco", "-g", "11", "-m", "-q"])
+    rows = [line[1:].split("_") for line in found.read_text().splitlines() if line.startswith(">")]
+    genes = [(int(begin), int(end), 1 if strand == "+" else -1) for _, begin, end, strand in rows]
+    return cost, np.array(sorted(genes), np.int64).reshape(-1, 3)
 
 
 def jellyfish(fasta: Path, folder: Path) -> tuple[Cost, npt.NDArray[np.int64]]:

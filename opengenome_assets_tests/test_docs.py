@@ -10,7 +10,7 @@ import pytest
 
 import opengenome_assets
 from opengenome_assets import groups
-from opengenome_assets.corpus.codons import CodonRscuConfig
+from opengenome_assets.corpus.genes import GenesConfig
 from opengenome_assets.corpus.jobs import PRESETS
 from opengenome_assets.corpus.raw_fasta import RawFastaConfig
 from opengenome_assets.corpus.sequence_shards import SequenceShardsConfig
@@ -31,7 +31,7 @@ def test_a_page_that_is_made_from_the_code_is_what_the_code_says(name):
     assert (ROOT / "docs" / name).read_text() == PAGES[name]()
 
 
-@pytest.mark.parametrize("config", [RawFastaConfig, SequenceShardsConfig, CodonRscuConfig, QueryHitsConfig])
+@pytest.mark.parametrize("config", [RawFastaConfig, SequenceShardsConfig, GenesConfig, QueryHitsConfig])
 def test_every_setting_of_a_run_is_on_the_page_of_running(config):
     page = (ROOT / "docs" / "running.md").read_text()
     assert [name for name in config.model_fields if f"| {name} |" not in page] == []

@@ -15,7 +15,7 @@ def test_defaults_need_nothing_set(tmp_path, monkeypatch):
     settings = groups.read_settings({})
     corpus, search = settings.section(CorpusSettings), settings.section(SearchSettings)
     assert settings.home == read_home({}) == str(tmp_path / "data")
-    assert (corpus.source, search.queries) == ("sample", "")
+    assert (corpus.source, search.queries) == (None, "")
     assert (settings.engine, settings.spark_master, corpus.ks) == ("spark", "local[*]", (6, 7, 8))
     assert corpus.genetic_codes == {}
     assert {shown.origin for each in (settings, corpus, search) for shown in each.shown()} == {"default"}
@@ -79,7 +79,7 @@ def test_no_asset_looks_at_the_environment(tmp_path, monkeypatch, corpus):
     for variable in ("OPENGENOME_SOURCE", "OPENGENOME_HOME", "OPENGENOME_QUERIES"):
         monkeypatch.setenv(variable, str(tmp_path / "elsewhere"))
     monkeypatch.setenv("OPENGENOME_GENETIC_CODES", "plants=11")
-    made.materialize("raw_fasta,rejected_records,sequence_shards,codon_counts,codon_rscu")
+    made.materialize("raw_fasta,rejected_records,sequence_shards,codon_counts,genes,gene_codons,codon_rscu")
     codes = {row["genetic_code"] for row in made.home.table("codon_rscu").read().to_pylist()}
     assert codes == {1}
 

@@ -14,7 +14,7 @@ from functools import partial
 
 import click
 
-from opengenome_assets import groups
+from opengenome_assets import groups, words
 from opengenome_assets.cli.platform import settings_in_use
 from opengenome_assets.terminal import aligned, clock, format_option, in_bytes, indented, known, section, setting_errors
 
@@ -30,10 +30,15 @@ def validate(output: str) -> None:
     """
     settings = settings_in_use()
     from opengenome_assets.corpus.settings import SAMPLE_FOLDER, CorpusSettings
+    from opengenome_assets.corpus.sources import source_of
     from opengenome_assets.operations import validate as checks  # Spark and Dagster take a second to import
+    from opengenome_assets.storage.tables import Home
 
     verdicts = []
-    source = settings.section(CorpusSettings).source
+    try:
+        source = source_of(Home(settings.home), settings.section(CorpusSettings).source)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
     for verdict in checks.validate(settings, source, SAMPLE_FOLDER):
         verdicts.append(verdict)
         if output == "text":
@@ -84,6 +89,9 @@ def info(output: str) -> None:
     ]
     section(f"Figures at {settings.home}/figures", aligned(figures) or ["none yet"])
     section("Report", inventory.reports or ["none yet"])
+    if inventory.unusable:
+        shown = [indented(f"- {words.shorten(reason, 300)}") for reason in inventory.unusable[:20]]
+        section(f"LEFT OUT: {words.plural(len(inventory.unusable), 'file')} that cannot be used", shown)
     section("User interface", ["make ui, then open http://127.0.0.1:3000", "and, to search, http://127.0.0.1:3001"])
 
 

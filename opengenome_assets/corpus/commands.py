@@ -22,17 +22,19 @@ from opengenome_assets.terminal import aligned, format_option, in_bytes, section
 def source(specification: str | None, output: str) -> None:
     """List the files that SPECIFICATION names and those that would be fetched. Changes nothing.
 
-    SPECIFICATION is as in OPENGENOME_SOURCE, which is its default. Exits with status 1 if a run could not get the
-    files.
+    SPECIFICATION is as in OPENGENOME_SOURCE, which is its default, else the source that the home remembers. Exits with
+    status 1 if a run could not get the files.
     """
     with setting_errors():
         home, default = read_home(), CorpusSettings.from_environment().source
+    from opengenome_assets.corpus.sources import source_of
     from opengenome_assets.intake.hub.request import RemoteError
     from opengenome_assets.intake.sources import SourceError
     from opengenome_assets.operations.dry_run import preview
+    from opengenome_assets.storage.tables import Home
 
     try:
-        plan = preview(specification or default, home, sample=SAMPLE_FOLDER)
+        plan = preview(source_of(Home(home), specification or default), home, sample=SAMPLE_FOLDER)
     except (SourceError, RemoteError) as error:
         raise click.ClickException(str(error)) from error
     if output == "json":

@@ -5,7 +5,7 @@ Belongs here: assembly; a new asset is one line in ``MODULES``. Does not belong 
 
 import dagster as dg
 
-from opengenome_assets.corpus import codons, kmers, raw_fasta, sequence_shards, sequence_stats, tfidf_index
+from opengenome_assets.corpus import codons, genes, kmers, raw_fasta, sequence_shards, sequence_stats, tfidf_index
 from opengenome_assets.corpus.figures import figure_specs
 from opengenome_assets.corpus.group import GROUP
 from opengenome_assets.corpus.jobs import FULL, build_jobs
@@ -15,7 +15,7 @@ from opengenome_assets.corpus.settings import CorpusSettings
 from opengenome_assets.framework.group import Member, definitions, rules_of, tables_of
 from opengenome_assets.settings import Settings
 
-MODULES = (raw_fasta, sequence_shards, sequence_stats, kmers, codons, tfidf_index)
+MODULES = (raw_fasta, sequence_shards, sequence_stats, kmers, genes, codons, tfidf_index)
 
 
 def build(settings: Settings) -> dg.Definitions:

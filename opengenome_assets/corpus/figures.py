@@ -4,9 +4,10 @@ Belongs here: the list of figures, and the tables of each. Does not belong here:
 figure (``framework/figures.py``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
 from opengenome_assets.corpus.plots import codons, kmers, sequences
@@ -48,21 +49,23 @@ def figure_specs(ks: Sequence[int]) -> list[FigureSpec]:
         ),
         FigureSpec(
             "figure_codon_usage",
-            "Codons per thousand in reading frame 0, grouped by amino acid.",
+            "Codons per thousand in genes, grouped by amino acid.",
             (CODON_RSCU,),
             draw_codon_usage,
         ),
         FigureSpec(
             "figure_rscu",
-            "Relative synonymous codon usage (RSCU) by source and reading frame.",
+            "Relative synonymous codon usage (RSCU) by source, in genes and in the reading frames.",
             (CODON_RSCU,),
             draw_rscu,
         ),
         FigureSpec(
             "figure_kmer_pca",
-            f"Principal components of the sequences' 6-mer profiles, up to {MAX_PROFILES:,} sequences.",
+            "Principal components of the sequences' 6-mer profiles: small sources whole, of large ones as many as make "
+            f"up to {MAX_PROFILES:,} sequences.",
             (TFIDF_INDEX, TFIDF_TERMS),
             draw_pca,
+            code_version="2",
         ),
     ]
 
@@ -103,13 +106,45 @@ def draw_pca(step: Step) -> Picture:
     """Draw sequences by the principal components of their 6-mer profiles."""
     index = spread_sequences(step[TFIDF_INDEX])
     sources = step[TFIDF_TERMS].read(["source"])["source"].to_pylist()
-    return kmer_pca(kmer_profiles(index), index["source"].tolist(), index["length"].tolist(), sources=set(sources))
+    return kmer_pca(
+        kmer_profiles(index),
+        index["source"].tolist(),
+        index["length"].tolist(),
+        identifiers=index["seq_id"].tolist(),
+        total=step[TFIDF_INDEX].rows,
+        sources=set(sources),
+    )
 
 
 def spread_sequences(index: Snapshot, limit: int = MAX_PROFILES) -> pd.DataFrame:
-    """Return up to ``limit`` rows of the index, evenly spaced.
+    """Return up to ``limit`` rows of the index, small sources whole and the others evenly spaced.
 
-    Columns: source, length, kmers, codes, counts. Sequences without a valid 6-mer are left out.
+    Columns: source, seq_id, length, kmers, codes, counts. Sequences without a valid 6-mer are left out.
     """
-    rows: pd.DataFrame = index.spread(["source", "length", "kmers", "codes", "counts"], limit).to_pandas()
-    return rows.loc[rows["kmers"] > 0]
+    ranges: dict[str, list[np.ndarray]] = {}
+    first = 0
+    for rows in index.row_groups(["source"]):  # each of one shard, and so of one source
+        ranges.setdefault(rows["source"][0].as_py(), []).append(np.array([first, first + rows.num_rows]))
+        first += rows.num_rows
+    sizes = {source: int(sum(end - begin for begin, end in own)) for source, own in ranges.items()}
+    places = [spread_places(np.array(ranges[source]), most) for source, most in shares(sizes, limit).items()]
+    columns = ["source", "seq_id", "length", "kmers", "codes", "counts"]
+    taken: pd.DataFrame = index.take(columns, np.sort(np.concatenate([np.zeros(0, np.int64), *places]))).to_pandas()
+    return taken.loc[taken["kmers"] > 0]
+
+
+def shares(sizes: Mapping[str, int], limit: int) -> dict[str, int]:
+    """Share ``limit`` out among sources: small ones get their size, and the others the same number each."""
+    given = {}
+    for left, source in zip(range(len(sizes), 0, -1), sorted(sizes, key=lambda name: (sizes[name], name)), strict=True):
+        given[source] = min(sizes[source], limit // left)
+        limit -= given[source]
+    return given
+
+
+def spread_places(ranges: np.ndarray, most: int) -> np.ndarray:
+    """Return ``most`` evenly spaced places in ranges of places, int64 of shape (ranges, 2)."""
+    ends = np.cumsum(ranges[:, 1] - ranges[:, 0])
+    ordinals = np.linspace(0, ends[-1] - 1, most).astype(np.int64)
+    inside = np.searchsorted(ends, ordinals, side="right")
+    return np.asarray(ranges[inside, 1] - (ends[inside] - ordinals), np.int64)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 
-PASSES = ("codons", "kmers", "parse", "profiles", "stats")
+PASSES = ("codons", "genes", "kmers", "parse", "profiles", "stats")
 
 
 def _build(settings: Settings) -> dg.Definitions:

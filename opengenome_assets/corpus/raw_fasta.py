@@ -13,6 +13,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from opengenome_assets.corpus.settings import SAMPLE_FOLDER, CorpusSettings
+from opengenome_assets.corpus.sources import source_of, to_remember
 from opengenome_assets.corpus.tables import RAW_FASTA
 from opengenome_assets.framework.assets import asset_spec
 from opengenome_assets.framework.catalogues import catalogue_record
@@ -42,20 +43,31 @@ class RawFastaConfig(dg.Config):
         default=None,
         description="Where FASTA comes from: 'sample', or files, folders and places on the Hub "
         "(hf://datasets/OWNER/NAME[@REVISION]/PATH-OR-GLOB), separated by commas. "
-        "Default: the environment variable OPENGENOME_SOURCE.",
+        "Default: the environment variable OPENGENOME_SOURCE, else the source that the home remembers.",
     )
 
 
-def catalogue_asset(default: str) -> dg.AssetsDefinition:
-    """Return the asset raw_fasta, which lists ``default`` unless its run config names another source."""
+def catalogue_asset(default: str | None) -> dg.AssetsDefinition:
+    """Return the asset raw_fasta, which lists the source of the run config, of ``default``, or of the home."""
 
     @dg.multi_asset(name=RAW_FASTA.name, specs=[asset_spec(RAW_FASTA, [])])
     def raw_fasta(
         context: dg.AssetExecutionContext, config: RawFastaConfig, home: dg.ResourceParam[Home]
     ) -> dg.MaterializeResult[Any]:
         making = Making(context, __name__)
-        source = config.source or default
         try:
+            before = source_of(home, None) if home.table(RAW_FASTA).exists() else ""
+        except SourceError:  # from a version that did not remember
+            before = ""
+        try:
+            source = source_of(home, config.source or default)
+            # A run config may pin a revision of the source that is followed, as the sensor's does.
+            remembered = to_remember(source, (default or before) if config.source else "")
+            if before and remembered != before:
+                context.log.warning(
+                    f"this home holds the corpus of {before}; from here on it is that of {remembered}, as named. "
+                    "The tables of before stay as versions. To keep both, give each a home: OPENGENOME_HOME"
+                )
             listing = list_source(source, FASTA, sample=SAMPLE_FOLDER)
             for name in listing.skipped:
                 context.log.warning(f"left out, no FASTA ending: {name}")
@@ -76,6 +88,7 @@ def catalogue_asset(default: str) -> dg.AssetsDefinition:
 
         rows = catalogue(listing.files, sha256, addresses)
         provenance = making.recorded(catalogue_record(RAW_FASTA, rows))
+        provenance = provenance.model_copy(update={"specification": remembered})
         # A moved folder or a new revision of the same files changes no result, but the catalogue must say it.
         commit = home.table(RAW_FASTA).write(rows, provenance, key=digest(rows.to_pylist()))
         new = len(hashed) + sum(file.fetched > 0 for file in stored)

@@ -12,15 +12,17 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from opengenome_assets import __version__
+from opengenome_assets import __version__, words
 from opengenome_assets.corpus.plots import report_sections
 from opengenome_assets.corpus.tables import (
+    CODON_BIAS,
     CODON_RSCU,
     KMER_FREQUENCIES,
     REJECTED_RECORDS,
     SEQUENCE_SHARDS,
     SEQUENCE_STATS,
     TABLES,
+    UNUSABLE,
 )
 from opengenome_assets.framework.checks import Rule
 from opengenome_assets.framework.figures import FigureSpec
@@ -29,7 +31,7 @@ from opengenome_assets.framework.report import Gathered, origin, passed_checks, 
 from opengenome_assets.framework.table import Specs
 from opengenome_assets.lineage.records import Record
 from opengenome_assets.lineage.tree import draw, trace
-from opengenome_assets.plots.report_page import Report, Section, render
+from opengenome_assets.plots.report_page import Notice, Report, Section, render
 from opengenome_assets.storage.files import write_bytes
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Home, Named
@@ -49,7 +51,11 @@ def report_asset(
 
     @dg.asset(
         name=NAME,
-        deps=[REJECTED_RECORDS.name, *figure_names],  # every other table that the page shows is behind a figure
+        deps=[
+            REJECTED_RECORDS.name,
+            CODON_BIAS.name,
+            *figure_names,
+        ],  # every other table that the page shows is behind a figure
         code_version=CODE_VERSION,
         kinds={"html"},
         description="The corpus on one page that needs no network: figures, tables, and how each was made. The summary "
@@ -112,7 +118,9 @@ def build_report(gathered: Gathered, ks: Sequence[int], checks: dict[str, str], 
     section(
         [CODON_RSCU],
         lambda: report_sections.codons(
-            gathered.read(CODON_RSCU), gathered.illustrations("figure_codon_usage", "figure_rscu")
+            gathered.read(CODON_RSCU),
+            gathered.read(CODON_BIAS) if gathered.has(CODON_BIAS) else None,
+            gathered.illustrations("figure_codon_usage", "figure_rscu"),
         ),
     )
     section([REJECTED_RECORDS], lambda: report_sections.rejected(gathered.read(REJECTED_RECORDS)))
@@ -127,9 +135,20 @@ def build_report(gathered: Gathered, ks: Sequence[int], checks: dict[str, str], 
         summary=facts,
         sections=sections,
         provenance=[origin(gathered, name, checks.get(name, "")) for name in gathered.snapshots],
-        notices=gathered.notices,
+        notices=[*left_out(gathered), *gathered.notices],
         tree=tree,
     )
+
+
+def left_out(gathered: Gathered) -> list[Notice]:
+    """Return a notice if files were left out because they cannot be used."""
+    unusable = gathered.home.table(SEQUENCE_SHARDS).provenance().settings.get(UNUSABLE, [])
+    if not unusable:
+        return []
+    reasons = "; ".join(words.shorten(row["reason"], 200) for row in unusable[:3])
+    more = f"; and {len(unusable) - 3:,} more, see rejected records" if len(unusable) > 3 else ""
+    text = f"{words.plural(len(unusable), 'file')} cannot be used and were left out: {reasons}{more}."
+    return [Notice(text, words.materialize("raw_fasta*"))]
 
 
 def top_kmers(gathered: Gathered, table: Named) -> pd.DataFrame:

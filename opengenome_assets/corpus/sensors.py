@@ -17,12 +17,13 @@ import dagster as dg
 from pydantic import BaseModel, ValidationError
 
 from opengenome_assets.corpus.report import NAME as REPORT
+from opengenome_assets.corpus.sources import source_of
 from opengenome_assets.corpus.tables import RAW_FASTA
 from opengenome_assets.framework.private import UnresolvedAssetJobDefinition
 from opengenome_assets.intake.hub.download import RemoteFile
 from opengenome_assets.intake.hub.store import Store
 from opengenome_assets.intake.kinds import FASTA
-from opengenome_assets.intake.sources import HUB_PREFIX, list_remote, remote_places, split
+from opengenome_assets.intake.sources import HUB_PREFIX, SourceError, list_remote, remote_places, split
 from opengenome_assets.lineage.records import find
 from opengenome_assets.settings import local_home
 from opengenome_assets.storage.record import digest
@@ -68,15 +69,15 @@ class HubState(BaseModel):
         )
 
 
-def build_sensor(job: UnresolvedAssetJobDefinition, source: str, home: str) -> dg.SensorDefinition:
+def build_sensor(job: UnresolvedAssetJobDefinition, named: str | None, home: str) -> dg.SensorDefinition:
     """Return the sensor that follows the datasets named in a source specification and starts a job.
 
     Parameters
     ----------
     job
         The job.
-    source
-        As OPENGENOME_SOURCE has it.
+    named
+        As OPENGENOME_SOURCE has it; None for the source that the home remembers.
     home
         Root of everything the platform writes. A sensor without a cursor compares with its tables.
     """
@@ -92,9 +93,13 @@ def build_sensor(job: UnresolvedAssetJobDefinition, source: str, home: str) -> d
     def hf_revision_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         from opengenome_assets.intake.hub.listing import HubError  # late: the Hub's client is slow to import
 
+        try:
+            source = source_of(Home(home), named)
+        except SourceError as error:
+            return dg.SkipReason(str(error))
         if not any(name.startswith(HUB_PREFIX) for name in split(source)):
             return dg.SkipReason(
-                f"OPENGENOME_SOURCE is {source!r}, which names no dataset on the Hub: there is nothing to follow. "
+                f"the source is {source!r}, which names no dataset on the Hub: there is nothing to follow. "
                 "Expected something like hf://datasets/arcinstitute/opengenome2/fasta/organelles/*"
             )
         last = recall(context.cursor, source)

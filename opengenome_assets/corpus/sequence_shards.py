@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 import dagster as dg
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
 from opengenome_assets.corpus.passes.parse import Parsed, ParseSettings, ParseTask, parse_file
 from opengenome_assets.corpus.settings import CorpusSettings
-from opengenome_assets.corpus.tables import RAW_FASTA, REJECTED_RECORDS, SEQUENCE_SHARDS
+from opengenome_assets.corpus.tables import RAW_FASTA, REJECTED_RECORDS, SEQUENCE_SHARDS, UNUSABLE
 from opengenome_assets.engine import Engine
 from opengenome_assets.framework.assets import asset_spec
 from opengenome_assets.framework.checks import SHOWN, rule
@@ -33,6 +34,7 @@ from opengenome_assets.storage.tables import Home
 
 TALLIED = ("records", "accepted", "rejected", "too_short", "ambiguous", "bases")
 NAMED = 20
+UNUSABLE_KIND = "the file cannot be used"
 
 
 class SequenceShardsConfig(dg.Config):
@@ -59,22 +61,43 @@ class SequenceShardsConfig(dg.Config):
         le=1,
         description="Stop, publishing nothing, if more than this share of all records is refused.",
     )
+    max_unusable_share: float | None = Field(
+        default=None,
+        description="Leave out files that cannot be used, such as a truncated one, if they are at most this share of "
+        "all files; else stop, publishing nothing. 0 is strict. Default: OPENGENOME_MAX_UNUSABLE_SHARE.",
+    )
 
     def parse_settings(self) -> ParseSettings:
         """Return the settings that decide the rows; the rest decides only whether they are published."""
         return ParseSettings(**{name: getattr(self, name) for name in ParseSettings.__dataclass_fields__})
 
 
-@dg.multi_asset(
-    name=SEQUENCE_SHARDS.name,
-    can_subset=True,
-    specs=[asset_spec(REJECTED_RECORDS, [RAW_FASTA]), asset_spec(SEQUENCE_SHARDS, [RAW_FASTA])],
-)
-def sequence_shards(
+def shards_asset(max_unusable_share: float) -> dg.AssetsDefinition:
+    """Return the asset that makes both tables, with the default of ``max_unusable_share``."""
+
+    @dg.multi_asset(
+        name=SEQUENCE_SHARDS.name,
+        can_subset=True,
+        specs=[asset_spec(REJECTED_RECORDS, [RAW_FASTA]), asset_spec(SEQUENCE_SHARDS, [RAW_FASTA])],
+    )
+    def sequence_shards(
+        context: dg.AssetExecutionContext,
+        config: SequenceShardsConfig,
+        home: dg.ResourceParam[Home],
+        engine: dg.ResourceParam[Engine],
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
+        share = max_unusable_share if config.max_unusable_share is None else config.max_unusable_share
+        yield from make_shards(context, config, share, home, engine)
+
+    return sequence_shards
+
+
+def make_shards(
     context: dg.AssetExecutionContext,
     config: SequenceShardsConfig,
-    home: dg.ResourceParam[Home],
-    engine: dg.ResourceParam[Engine],
+    max_unusable_share: float,
+    home: Home,
+    engine: Engine,
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
     """Parse the units not parsed before with these settings; publish the tables if all checks pass."""
     making = Making(context, __name__)
@@ -87,16 +110,23 @@ def sequence_shards(
         raise dg.Failure(f"{error}. Then materialise raw_fasta again", allow_retries=False) from error
     sizes = {(file["source"], file["path"]): file["bytes"] for file in catalogue}
     results, parsed = parse(context, engine, home, tasks, sizes)
-    parts = usable_parts(tasks, results)
+    parts, unusable = usable_parts(tasks, results, max_unusable_share)
     tally = add_up(part for part, _ in parts)
     provenance = Provenance(
         name=SEQUENCE_SHARDS.name,
         code_version=SEQUENCE_SHARDS.code_version,
-        settings=asdict(settings),
+        # Which files cannot be used may change without a change of the catalogue, as when a disk fails.
+        settings={**asdict(settings), **({UNUSABLE: unusable} if unusable else {})},
         inputs={RAW_FASTA.name: raw_fasta.input},
     )
     provenance = provenance.model_copy(update={"corpus": provenance.data_version})
     extra = parsing_facts(context, [part for part, _ in parts], tally, parsed)
+    refused = [part for _, part in parts]
+    if unusable:
+        extra[UNUSABLE] = [row["reason"] for row in unusable[:NAMED]]
+        for row in unusable:
+            context.log.warning(f"left out: {row['reason']}")
+        refused.append(unusable_part(home, unusable))
 
     def publish(spec: TableSpec, pieces: list[Part]) -> dg.MaterializeResult[Any]:
         own = {"name": spec.name, "code_version": spec.code_version}
@@ -105,7 +135,7 @@ def sequence_shards(
         return making.result(spec, commit, record, extra)
 
     # Refused records are published in any case, so that people can look at them.
-    yield emitted(context, home, publish(REJECTED_RECORDS, [part for _, part in parts]))
+    yield emitted(context, home, publish(REJECTED_RECORDS, refused))
     refuse_unusable(home, tally, settings, config.max_rejected_share)
     yield emitted(context, home, publish(SEQUENCE_SHARDS, [part for part, _ in parts]))
 
@@ -194,30 +224,42 @@ def _facts_of(part: Part) -> dict[str, Any]:
     return {name: fact for name, fact in part.facts.items() if name != "shard_bases"}
 
 
-def usable_parts(tasks: Sequence[ParseTask], results: Sequence[Parsed | None]) -> list[tuple[Part, Part]]:
-    """Return the parts (shards, rejected records) of every unit.
+def usable_parts(
+    tasks: Sequence[ParseTask], results: Sequence[Parsed | None], max_unusable_share: float
+) -> tuple[list[tuple[Part, Part]], list[dict[str, str]]]:
+    """Return the parts (shards, rejected records) of every unit that can be used, and the others with the reason.
 
     Raises
     ------
     dagster.Failure
-        If any file could not be used; the message names each. The parts of the others are kept for the next run.
+        If more than a share of the files cannot be used; the message names each. The parts of the others are kept for
+        the next run.
     """
-    parts, errors = [], []
+    parts, unusable = [], []
     for task, result in zip(tasks, results, strict=True):
         if result is None or result.shards is None or result.rejected is None:
-            errors.append((result and result.error) or f"{task.path}: not parsed")
+            reason = (result and result.error) or f"{task.path}: not parsed"
+            unusable.append({"source": task.source, "file": task.path, "reason": reason})
         else:
             parts.append((result.shards, result.rejected))
-    if errors:
-        listed = "\n".join(f"- {error}" for error in errors[:NAMED])
-        more = f"\n- and {len(errors) - NAMED:,} more" if len(errors) > NAMED else ""
+    if len(unusable) > max_unusable_share * len(tasks):
+        listed = "\n".join(f"- {row['reason']}" for row in unusable[:NAMED])
+        more = f"\n- and {len(unusable) - NAMED:,} more" if len(unusable) > NAMED else ""
         raise dg.Failure(
-            f"{len(errors):,} of {len(tasks):,} files cannot be used:\n{listed}{more}\n"
+            f"{len(unusable):,} of {len(tasks):,} files cannot be used, more than the {max_unusable_share:.0%} that "
+            f"max_unusable_share allows:\n{listed}{more}\n"
             "Mend or remove them and materialise raw_fasta and sequence_shards again. Nothing was published; the "
             f"{len(parts):,} files parsed are kept and will not be parsed again",
             allow_retries=False,
         )
-    return parts
+    return parts, unusable
+
+
+def unusable_part(home: Home, unusable: Sequence[Mapping[str, str]]) -> Part:
+    """Write the rows of rejected_records that name the files that are left out, each as the record 0 of its file."""
+    rows = [{**row, "record": 0, "line": 0, "header": "", "kind": UNUSABLE_KIND} for row in unusable]
+    table = pa.Table.from_pylist(rows, schema=REJECTED_RECORDS.schema)
+    return write_part(home.table(REJECTED_RECORDS).uri, digest([REJECTED_RECORDS.code_version, UNUSABLE, rows]), table)
 
 
 def add_up(parts: Iterable[Part]) -> dict[str, int]:
@@ -341,6 +383,14 @@ def lengths_and_gc(home: Home) -> Iterator[str]:
             yield ", ".join(f"{name} {value}" for name, value in row.items())
 
 
-def define(_: CorpusSettings) -> list[Member]:
+@rule(SEQUENCE_SHARDS, "Every file of the catalogue can be used", blocking=False)
+def every_file_is_used(home: Home) -> Iterator[str]:
+    """Name the files that were left out."""
+    for row in home.table(SEQUENCE_SHARDS).provenance().settings.get(UNUSABLE, []):
+        yield f"left out, {row['source']}: {row['reason']}"
+
+
+def define(settings: CorpusSettings) -> list[Member]:
     """Return the two tables and their rules."""
-    return [sequence_shards, record_count, unique_ids, lengths_and_gc]
+    shards = shards_asset(settings.max_unusable_share)
+    return [shards, every_file_is_used, record_count, unique_ids, lengths_and_gc]

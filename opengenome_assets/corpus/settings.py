@@ -56,17 +56,21 @@ class CorpusSettings(Section):
     Attributes
     ----------
     source
-        Where FASTA comes from: ``sample``, or files, folders and places on the Hub, separated by commas.
+        Where FASTA comes from: ``sample``, or files, folders and places on the Hub, separated by commas. None: the
+        source that the home remembers.
     ks
         Lengths of the k-mers counted, ascending, each 1 to 12.
     genetic_codes
         NCBI genetic code table of each source that the user names.
+    max_unusable_share
+        Maximum share of files that are left out because they cannot be used; with more, a run stops. 0 is strict.
     """
 
-    source: Annotated[str, AfterValidator(lambda text: refuse_long_names("OPENGENOME_SOURCE", text))] = Field(
-        default=SAMPLE,
+    source: Annotated[str, AfterValidator(lambda text: refuse_long_names("OPENGENOME_SOURCE", text))] | None = Field(
+        default=None,
         validation_alias="OPENGENOME_SOURCE",
-        description="where FASTA comes from: files, folders, places on the Hub",
+        description="where FASTA comes from: files, folders, places on the Hub, or `sample`; unset: the source "
+        "that the home remembers, the sample in a new one",
     )
     ks: Annotated[tuple[int, ...], NoDecode, BeforeValidator(parse_ks)] = Field(
         default=(6, 7, 8),
@@ -80,8 +84,19 @@ class CorpusSettings(Section):
         "table 1",
     )
 
+    max_unusable_share: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        validation_alias="OPENGENOME_MAX_UNUSABLE_SHARE",
+        description="share of the files that may be left out, loudly, because they cannot be used; with more, the run "
+        "stops. `0` is strict",
+    )
+
     def show(self, name: str) -> str:
         """Return a setting's value in the form of its environment variable."""
+        if name == "source":
+            return self.source or "the home's own, else the sample"
         if name == "ks":
             return ",".join(map(str, self.ks))
         if name == "genetic_codes":

@@ -12,7 +12,8 @@ from opengenome_assets.framework.table import Column, Role, TableFamily, TableSp
 
 GC_BINS = 1000
 SPARK = frozenset({"spark"})
-ALL_MAY_BE_REFUSED = {"max_rejected_share": 1.0}
+ALL_MAY_BE_REFUSED = {"max_rejected_share": 1.0, "max_unusable_share": 1.0}
+UNUSABLE = "unusable_files"  # in the record of a table: files that were left out, each with source, file and reason
 
 RAW_FASTA = TableSpec(
     name="raw_fasta",
@@ -43,7 +44,8 @@ _FILE = Column(
 REJECTED_RECORDS = TableSpec(
     name="rejected_records",
     description="Refused records, each with its file, place, line and the reason. Good records of the same file are "
-    "kept; too many refused records stop the run.",
+    "kept; too many refused records stop the run. A file that cannot be used at all is left out, and has one row, as "
+    "record 0.",
     columns=(
         _SOURCE,
         _FILE,
@@ -267,24 +269,103 @@ CODON_COUNTS = TableSpec(
     kinds=SPARK,
 )
 
-_CODONS = (CODON_COUNTS["counts"],)
+GENES = TableSpec(
+    name="genes",
+    description="The genes of each sequence, on both strands, one row a gene with its protein. By the genetic codes of "
+    "bacteria, archaea and plastids (11, 4, 25) Prodigal finds them. By all others, code 1 too, a gene is an open "
+    "reading frame of 60 codons or more. Spliced genes are not found, and a gene "
+    "across the origin of a circular sequence is found in two halves.",
+    columns=(
+        _SHARD_SOURCE,
+        Column(
+            "file", pa.string(), "Path of its FASTA file below the source that was named", (SEQUENCE_SHARDS["file"],)
+        ),
+        Column("seq_id", pa.string(), "Identifier of its sequence", (SEQUENCE_SHARDS["seq_id"],)),
+        Column("begin", pa.int64(), "First base on the strand as given, from 1", _LETTERS),
+        Column("end", pa.int64(), "Last base on the strand as given, the stop codon included", _LETTERS),
+        Column("strand", pa.int8(), "1, or -1 for the reverse complement", _LETTERS),
+        Column("partial_5", pa.bool_(), "Whether its start lies beyond the edge of the sequence or of a gap", _LETTERS),
+        Column("partial_3", pa.bool_(), "Whether its stop lies beyond the edge of the sequence or of a gap", _LETTERS),
+        Column("start_codon", pa.string(), "Its first codon; empty if partial_5", _LETTERS),
+        Column(
+            "method",
+            pa.string(),
+            "prodigal_single: Prodigal, trained on the sequence; prodigal_meta: Prodigal's metagenomic models; orf: "
+            "open reading frame",
+        ),
+        Column("genetic_code", pa.int32(), "NCBI number of the genetic code used for its source"),
+        Column(
+            "protein",
+            pa.large_string(),
+            "Translation without the stop; M for a start codon, X for a codon with other letters than A, C, G, T",
+            _LETTERS,
+        ),
+    ),
+    key=("source", "file", "seq_id", "begin", "end", "strand"),
+    kinds=SPARK,
+)
+
+GENE_CODONS = TableSpec(
+    name="gene_codons",
+    description="Exact counts of all 64 codons in the genes of each shard, and how well the stops of every genetic "
+    "code fit its sequences.",
+    columns=(
+        _SHARD,
+        _SHARD_SOURCE,
+        Column("genetic_code", pa.int32(), "NCBI number of the genetic code used for its source"),
+        Column("genes", pa.int64(), "Number of genes", _LETTERS),
+        Column("open_frames", pa.int64(), "Those of them that are open reading frames, method orf", _LETTERS),
+        Column(
+            "counts",
+            pa.list_(pa.int64()),
+            "Occurrences of each of the 64 codons in the genes, in alphabetical order, start and stop codons included; "
+            "codons with other letters than A, C, G, T are not counted",
+            _LETTERS,
+        ),
+        Column("examined", pa.int64(), "Letters, from the shard's beginning, that the next columns are of", _LETTERS),
+        Column("stop_codons", pa.list_(pa.string()), "The sets of stop codons of all genetic codes"),
+        Column(
+            "long_frames",
+            pa.list_(pa.int64()),
+            "With each of those sets, letters in stretches of 200 codons or more without a stop, on either strand",
+            _LETTERS,
+        ),
+        Column(
+            "backward_frames",
+            pa.list_(pa.int64()),
+            "The same in the letters written backwards, which code for nothing: what chance gives",
+            _LETTERS,
+        ),
+    ),
+    key=("shard",),
+    kinds=SPARK,
+)
+
+_CODONS = (CODON_COUNTS["counts"], GENE_CODONS["counts"])
+_CODE = Column(
+    "genetic_code",
+    pa.int32(),
+    "NCBI number of the genetic code used for that source; for 'all' the one that all sources share, else 1",
+    (GENE_CODONS["genetic_code"],),
+)
 
 CODON_RSCU = TableSpec(
     name="codon_rscu",
     description="Codon usage by source and over all sources: counts, per thousand, and relative synonymous codon usage "
-    "(RSCU). Codons are those of a reading frame of the whole sequence, not of annotated genes.",
+    "(RSCU). First of the genes that were found, then of the three reading frames of the whole sequences.",
     columns=(
         _source_or_all(CODON_COUNTS["source"]),
+        Column("basis", pa.string(), "genes: the codons of the genes; frames: those of a frame of whole sequences"),
         Column(
             "frame",
             pa.int32(),
-            "Reading frame: position of the first codon's first letter, 0, 1 or 2",
+            "Reading frame: position of the first codon's first letter, 0, 1 or 2; empty for genes",
             (CODON_COUNTS["frame"],),
         ),
         Column("codon", pa.string(), "The codon"),
         Column("amino_acid", pa.string(), "What it codes for by the genetic code, one letter; * is a stop"),
-        Column("count", pa.int64(), "Occurrences in that frame of the whole sequences, genes or not", _CODONS),
-        Column("per_thousand", pa.float64(), "Count per thousand codons of that source and frame", _CODONS),
+        Column("count", pa.int64(), "Occurrences in the genes, or in that frame of the whole sequences", _CODONS),
+        Column("per_thousand", pa.float64(), "Count per thousand codons of that source, basis and frame", _CODONS),
         Column(
             "rscu",
             pa.float64(),
@@ -292,9 +373,40 @@ CODON_RSCU = TableSpec(
             "(Sharp, Tuohy & Mosurski 1986); empty where none of them occurs",
             _CODONS,
         ),
-        Column("genetic_code", pa.int32(), "NCBI number of the genetic code used for that source"),
+        _CODE,
     ),
-    key=("source", "frame", "codon"),
+    key=("source", "basis", "frame", "codon"),
+    code_version="2",
+)
+
+_GENE_CODONS = (GENE_CODONS["counts"], GENE_CODONS["genetic_code"])
+
+CODON_BIAS = TableSpec(
+    name="codon_bias",
+    description="Codon usage bias in the genes of each source and of all sources: GC of third positions, and the "
+    "effective number of codons.",
+    columns=(
+        _source_or_all(GENE_CODONS["source"]),
+        _CODE,
+        Column("genes", pa.int64(), "Number of genes", (GENE_CODONS["genes"],)),
+        Column("open_frames", pa.int64(), "Those of them that are open reading frames", (GENE_CODONS["open_frames"],)),
+        Column("codons", pa.int64(), "Codons of the genes, stops included", (GENE_CODONS["counts"],)),
+        Column("gc3", pa.float64(), "G and C at third positions of all codons but stops, in [0, 1]", _GENE_CODONS),
+        Column(
+            "gc3s",
+            pa.float64(),
+            "The same over codons that have synonyms, so without Met and Trp in the standard code, in [0, 1]",
+            _GENE_CODONS,
+        ),
+        Column(
+            "effective_codons",
+            pa.float64(),
+            "Effective number of codons, Nc (Wright 1990): 20 if each amino acid has one codon, 61 in the standard "
+            "code if all are used equally; empty if a class of amino acids is missing",
+            _GENE_CODONS,
+        ),
+    ),
+    key=("source",),
 )
 
 TFIDF_TERMS = TableSpec(
@@ -350,7 +462,10 @@ TABLES = (
     KMERS,
     KMER_FREQUENCIES,
     CODON_COUNTS,
+    GENES,
+    GENE_CODONS,
     CODON_RSCU,
+    CODON_BIAS,
     TFIDF_TERMS,
     TFIDF_INDEX,
 )

@@ -23,7 +23,10 @@ SHOWN = 20
 
 @dataclass(frozen=True)
 class Rule:
-    """An assertion about an asset. ``problems`` yields a sentence for each violation."""
+    """An assertion about an asset. ``problems`` yields a sentence for each violation.
+
+    A rule that is not ``blocking`` warns: what is downstream is made all the same.
+    """
 
     asset: str
     name: str
@@ -70,6 +73,7 @@ def as_check(rule: Rule) -> dg.AssetChecksDefinition:
             return dg.AssetCheckResult(passed=True)
         return dg.AssetCheckResult(
             passed=False,
+            severity=dg.AssetCheckSeverity.ERROR if rule.blocking else dg.AssetCheckSeverity.WARN,
             description=f"{len(found):,} problems. {found[0]}",
             metadata={"problems": table_of(["problem"], ([line] for line in found[:SHOWN]))},
         )

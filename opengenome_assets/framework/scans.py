@@ -25,6 +25,28 @@ from opengenome_assets.storage.tables import Home
 
 
 @dataclass(frozen=True)
+class BySource:
+    """A setting of a pass that each source has a value of its own for. Only shards of a changed source are read again.
+
+    Attributes
+    ----------
+    name
+        Its name in run configs and records, where it is a mapping from source to value.
+    argument
+        The pass's keyword argument that gets the value.
+    config
+        The run config.
+    values
+        Function from the home, the run config and the sources to the value of each source.
+    """
+
+    name: str
+    argument: str
+    config: type[dg.Config]
+    values: Callable[[Home, Any, Sequence[str], Any], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
 class Scan:
     """A pass over the shards of a table, and the tables that it makes.
 
@@ -42,6 +64,8 @@ class Scan:
         Settings that change the rows.
     facts
         Function from the home with the new tables to further metadata for Dagster.
+    by_source
+        The setting that each source has its own value of, if there is one.
     """
 
     label: str
@@ -50,6 +74,7 @@ class Scan:
     outputs: tuple[TableSpec, ...]
     settings: dict[str, Any] = field(default_factory=dict)
     facts: Callable[[Home], Mapping[str, Any]] = lambda _: {}
+    by_source: BySource | None = None
 
     @property
     def module(self) -> str:
@@ -62,27 +87,42 @@ class Scan:
         (version,) = {output.code_version for output in self.outputs}
         return version
 
-    def key(self, shard: Shard) -> str:
-        """Return the key of this pass's parts for a shard."""
-        return part_key((output.name for output in self.outputs), self.code_version, self.settings, shard.name)
+    def key(self, shard: Shard, own: Mapping[str, Any] | None = None) -> str:
+        """Return the key of this pass's parts for a shard; ``own`` has the arguments of the shard's source."""
+        settings = {**self.settings, **(own or {})}
+        return part_key((output.name for output in self.outputs), self.code_version, settings, shard.name)
 
     def asset(self) -> dg.AssetsDefinition:
         """Return the asset that makes the tables. Selecting one of several makes all."""
-
-        @dg.multi_asset(
+        decorated = dg.multi_asset(
             name=self.outputs[0].name,
             specs=[asset_spec(output, [self.over]) for output in self.outputs],
             can_subset=len(self.outputs) > 1,
         )
-        def scan(
-            context: dg.AssetExecutionContext, home: dg.ResourceParam[Home], engine: dg.ResourceParam[Engine]
+        if self.by_source is None:
+
+            def scan(
+                context: dg.AssetExecutionContext, home: dg.ResourceParam[Home], engine: dg.ResourceParam[Engine]
+            ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
+                for result in self.run(context, home, engine):
+                    yield emitted(context, home, result)
+
+            return decorated(scan)
+
+        def scan_with_config(
+            context: dg.AssetExecutionContext,
+            config: self.by_source.config,  # type: ignore[name-defined]  # Dagster reads the class from here
+            home: dg.ResourceParam[Home],
+            engine: dg.ResourceParam[Engine],
         ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
-            for result in self.run(context, home, engine):
+            for result in self.run(context, home, engine, config):
                 yield emitted(context, home, result)
 
-        return scan
+        return decorated(scan_with_config)
 
-    def run(self, context: dg.AssetExecutionContext, home: Home, engine: Engine) -> Iterator[dg.MaterializeResult[Any]]:
+    def run(
+        self, context: dg.AssetExecutionContext, home: Home, engine: Engine, config: Any = None
+    ) -> Iterator[dg.MaterializeResult[Any]]:
         """Run the pass over every shard without finished parts, and commit the tables.
 
         Yields
@@ -100,11 +140,16 @@ class Scan:
         shards = list_shards(upstream)
         outputs = tuple(Output(home.table(output).uri, output.schema) for output in self.outputs)
         indexes = [PartIndex(output.uri) for output in outputs]
-        parts = {shard.name: _present(indexes, self.key(shard)) for shard in shards}
+        values: Mapping[str, Any] = {}
+        if self.by_source:
+            values = self.by_source.values(home, config, sorted({shard.source for shard in shards}), context.log)
+        own = {source: {self.by_source.argument: value} for source, value in values.items()} if self.by_source else {}
+        keys = {shard.name: self.key(shard, own.get(shard.source)) for shard in shards}
+        parts = {shard.name: _present(indexes, keys[shard.name]) for shard in shards}
         new = [shard for shard in shards if not parts[shard.name]]
         results = engine.map(
             run_scan,
-            [ScanTask(self.compute, shard, self.key(shard), outputs) for shard in new],
+            [ScanTask(self._compute(own.get(shard.source)), shard, keys[shard.name], outputs) for shard in new],
             weights=[shard.bases for shard in new],
             label=self.label,
             unit="bases",
@@ -124,7 +169,7 @@ class Scan:
                 Provenance(
                     name=output.name,
                     code_version=self.code_version,
-                    settings=self.settings,
+                    settings={**self.settings, **({self.by_source.name: dict(values)} if self.by_source else {})},
                     inputs={self.over.name: upstream.input},
                     corpus=upstream.provenance.data_version,
                 )
@@ -135,6 +180,9 @@ class Scan:
         facts = self.facts(home)
         for output, commit, provenance in committed:
             yield making.result(output, commit, provenance, {**facts, **counts})
+
+    def _compute(self, own: Mapping[str, Any] | None) -> partial[None] | Pass:
+        return partial(self.compute, **own) if own else self.compute
 
 
 def list_shards(snapshot: Snapshot) -> list[Shard]:

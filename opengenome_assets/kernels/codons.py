@@ -1,7 +1,7 @@
-"""Codon counts in the three forward reading frames, and relative synonymous codon usage (RSCU).
+"""Codon counts in the three forward reading frames, relative synonymous codon usage (RSCU), and codon usage bias.
 
-Belongs here: counting, and the formula of RSCU. Does not belong here: which genetic code fits a source. Genetic codes
-are Biopython's, by their NCBI number.
+Belongs here: counting, and the formulas of RSCU, GC3 and the effective number of codons. Does not belong here: which
+genetic code fits a source. Genetic codes are Biopython's, by their NCBI number.
 """
 
 from typing import Any
@@ -139,3 +139,73 @@ def rscu(counts: npt.NDArray[np.int64], genetic_code: int) -> npt.NDArray[np.flo
     usage = np.full(counts.shape, np.nan)
     np.divide(counts, means, out=usage, where=means > 0)
     return usage
+
+
+def gc3(counts: npt.NDArray[np.int64], genetic_code: int) -> tuple[float, float]:
+    """GC content of third positions, over all codons and over those with synonyms (GC3s); stops are left out.
+
+    Parameters
+    ----------
+    counts : int64 array of shape (64,)
+        Codons in lexicographic order.
+    genetic_code : int
+        NCBI number of the translation table.
+
+    Returns
+    -------
+    tuple of float
+        Each in [0, 1], or NaN without codons.
+    """
+    families = np.array(codon_families(genetic_code))
+    sense = families != STOP
+    synonymous = sense & ((families[:, np.newaxis] == families).sum(axis=1) > 1)
+    ends_in_gc = np.isin(np.arange(64) % 4, (1, 2))
+
+    def share(codons: npt.NDArray[np.bool_]) -> float:
+        total = counts[codons].sum()
+        return float(counts[codons & ends_in_gc].sum() / total) if total else float("nan")
+
+    return share(sense), share(synonymous)
+
+
+def effective_codons(counts: npt.NDArray[np.int64], genetic_code: int) -> float:
+    """Effective number of codons, Nc: the number that, used equally, would give the same homozygosity of codons.
+
+    For an amino acid with n codons seen, of shares p, the homozygosity is ``F = (n * sum(p**2) - 1) / (n - 1)``. Nc is
+    the sum over the classes of degeneracy: the number of amino acids over their mean F. An amino acid with one codon
+    counts 1. If none with three codons is seen, their F is the mean of those of two and of four (Wright 1990).
+
+    Parameters
+    ----------
+    counts : int64 array of shape (64,)
+        Codons in lexicographic order.
+    genetic_code : int
+        NCBI number of the translation table.
+
+    Returns
+    -------
+    float
+        At most the number of sense codons; NaN if another class of amino acids is not seen.
+
+    References
+    ----------
+    Wright F. The 'effective number of codons' used in a gene. Gene 87:23-29 (1990).
+    """
+    families = np.array(codon_families(genetic_code))
+    homozygosity: dict[int, list[float]] = {}
+    sizes: dict[int, int] = {}
+    for amino_acid in sorted(set(families.tolist()) - {STOP}):
+        own = counts[families == amino_acid].astype(np.float64)
+        sizes[len(own)] = sizes.get(len(own), 0) + 1
+        total = own.sum()
+        if len(own) > 1 and total > 1:
+            value = (total * ((own / total) ** 2).sum() - 1) / (total - 1)
+            if value > 0:
+                homozygosity.setdefault(len(own), []).append(value)
+    means = {size: float(np.mean(values)) for size, values in homozygosity.items()}
+    if 3 in sizes and 3 not in means and {2, 4} <= means.keys():
+        means[3] = (means[2] + means[4]) / 2
+    if set(sizes) - {1} - means.keys():
+        return float("nan")
+    number = sum(amount if size == 1 else amount / means[size] for size, amount in sizes.items())
+    return float(min(number, (families != STOP).sum()))

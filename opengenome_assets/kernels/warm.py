@@ -12,6 +12,7 @@ from opengenome_assets.kernels.codons import CodonCounter
 from opengenome_assets.kernels.composition import composition
 from opengenome_assets.kernels.containment import KmerSet, distinct_kmers
 from opengenome_assets.kernels.fasta import read_records, split_headers
+from opengenome_assets.kernels.genes import ORF, find_genes
 from opengenome_assets.kernels.identifiers import SeenIdentifiers
 from opengenome_assets.kernels.kmers import KmerCounter, valid_windows
 from opengenome_assets.kernels.occurrences import count_occurrences, find_occurrences
@@ -32,6 +33,7 @@ def warm() -> None:
     for k in (8, 9):  # the largest k counted in pairs, and one that is not
         KmerCounter((k,)).add(letters, offsets)
     CodonCounter().add(letters, offsets)
+    find_genes(letters, 1, method=ORF)
     count_occurrences(letters, offsets, b"ACGT")
     find_occurrences(letters, b"ACGT", 1)
     KmerSet(distinct_kmers(letters, 15)[0], 15).forms_in(letters)

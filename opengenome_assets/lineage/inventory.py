@@ -70,7 +70,10 @@ class FigureState:
 
 @dataclass(frozen=True)
 class Inventory:
-    """The current state of a home, with the settings and versions in use."""
+    """The current state of a home, with the settings and versions in use.
+
+    ``unusable`` has the reason for each file that the newest basis leaves out.
+    """
 
     settings: list[Setting]
     versions: dict[str, str]
@@ -78,6 +81,7 @@ class Inventory:
     tables: list[TableState]
     figures: list[FigureState]
     reports: list[str]
+    unusable: list[str]
 
 
 def take_inventory(settings: Settings, specs: Specs, outside: Outside) -> Inventory:
@@ -100,6 +104,7 @@ def take_inventory(settings: Settings, specs: Specs, outside: Outside) -> Invent
         tables=table_states(settings.home, specs, outside),
         figures=_figures(settings.home, files, _Judge(Home(settings.home), specs, outside)),
         reports=[f"{settings.home}/{path}" for path in files if path.startswith("reports/") and path.endswith(".html")],
+        unusable=_unusable(Home(settings.home), specs),
     )
 
 
@@ -108,6 +113,15 @@ def table_states(uri: str, specs: Specs, outside: Outside) -> list[TableState]:
     home = Home(uri)
     judge = _Judge(home, specs, outside)
     return [_table(home.table(name), judge) for name in home.names()]
+
+
+def _unusable(home: Home, specs: Specs) -> list[str]:
+    """Return the reasons of the files that the bases leave out, as their records have them."""
+    reasons: list[str] = []
+    for name in specs.named(Role.BASIS):
+        with suppress(Exception):  # not made yet, or unreadable: its own row says so
+            reasons += [row["reason"] for row in home.table(name).provenance().settings.get("unusable_files", [])]
+    return reasons
 
 
 def _versions() -> dict[str, str]:

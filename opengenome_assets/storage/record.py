@@ -72,6 +72,8 @@ class Provenance(BaseModel):
     corpus
         Data version of the group's basis that the content describes (in the corpus: sequence_shards); empty for assets
         upstream of the basis.
+    specification
+        Of a catalogue: the source that the user named; empty for other tables.
     run_id
         The Dagster run that made it.
     package_version
@@ -93,6 +95,7 @@ class Provenance(BaseModel):
     settings: dict[str, Any] = Field(default_factory=dict)
     inputs: dict[str, Input] = Field(default_factory=dict)
     corpus: str = ""
+    specification: str = ""
     run_id: str = ""
     package_version: str = __version__
     commit: str = ""

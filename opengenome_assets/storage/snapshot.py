@@ -184,7 +184,10 @@ class Snapshot:
 
     def spread(self, columns: Sequence[str], most: int) -> pa.Table:
         """Read up to ``most`` rows, evenly spaced; skip row groups that hold none of them."""
-        places = np.linspace(0, self.rows - 1, min(most, self.rows)).astype(np.int64)
+        return self.take(columns, np.linspace(0, self.rows - 1, min(most, self.rows)).astype(np.int64))
+
+    def take(self, columns: Sequence[str], places: np.ndarray) -> pa.Table:
+        """Read the rows at some places, int64 and ascending; skip row groups that hold none of them."""
         taken = [pa.schema([self.schema.field(column) for column in columns]).empty_table()]
         first = 0
         for _, file in self.pieces:

@@ -28,7 +28,11 @@ from opengenome_assets_tests.corpora import Corpus
 KS = (2, 6)
 MEMBERS = members(CorpusSettings(ks=KS))
 RULES = [rule for rule in rules_of(GROUP, MEMBERS) if not rule.asset.startswith("figure_")]
-FILES = {"plants/one.fa": ">p1\nACGTACGTNNACGTTGCA\n>p2\nGGGCCCATATAT\n", "animals/two.fa": ">r1\nACGTACGTACGT\n"}
+GENE = "TTAATTAATTAAATG" + "GCC" * 70 + "TTAATTAATTAA"
+FILES = {
+    "plants/one.fa": f">p1\nACGTACGTNNACGTTGCA\n>p2\nGGGCCCATATAT\n>p3\n{GENE}\n",
+    "animals/two.fa": ">r1\nACGTACGTACGT\n",
+}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +43,9 @@ def good(tmp_path_factory):
         (root / "fasta" / name).parent.mkdir(parents=True)
         (root / "fasta" / name).write_text(content)
     made = Corpus(Home(str(root / "home")), str(root / "fasta"), KS)
-    made.materialize("*tfidf_index,*codon_rscu,*sequence_stats,rejected_records,*kmer_freq_k2,*kmer_freq_k6")
+    made.materialize(
+        "*tfidf_index,*codon_rscu,*codon_bias,*sequence_stats,rejected_records,*kmer_freq_k2,*kmer_freq_k6"
+    )
     return made.home
 
 
@@ -80,7 +86,11 @@ def change(column: str, function):
 
 
 def first(value):
-    return lambda values: [value, *values[1:]]
+    return lambda values: [value, *values[1:]] if values else []
+
+
+def last(value):
+    return lambda values: [*values[:-1], value]
 
 
 def one_more_count(values):
@@ -111,8 +121,13 @@ def test_right_tables_have_no_problems(good):
         ("kmer_freq_k2", "counts_and_ranks", change("rank", first(7)), "ranks do not follow"),
         ("kmer_freq_k2", "counts_and_ranks", change("frequency", first(0.9)), "frequencies add up to"),
         ("codon_counts", "sum_of_counts", change("counts", one_more_count), "windows of 3: counts add up to"),
-        ("codon_rscu", "totals_and_means", change("count", first(10**6)), "but codon_counts holds"),
-        ("codon_rscu", "totals_and_means", change("per_thousand", first(1e6)), "per thousand adds up"),
+        ("codon_rscu", "totals_and_means", change("count", last(10**6)), "but codon_counts holds"),
+        ("codon_rscu", "totals_and_means", change("count", first(10**6)), "but gene_codons holds"),
+        ("codon_bias", "bias_in_range", change("effective_codons", first(70.0)), "effective_codons is 70"),
+        ("genes", "genes_in_sequences", change("end", first(10**6)), "a gene from"),
+        ("genes", "genes_in_sequences", change("protein", first("MA*")), "with 3 amino acids"),
+        ("gene_codons", "codons_of_genes", change("counts", one_more_count), "codons counted, but"),
+        ("codon_rscu", "totals_and_means", change("per_thousand", last(1e6)), "per thousand adds up"),
         ("codon_rscu", "totals_and_means", change("rscu", lambda v: [x and x + 1 for x in v]), "mean RSCU"),
         ("codon_rscu", "totals_and_means", lambda r: r.filter(pc.not_equal(r["source"], "all")), "no rows for all"),
         ("tfidf_index", "norms", change("counts", one_more_count), "windows counted"),

@@ -84,12 +84,13 @@ def test_the_sample_end_to_end_equals_a_slow_count_of_the_same_files(sample):
             for name in (source, "all"):
                 codons.setdefault((name, frame_number), Counter()).update(windows(sequence, 3, 3, frame_number))
     usage = made.home.table("codon_rscu").read().to_pandas()
-    for (source, frame_number), found in usage.groupby(["source", "frame"]):
+    for (source, frame_number), found in usage.groupby(["source", "frame"]):  # without genes, which have no frame
         seen = dict(zip(found["codon"], found["count"], strict=True))
         assert {codon: count for codon, count in seen.items() if count} == codons[source, frame_number]
     assert dict(zip(usage["source"], usage["genetic_code"], strict=True)) == {
         "mitochondria": 5,
         "plastids": 11,
+        "vertebrate_mitochondria": 2,
         "all": 1,
     }
 
@@ -186,13 +187,13 @@ def test_results_do_not_depend_on_how_the_corpus_is_cut(corpus, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_bad_file_fails_by_name_publishes_nothing_and_costs_the_good_files_nothing(corpus, tmp_path):
+def test_strictly_a_bad_file_fails_by_name_publishes_nothing_and_costs_the_good_files_nothing(corpus, tmp_path):
     made = corpus(FILES)
     made.materialize("*sequence_shards")
     write_files(tmp_path / "fasta", {"plants/new.fa": ">n\nACGT\n", "plants/junk.fa": "no fasta at all\n"})
-    failed = made.materialize(ok=False)
+    failed = made.materialize(ok=False, sequence_shards={"max_unusable_share": 0.0})
     said = failure(failed)
-    assert "1 of 5 files cannot be used" in said
+    assert "1 of 5 files cannot be used, more than the 0% that max_unusable_share allows" in said
     assert "plants/junk.fa, line 1: expected a line starting with '>', found 'no fasta at all'" in said
     assert "4 files parsed are kept" in said
     assert made.home.table("sequence_shards").read().num_rows == 5
@@ -283,15 +284,15 @@ def test_selecting_one_of_two_tables_made_together_records_both(corpus):
 def test_an_unknown_genetic_code_is_named(corpus):
     made = corpus(FILES)
     made.materialize("*codon_counts")
-    result = made.materialize("codon_rscu", ok=False, codon_rscu={"genetic_codes": {"plants": 99}})
+    result = made.materialize("genes", ok=False, genes={"genetic_codes": {"plants": 99}})
     assert "99" in failure(result)
 
 
 @pytest.mark.long
 def test_genetic_codes_are_set_by_source(corpus):
     made = corpus(FILES)
-    made.materialize("*codon_counts")
-    made.materialize("codon_rscu", codon_rscu={"genetic_codes": {"plants": 11, "animals": 2}})
+    made.materialize("*codon_counts,rejected_records")
+    made.materialize("genes,gene_codons,codon_rscu", genes={"genetic_codes": {"plants": 11, "animals": 2}})
     meaning = {(r["source"], r["codon"]): (r["amino_acid"], r["genetic_code"]) for r in made.content("codon_rscu")}
     assert meaning["animals", "TGA"] == ("W", 2)
     assert meaning["plants", "TGA"] == ("*", 11)
@@ -383,7 +384,13 @@ def test_the_samples_genetic_codes_go_with_the_sample_not_with_the_name(corpus):
     made.source = f"sample,{made.source}"
     made.materialize("*codon_rscu,rejected_records")
     codes = {row["source"]: row["genetic_code"] for row in made.content("codon_rscu")}
-    assert codes == {"plastids": 11, "sample/mitochondria": 5, "fasta/mitochondria": 1, "all": 1}
+    assert codes == {
+        "plastids": 11,
+        "vertebrate_mitochondria": 2,
+        "sample/mitochondria": 5,
+        "fasta/mitochondria": 1,
+        "all": 1,
+    }
 
 
 @pytest.mark.long

@@ -22,11 +22,12 @@ def listed(specification):
     return {(file.source, file.path) for file in list_source(str(specification), FASTA).files}
 
 
-def test_the_sample_has_two_sources():
+def test_the_sample_has_a_source_for_each_genetic_code():
     files = list_source("sample", FASTA, sample=SAMPLE_FOLDER).files
     assert [(file.source, file.path) for file in files] == [
         ("mitochondria", "mitochondria.fasta.gz"),
         ("plastids", "plastids.fasta.gz"),
+        ("vertebrate_mitochondria", "vertebrate_mitochondria.fasta.gz"),
     ]
     assert all(file.revision.startswith("sample-") for file in files)
 

@@ -13,7 +13,8 @@ from Bio.Seq import Seq
 from hypothesis import given, settings
 
 from opengenome_assets.kernels.bases import kmer_strings
-from opengenome_assets.kernels.codons import CodonCounter, codon_families, rscu
+from opengenome_assets.kernels.codons import CodonCounter, codon_families, effective_codons, gc3, rscu
+from opengenome_assets.kernels.genes import find_genes
 from opengenome_assets_tests.examples import share
 from opengenome_assets_tests.kernels.texts import (
     EDGES,
@@ -185,3 +186,78 @@ def test_rscu_equals_codonws(
         code = CODONS.index(codon.replace("U", "T"))
         assert counts[code] == int(number)
         assert usage[code] == pytest.approx(float(printed), abs=0.0051)
+
+
+def counted(**codons: int) -> np.ndarray:
+    counts = np.zeros(64, np.int64)
+    for codon, number in codons.items():
+        counts[CODONS.index(codon)] = number
+    return counts
+
+
+def test_effective_codons_of_the_two_extremes() -> None:
+    """One codon for each amino acid gives 20; all used equally gives as many as there are."""
+    families = np.array(codon_families(1))
+    first = {families[place]: place for place in reversed(range(64))}
+    one_each = np.zeros(64, np.int64)
+    one_each[[place for family, place in first.items() if family != "*"]] = 50
+    assert effective_codons(one_each, 1) == pytest.approx(20)
+    equal = np.where(families == "*", 0, 1_000_000)
+    assert effective_codons(equal, 1) == pytest.approx(61, abs=1e-3)
+    assert effective_codons(np.where(np.array(codon_families(2)) == "*", 0, 1_000_000), 2) == pytest.approx(
+        60, abs=1e-3
+    )
+
+
+def test_effective_codons_of_a_hand_worked_example() -> None:
+    """Phe 6 and 2 of 8: F = (8 * (36 + 4) / 64 - 1) / 7 = 4 / 7. Without other classes there is no number."""
+    assert np.isnan(effective_codons(counted(TTT=6, TTC=2), 1))
+    assert np.isnan(effective_codons(np.zeros(64, np.int64), 1))
+    counts = counted(TTT=6, TTC=2, GTT=8, CTT=9)  # Val and Leu by one codon: F = 1, and Ile's is (4/7 + 1) / 2
+    assert effective_codons(counts, 1) == pytest.approx(2 + 9 / (4 / 7) + 1 / ((4 / 7 + 1) / 2) + 5 + 3)
+
+
+def test_gc3_of_a_hand_worked_example() -> None:
+    counts = counted(ATG=3, TGG=1, TTT=2, TTC=1, GCG=1, TAA=5, TAG=7)
+    assert gc3(counts, 1) == (pytest.approx(6 / 8), pytest.approx(2 / 4))  # stops left out; then Met and Trp too
+    assert np.isnan(gc3(np.zeros(64, np.int64), 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("codonw_code", "genetic_code", "source"), [(0, 11, "plastids"), (1, 2, "vertebrate_mitochondria")]
+)
+def test_bias_in_genes_equals_codonws(
+    codonw_code: int, genetic_code: int, source: str, tool: Callable[[str], str], tmp_path: Path
+) -> None:
+    """CodonW's Nc and GC3s of all genes of a genome, joined to one; it prints two and three decimals."""
+    sequence = next(iter(unambiguous(source).values()))
+    genes = find_genes(np.frombuffer(sequence.encode(), np.uint8), genetic_code)
+    coding = []
+    for begin, end, strand in zip(genes.begin, genes.end, genes.strand, strict=True):
+        read = Seq(sequence[begin - 1 : end])
+        coding.append(str(read if strand == 1 else read.reverse_complement()))
+    path, printed = tmp_path / "genes.fasta", tmp_path / "indices.txt"
+    path.write_text(fasta({"genes": "".join(coding)}))
+    subprocess.run(
+        [
+            tool("codonw"),
+            path,
+            printed,
+            tmp_path / "bulk.txt",
+            "-nomenu",
+            "-silent",
+            "-nowarn",
+            "-enc",
+            "-gc3s",
+            "-code",
+            str(codonw_code),
+        ],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        input=b"\n" * 9,
+    )
+    heading, values = (line.split() for line in printed.read_text().splitlines()[:2])
+    row = dict(zip(heading, values, strict=True))
+    assert effective_codons(genes.codons, genetic_code) == pytest.approx(float(row["Nc"]), abs=0.0051)
+    assert gc3(genes.codons, genetic_code)[1] == pytest.approx(float(row["GC3s"]), abs=0.00051)

@@ -30,6 +30,7 @@ for module in pkgutil.iter_modules(kernels.__path__):
         "composition",
         "containment",
         "fasta_scan",
+        "genes",
         "identifiers",
         "occurrences",
         "planes",

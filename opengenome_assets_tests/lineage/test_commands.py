@@ -43,14 +43,14 @@ def test_lineage_as_text_and_as_json(home):
 
 def test_lineage_of_a_column(home):
     text = run("lineage", "codon_rscu", "--column", "rscu")
-    assert text.splitlines()[0] == "codon_rscu.rscu <- codon_counts.counts"
+    assert text.splitlines()[0] == "codon_rscu.rscu <- codon_counts.counts, gene_codons.counts"
     assert text.splitlines()[-1] == "raw_fasta.sha256 <- the files, a setting or a list"
     assert json.loads(run("lineage", "codon_rscu", "--column", "codon", "--format", "json")) == {"codon_rscu.codon": []}
     assert "has no column 'x'" in run("lineage", "kmer_", "--column", "x", code=1)
 
 
 def test_lineage_refuses_what_is_not_there(home):
-    assert "called 'nothing'. There are: codon_counts" in run("lineage", "nothing", code=1)
+    assert "called 'nothing'. There are: codon_bias, codon_counts" in run("lineage", "nothing", code=1)
 
 
 def test_diff_as_text_and_as_json(home):

@@ -33,7 +33,7 @@ def test_settings_tell_where_they_come_from(tmp_path: Path) -> None:
     found = taken(groups.read_settings(environment)).settings
     assert Setting("home", str(tmp_path), "OPENGENOME_HOME") in found
     assert Setting("ks", "3,8", "OPENGENOME_KS") in found
-    assert Setting("source", "sample", "default") in found
+    assert Setting("source", "the home's own, else the sample", "default") in found
 
 
 def test_tables_figures_and_reports_are_found(tmp_path: Path) -> None:

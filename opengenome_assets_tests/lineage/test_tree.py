@@ -106,7 +106,12 @@ def test_digests_of_code_from_before_they_could_be_compared_are_not(tmp_path):
 @pytest.mark.parametrize(
     ("name", "version", "error", "said"),
     [
-        ("kmers", None, UnknownNameError, "nothing at .* is called 'kmers'. There are: codon_counts, .*figure_rscu"),
+        (
+            "kmers",
+            None,
+            UnknownNameError,
+            "nothing at .* is called 'kmers'. There are: codon_bias, codon_counts, .*figure_rscu",
+        ),
         ("kmer_", 9, MissingVersionError, "kmer_ has no version 9; it has 0 to 2"),
         ("figure_rscu", 0, MissingVersionError, "figure_rscu is a figure, of which only the last is kept"),
     ],

@@ -103,7 +103,7 @@ def test_what_a_figure_was_drawn_from_is_kept_and_what_nothing_names_is_not(corp
     made = corpus(FILES)
     made.materialize("*figure_rscu,rejected_records")
     for table in (2, 5):
-        made.materialize("codon_rscu", codon_rscu={"genetic_codes": {"a": table}})
+        made.materialize("genes,gene_codons,codon_rscu", genes={"genetic_codes": {"a": table}})
     assert [record.name for record in beside_tables(made.home.uri)] == ["figure_rscu"]
     age(made.home.uri)
     assert keep_up(made, retention_days=0, dry_run=True)["codon_rscu"]["versions_removed"] == [1]

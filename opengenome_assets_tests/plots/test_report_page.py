@@ -78,7 +78,7 @@ def report(sample: Tables) -> Report:
         [
             report_sections.corpus(sample.sequence_stats, [_illustrate(picture) for picture in of_corpus]),
             report_sections.kmers(sample.kmer_freq, [_illustrate(picture) for picture in of_kmers]),
-            report_sections.codons(sample.codon_rscu, [_illustrate(picture) for picture in of_codons]),
+            report_sections.codons(sample.codon_rscu, None, [_illustrate(picture) for picture in of_codons]),
             report_sections.rejected(rejected),
         ],
         [

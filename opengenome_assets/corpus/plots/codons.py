@@ -1,4 +1,4 @@
-"""Figures of codon usage, drawn from `codon_rscu`.
+"""Figures of codon usage, drawn from `codon_rscu`: of genes first, and beside them of the frames of whole sequences.
 
 Belongs here: codons laid out by amino acid. Does not belong here: counting them, and the formula of RSCU.
 
@@ -29,7 +29,9 @@ from opengenome_assets import words
 from opengenome_assets.plots import style
 from opengenome_assets.plots.style import Picture, SourceStyle
 
-NOT_GENES = "all codons of the whole sequences, not of annotated genes"
+OF_GENES = "codons of the genes that were found; spliced genes are not found"
+NOT_GENES = "all codons of the whole sequences, genes or not"
+GENES = -1  # in the place of a frame
 
 CodonColumn = tuple[str, str]
 """Three-letter amino acid ("Stop" for stops) and codon."""
@@ -49,25 +51,36 @@ def codon_columns(codon_rscu: pd.DataFrame) -> list[CodonColumn]:
     return sorted(named, key=lambda column: (column[0] == "Stop", column))
 
 
+def with_frames(codon_rscu: pd.DataFrame) -> pd.DataFrame:
+    """The table with `GENES` as the frame of genes."""
+    return codon_rscu.assign(frame=codon_rscu["frame"].fillna(GENES).astype(int))
+
+
+def frame_name(frame: int) -> str:
+    """What a frame is called: genes, or a reading frame."""
+    return "genes" if frame == GENES else f"reading frame {frame}"
+
+
 def three_letters(amino_acid: str) -> str:
     """Three-letter name of an amino acid's one-letter code; "*" is "Stop"."""
     return "Stop" if amino_acid == "*" else protein_letters_1to3[amino_acid]
 
 
 @style.house_style()
-def codon_usage(codon_rscu: pd.DataFrame, frame: int = 0, *, sources: Iterable[str] | None = None) -> Picture:
+def codon_usage(codon_rscu: pd.DataFrame, frame: int = GENES, *, sources: Iterable[str] | None = None) -> Picture:
     """Codons per thousand, grouped by amino acid, with the sources side by side.
 
     Parameters
     ----------
     codon_rscu
-        Columns source, frame, codon, amino_acid, count, per_thousand and genetic_code.
+        Columns source, basis, frame, codon, amino_acid, count, per_thousand and genetic_code.
     frame
-        Reading frame to draw: 0, 1 or 2.
+        What to draw: `GENES`, or a reading frame of the whole sequences, 0, 1 or 2.
     sources
         Every source of the corpus, so that colours stay when this table lacks one; default: the table's.
     """
-    table = codon_rscu[codon_rscu["frame"] == frame]
+    table = with_frames(codon_rscu)
+    table = table[table["frame"] == frame]
     totals = table.groupby("source")["count"].sum()
     chosen, remark = style.sources_to_draw(totals)
     table = table[table["source"].isin(chosen)]
@@ -91,15 +104,17 @@ def codon_usage(codon_rscu: pd.DataFrame, frame: int = 0, *, sources: Iterable[s
         handles = [_legend_mark(styles[source], len(chosen)) for source in chosen]
         labels = [f"{style.label(source)} (genetic code {codes[source]})" for source in chosen]
         figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(chosen)))
-    title = f"Codon usage in reading frame {frame}"
-    style.heading(figure, title, remark, NOT_GENES, f"n = {words.count(totals.reindex(chosen).sum())} codons")
+    place = frame_name(frame)
+    title = f"Codon usage in {place}"
+    counted = OF_GENES if frame == GENES else NOT_GENES
+    style.heading(figure, title, remark, counted, f"n = {words.count(totals.reindex(chosen).sum())} codons")
     return Picture(
         figure,
         title,
-        f"Codons per thousand codons of reading frame {frame}, grouped by amino acid. The counts are of "
-        f"{NOT_GENES}: coding and non-coding sequence alike, on the strand as given. Each source is read "
-        "with its own genetic code, so a codon may belong to two amino acids.",
-        f"Bars of codons per thousand by amino acid in frame {frame}. " + _most_used(table, chosen),
+        f"Codons per thousand codons of {place}, grouped by amino acid. The counts are of {counted}"
+        f"{'' if frame == GENES else ': coding and non-coding sequence alike, on the strand as given'}. Each source is "
+        "read with its own genetic code, so a codon may belong to two amino acids.",
+        f"Bars of codons per thousand by amino acid in {place}. " + _most_used(table, chosen),
     )
 
 
@@ -107,18 +122,19 @@ def codon_usage(codon_rscu: pd.DataFrame, frame: int = 0, *, sources: Iterable[s
 def rscu_heatmap(codon_rscu: pd.DataFrame) -> Picture:
     """Heatmap of relative synonymous codon usage (RSCU), centred on 1.
 
-    Rows are sources and reading frames; columns are codons grouped by amino acid.
+    Rows are sources, for each its genes and then its reading frames; columns are codons grouped by amino acid.
 
-    If sources times frames give more than 24 rows, only the first frame is drawn, and the heading says so.
+    If that gives more than 24 rows, only genes are drawn, and the heading says so.
 
     Parameters
     ----------
     codon_rscu
-        Columns source, frame, codon, amino_acid, count, rscu (null where its family was never seen) and
+        Columns source, basis, frame, codon, amino_acid, count, rscu (null where its family was never seen) and
         genetic_code.
     """
     chosen, remark = style.sources_to_draw(codon_rscu.groupby("source")["count"].sum())
-    table = codon_rscu[codon_rscu["source"].isin(chosen)]
+    table = with_frames(codon_rscu)
+    table = table[table["source"].isin(chosen)]
     frames = sorted(int(frame) for frame in table["frame"].unique())
     if len(chosen) * len(frames) > _MAX_HEATMAP_ROWS:
         frames = frames[:1]
@@ -146,22 +162,23 @@ def rscu_heatmap(codon_rscu: pd.DataFrame) -> Picture:
     if rows:
         _colour_bar(figure, [ax for ax, _, _ in bands], ScalarMappable(norm, colours), highest)
     title = "Relative synonymous codon usage (RSCU)"
-    frame_words = "reading frame " + ", ".join(str(frame) for frame in frames)
+    whole = [str(frame) for frame in frames if frame != GENES]
+    frame_words = [OF_GENES] * (GENES in frames)
+    frame_words += [f"reading frame {', '.join(whole)}: {NOT_GENES}"] * bool(whole)
     style.heading(
         figure,
         title,
         remark,
-        frame_words,
-        NOT_GENES,
+        *frame_words,
         "grey: not a codon of this amino acid in the source's code, or the amino acid never occurs",
     )
     return Picture(
         figure,
         title,
         "RSCU of each codon (Sharp, Tuohy & Mosurski 1986): its count over the mean count of the codons of the same "
-        f"amino acid, so 1 means no preference. Stops are a family of their own. The counts are of {NOT_GENES}, "
-        f"{frame_words}. Grey cells: the codon has another meaning in the source's genetic code, or its amino acid was "
-        "never seen.",
+        f"amino acid, so 1 means no preference. Stops are a family of their own. The counts are of "
+        f"{'; '.join(frame_words)}. Grey cells: the codon has another meaning in the source's genetic code, or its "
+        "amino acid was never seen.",
         "Heatmap of RSCU by source and codon. " + _most_preferred(table, chosen),
     )
 
@@ -238,7 +255,8 @@ def _grid(table: pd.DataFrame, rows: list[tuple[str, int]], columns: list[CodonC
 def _row_names(rows: list[tuple[str, int]], frames: list[int]) -> list[str]:
     if len(frames) == 1:
         return [style.label(source) for source, _ in rows]
-    return [f"{style.label(source)}, frame {frame}" for source, frame in rows]
+    names = {GENES: "genes"}
+    return [f"{style.label(source)}, {names.get(frame, f'frame {frame}')}" for source, frame in rows]
 
 
 def _colour_bar(figure: Figure, axes: list[Axes], colours: ScalarMappable, highest: int) -> None:

@@ -100,9 +100,13 @@ def kmer_pca(
     lengths: Sequence[int],
     *,
     k: int = 6,
+    identifiers: Sequence[str] | None = None,
+    total: int | None = None,
     sources: Iterable[str] | None = None,
 ) -> Picture:
     """First two principal components of the sequences' k-mer profiles, one mark per sequence.
+
+    A sequence far from the median of its source, among eight or more, is an outlier and has its identifier beside it.
 
     Parameters
     ----------
@@ -112,6 +116,10 @@ def kmer_pca(
         Source and length in bases of each sequence.
     k
         Length of the k-mers, for title and caption.
+    identifiers
+        Identifier of each sequence, for the outliers.
+    total
+        Number of sequences that these were chosen from; default: as many.
     sources
         Every source of the corpus, so that colours stay when it lacks one here; default: those given.
     """
@@ -133,9 +141,13 @@ def kmer_pca(
     ax.set_xlabel(f"PC1 ({words.percent(explained[0])} of variance)")
     ax.set_ylabel(f"PC2 ({words.percent(explained[1])} of variance)")
     drawn = int(present[chosen].sum())
-    number = words.plural(len(names), "sequence")
-    if drawn < len(names):
-        number = f"{words.count(drawn)} drawn of {number}"
+    every = max(len(names), total or 0)
+    number = words.plural(every, "sequence")
+    if drawn < every:
+        number = f"{words.count(drawn)} of {number}"
+    far = outliers(scores, names) if identifiers is not None else []
+    for place in far:
+        _label(ax, scores[place], str(identifiers[place]) if identifiers is not None else "")
     style.heading(
         figure,
         title,
@@ -150,8 +162,9 @@ def kmer_pca(
         title,
         f"Each mark is a sequence, placed by the first two principal components of its relative {k}-mer "
         f"frequencies ({4**k:,} k-mers, strand as given, centred, not scaled). Near marks have similar k-mer usage. "
-        "The axes give their share of the variance between all sequences, drawn or not. A mark's area grows with "
-        "the logarithm of the length.",
+        "The axes give their share of the variance between the sequences chosen. Of a large source the sequences are "
+        "chosen evenly; a small one is drawn whole. A mark's area grows with the logarithm of the length."
+        + (" The identifier stands beside a sequence that is far from the others of its source." if far else ""),
         f"Scatter of {number}; two components hold {shares} of the variance.",
     )
 
@@ -161,6 +174,36 @@ def _nothing_to_compare(sequences: int, explained: npt.NDArray[np.float64], k: i
     if sequences < 2:
         return "a comparison needs at least two sequences"
     return "" if explained.any() else f"all sequences have the same {k}-mer frequencies"
+
+
+def outliers(
+    scores: npt.NDArray[np.float64], sources: npt.NDArray[np.object_], most: int = 6, limit: float = 8.0
+) -> list[int]:
+    """Places of the sequences that are farthest from their source's median, the farthest first.
+
+    Farther than ``limit`` times the median distance, in a source of eight sequences or more.
+    """
+    ratios = np.zeros(len(scores))
+    for source in set(sources):
+        own = np.flatnonzero(sources == source)
+        if len(own) >= 8:
+            distances = np.linalg.norm(scores[own] - np.median(scores[own], axis=0), axis=1)
+            ratios[own] = distances / max(float(np.median(distances)), 1e-12)
+    ranked = np.argsort(-ratios, kind="stable")[:most]
+    return [int(place) for place in ranked if ratios[place] > limit]
+
+
+def _label(ax: Axes, point: npt.NDArray[np.float64], text: str) -> None:
+    left = point[0] > np.mean(ax.get_xlim())
+    ax.annotate(
+        style.label(text),
+        (point[0], point[1]),
+        xytext=(-6 if left else 6, 4),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        fontsize=8,
+        color=style.INK,
+    )
 
 
 def _draw_points(

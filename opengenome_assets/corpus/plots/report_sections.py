@@ -13,7 +13,15 @@ from typing import Any
 import pandas as pd
 
 from opengenome_assets import words
-from opengenome_assets.corpus.plots.codons import NOT_GENES, codon_columns, three_letters
+from opengenome_assets.corpus.plots.codons import (
+    GENES,
+    NOT_GENES,
+    OF_GENES,
+    codon_columns,
+    frame_name,
+    three_letters,
+    with_frames,
+)
 from opengenome_assets.plots.report_page import Cell, Fact, Illustration, ReportColumn, ReportTable, Section
 from opengenome_assets.plots.style import ALL
 
@@ -30,6 +38,21 @@ _STATS_COLUMNS = {
     "n50": ReportColumn("N50", "bases"),
     "l50": ReportColumn("L50", "count"),
 }
+_BIAS_COLUMNS = {
+    "source": ReportColumn("Source"),
+    "genetic_code": ReportColumn("Genetic code", "count"),
+    "genes": ReportColumn("Genes", "count"),
+    "open_frames": ReportColumn("Open frames", "count"),
+    "codons": ReportColumn("Codons", "count"),
+    "gc3": ReportColumn("GC3", "percent"),
+    "gc3s": ReportColumn("GC3s", "percent"),
+    "effective_codons": ReportColumn("Effective codons", "number"),
+}
+_BIAS_CAPTION = (
+    "Genes by source; open frames are those of them that Prodigal did not find. GC3: G and C at third positions, GC3s: "
+    "of codons with synonyms. Effective codons (Wright 1990): 20 with one codon for each amino acid, 61 with no "
+    "preference."
+)
 _REJECTED_COLUMNS = {
     "file": ReportColumn("File"),
     "source": ReportColumn("Source"),
@@ -54,7 +77,7 @@ def summary(sequence_stats: pd.DataFrame, rejected_records: pd.DataFrame) -> lis
         Fact("bases", words.bases(whole["bases"]), words.count(whole["bases"])),
         Fact("sources", words.count(len(sources)), words.listing(sources, 4)),
         Fact("GC", words.percent(whole["gc_content"], 2), "of the bases A, C, G, T"),
-        Fact("rejected records", words.count(len(rejected_records))),
+        Fact("rejected records", words.count(int((rejected_records["record"] > 0).sum()))),
     ]
 
 
@@ -90,9 +113,16 @@ def kmers(tables: Mapping[int, pd.DataFrame], figures: Sequence[Illustration] = 
     return Section("k-mers", text, figures, parts)
 
 
-def codons(codon_rscu: pd.DataFrame, figures: Sequence[Illustration] = (), *, frame: int = 0) -> Section:
-    """Codons per thousand and RSCU of each source in one reading frame, by amino acid."""
-    table = codon_rscu[codon_rscu["frame"] == frame]
+def codons(
+    codon_rscu: pd.DataFrame,
+    codon_bias: pd.DataFrame | None = None,
+    figures: Sequence[Illustration] = (),
+    *,
+    frame: int = GENES,
+) -> Section:
+    """Codon usage bias of each source, and its codons per thousand and RSCU in genes or one frame, by amino acid."""
+    table = with_frames(codon_rscu)
+    table = table[table["frame"] == frame]
     sources = _all_last(table["source"])
     cells = {
         (source, three_letters(amino_acid), codon): (per_thousand, rscu)
@@ -110,12 +140,18 @@ def codons(codon_rscu: pd.DataFrame, figures: Sequence[Illustration] = (), *, fr
         columns += [ReportColumn(f"{source}, per thousand", "number"), ReportColumn(f"{source}, RSCU", "number")]
     read_as = words.listing([f"{source} {codes[source]}" for source in sources]) or "no sources"
     text = (
-        f"The counts are of {NOT_GENES}. Relative synonymous codon usage (RSCU; Sharp, Tuohy & Mosurski 1986) is a "
-        "codon's count over the mean count of the codons of its amino acid in the source's genetic code "
-        f"({read_as}). Stops are a family of their own."
+        f"The counts are of {OF_GENES if frame == GENES else NOT_GENES}. By the genetic codes of bacteria, archaea and "
+        "plastids (11, 4, 25) Prodigal finds genes. By all others, code 1 too, a gene is an open reading frame of 60 "
+        "codons or more, and some of those code for nothing. Relative synonymous codon usage (RSCU; Sharp, Tuohy & "
+        "Mosurski 1986) is a codon's count over the mean count of the codons of its amino acid in the source's genetic "
+        f"code ({read_as}). Stops are a family of their own."
     )
-    caption = f"Codon usage in reading frame {frame}; a dash: the codon has another meaning."
-    return Section("Codons", text, figures, [ReportTable(caption, columns, rows)])
+    caption = f"Codon usage in {frame_name(frame)}; a dash: the codon has another meaning."
+    tables = [ReportTable(caption, columns, rows)]
+    if codon_bias is not None:
+        bias = codon_bias.sort_values("source", key=lambda names: names.where(names != ALL, "\uffff"))
+        tables.insert(0, _table(_BIAS_CAPTION, _BIAS_COLUMNS, bias))
+    return Section("Genes and codons", text, figures, tables)
 
 
 def rejected(rejected_records: pd.DataFrame, *, first: int = 20) -> Section:
@@ -136,7 +172,7 @@ def rejected(rejected_records: pd.DataFrame, *, first: int = 20) -> Section:
     )
     return Section(
         "Rejected records",
-        f"{words.plural(number, 'record')} of the files did not enter the corpus.",
+        f"{words.plural(number, 'record')} of the files did not enter the corpus; record 0 stands for a whole file.",
         tables=[
             ReportTable(caption, [ReportColumn("Kind"), ReportColumn("Records", "count")], counts),
             _table(f"The first {len(shown)} of {words.count(number)}.", _REJECTED_COLUMNS, shown),

@@ -11,8 +11,8 @@ from opengenome_assets_tests.shared import once
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Tables:
-    """13 plastid and 16 mitochondrial genomes, read with genetic codes 11 and 5."""
-    codes = {"plastids": 11, "mitochondria": 5}
+    """13 plastid and 16 mitochondrial genomes, read with genetic codes 11, 5 and 2."""
+    codes = {"plastids": 11, "mitochondria": 5, "vertebrate_mitochondria": 2}
     return once(tmp_path_factory, "sample-tables", lambda _: tables_of(sample_corpus(SAMPLE_FOLDER), codes))
 
 

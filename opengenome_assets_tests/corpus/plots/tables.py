@@ -74,7 +74,7 @@ def tables_of(corpus: Corpus, genetic_codes: dict[str, int] | None = None, ks: t
         sequence_stats=pd.DataFrame([_stats(s, entries) for s, entries in groups.items()]).astype(_MAYBE_NULL),
         kmer_freq={k: pd.concat([_frequencies(s, kmers[s][k]) for s in groups], ignore_index=True) for k in ks},
         codon_rscu=pd.concat(
-            [_rscu(s, entries, frame, codes[s]) for s, entries in groups.items() for frame in range(3)],
+            [_rscu(s, entries, frame, codes[s]) for s, entries in groups.items() for frame in (None, 0, 1, 2)],
             ignore_index=True,
         ),
         tfidf_index=pd.DataFrame(
@@ -146,10 +146,14 @@ def _frequencies(source: str, counts: Counter[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype(types)
 
 
-def _rscu(source: str, entries: list[tuple[str, str]], frame: int, genetic_code: int) -> pd.DataFrame:
+def _rscu(source: str, entries: list[tuple[str, str]], frame: int | None, genetic_code: int) -> pd.DataFrame:
     counts: Counter[str] = Counter()
     for _, text in entries:
-        counts.update(text[start : start + 3] for start in range(frame, len(text) - 2, 3))
+        if frame is None:
+            half = len(text) // 2  # for a gene: the figures take any
+            counts.update(text[start : start + 3] for start in range(0, half - 2, 3))
+        else:
+            counts.update(text[start : start + 3] for start in range(frame, len(text) - 2, 3))
     code = unambiguous_dna_by_id[genetic_code].forward_table
     codons = ["".join(letters) for letters in product("ACGT", repeat=3)]
     total = sum(counts[codon] for codon in codons)
@@ -159,9 +163,10 @@ def _rscu(source: str, entries: list[tuple[str, str]], frame: int, genetic_code:
         family = [counts[other] for other in codons if code.get(other, "*") == amino_acid]
         rscu = counts[codon] * len(family) / sum(family) if sum(family) else None
         per_thousand = 1000 * counts[codon] / total if total else None
-        rows.append((source, frame, codon, amino_acid, counts[codon], per_thousand, rscu, genetic_code))
-    columns = ["source", "frame", "codon", "amino_acid", "count", "per_thousand", "rscu", "genetic_code"]
-    return pd.DataFrame(rows, columns=columns).astype({"per_thousand": float, "rscu": float})
+        basis = "genes" if frame is None else "frames"
+        rows.append((source, basis, frame, codon, amino_acid, counts[codon], per_thousand, rscu, genetic_code))
+    columns = ["source", "basis", "frame", "codon", "amino_acid", "count", "per_thousand", "rscu", "genetic_code"]
+    return pd.DataFrame(rows, columns=columns).astype({"frame": float, "per_thousand": float, "rscu": float})
 
 
 def _profile(source: str, seq_id: str, text: str) -> tuple[object, ...]:

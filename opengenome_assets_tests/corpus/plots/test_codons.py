@@ -24,7 +24,8 @@ def test_a_codon_of_two_meanings_has_two_columns(sample: Tables) -> None:
     assert {("Ile", "ATA"), ("Met", "ATA"), ("Stop", "TGA"), ("Trp", "TGA"), ("Arg", "AGA"), ("Ser", "AGA")} < set(
         columns
     )
-    assert len(columns) == 68
+    assert {("Stop", "AGA"), ("Stop", "AGG")} < set(columns)  # in vertebrates
+    assert len(columns) == 70
 
 
 def _usage(figure: Figure, sources: int) -> dict[tuple[int, str, str], float]:
@@ -46,12 +47,21 @@ def _usage(figure: Figure, sources: int) -> dict[tuple[int, str, str], float]:
 @pytest.mark.parametrize("frame", [0, 2])
 def test_bars_are_per_thousand_where_the_source_reads_the_codon(sample: Tables, frame: int) -> None:
     table = sample.codon_rscu[sample.codon_rscu["frame"] == frame]
-    heights = _usage(codons.codon_usage(sample.codon_rscu, frame).figure, 2)
+    heights = _usage(codons.codon_usage(sample.codon_rscu, frame).figure, 3)
     assert np.isnan(heights[0, "Ile", "ATA"])
     assert np.isnan(heights[1, "Met", "ATA"])
-    for number, source in enumerate(["mitochondria", "plastids"]):
+    for number, source in enumerate(["mitochondria", "plastids", "vertebrate_mitochondria"]):
         for row in table[table["source"] == source].itertuples():
             assert heights[number, codons.three_letters(row.amino_acid), row.codon] == row.per_thousand
+
+
+def test_codon_usage_is_of_genes_unless_a_frame_is_asked_for(sample: Tables) -> None:
+    picture = codons.codon_usage(sample.codon_rscu)
+    heights = _usage(picture.figure, 3)
+    for row in sample.codon_rscu.query("basis == 'genes' and source == 'plastids'").itertuples():
+        assert heights[1, codons.three_letters(row.amino_acid), row.codon] == row.per_thousand
+    assert picture.title == "Codon usage in genes"
+    assert codons.OF_GENES in picture.caption
 
 
 def test_codon_usage_says_that_these_are_not_genes(sample: Tables) -> None:
@@ -59,9 +69,13 @@ def test_codon_usage_says_that_these_are_not_genes(sample: Tables) -> None:
     words = " ".join(text.get_text() for text in picture.figure.texts)
     assert "Codon usage in reading frame 1" in words
     assert codons.NOT_GENES in " ".join(words.split())
-    assert "not of annotated genes" in picture.caption
+    assert "genes or not" in picture.caption
     legend = [text.get_text() for text in picture.figure.legends[0].get_texts()]
-    assert legend == ["mitochondria (genetic code 5)", "plastids (genetic code 11)"]
+    assert legend == [
+        "mitochondria (genetic code 5)",
+        "plastids (genetic code 11)",
+        "vertebrate_mitochondria (genetic code 2)",
+    ]
 
 
 def test_heatmap_cells_are_rscu_and_the_scale_is_centred_on_one(sample: Tables) -> None:
@@ -69,18 +83,19 @@ def test_heatmap_cells_are_rscu_and_the_scale_is_centred_on_one(sample: Tables) 
     cells, absent = [], 0
     for ax in figure.axes[:-1]:
         assert [text.get_text() for text in ax.get_yticklabels()][:2] == [
+            "mitochondria, genes",
             "mitochondria, frame 0",
-            "mitochondria, frame 1",
         ]
         for mesh in ax.collections:
             values = mesh.get_array()
-            assert values.shape[0] == 6
+            assert values.shape[0] == 12
             cells += values.compressed().tolist()
             absent += int(np.ma.getmaskarray(values).sum())
             assert mesh.norm(1.0) == 0.5
     expected = sample.codon_rscu.query("source != 'all'")["rscu"]
-    np.testing.assert_allclose(sorted(cells), sorted(expected))
-    assert absent == 2 * 3 * 4  # each of four codons lacks one of its two meanings in either source
+    np.testing.assert_allclose(sorted(cells), sorted(expected.dropna()))
+    columns = codons.codon_columns(sample.codon_rscu)
+    assert absent == expected.isna().sum() + 4 * sum(len(columns) - 64 for _ in range(3))  # meanings of other codes
 
 
 def test_many_sources_are_drawn_as_marks_and_one_frame(twenty: Tables) -> None:
@@ -88,7 +103,7 @@ def test_many_sources_are_drawn_as_marks_and_one_frame(twenty: Tables) -> None:
     assert all(len(ax.lines) == 20 and not ax.patches for ax in figure.axes)
     figure = codons.rscu_heatmap(twenty.codon_rscu).figure
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == [f"source_{n:02}" for n in range(20)]
-    assert "reading frame 0 " in figure.texts[1].get_text()
+    assert codons.OF_GENES in figure.texts[1].get_text()
 
 
 @pytest.mark.long

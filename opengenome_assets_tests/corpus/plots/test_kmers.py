@@ -23,7 +23,7 @@ def test_reverse_complement_equals_biopython(kmer: str) -> None:
 def test_bars_and_circles_are_the_frequencies(sample: Tables, k: int) -> None:
     table = sample.kmer_freq[k]
     picture = kmers.top_kmers(table, k, top=5)
-    for ax, source in zip(picture.figure.axes, ["mitochondria", "plastids"], strict=True):
+    for ax, source in zip(picture.figure.axes, ["mitochondria", "plastids", "vertebrate_mitochondria"], strict=True):
         own = table[table["source"] == source].set_index("kmer")
         shown = [text.get_text() for text in ax.get_yticklabels()]
         assert shown == own.sort_values("rank").index[:5].tolist()
@@ -53,10 +53,15 @@ def test_spectrum_counts_every_kmer_once(counts: list[int]) -> None:
 def test_spectrum_draws_a_line_a_source_in_a_panel_a_k(sample: Tables) -> None:
     picture = kmers.kmer_spectrum(sample.kmer_freq)
     assert [ax.get_title(loc="left").split(":")[0] for ax in picture.figure.axes] == ["k = 6", "k = 7", "k = 8"]
-    assert [text.get_text() for text in picture.figure.legends[0].get_texts()] == ["mitochondria", "plastids", "all"]
+    assert [text.get_text() for text in picture.figure.legends[0].get_texts()] == [
+        "mitochondria",
+        "plastids",
+        "vertebrate_mitochondria",
+        "all",
+    ]
     for k, ax in zip(sample.kmer_freq, picture.figure.axes, strict=True):
         assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
-        assert len(ax.lines) == 3
+        assert len(ax.lines) == 4
         own = sample.kmer_freq[k].query("source == 'mitochondria'")["count"].to_numpy()
         np.testing.assert_array_equal(ax.lines[0].get_ydata(), kmers.spectrum(own)[1])
     assert "64,723 of 65,536 seen" in picture.alt

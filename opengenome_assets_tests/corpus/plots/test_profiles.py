@@ -61,12 +61,12 @@ def test_each_sequence_is_a_mark_of_its_source(sample: Tables) -> None:
     ax = picture.figure.axes[0]
     scores, explained = profiles.principal_components(matrix)
     drawn = {len(marks.get_offsets()): marks for marks in ax.collections}
-    for source, number in (("plastids", 13), ("mitochondria", 16)):
+    for source, number in (("plastids", 13), ("mitochondria", 15), ("vertebrate_mitochondria", 1)):
         np.testing.assert_allclose(drawn[number].get_offsets(), scores[index["source"] == source])
-    assert drawn[13].get_sizes().min() > drawn[16].get_sizes().max(), "plastids are longer"
+    assert drawn[13].get_sizes().min() > drawn[15].get_sizes().max(), "plastids are longer"
     assert ax.get_xlabel() == f"PC1 ({100 * explained[0]:.1f} % of variance)"
     legend = [text.get_text() for text in picture.figure.legends[0].get_texts()]
-    assert legend == ["mitochondria (n = 16)", "plastids (n = 13)"]
+    assert legend == ["mitochondria (n = 15)", "plastids (n = 13)", "vertebrate_mitochondria (n = 1)"]
 
 
 def test_many_sequences_do_not_swell_the_svg() -> None:
@@ -97,8 +97,8 @@ def test_the_heading_says_how_many_of_the_sequences_are_drawn() -> None:
     sources = [f"source_{number:02}" for number in range(30) for _ in range(10 if number < 6 else 4)]
     picture = profiles.kmer_pca(random.random((len(sources), 16)), sources, [100] * len(sources), k=2)
     assert sum(len(marks.get_offsets()) for marks in picture.figure.axes[0].collections) == 132
-    assert "24 largest of 30 sources · n = 132 drawn of 156 sequences ·" in _words(picture)
-    assert picture.alt.startswith("Scatter of 132 drawn of 156 sequences;")
+    assert "24 largest of 30 sources · n = 132 of 156 sequences ·" in _words(picture)
+    assert picture.alt.startswith("Scatter of 132 of 156 sequences;")
 
 
 @pytest.mark.parametrize("rows", [0, 1, 9])
@@ -109,3 +109,15 @@ def test_where_there_is_nothing_to_compare_no_share_of_variance_is_given(rows: i
     assert why in _words(picture)
     assert "variance" not in _words(picture) + picture.caption + picture.alt
     assert not picture.figure.axes[0].collections
+
+
+def test_the_heading_says_of_how_many_and_outliers_have_their_names() -> None:
+    """Twenty sequences around one point, and one far away; a source of one is no outlier."""
+    random = np.random.default_rng(2)
+    matrix = np.vstack([0.25 + 0.001 * random.standard_normal((20, 4)), [[0.5, 0.1, 0.2, 0.2], [0.1, 0.2, 0.3, 0.4]]])
+    sources, names = ["many"] * 21 + ["one"], [f"s{number}" for number in range(22)]
+    picture = profiles.kmer_pca(matrix, sources, [100] * 22, k=1, identifiers=names, total=300_005)
+    assert "n = 22 of 300,005 sequences" in _words(picture)
+    assert [text.get_text() for text in picture.figure.axes[0].texts] == ["s20"]
+    assert "far from the others of its source" in picture.caption
+    assert profiles.outliers(np.zeros((9, 2)), np.array(["a"] * 9, object)) == []

@@ -19,7 +19,7 @@ def test_summary_names_the_corpus_at_a_glance(sample: Tables) -> None:
     facts = {fact.label: fact for fact in report_sections.summary(sample.sequence_stats, sample.rejected_records)}
     assert facts["sequences"].value == "29"
     assert (facts["bases"].value, facts["bases"].note) == ("2.23 Mb", "2,229,250")
-    assert (facts["sources"].value, facts["sources"].note) == ("2", "mitochondria, plastids")
+    assert (facts["sources"].value, facts["sources"].note) == ("3", "mitochondria, plastids, vertebrate_mitochondria")
     assert facts["GC"].value == "36.21 %"
     assert facts["rejected records"].value == "0"
 
@@ -27,27 +27,46 @@ def test_summary_names_the_corpus_at_a_glance(sample: Tables) -> None:
 def test_corpus_lists_sources_and_all_last(sample: Tables) -> None:
     (table,) = report_sections.corpus(sample.sequence_stats.iloc[::-1]).tables
     rows = _written(table)
-    assert [row[0] for row in rows] == ["mitochondria", "plastids", "all"]
+    assert [row[0] for row in rows] == ["mitochondria", "plastids", "vertebrate_mitochondria", "all"]
     assert rows[1][1:4] == ["13", "1,971,102", "37.84 %"]
 
 
 def test_kmers_stand_by_rank_and_source(sample: Tables) -> None:
     section = report_sections.kmers(sample.kmer_freq, top=3)
     assert len(section.tables) == 3
-    assert [column.label for column in section.tables[0].columns] == ["Rank", "mitochondria", "plastids", "all"]
+    assert [column.label for column in section.tables[0].columns] == [
+        "Rank",
+        "mitochondria",
+        "plastids",
+        "vertebrate_mitochondria",
+        "all",
+    ]
     rows = _written(section.tables[0])
     assert [row[0] for row in rows] == ["1", "2", "3"]
-    assert rows[0][1:3] == ["AATAAA 0.59 %", "TTTTTT 0.35 %"]
+    assert rows[0][1:3] == ["AATAAA 0.62 %", "TTTTTT 0.35 %"]
 
 
 def test_codons_are_listed_under_each_meaning(sample: Tables) -> None:
-    section = report_sections.codons(sample.codon_rscu)
+    section = report_sections.codons(sample.codon_rscu, frame=0)
     rows = {(row[0], row[1]): row[2:] for row in _written(section.tables[0])}
-    assert len(rows) == 68
+    assert len(rows) == 70
     assert rows["ATA", "Ile"][:4] == ["—", "—", "28.74", "1.02"]
-    assert rows["ATA", "Met"][:4] == ["56.93", "1.72", "—", "—"]
-    assert "not of annotated genes" in section.text
-    assert "mitochondria 5, plastids 11" in section.text
+    assert rows["ATA", "Met"][2:4] == ["—", "—"]
+    assert "genes or not" in section.text
+    assert "mitochondria 5, plastids 11, vertebrate_mitochondria 2" in section.text
+
+
+def test_codons_are_of_genes_first_and_bias_stands_before_them(sample: Tables) -> None:
+    row = {"genetic_code": 2, "genes": 15, "open_frames": 15, "codons": 4156, "gc3": 0.47, "gc3s": 0.46}
+    bias = pd.DataFrame([{"source": source, **row, "effective_codons": 44.0} for source in ("all", "a")])
+    section = report_sections.codons(sample.codon_rscu, bias)
+    assert [line[0] for line in _written(section.tables[0])] == ["a", "all"]
+    assert _written(section.tables[0])[0][1:] == ["2", "15", "15", "4,156", "47.00 %", "46.00 %", "44.00"]
+    assert section.tables[1].caption.startswith("Codon usage in genes")
+    assert "spliced genes are not found" in section.text
+    genes = sample.codon_rscu.query("basis == 'genes' and source == 'plastids' and codon == 'ATA'")
+    rows = {(row[0], row[1]): row[2:] for row in _written(section.tables[1])}
+    assert rows["ATA", "Ile"][2] == f"{genes['per_thousand'].item():.2f}"
 
 
 def test_rejected_records_are_counted_by_kind_and_the_first_shown() -> None:

@@ -1,0 +1,165 @@
+"""genes and gene_codons: the genes of each sequence, and their codons by shard.
+
+Belongs here: which genetic code each source is read by, the pass over the shards, and the rules of both tables. Does
+not belong here: finding genes (``kernels/genes.py``), and codon usage (``codons.py``).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pyarrow.compute as pc
+from pydantic import Field
+
+from opengenome_assets import words
+from opengenome_assets.corpus.passes.genes import call_genes
+from opengenome_assets.corpus.settings import CorpusSettings
+from opengenome_assets.corpus.tables import GENE_CODONS, GENES, RAW_FASTA, SEQUENCE_SHARDS
+from opengenome_assets.framework.checks import rule
+from opengenome_assets.framework.group import Member
+from opengenome_assets.framework.scans import BySource, Scan
+from opengenome_assets.kernels.genes import LONG_CODONS, codes_of_stops, stop_codons
+from opengenome_assets.storage.tables import Home
+
+STANDARD_CODE = 1
+# The shipped sample's sources: plastids by table 11, insects by 5, the human mitochondrion by 2.
+SAMPLE_GENETIC_CODES = {"plastids": 11, "mitochondria": 5, "vertebrate_mitochondria": 2}
+BETTER = 0.1  # of the letters, so much more in long frames: another code fits better
+
+
+class GenesConfig(dg.Config):
+    """Run config of genes and gene_codons."""
+
+    genetic_codes: dict[str, int] | None = Field(
+        default=None,
+        description="NCBI genetic code table of each source, e.g. {plastids: 11}. A source not named has table 1; "
+        "sources of the shipped sample have their own. Default: OPENGENOME_GENETIC_CODES.",
+    )
+
+
+def define(settings: CorpusSettings) -> list[Member]:
+    """Return the two tables and their rules."""
+    return [genes_asset(settings.genetic_codes), genes_in_sequences, codons_of_genes, genetic_code_fits]
+
+
+def genes_asset(default: Mapping[str, int]) -> dg.AssetsDefinition:
+    """Return the asset genes, which takes the genetic codes of ``default`` unless its run config has others."""
+
+    def codes(home: Home, config: GenesConfig, sources: Sequence[str], log: Any) -> Mapping[str, int]:
+        known = sample_codes(home)
+        known.update(default if config.genetic_codes is None else config.genetic_codes)
+        for unknown in sorted(set(known) - set(sources)):
+            log.warning(f"a genetic code is set for {unknown!r}, which is no source of this corpus")
+        chosen = {source: known.get(source, STANDARD_CODE) for source in sources}
+        try:
+            for code in chosen.values():
+                stop_codons(code)
+        except ValueError as error:  # an unknown genetic code
+            raise dg.Failure(str(error), allow_retries=False) from error
+        return chosen
+
+    setting = BySource("genetic_codes", "genetic_code", GenesConfig, codes)
+    outputs = (GENES, GENE_CODONS)
+    return Scan("finding genes", call_genes, SEQUENCE_SHARDS, outputs, facts=facts, by_source=setting).asset()
+
+
+def sample_codes(home: Home) -> dict[str, int]:
+    """Return the genetic codes of the sources that the catalogue marks as the shipped sample's."""
+    catalogue = home.table(RAW_FASTA).read(["source", "revision"]).to_pylist()
+    sources = {row["source"] for row in catalogue if row["revision"].startswith("sample-")}
+    return {source: SAMPLE_GENETIC_CODES[source.split("/")[-1]] for source in sources}
+
+
+def facts(home: Home) -> dict[str, Any]:
+    """Return the number of genes of each source, and of each method, for the UI."""
+    totals = home.table(GENE_CODONS).read(["source", "genes", "genetic_code"]).to_pandas()
+    by_source = totals.groupby("source")
+    methods = home.table(GENES).read(["method"])["method"].value_counts().to_pylist()
+    return {
+        "genes": {str(source): int(number) for source, number in by_source["genes"].sum().items()},
+        "methods": {each["values"]: each["counts"] for each in methods},
+        "genetic_codes": {str(source): int(code) for source, code in by_source["genetic_code"].first().items()},
+    }
+
+
+@rule(
+    GENES,
+    "Each gene lies in its sequence, and its protein has a letter for each codon except the stop, and none for a stop",
+)
+def genes_in_sequences(home: Home) -> Iterator[str]:
+    """Compare coordinates with the sequence's length, and lengths of proteins with coordinates."""
+    lengths = home.table(SEQUENCE_SHARDS).read(["source", "file", "seq_id", "length"])
+    for rows in home.table(GENES).at().row_groups(GENES.schema.names):
+        joined = rows.join(lengths, ["source", "file", "seq_id"], join_type="left outer")
+        span = pc.add(pc.subtract(joined["end"], joined["begin"]), 1)
+        codons = pc.subtract(pc.divide(span, 3), pc.if_else(joined["partial_3"], 0, 1))
+        good = pc.and_kleene(
+            pc.and_kleene(pc.greater(joined["begin"], 0), pc.less_equal(joined["end"], joined["length"])),
+            pc.and_kleene(
+                pc.equal(pc.multiply(pc.divide(span, 3), 3), span),
+                pc.and_kleene(
+                    pc.equal(pc.utf8_length(joined["protein"]), codons),
+                    pc.invert(pc.match_substring(joined["protein"], "*")),
+                ),
+            ),
+        )
+        for row in joined.filter(pc.invert(pc.fill_null(good, False))).to_pylist():
+            yield (
+                f"{row['source']}, {row['file']}, {row['seq_id']}: a gene from {row['begin']:,} to {row['end']:,} with "
+                f"{len(row['protein']):,} amino acids, in a sequence of {row['length'] or 0:,}"
+            )
+
+
+@rule(GENE_CODONS, "Codons and genes add up to those of the coordinates of genes, by source")
+def codons_of_genes(home: Home) -> Iterator[str]:
+    """Compare the counted codons with the lengths of the genes, without the codons that have other letters."""
+    counted: dict[str, np.ndarray] = {}
+    for row in home.table(GENE_CODONS).read(["source", "genes", "counts"]).to_pylist():
+        counted.setdefault(row["source"], np.zeros(2, np.int64))[:] += (row["genes"], sum(row["counts"]))
+    listed = {source: np.zeros(2, np.int64) for source in counted}
+    for rows in home.table(GENES).at().row_groups(["source", "begin", "end", "protein"]):
+        codons = pc.subtract(
+            pc.divide(pc.add(pc.subtract(rows["end"], rows["begin"]), 1), 3), pc.count_substring(rows["protein"], "X")
+        )
+        for source, own in zip(rows["source"].to_pylist(), codons.to_pylist(), strict=True):
+            listed.setdefault(source, np.zeros(2, np.int64))[:] += (1, own)
+    for source, (number, codons) in sorted(listed.items()):
+        if source not in counted:
+            yield f"{source}: {number:,} genes, but no codons are counted"
+        elif (counted[source] != (number, codons)).any():
+            genes, total = counted[source]
+            yield f"{source}: {genes:,} genes with {total:,} codons counted, but {number:,} with {codons:,} listed"
+
+
+@rule(
+    GENE_CODONS,
+    f"No other genetic code's stops leave many more long frames (of {LONG_CODONS} codons or more) than those of the "
+    "source's code",
+    blocking=False,
+)
+def genetic_code_fits(home: Home) -> Iterator[str]:
+    """Compare the stops of each source's code with those of every other code.
+
+    Long frames hold most of a coding sequence if the stops are right. A wrong stop interrupts them. By chance there are
+    as many in the same letters written backwards, so their difference counts.
+    """
+    rows = home.table(GENE_CODONS).read().to_pandas()
+    codes = codes_of_stops()
+    for source, own in rows.groupby("source"):
+        examined = own["examined"].sum()
+        if not examined:
+            continue
+        sets = [tuple(stops.split()) for stops in own["stop_codons"].iloc[0]]
+        excess = (np.stack(own["long_frames"]).sum(axis=0) - np.stack(own["backward_frames"]).sum(axis=0)) / examined
+        shares = dict(zip(sets, excess.tolist(), strict=True))
+        code = int(own["genetic_code"].iloc[0])
+        used, best = stop_codons(code), max(shares, key=lambda stops: shares[stops])
+        if shares[best] > shares[used] + BETTER:
+            numbers = words.listing([str(number) for number in codes[best]], 20)
+            yield (
+                f"{source}: by genetic code {code} (stops {' '.join(used)}) long frames hold "
+                f"{max(shares[used], 0):.0%} of the letters more than chance; with the stops {' '.join(best)}, of "
+                f"{'codes' if len(codes[best]) > 1 else 'code'} {numbers}, {shares[best]:.0%}. The code is probably "
+                f"wrong: set OPENGENOME_GENETIC_CODES={source}=NUMBER and materialise genes again"
+            )
