@@ -323,52 +323,98 @@ def _outside(query: Any, reference: Any, scores: Any, best: Any, low: int, high:
 
 @njit(cache=True, nogil=True)
 def _row(
-    scores: Any, row: int, low: int, high: int, length: int, gap_open: int, gap_extend: int, rows: Any, moves: Any
+    scores: Any,
+    row: int,
+    low: int,
+    high: int,
+    length: int,
+    gap_open: Any,
+    gap_extend: Any,
+    above: Any,
+    here: Any,
+    rows: Any,
+    moves: Any,
 ) -> Any:
     """Work out one row of the table; return the columns it begins and ends at, half-open.
 
     The scan of Daily (2016, parasail): a pass without insertions, the running maximum that gives the insertions, and
-    a pass that joins them. The first and last have no dependency between columns, so they run in SIMD. ``scores`` are
-    the row of the query profile. ``rows`` are the row above, this one, deletions, insertions, and scores without
-    insertions. ``moves`` gets a byte per column from ``row + low`` on.
+    a pass that joins them. The first and last have no dependency between columns. ``scores`` are
+    the row of the query profile; ``above`` and ``here`` are scores of the row above and of this one. ``rows`` has
+    deletions, insertions, and scores without insertions from its third row on. ``moves`` gets a byte per column from
+    ``row + low`` on.
     """
-    above, here, deletion, insertion, without = rows[0], rows[1], rows[2], rows[3], rows[4]
-    opened, extended = np.int32(gap_open), np.int32(gap_extend)
+    deletion, insertion, without = rows[2], rows[3], rows[4]
     first, last = max(1, row + low), min(length, row + high)
-    never = np.int32(-(1 << 29))
     if row + high <= length:  # the column enters the band with this row
-        above[last] = never if row > 1 else 0
-        deletion[last] = never
-    shift = row + low
-    if row + low > 0:
-        without[first - 1] = never
-        insertion[first - 1] = never
-        here[first - 1] = never
-    else:
-        without[0] = 0
-        insertion[0] = never
-        here[0] = 0
-    for column in range(first, last + 1):
+        above[last] = _NEVER if row > 1 else 0
+        deletion[last] = _NEVER
+    edge = _NEVER if row + low > 0 else 0
+    without[first - 1] = edge
+    here[first - 1] = edge
+    insertion[first - 1] = _NEVER
+    moves = moves[first - row - low : last + 1 - row - low]
+    cells, left = slice(first, last + 1), slice(first - 1, last)
+    _deletions(above[cells], gap_open, gap_extend, deletion[cells], moves)
+    _pairs(above[left], scores[left], deletion[cells], without[cells], moves)
+    _insertions(without[left], gap_open, gap_extend, insertion[cells])
+    _insertion_moves(without[left], insertion[left], without[cells], insertion[cells], gap_open, gap_extend, moves)
+    _maxima(without[cells], insertion[cells], here[cells])
+    return first, last + 1
+
+
+# The loops of a row. Each has so few arrays that LLVM checks at run time that none overlaps one that is written, and
+# vectorises the loop. All but `_insertions` run in SIMD.
+
+
+@njit(cache=True, nogil=True)
+def _deletions(above: Any, gap_open: Any, gap_extend: Any, deletion: Any, moves: Any) -> None:
+    """Best scores that end with a deletion."""
+    opened, extended = np.int32(gap_open), np.int32(gap_extend)
+    for column in range(len(moves)):
         begun = np.int32(above[column] - opened)
         longer = np.int32(deletion[column] - extended)
-        gap = max(begun, longer)
-        pair = np.int32(above[column - 1] + scores[column - 1])
-        deletion[column] = gap
-        without[column] = max(pair, gap)
-        moves[column - shift] = np.uint8((8 if longer > begun else 0) | (2 if gap > pair else 0))
-    running = np.int32(without[first - 1] - opened)
-    for column in range(first, last + 1):
+        deletion[column] = max(longer, begun)
+        moves[column] = np.uint8(8) if longer > begun else np.uint8(0)
+
+
+@njit(cache=True, nogil=True)
+def _pairs(diagonal: Any, scores: Any, deletion: Any, without: Any, moves: Any) -> None:
+    """Best scores that end with a pair of letters or a deletion."""
+    for column in range(len(moves)):
+        pair = np.int32(diagonal[column] + scores[column])
+        gap = deletion[column]
+        without[column] = max(gap, pair)
+        moves[column] = np.uint8(moves[column] | (np.uint8(2) if gap > pair else np.uint8(0)))
+
+
+@njit(cache=True, nogil=True)
+def _insertions(without_left: Any, gap_open: Any, gap_extend: Any, insertion: Any) -> None:
+    """Best scores that end with an insertion: a running maximum along the row."""
+    opened, extended = np.int32(gap_open), np.int32(gap_extend)
+    running = np.int32(_NEVER)
+    for column in range(len(insertion)):
+        running = max(np.int32(running - extended), np.int32(without_left[column] - opened))
         insertion[column] = running
-        running = max(np.int32(running - extended), np.int32(without[column] - opened))
-    for column in range(first, last + 1):
-        gap = insertion[column]
-        other = without[column]
-        here[column] = max(gap, other)
-        longer = np.int32(insertion[column - 1] - extended) > np.int32(without[column - 1] - opened)
-        move = moves[column - shift]
-        move = np.uint8((move & 8) | 1) if gap > other else move
-        moves[column - shift] = np.uint8(move | (4 if longer else 0))
-    return first, last + 1
+
+
+@njit(cache=True, nogil=True)
+def _insertion_moves(
+    without_left: Any, left: Any, without: Any, insertion: Any, gap_open: Any, gap_extend: Any, moves: Any
+) -> None:
+    """The share of the insertions in the moves."""
+    opened, extended = np.int32(gap_open), np.int32(gap_extend)
+    for column in range(len(moves)):
+        longer = np.int32(left[column] - extended) > np.int32(without_left[column] - opened)
+        move = moves[column]
+        move = np.uint8((move & np.uint8(8)) | np.uint8(1)) if insertion[column] > without[column] else move
+        moves[column] = np.uint8(move | (np.uint8(4) if longer else np.uint8(0)))
+
+
+@njit(cache=True, nogil=True)
+def _maxima(without: Any, insertion: Any, here: Any) -> None:
+    """Best scores of the cells."""
+    for column in range(len(here)):
+        here[column] = max(without[column], insertion[column])
 
 
 @njit(cache=True, nogil=True)
@@ -396,18 +442,18 @@ def _table(
         if row + low > len(query):
             break
         place = width * row if kept else 0
+        above, here = rows[1 - row % 2], rows[row % 2]
         first, last = _row(
-            *(profile[reference[row - 1]], row, low, high, len(query), gap_open, gap_extend, rows),
+            *(profile[reference[row - 1]], row, low, high, len(query), gap_open, gap_extend),
+            *(above, here, rows),
             moves[place : place + width],
         )
-        if last == len(query) + 1 and rows[1, len(query)] > score:
-            score, end_row, end_column = rows[1, len(query)], row, len(query)
+        if last == len(query) + 1 and here[len(query)] > score:
+            score, end_row, end_column = here[len(query)], row, len(query)
         if row == len(reference):
             for column in range(first, last):
-                if rows[1, column] > score:
-                    score, end_row, end_column = rows[1, column], row, column
-        for column in range(max(0, first - 1), last):
-            rows[0, column] = rows[1, column]
+                if here[column] > score:
+                    score, end_row, end_column = here[column], row, column
     return score, end_row, end_column, moves
 
 
@@ -450,13 +496,12 @@ def _trace(
         _begin(rows, len(query), high)
         for above in range(row):
             if above % block == 0:
-                checkpoints[above // block, 0] = rows[0, : len(query) + 1]
+                checkpoints[above // block, 0] = rows[above % 2, : len(query) + 1]
                 checkpoints[above // block, 1] = rows[2, : len(query) + 1]
-            begin, end = _row(
-                *(profile[reference[above]], above + 1, low, high, len(query), gap_open, gap_extend, rows), scratch
+            _row(
+                *(profile[reference[above]], above + 1, low, high, len(query), gap_open, gap_extend),
+                *(rows[above % 2], rows[1 - above % 2], rows, scratch),
             )
-            for place in range(max(0, begin - 1), end):
-                rows[0, place] = rows[1, place]
         moves = np.empty(width * (block + 1), np.uint8)
     base = row + 1 if len(checkpoints) else 0  # rows above `base` have their moves in `moves`
     state = 0
@@ -464,16 +509,14 @@ def _trace(
         if row <= base and len(checkpoints):
             number = (row - 1) // block
             base = number * block
-            rows[0, : len(query) + 1] = checkpoints[number, 0]
+            rows[base % 2, : len(query) + 1] = checkpoints[number, 0]
             rows[2, : len(query) + 1] = checkpoints[number, 1]
             for below in range(base, row):
                 place = width * (below - base + 1)
-                begin, end = _row(
-                    *(profile[reference[below]], below + 1, low, high, len(query), gap_open, gap_extend, rows),
-                    moves[place : place + width],
+                _row(
+                    *(profile[reference[below]], below + 1, low, high, len(query), gap_open, gap_extend),
+                    *(rows[below % 2], rows[1 - below % 2], rows, moves[place : place + width]),
                 )
-                for cell in range(max(0, begin - 1), end):
-                    rows[0, cell] = rows[1, cell]
         move = moves[width * (row - base) + column - row - low]
         if state == 0:
             if move & 3 == 0:
