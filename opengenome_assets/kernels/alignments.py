@@ -32,6 +32,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from opengenome_assets.kernels.bases import kernel_text, readonly
+
 UNGAPPED, BAND, FULL = 0, 1, 2
 PROOFS = ("ungapped", "band", "full")
 
@@ -120,8 +122,9 @@ def align_pairs(
     result = (np.empty(count, np.int32), np.empty(count, np.uint8), *(np.empty((count, 2), np.int32) for _ in "se"))
     best = np.maximum(scores.max(axis=1), 0).astype(np.int32)
     runs, offsets = _align_pairs(
-        *(queries, query_offsets, references, reference_offsets, pairs),
-        *(np.ascontiguousarray(scores, np.int32), best, gap_open, gap_extend, least_proof, _CELLS, *result),
+        *(*kernel_text(queries, query_offsets), *kernel_text(references, reference_offsets)),
+        *(readonly(np.ascontiguousarray(pairs, np.int32)), readonly(np.ascontiguousarray(scores, np.int32)), best),
+        *(gap_open, gap_extend, least_proof, _CELLS, *result),
     )
     return Alignments(*result, runs, offsets)
 
@@ -191,7 +194,7 @@ def _align_pairs(
         if least_proof < 2:
             width = _width(query, reference, scores, best, gap_open)
             for _ in range(2):
-                if width < 0 or high - low + 1 + 2 * width > 0.6 * len(query):
+                if width < 0 or high - low + 1 + 2 * width > _WIDEST * len(query):
                     break
                 score, end_reference, end_query, moves = _table(
                     query, reference, profile, low - width, high + width, gap_open, gap_extend, most_cells, rows, moves
@@ -224,7 +227,7 @@ def _align_pairs(
     return runs[: offsets[-1]].copy(), offsets
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _add_run(runs: Any, first: int, used: int, operation: int) -> int:
     """Lengthen the last run or begin one; return how many runs there are."""
     if used > first and runs[used - 1] & 3 == operation:
@@ -234,7 +237,7 @@ def _add_run(runs: Any, first: int, used: int, operation: int) -> int:
     return used + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _potential(short: Any, best: Any) -> Any:
     """S and m of the module's bound."""
     total, least = 0, 1 << 20
@@ -244,7 +247,7 @@ def _potential(short: Any, best: Any) -> Any:
     return total, least
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _diagonal(query: Any, reference: Any, scores: Any, best: Any, diagonal: int, bound: int, goal: int) -> int:
     """Score of an ungapped diagonal, or ``goal`` or less as soon as it cannot be above ``goal``.
 
@@ -264,7 +267,7 @@ def _diagonal(query: Any, reference: Any, scores: Any, best: Any, diagonal: int,
     return score
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _ungapped(query: Any, reference: Any, scores: Any, best: Any, gap_open: int) -> Any:
     """Best diagonal, its score, and whether it is proved to be the only optimum."""
     total, least = _potential(query if len(query) <= len(reference) else reference, best)
@@ -282,7 +285,7 @@ def _ungapped(query: Any, reference: Any, scores: Any, best: Any, gap_open: int)
     return where, found, found > goal and not twice
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _proving_width(query: Any, reference: Any, scores: Any, best: Any, gap_open: int, score: int) -> int:
     """Smallest width at which paths with a gap that leave the band score less than ``score``; -1 if there is none."""
     total, least = _potential(query if len(query) <= len(reference) else reference, best)
@@ -293,7 +296,7 @@ def _proving_width(query: Any, reference: Any, scores: Any, best: Any, gap_open:
     return max(0, (total - gap_open - score) // least)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _width(query: Any, reference: Any, scores: Any, best: Any, gap_open: int) -> int:
     """Width to begin with: the one that the better of the corridor's two edges would need, as a guess."""
     score = 0
@@ -304,24 +307,22 @@ def _width(query: Any, reference: Any, scores: Any, best: Any, gap_open: int) ->
     return min(needed, 16) if needed >= 0 else -1
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _outside(query: Any, reference: Any, scores: Any, best: Any, low: int, high: int, width: int, score: int) -> bool:
     """Whether an ungapped diagonal outside the band scores ``score`` or more."""
     total, least = _potential(query if len(query) <= len(reference) else reference, best)
     beyond = width + 1
     while beyond < len(query) + len(reference) and total - least * beyond >= score:
         bound = total - least * beyond
-        if high + beyond < len(query):
-            if _diagonal(query, reference, scores, best, high + beyond, bound, score - 1) >= score:
-                return True
-        if beyond - low < len(reference):
-            if _diagonal(query, reference, scores, best, low - beyond, bound, score - 1) >= score:
+        for diagonal in (high + beyond, low - beyond):
+            exists = -len(reference) < diagonal < len(query)
+            if exists and _diagonal(query, reference, scores, best, diagonal, bound, score - 1) >= score:
                 return True
         beyond += 1
     return False
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _row(
     scores: Any,
     row: int,
@@ -366,7 +367,7 @@ def _row(
 # vectorises the loop. All but `_insertions` run in SIMD.
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _deletions(above: Any, gap_open: Any, gap_extend: Any, deletion: Any, moves: Any) -> None:
     """Best scores that end with a deletion."""
     opened, extended = np.int32(gap_open), np.int32(gap_extend)
@@ -377,7 +378,7 @@ def _deletions(above: Any, gap_open: Any, gap_extend: Any, deletion: Any, moves:
         moves[column] = np.uint8(8) if longer > begun else np.uint8(0)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _pairs(diagonal: Any, scores: Any, deletion: Any, without: Any, moves: Any) -> None:
     """Best scores that end with a pair of letters or a deletion."""
     for column in range(len(moves)):
@@ -387,7 +388,7 @@ def _pairs(diagonal: Any, scores: Any, deletion: Any, without: Any, moves: Any) 
         moves[column] = np.uint8(moves[column] | (np.uint8(2) if gap > pair else np.uint8(0)))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _insertions(without_left: Any, gap_open: Any, gap_extend: Any, insertion: Any) -> None:
     """Best scores that end with an insertion: a running maximum along the row."""
     opened, extended = np.int32(gap_open), np.int32(gap_extend)
@@ -397,7 +398,7 @@ def _insertions(without_left: Any, gap_open: Any, gap_extend: Any, insertion: An
         insertion[column] = running
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _insertion_moves(
     without_left: Any, left: Any, without: Any, insertion: Any, gap_open: Any, gap_extend: Any, moves: Any
 ) -> None:
@@ -410,14 +411,14 @@ def _insertion_moves(
         moves[column] = np.uint8(move | (np.uint8(4) if longer else np.uint8(0)))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _maxima(without: Any, insertion: Any, here: Any) -> None:
     """Best scores of the cells."""
     for column in range(len(here)):
         here[column] = max(without[column], insertion[column])
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _table(
     query: Any,
     reference: Any,
@@ -430,13 +431,13 @@ def _table(
     rows: Any,
     moves: Any,
 ) -> Any:
-    """Best score on the diagonals ``low`` to ``high``, the row and column of its end, and the moves, all if they fit."""
+    """Best score on the diagonals ``low`` to ``high``, the row and column of its end, and the moves."""
     width = min(high - low + 1, len(query) + len(reference) + 1)
     kept = width * (len(reference) + 1) <= most_cells
     needed = width * (len(reference) + 1) if kept else width
     if len(moves) < needed:
         moves = np.empty(needed + needed // 4, np.uint8)
-    _begin(rows, len(query), high)
+    _begin(rows, len(query))
     score, end_row, end_column = 0, 0, 0
     for row in range(1, len(reference) + 1):
         if row + low > len(query):
@@ -457,15 +458,15 @@ def _table(
     return score, end_row, end_column, moves
 
 
-@njit(cache=True, nogil=True)
-def _begin(rows: Any, length: int, high: int) -> None:
+@njit(nogil=True)
+def _begin(rows: Any, length: int) -> None:
     """Set the row above the first: the query's free gap."""
     for column in range(length + 1):
         rows[0, column] = 0
-        rows[2, column] = -(1 << 29)
+        rows[2, column] = _NEVER
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _trace(
     query: Any,
     reference: Any,
@@ -493,7 +494,7 @@ def _trace(
         block = int(np.sqrt(row)) + 1
         checkpoints = np.empty((row // block + 1, 2, len(query) + 1), np.int32)
         scratch = np.empty(width, np.uint8)
-        _begin(rows, len(query), high)
+        _begin(rows, len(query))
         for above in range(row):
             if above % block == 0:
                 checkpoints[above // block, 0] = rows[above % 2, : len(query) + 1]
