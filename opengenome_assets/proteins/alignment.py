@@ -119,7 +119,11 @@ class Alignment:
             top, bottom = above[start : start + width], below[start : start + width]
             ends = i + len(top.replace("-", "")), j + len(bottom.replace("-", ""))
             middle = signs[start : start + width].rstrip()
-            lines = (f"reference {i + 1:>6} {top} {ends[0]}", f"{'':17}{middle}".rstrip(), f"query     {j + 1:>6} {bottom} {ends[1]}")
+            lines = (
+                f"reference {i + 1:>6} {top} {ends[0]}",
+                f"{'':17}{middle}".rstrip(),
+                f"query     {j + 1:>6} {bottom} {ends[1]}",
+            )
             blocks.append("\n".join(lines))
             i, j = ends
         return "\n\n".join(blocks) + "\n"

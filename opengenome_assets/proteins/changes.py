@@ -88,7 +88,9 @@ def normal_form(reference: str, position: int, ref: str, alt: str) -> tuple[Chan
     """
     if len(ref) == len(alt):
         return tuple(
-            Change(position + place, old, new) for place, (old, new) in enumerate(zip(ref, alt, strict=True)) if old != new
+            Change(position + place, old, new)
+            for place, (old, new) in enumerate(zip(ref, alt, strict=True))
+            if old != new
         )
     while ref and alt and ref[-1] == alt[-1]:
         ref, alt = ref[:-1], alt[:-1]
