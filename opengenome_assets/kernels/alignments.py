@@ -228,7 +228,7 @@ def _align_pairs(
 
 
 @njit(nogil=True)
-def _add_run(runs: Any, first: int, used: int, operation: int) -> int:
+def _add_run(runs: Any, first: int, used: int, operation: int) -> Any:
     """Lengthen the last run or begin one; return how many runs there are."""
     if used > first and runs[used - 1] & 3 == operation:
         runs[used - 1] += 4
@@ -248,7 +248,7 @@ def _potential(short: Any, best: Any) -> Any:
 
 
 @njit(nogil=True)
-def _diagonal(query: Any, reference: Any, scores: Any, best: Any, diagonal: int, bound: int, goal: int) -> int:
+def _diagonal(query: Any, reference: Any, scores: Any, best: Any, diagonal: int, bound: int, goal: int) -> Any:
     """Score of an ungapped diagonal, or ``goal`` or less as soon as it cannot be above ``goal``.
 
     ``bound`` is what it could score at most. Each pair takes from it what its letter of the shorter sequence loses.
@@ -286,7 +286,7 @@ def _ungapped(query: Any, reference: Any, scores: Any, best: Any, gap_open: int)
 
 
 @njit(nogil=True)
-def _proving_width(query: Any, reference: Any, scores: Any, best: Any, gap_open: int, score: int) -> int:
+def _proving_width(query: Any, reference: Any, scores: Any, best: Any, gap_open: int, score: int) -> Any:
     """Smallest width at which paths with a gap that leave the band score less than ``score``; -1 if there is none."""
     total, least = _potential(query if len(query) <= len(reference) else reference, best)
     if total - gap_open < score:
@@ -297,7 +297,7 @@ def _proving_width(query: Any, reference: Any, scores: Any, best: Any, gap_open:
 
 
 @njit(nogil=True)
-def _width(query: Any, reference: Any, scores: Any, best: Any, gap_open: int) -> int:
+def _width(query: Any, reference: Any, scores: Any, best: Any, gap_open: int) -> Any:
     """Width to begin with: the one that the better of the corridor's two edges would need, as a guess."""
     score = 0
     for diagonal in (0, len(query) - len(reference)):
@@ -308,7 +308,7 @@ def _width(query: Any, reference: Any, scores: Any, best: Any, gap_open: int) ->
 
 
 @njit(nogil=True)
-def _outside(query: Any, reference: Any, scores: Any, best: Any, low: int, high: int, width: int, score: int) -> bool:
+def _outside(query: Any, reference: Any, scores: Any, best: Any, low: int, high: int, width: int, score: int) -> Any:
     """Whether an ungapped diagonal outside the band scores ``score`` or more."""
     total, least = _potential(query if len(query) <= len(reference) else reference, best)
     beyond = width + 1

@@ -54,16 +54,16 @@ def doubled_scores(name: str) -> npt.NDArray[np.int32]:
     ValueError
         There is no matrix of that name, it is not one of whole numbers for proteins, or it is not symmetric.
     """
-    known = substitution_matrices.load()
+    known = substitution_matrices.load()  # type: ignore[no-untyped-call]
     if name not in known:
         raise ValueError(f"No substitution matrix is named {name!r}. Known: {', '.join(known)}.")
-    matrix = substitution_matrices.load(name)
+    matrix = substitution_matrices.load(name)  # type: ignore[no-untyped-call]
     alphabet = str(matrix.alphabet)
     if missing := set(LETTERS[:STANDARD]) - set(alphabet):
         raise ValueError(f"{name} is no matrix for proteins: it has no {', '.join(sorted(missing))}.")
     rows = [alphabet.index(letter) if letter in alphabet else alphabet.index("X") for letter in LETTERS]
     table = np.asarray(matrix)[np.ix_(rows, rows)]
-    scores = np.rint(2 * table).astype(np.int32)
+    scores: npt.NDArray[np.int32] = np.rint(2 * table).astype(np.int32)
     if not np.array_equal(scores, 2 * table) or not np.array_equal(scores, scores.T):
         raise ValueError(f"{name} is not a symmetric matrix of whole numbers.")
     scores.flags.writeable = False

@@ -36,7 +36,8 @@ class Call:
 class ProteinCalls:
     """What was found about one protein.
 
-    ``reference`` and ``alignment`` are None, and ``reason`` says why, when no reference was assigned.
+    ``reference`` and ``alignment`` are None when no reference was assigned. ``reason`` says why a protein was not
+    examined; it is empty of one that was, so that no calls and no reason mean the wild type.
     """
 
     name: str
@@ -52,13 +53,14 @@ def call(
     *,
     organism: str | None = None,
     partial_3: Collection[str] = (),
+    least_identity: float = 0.8,
     scoring: Scoring | None = None,
 ) -> dict[str, ProteinCalls]:
     """Call the catalogue's mutations in proteins.
 
     A protein is assigned to the reference with the highest score, of those with which it shares enough k-mers
     (`opengenome_assets.kernels.assignment`); of equal ones to the first in the catalogue. At an identity of 0.8 or more
-    over 30 % of a reference of 51 letters or more, none is missed. A ``*`` inside a protein ends it.
+    over 30 % of a reference of 51 letters or more, no reference is missed. A ``*`` inside a protein ends it.
 
     Parameters
     ----------
@@ -70,6 +72,9 @@ def call(
         Only mutations known of it; None takes those of every organism.
     partial_3 : collection of str
         Names of proteins whose end is missing, as at a contig's edge: no early stop is called in them.
+    least_identity : float
+        In (0, 1]. Nothing is called in an alignment below it, and ``reason`` says so: a far relative of the wild type
+        has other letters at many positions, which mean nothing about resistance. Assignment is lossless from here on.
     scoring : Scoring or None
         BLOSUM62, 10 and 0.5 unless given.
 
@@ -106,7 +111,7 @@ def call(
         encode("".join(r.sequence for r in chosen.references)),
         np.cumsum([0, *(len(r.sequence) for r in chosen.references)]),
     )
-    pairs, _ = Index(*wild).candidates(*queries)
+    pairs, _ = Index(*wild, identity=least_identity).candidates(*queries)
     found = align_pairs(*queries, *wild, pairs, doubled_scores(scoring.matrix), *scoring.doubled_gaps())
     best: dict[int, int] = {}
     for pair, (number, _) in enumerate(pairs.tolist()):
@@ -119,6 +124,11 @@ def call(
             continue
         reference = chosen.references[pairs[pair, 1]]
         alignment = alignment_of(found, pair, sequence, reference.sequence)
+        if alignment.identity < least_identity:
+            identity = f"{alignment.identity:.2f}, below {least_identity:g}"
+            reason = f"Diverged: its identity to {reference.accession} is {identity}."
+            results[name] = ProteinCalls(name, reference, alignment, (), reason)
+            continue
         calls = known_changes(alignment, by_reference[reference.accession], complete=name not in partial_3)
         results[name] = ProteinCalls(name, reference, alignment, calls)
     return results
@@ -145,7 +155,8 @@ def known_changes(alignment: Alignment, mutations: Collection[Mutation], *, comp
 
 def _places(alignment: Alignment) -> dict[int, int]:
     """Place in the query of each letter of the reference that is paired with one, 0-based."""
-    places, i, j = {}, alignment.reference_start, alignment.query_start
+    places: dict[int, int] = {}
+    i, j = alignment.reference_start, alignment.query_start
     for length, operation in alignment._runs:
         if operation in "=X":
             places.update(zip(range(i, i + length), range(j, j + length), strict=True))

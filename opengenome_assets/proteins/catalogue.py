@@ -191,14 +191,15 @@ def read_catalogue(
                 seen[key] = line
         (known if isinstance(entry, Mutation) else rejected).append(entry)  # type: ignore[arg-type]
     version = hashlib.sha256(hashlib.sha256(table).digest() + hashlib.sha256(fasta).digest()).hexdigest()
-    used = set(entry.reference.accession for entry in known)
+    used = {entry.reference.accession for entry in known}
     wild_types = tuple(reference for name, reference in by_accession.items() if name in used)
     return Catalogue(wild_types, tuple(known), tuple(rejected), version)
 
 
 def _records(path: Path, text: str) -> Iterator[tuple[int, str, str]]:
     """Line, header and sequence of each record."""
-    first, header, parts = 0, "", []
+    first, header = 0, ""
+    parts: list[str] = []
     for line, content in enumerate(text.splitlines(), 1):
         if content.startswith(">"):
             if first:
@@ -221,8 +222,8 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
     theirs = names[:2] == ["taxgroup", "accession_version"]
     if not theirs and (missing := [name for name in _OWN if name not in names]):
         raise CatalogueError(
-            f"{path}, line 1: no column {', '.join(missing)}. Expected AMRFinderPlus' AMRProt-mutation.tsv, or a TSV with "
-            f"the columns {', '.join(_OWN)}. Found: {', '.join(names) or 'an empty file'}."
+            f"{path}, line 1: no column {', '.join(missing)}. Expected AMRFinderPlus' AMRProt-mutation.tsv, or a TSV "
+            f"with the columns {', '.join(_OWN)}. Found: {', '.join(names) or 'an empty file'}."
         )
     for line, fields in enumerate(csv.reader(lines[1:], delimiter="\t", quoting=csv.QUOTE_NONE), 2):
         if not any(fields):

@@ -147,4 +147,4 @@ def apply(reference: str, changes: tuple[Change, ...]) -> str:
 
 
 def _three(letters: str) -> str:
-    return str(seq3(letters))
+    return str(seq3(letters))  # type: ignore[no-untyped-call]

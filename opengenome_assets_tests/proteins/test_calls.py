@@ -49,7 +49,7 @@ def test_no_wild_type_has_a_call(catalogue: Catalogue) -> None:
 
 
 def test_amrfinderplus_own_test(catalogue: Catalogue) -> None:
-    """Its protein run expects pmrB_C84R and nfsA_R15C, its DNA run nfsA_K141STOP too (test_prot.expected, test_dna.expected)."""
+    """Its protein run expects pmrB_C84R and nfsA_R15C, its DNA run nfsA_K141STOP too."""
     records = [record.partition("\n") for record in (DATA / "test_prot.fa").read_text().split(">")[1:]]
     proteins = {header.split()[0]: "".join(sequence.split()) for header, _, sequence in records}
     found = call(proteins, catalogue, organism="Escherichia")
@@ -59,6 +59,14 @@ def test_amrfinderplus_own_test(catalogue: Catalogue) -> None:
         "nfsA_R15C",
         "pmrB_C84R",
     ]
+
+
+def test_a_far_relative_is_not_examined(catalogue: Catalogue) -> None:
+    """A gyrA of Campylobacter has an alanine at position 83, which is no mutation of Escherichia's."""
+    record = (DATA / "test_prot.fa").read_text().split(">gyrA")[1].split(">")[0]
+    found = call({"gyrA": "".join(record.split("\n")[1:])}, catalogue, organism="Escherichia")["gyrA"]
+    assert (symbols(found), found.reference is not None) == ([], True)
+    assert found.reason.endswith("is 0.46, below 0.8.")
 
 
 def test_the_last_residue(catalogue: Catalogue) -> None:

@@ -33,7 +33,8 @@ def test_an_own_catalogue_is_called(tmp_path: Path) -> None:
 
 
 def test_entries_that_cannot_be_used_are_named_and_cost_only_themselves(tmp_path: Path) -> None:
-    rows = "gyrX\t6\tA\tL\ngyrX\t6\tS\tL\ngyrX\t6\tS\tL\ngyrY\t6\tS\tL\ngyrX\tx\tS\tL\ngyrX\t6\tS\t?\ngyrX\t6\tS\tS\ngyrX\t99\tS\tL\ngyrX\t0\tS\tL\n"
+    entries = "X6AL X6SL X6SL Y6SL XxSL X6S? X6SS X99SL X0SL"
+    rows = "".join(f"gyr{entry[0]}\t{entry[1:-2]}\t{entry[-2]}\t{entry[-1]}\n" for entry in entries.split())
     catalogue = read_catalogue(*own(tmp_path, rows))
     assert [entry.line for entry in catalogue.mutations] == [3]
     assert [(entry.line, entry.reason) for entry in catalogue.rejected] == [

@@ -29,7 +29,7 @@ def test_alleles_of_the_same_protein_with_one_length_have_one_normal_form(
     protein = reference[: position - 1] + alt + reference[position - 1 + len(ref) :]
     form = normal_form(reference, position, ref, alt)
     assert apply(reference, form) == protein
-    if not len(form) == 1 or form[0].kind not in ("insertion", "deletion"):
+    if len(form) != 1 or form[0].kind not in ("insertion", "deletion"):
         return
     size = abs(len(protein) - len(reference))
     longer, shorter = sorted((reference, protein), key=len, reverse=True)
