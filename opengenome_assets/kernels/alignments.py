@@ -119,14 +119,15 @@ def align_pairs(
     if not gap_open >= gap_extend >= 0:
         raise ValueError(f"A gap's first letter must cost at least as much as a further one: {gap_open}, {gap_extend}.")
     count = len(pairs)
-    result = (np.empty(count, np.int32), np.empty(count, np.uint8), *(np.empty((count, 2), np.int32) for _ in "se"))
+    found, proofs = np.empty(count, np.int32), np.empty(count, np.uint8)
+    starts, ends = np.empty((count, 2), np.int32), np.empty((count, 2), np.int32)
     best = np.maximum(scores.max(axis=1), 0).astype(np.int32)
     runs, offsets = _align_pairs(
         *(*kernel_text(queries, query_offsets), *kernel_text(references, reference_offsets)),
         *(readonly(np.ascontiguousarray(pairs, np.int32)), readonly(np.ascontiguousarray(scores, np.int32)), best),
-        *(gap_open, gap_extend, least_proof, _CELLS, *result),
+        *(gap_open, gap_extend, least_proof, _CELLS, found, proofs, starts, ends),
     )
-    return Alignments(*result, runs, offsets)
+    return Alignments(found, proofs, starts, ends, runs, offsets)
 
 
 @njit(cache=True, nogil=True)
