@@ -28,7 +28,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONWARNINGS := ignore::FutureWarning,ignore:Parameter `include_sources`
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ui quick test bench build docs lock secrets test-compose clean java
+.PHONY: help install run ui quick test adversary bench build docs lock secrets test-compose clean java
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,15 +50,18 @@ quick: $(VENV)/installed-dev  ## Lint, check types and rules of import, and run 
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --quiet --check
 	@$(BIN)/mypy
-	@$(BIN)/pytest $(PARALLEL) --quiet -m 'not (slow or long or peer)' --hypothesis-profile quick --durations 5
+	@$(BIN)/pytest $(PARALLEL) --quiet -m 'not (slow or long or peer or adversary)' --hypothesis-profile quick --durations 5
 
 # Tracing for the coverage doubles the CPU time of a test. The floor is therefore reached without the slow tests.
 test: $(VENV)/installed-dev java  ## Lint, check types, and run the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	@$(BIN)/pytest $(PARALLEL) --durations 10 -m 'not slow' --cov --cov-report=term-missing:skip-covered; quick=$$?; \
+	@$(BIN)/pytest $(PARALLEL) --durations 10 -m 'not slow and not adversary' --cov --cov-report=term-missing:skip-covered; quick=$$?; \
 	$(BIN)/pytest $(PARALLEL) --durations 20 -m slow && exit $$quick
+
+adversary: $(VENV)/installed-dev  ## Try thousands of odd files and damages (`make test` tries hundreds)
+	@$(BIN)/pytest -m adversary --quiet -s
 
 bench: $(VENV)/installed-dev java  ## Measure speed and memory (BASES=200000000 for the quick form); needs kmc and jellyfish
 	@$(BIN)/python -m benchmarks $(BASES)

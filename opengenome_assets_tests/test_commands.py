@@ -159,7 +159,7 @@ def test_a_preset_is_a_config_file_and_a_job(corpus: Corpus, tmp_path: Path) -> 
     assert "4 files of" in printed
     assert "; 0 hashed" in printed
     passes = re.findall(r"(\d+) shards scanned, (\d+) reused", printed)
-    assert passes == [("0", "4")] * 4
+    assert passes == [("0", "4")] * 5
 
 
 def test_tables_are_read_with_pandas_polars_duckdb_and_deltalake(corpus: Corpus) -> None:

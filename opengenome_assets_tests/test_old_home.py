@@ -41,7 +41,8 @@ def old(tmp_path: Path) -> Corpus:
 def stored(corpus: Corpus) -> dict[str, str]:
     """Return the SHA-256 of every Parquet file and manifest, by its path below the tables."""
     root = Path(corpus.home.uri, "tables")
-    files = [path for path in root.rglob("*") if path.is_file() and "_delta_log" not in path.parts]
+    notes = {"_delta_log", ".newest"}
+    files = [path for path in root.rglob("*") if path.is_file() and not notes & {*path.parts}]
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 

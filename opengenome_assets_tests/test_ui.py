@@ -152,7 +152,7 @@ def test_a_table_says_what_it_holds_and_how_it_was_made(page: Page, address: str
 def test_a_table_says_how_much_was_reused(page: Page, address: str, asset: str, reused: str) -> None:
     page.goto(f"{address}/assets/{asset}")
     facts = metadata(page)
-    assert (facts[reused.removesuffix("_reused")], facts[reused]) == ("2", "0")
+    assert (facts[reused.removesuffix("_reused")], facts[reused]) == ("3", "0")
     assert "columns" in passed(page, address, asset)
 
 
@@ -178,7 +178,7 @@ def test_the_search_page_is_there_too_and_finds_what_was_made(
     search = f"http://127.0.0.1:{ports[1]}/"
     assert f"Search page: {search[:-1]}" in printed(home)
     page.goto(search)
-    expect(page.locator("#corpus")).to_have_text("29 sequences of 2 sources, tfidf_index version 0")
+    expect(page.locator("#corpus")).to_have_text("29 sequences of 3 sources, tfidf_index version 0")
     expect(page.get_by_role("link", name="Dagster")).to_have_attribute("href", address)
     page.locator("#examples button").first.click()
     expect(page.locator(".hit b").first).to_be_visible()

@@ -104,9 +104,9 @@ def failures(since: float | None, output: str) -> None:
     Reads Dagster's event log of DAGSTER_HOME or this folder. Exits with status 1 unless that run succeeded.
     """
     settings_in_use()
-    from opengenome_assets.lineage.failures import newest_run, open_instance  # imports Dagster
+    from opengenome_assets.lineage.failures import newest_run, open_records  # imports Dagster
 
-    with setting_errors(), open_instance() as instance:
+    with setting_errors(), open_records() as instance:
         run = newest_run(instance, None if since is None else datetime.fromtimestamp(since, UTC))
     if output == "json":
         click.echo(json.dumps(run and asdict(run), indent=2))

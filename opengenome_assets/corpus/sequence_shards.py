@@ -25,11 +25,12 @@ from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, emitted
 from opengenome_assets.framework.table import TableSpec
 from opengenome_assets.intake.containers import ContainerError, units
-from opengenome_assets.intake.kinds import FASTA
+from opengenome_assets.intake.kinds import COMPRESSION_ENDINGS, FASTA
 from opengenome_assets.intake.streams import StoredFile
 from opengenome_assets.storage.packs import PartIndex
 from opengenome_assets.storage.parts import Part, write_part
 from opengenome_assets.storage.record import Provenance, digest
+from opengenome_assets.storage.snapshot import Snapshot
 from opengenome_assets.storage.tables import Home
 
 TALLIED = ("records", "accepted", "rejected", "too_short", "ambiguous", "bases")
@@ -116,7 +117,10 @@ def make_shards(
         name=SEQUENCE_SHARDS.name,
         code_version=SEQUENCE_SHARDS.code_version,
         # Which files cannot be used may change without a change of the catalogue, as when a disk fails.
-        settings={**asdict(settings), **({UNUSABLE: unusable} if unusable else {})},
+        settings={
+            **asdict(settings),
+            **({UNUSABLE: unusable, "max_unusable_share": max_unusable_share} if unusable else {}),
+        },
         inputs={RAW_FASTA.name: raw_fasta.input},
     )
     provenance = provenance.model_copy(update={"corpus": provenance.data_version})
@@ -146,12 +150,17 @@ def parse_tasks(home: Home, catalogue: Sequence[Mapping[str, Any]], settings: Pa
     Raises
     ------
     ContainerError
-        If a part of a file is missing.
+        If a part of a file is missing, or two files have the same source and path.
     """
     by_source: dict[str, dict[str, StoredFile]] = {}
     for row in catalogue:
-        file = StoredFile(row["path"], row["uri"], row["sha256"])
-        by_source.setdefault(row["source"], {})[file.path] = file
+        file, others = StoredFile(row["path"], row["uri"], row["sha256"]), by_source.setdefault(row["source"], {})
+        if file.path in others:
+            raise ContainerError(
+                f"{others[file.path].uri} and {file.uri} are both the file {file.path} of the source {row['source']}: "
+                "rename one of them"
+            )
+        others[file.path] = file
     return [
         parse_task(home, source, path, tuple(files[part] for part in parts), settings)
         for source, files in by_source.items()
@@ -357,6 +366,73 @@ def record_count(home: Home) -> Iterator[str]:
             yield f"{facts['file']}: {facts['accepted']:,} records accepted, but {count:,} rows in the table"
 
 
+@rule(
+    SEQUENCE_SHARDS,
+    "Every file that raw_fasta lists was parsed, once, or is named as one that cannot be used: by source, path and "
+    "checksum, as the parts of the table name the bytes that were read",
+)
+def every_file(home: Home) -> Iterator[str]:
+    """Compare the files of the catalogue with those that the table's parts say that they were read from.
+
+    The plan of the parsing has no part in it: a file that it forgot is found.
+    """
+    shards = home.table(SEQUENCE_SHARDS).at()
+    catalogue = home.table(RAW_FASTA).at(shards.provenance.inputs[RAW_FASTA.name].version).read().to_pylist()
+    index = PartIndex(shards.uri)
+    parsed: Counter[tuple[str, str, str]] = Counter()  # source, path of the unit, SHA-256 of a stored file
+    for key in shards.parts:
+        if part := index.find(key):  # a missing part is named by record_count
+            parsed.update(_read_from(part))
+    left_out = {(row["source"], row["file"]) for row in shards.provenance.settings.get(UNUSABLE, [])}
+    listed: dict[tuple[str, str, str], list[str]] = {}
+    for row in catalogue:
+        # A piece of a cut file stands in the parts under the path of the whole.
+        stem, _, ending = row["path"].rpartition(".")
+        own, piece = ((row["source"], path, row["sha256"]) for path in (row["path"], stem))
+        file = piece if piece in parsed else own
+        unusable = own[:2] in left_out or (piece[:2] in left_out and f".{ending}" not in COMPRESSION_ENDINGS)
+        if file in parsed or not unusable:
+            listed.setdefault(file, []).append(row["path"])
+    barren = _barren(home, shards, index, {file: paths for file, paths in listed.items() if file not in parsed})
+    for file in sorted({*listed, *parsed}):
+        source, path, sha256 = file
+        expected, found = len(listed.get(file, ())), parsed[file] + barren[file]
+        if expected != found:
+            yield (
+                f"{source}: {path} (sha256 {sha256[:16]}…) is listed {expected:,} times in {RAW_FASTA.name}, but was "
+                f"parsed {found:,} times; materialise sequence_shards again"
+            )
+
+
+def _read_from(part: Part) -> Iterator[tuple[str, str, str]]:
+    """Yield source, path and SHA-256 of each stored file that a part was read from."""
+    sha256 = part.facts["sha256"]
+    for each in [sha256] if isinstance(sha256, str) else sha256:
+        yield part.facts["source"], part.facts["file"], each
+
+
+def _barren(
+    home: Home, shards: Snapshot, index: PartIndex, files: Mapping[tuple[str, str, str], Sequence[str]]
+) -> Counter[tuple[str, str, str]]:
+    """Count the files whose unit was parsed and gave no sequence: no file of the table names them, only a part."""
+    recorded = shards.provenance.settings
+    settings = ParseSettings(**{name: recorded[name] for name in ParseSettings.__dataclass_fields__})
+    found: Counter[tuple[str, str, str]] = Counter()
+    cut: dict[tuple[str, str], list[StoredFile]] = {}
+    for (source, path, sha256), _ in files.items():
+        file = StoredFile(path, "", sha256)
+        part = index.find(parse_task(home, source, path, (file,), settings).shards_key)
+        if part and not part.facts["accepted"]:
+            found.update(_read_from(part))
+        cut.setdefault((source, path.rpartition(".")[0]), []).append(file)
+    for (source, path), pieces in cut.items():
+        ordered = tuple(sorted(pieces, key=lambda file: file.path))
+        part = index.find(parse_task(home, source, path, ordered, settings).shards_key)
+        if part and not part.facts["accepted"]:
+            found.update((source, file.path, file.sha256 or "") for file in ordered)
+    return found
+
+
 @rule(SEQUENCE_SHARDS, "No identifier occurs twice in a file")
 def unique_ids(home: Home) -> Iterator[str]:
     """Look for identifiers that occur twice in a file, or in a member of an archive."""
@@ -393,4 +469,4 @@ def every_file_is_used(home: Home) -> Iterator[str]:
 def define(settings: CorpusSettings) -> list[Member]:
     """Return the two tables and their rules."""
     shards = shards_asset(settings.max_unusable_share)
-    return [shards, every_file_is_used, record_count, unique_ids, lengths_and_gc]
+    return [shards, every_file_is_used, record_count, every_file, unique_ids, lengths_and_gc]

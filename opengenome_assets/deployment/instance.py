@@ -6,12 +6,17 @@ belong here: a deployment whose storage is a database; it has another ``dagster.
 
 from __future__ import annotations
 
+import sqlite3
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 
-from dagster import DagsterInstance, Field
+from dagster import DagsterInstance, EventLogEntry, Field
 
 from opengenome_assets.framework.private import ConfigurableClassData, InstanceRef
 from opengenome_assets.settings import SettingsError, local_home, read_home
+
+SQLITE_BYTES = 1 << 17  # what SQLite needs beside a database to open it: an index of 32 KiB, and a few pages
 
 
 class LocalInstance(DagsterInstance):
@@ -37,14 +42,36 @@ class LocalInstance(DagsterInstance):
         Raises
         ------
         SettingsError
-            If the folder cannot be created.
+            If the folder cannot be created or written to.
         """
         folder = local_home(read_home()) / "dagster"
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:  # SQLite's own errors name neither place nor remedy
+                file.write(bytes(SQLITE_BYTES))
         except OSError as error:
-            raise SettingsError(
-                f"Dagster's records cannot be kept at {folder}: {error.strerror}. Make it writable, or set "
-                "OPENGENOME_HOME to a folder that is"
-            ) from error
+            raise _unwritable(folder, error.strerror or str(error)) from error
         return InstanceRef.config_defaults(str(folder))
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Write an event to the log.
+
+        Raises
+        ------
+        SettingsError
+            If the folder cannot be written to any more.
+        """
+        try:
+            super().store_event(event)
+        except Exception as error:
+            # SQLAlchemy's error has SQLite's, which says "database or disk is full".
+            if isinstance(cause := getattr(error, "orig", None), sqlite3.OperationalError):
+                raise _unwritable(local_home(read_home()) / "dagster", str(cause)) from error
+            raise
+
+
+def _unwritable(folder: Path, reason: str) -> SettingsError:
+    return SettingsError(
+        f"Dagster's records cannot be kept at {folder}: {reason}. Free space there, make it writable, or set "
+        "OPENGENOME_HOME to a folder that is"
+    )

@@ -189,7 +189,7 @@ def list_shards(snapshot: Snapshot) -> list[Shard]:
     """Return the shards of a version of a table, sorted by name."""
     index = PartIndex(snapshot.uri)
     shards = []
-    for key in snapshot.parts:
+    for key, files in snapshot.parts.items():
         part = index.find(key)
         if part is None:
             raise dg.Failure(
@@ -197,7 +197,7 @@ def list_shards(snapshot: Snapshot) -> list[Shard]:
                 f"names them. Materialise {snapshot.name} again: only those files are made again",
                 allow_retries=False,
             )
-        for number, file in enumerate(part.files):
+        for number, file in enumerate(files):
             shards.append(
                 Shard(
                     name=shard_name(key, number),
@@ -205,6 +205,7 @@ def list_shards(snapshot: Snapshot) -> list[Shard]:
                     source=part.facts["source"],
                     bases=part.facts["shard_bases"][number],
                     row_groups=file.row_groups,
+                    content=file.content,
                 )
             )
     return shards

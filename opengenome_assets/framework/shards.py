@@ -35,6 +35,8 @@ class Shard:
         Letters in all its sequences.
     row_groups
         First row group and the one after the last, in a shared file; None if it is not shared.
+    content
+        What identifies the file's bytes; empty if unknown.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Shard:
     source: str
     bases: int
     row_groups: tuple[int, int] | None = None
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def run_scan(task: ScanTask) -> list[Part]:
 
 def read_shard(shard: Shard, columns: Sequence[str]) -> Iterator[pa.Table]:
     """Yield a shard's row groups, so that memory holds one at a time."""
-    with open_row_groups(shard.uri, shard.row_groups) as (file, groups):
+    with open_row_groups(shard.uri, shard.row_groups, shard.content) as (file, groups):
         for group in groups:
             yield file.read_row_group(group, columns=list(columns), use_threads=False)
 
@@ -105,6 +108,6 @@ def sequences(shard: Shard) -> Iterator[tuple[Letters, Offsets]]:
 
     Memory holds one page, the pages that the caller keeps, and one compressed row group.
     """
-    with open_row_groups(shard.uri, shard.row_groups) as (file, groups):
+    with open_row_groups(shard.uri, shard.row_groups, shard.content) as (file, groups):
         for group in groups:
             yield from map(arrow_text, file.read_text(group, "sequence", "length"))

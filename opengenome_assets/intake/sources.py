@@ -8,6 +8,7 @@ gives the same :class:`SourceFile`, so that no other module depends on the place
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -68,15 +69,15 @@ class Listing:
 
 
 def list_source(specification: str, kind: FileKind, *, sample: Path | None = None) -> Listing:
-    """List the files of a kind that a specification names, sorted by source and path.
+    r"""List the files of a kind that a specification names, sorted by source and path.
 
     Parameters
     ----------
     specification
         ``sample``, local files and folders, or places on the Hub
-        (``hf://datasets/OWNER/NAME[@REVISION]/PATH-OR-GLOB``), separated by commas. A folder gives all files below it
-        with the kind's endings, compressed or not, in parts or in tar archives. A local file named directly may have
-        any name.
+        (``hf://datasets/OWNER/NAME[@REVISION]/PATH-OR-GLOB``), separated by commas; a comma in a name is written
+        ``\,``. A folder gives all files below it with the kind's endings, compressed or not, in parts or in tar
+        archives. A local file named directly may have any name.
     kind
         The kind of the files.
     sample
@@ -85,7 +86,8 @@ def list_source(specification: str, kind: FileKind, *, sample: Path | None = Non
     Raises
     ------
     SourceError
-        If a place does not exist or cannot be read, no file is found, or a part of one is missing.
+        If a place does not exist or cannot be read, no file is found, a part of one is missing, or two files have the
+        same source and path.
     HubError
         If the Hub cannot be reached, refuses, or does not have the place.
     """
@@ -94,8 +96,9 @@ def list_source(specification: str, kind: FileKind, *, sample: Path | None = Non
         raise SourceError(f"OPENGENOME_SOURCE is empty: name a {kind.name} file, a folder of them, or 'sample'")
     found: dict[str, tuple[PurePath, SourceFile]] = {}  # by address, with the folder or file that names the source
     skipped: list[str] = []
+    visited: set[str] = set()
     for name in named:
-        for division, file in _find(name, kind, sample, skipped):
+        for division, file in _find(name, kind, sample, skipped, visited):
             found.setdefault(file.uri, (division, file))
     if not found:
         beside = f"; left out: {', '.join(skipped[:5])}" if skipped else ""
@@ -111,13 +114,15 @@ def list_source(specification: str, kind: FileKind, *, sample: Path | None = Non
             "Rename that folder or file"
         )
     files = [replace(file, source=labels[division]) for division, file in found.values()]
+    _refuse_homonyms(files)
     _refuse_incomplete(files, kind)
     return Listing(tuple(sorted(files, key=lambda f: (f.source, f.path))), tuple(skipped))
 
 
 def split(specification: str) -> list[str]:
-    """Return the places that a specification names."""
-    return [part.strip() for part in specification.split(",") if part.strip()]
+    r"""Return the places that a specification names: separated by commas, with ``\,`` for a comma in a name."""
+    parts = re.findall(r"(?:\\,|[^,])+", specification)
+    return [part.strip().replace(r"\,", ",") for part in parts if part.strip()]
 
 
 def remote_places(specification: str) -> list[Specification]:
@@ -144,7 +149,9 @@ def _place(name: str) -> Specification:
     return Specification.parse(name)
 
 
-def _find(name: str, kind: FileKind, sample: Path | None, skipped: list[str]) -> Iterator[tuple[PurePath, SourceFile]]:
+def _find(
+    name: str, kind: FileKind, sample: Path | None, skipped: list[str], visited: set[str]
+) -> Iterator[tuple[PurePath, SourceFile]]:
     if name == SAMPLE and sample is not None:
         return _find_sample(sample, kind)
     if name.startswith(HUB_PREFIX):
@@ -154,7 +161,7 @@ def _find(name: str, kind: FileKind, sample: Path | None, skipped: list[str]) ->
             f"{name}: expected 'sample', a local file or folder, or hf://datasets/OWNER/NAME[@REVISION]/PATH-OR-GLOB. "
             "Download files from elsewhere first"
         )
-    return _find_local(name, kind, skipped)
+    return _find_local(name, kind, skipped, visited)
 
 
 def _find_sample(folder: Path, kind: FileKind) -> Iterator[tuple[PurePath, SourceFile]]:
@@ -176,25 +183,31 @@ def _find_remote(name: str, kind: FileKind, skipped: list[str]) -> Iterator[tupl
         yield division, SourceFile("", file.path, file.url, file.size, str(pinned.revision), file)
 
 
-def _find_local(name: str, kind: FileKind, skipped: list[str]) -> Iterator[tuple[PurePath, SourceFile]]:
+def _find_local(
+    name: str, kind: FileKind, skipped: list[str], visited: set[str]
+) -> Iterator[tuple[PurePath, SourceFile]]:
+    """Yield a file, or those below a folder. ``visited`` has the real folders visited so far, and gets the others."""
     root = Path(name).expanduser().absolute()
     if not root.exists():
         raise SourceError(
             f"{name}: no such file or folder (looked for {root}). Check the name: that of the corpus is set by "
-            "OPENGENOME_SOURCE, that of queries by OPENGENOME_QUERIES, or either by the run config"
+            "OPENGENOME_SOURCE, that of queries by OPENGENOME_QUERIES, or either by the run config. Commas separate "
+            r"names; a comma in a name is written \,"
         )
     if root.is_file():
         yield _local(root, root.parent / source_name(root.name, kind), root.name)
         return
     unreadable: list[OSError] = []
-    visited: set[str] = set()
     for parent, folders, names in os.walk(root, onerror=unreadable.append, followlinks=True):
-        visited.add(os.path.realpath(parent))
-        folders[:] = sorted(
-            folder  # a link may lead back
-            for folder in folders
-            if not folder.startswith(".") and os.path.realpath(Path(parent, folder)) not in visited
-        )
+        folder = os.path.realpath(parent)
+        if folder in visited:  # by another link, or a link leads back
+            folders.clear()
+            continue
+        visited.add(folder)
+        # A folder comes before links to it, so that its files have its name.
+        links = {entry for entry in folders if os.path.islink(os.path.join(parent, entry))}
+        shown = sorted(entry for entry in folders if not entry.startswith("."))
+        folders[:] = [entry for entry in shown if entry not in links] + [entry for entry in shown if entry in links]
         taken, others = select([entry for entry in sorted(names) if not entry.startswith(".")], kind)
         for entry in taken:
             file = Path(parent, entry)
@@ -234,6 +247,23 @@ def _refuse_unreadable(files: list[Path]) -> None:
         raise SourceError(
             f"{len(problems)} of {len(files)} files cannot be read: {'; '.join(problems[:10])}. "
             "Make them readable or move them out of the folder"
+        )
+
+
+def _refuse_homonyms(files: list[SourceFile]) -> None:
+    """Refuse files that no table could tell apart, since source and path are a file's key."""
+    named: dict[tuple[str, str], list[str]] = {}
+    for file in files:
+        named.setdefault((file.source, file.path), []).append(file.uri)
+    problems = [
+        f"{' and '.join(uris)} are both the file {path} of the source {source}"
+        for (source, path), uris in named.items()
+        if len(uris) > 1
+    ]
+    if problems:
+        raise SourceError(
+            f"{'; '.join(problems[:10])}. A file named directly has its own name as source, one in a folder the "
+            "folder's: rename one of them, or name the folder that holds both"
         )
 
 

@@ -7,6 +7,7 @@ archives (``containers.py``), and endings of names (``kinds.py``).
 
 from __future__ import annotations
 
+import bz2
 import hashlib
 import io
 import re
@@ -26,7 +27,7 @@ from pyarrow import fs
 from opengenome_assets.intake.kinds import FileKind
 
 # The stubs of isal and igzip are incomplete: the error is declared as an instance, `open` without types.
-_DECODING_ERRORS = (EOFError, OSError, cast(type[Exception], IsalError))
+_DECODING_ERRORS = (EOFError, OSError, pa.ArrowException, cast(type[Exception], IsalError))
 _BLOCK = 1 << 20
 _BLOCKS_AHEAD = 4
 
@@ -315,6 +316,30 @@ class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
+class _Bzip2:
+    """The plain bytes of bzip2 streams in a row, empty ones too. Python's own reader passes over what follows them."""
+
+    def __init__(self, stored: _Readable) -> None:
+        self._stored = stored
+        self._stream = bz2.BZ2Decompressor()
+
+    def read(self, size: int, /) -> bytes:
+        plain = b""
+        while not plain:
+            more = b""
+            if self._stream.eof:
+                more = self._stream.unused_data or self._stored.read(_BLOCK)
+                if not more:
+                    break
+                self._stream = bz2.BZ2Decompressor()
+            elif self._stream.needs_input:
+                more = self._stored.read(_BLOCK)
+                if not more:
+                    raise EOFError
+            plain = self._stream.decompress(more, size)
+        return plain
+
+
 def _compression(head: bytes) -> str:
     """Return the name of a file's compression, by its first bytes."""
     if head.startswith(b"\x1f\x8b"):
@@ -334,6 +359,8 @@ def _plain_reader(stored: io.BufferedReader[io.RawIOBase], compression: str) -> 
         reader = stored
     elif compression == "gzip":
         reader = cast(Any, igzip).open(stored, "rb")
+    elif compression == "bz2":
+        reader = _Bzip2(stored)
     else:
         reader = pa.CompressedInputStream(pa.PythonFile(stored, mode="r"), compression)
     return reader

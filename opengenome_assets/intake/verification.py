@@ -19,6 +19,7 @@ from opengenome_assets.intake.hub.store import Store, Stored
 from opengenome_assets.intake.sources import SourceFile
 from opengenome_assets.settings import local_home
 from opengenome_assets.storage.files import read_bytes, write_bytes
+from opengenome_assets.storage.record import digest
 
 # A file can change twice within one tick of the clock, so younger time stamps are not trusted.
 YOUNG_NANOSECONDS = 2_000_000_000
@@ -26,6 +27,8 @@ YOUNG_NANOSECONDS = 2_000_000_000
 
 class Checksums:
     """SHA-256 checksums of files, cached by size and time stamps, so that unchanged files are not read again.
+
+    Each entry proves itself by a digest. A damaged one is ignored, and its file is read again.
 
     Parameters
     ----------
@@ -35,12 +38,12 @@ class Checksums:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        self.known: dict[str, list[Any]] = json.loads(read_bytes(uri) or b"{}")
+        self.known = _known(read_bytes(uri) or b"")
 
     def remembered(self, uri: str) -> str | None:
         """Return the cached checksum of a file; None if the file is new or has changed."""
-        *stamp, sha256 = self.known.get(uri, [None])
-        return sha256 if stamp == _stamp(Path(uri)) else None
+        entry = self.known.get(uri)
+        return entry[-2] if entry and entry[:-2] == _stamp(Path(uri)) else None
 
     def take(self, uri: str) -> str:
         """Read a file and return its checksum."""
@@ -48,12 +51,29 @@ class Checksums:
         with open(uri, "rb") as stream:
             sha256 = file_digest(stream, "sha256").hexdigest()
         if stamp[2] < now - YOUNG_NANOSECONDS:
-            self.known[uri] = [*stamp, sha256]
+            self.known[uri] = [*stamp, sha256, _proof(uri, [*stamp, sha256])]
         return sha256
 
     def save(self) -> None:
         """Write the cache."""
         write_bytes(self.uri, json.dumps(self.known, indent=0).encode())
+
+
+def _known(content: bytes) -> dict[str, list[Any]]:
+    """Return the entries of a cache that are as they were written; the files of the others are read again."""
+    try:
+        entries = dict(json.loads(content))
+    except (ValueError, TypeError):
+        return {}
+    return {
+        uri: entry
+        for uri, entry in entries.items()
+        if isinstance(entry, list) and entry and entry[-1] == _proof(uri, entry[:-1])
+    }
+
+
+def _proof(uri: str, entry: list[Any]) -> str:
+    return digest([uri, entry])[:16]
 
 
 def _stamp(file: Path) -> list[int]:

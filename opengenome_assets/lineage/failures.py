@@ -7,13 +7,19 @@ they are shown (``cli``).
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import dagster as dg
 from dagster import DagsterEvent, DagsterEventType
 
 from opengenome_assets.framework.private import SerializableErrorInfo
+from opengenome_assets.settings import SettingsError, local_home, read_home
 
 EVENTS = {DagsterEventType.STEP_FAILURE, DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.RUN_FAILURE}
 # Dagster's wrappers of a failed check or an exception; the reason stands in another event, or in the cause.
@@ -42,6 +48,29 @@ class FailedRun:
 def open_instance() -> dg.DagsterInstance:
     """Open the instance of DAGSTER_HOME, else of the current folder, as Dagster's commands do."""
     return dg.DagsterInstance.from_config(os.environ.get("DAGSTER_HOME") or ".")
+
+
+@contextmanager
+def open_records() -> Iterator[dg.DagsterInstance]:
+    """Open the same instance only to read it, also if its folder is full or read-only.
+
+    SQLite writes beside its files even to read them. So a copy is read then.
+    """
+    with ExitStack() as stack:
+        try:
+            instance = open_instance()
+        except SettingsError:
+            folder = local_home(read_home()) / "dagster"
+            if not folder.is_dir():
+                raise
+            copy = stack.enter_context(tempfile.TemporaryDirectory())
+            for file in (path for path in folder.rglob("*") if path.is_file()):
+                place = Path(copy, file.relative_to(folder))
+                place.parent.mkdir(parents=True, exist_ok=True)  # without the rights of the original, which has none
+                shutil.copyfile(file, place)
+            Path(copy, "dagster.yaml").touch()
+            instance = dg.DagsterInstance.local_temp(copy)
+        yield stack.enter_context(instance)
 
 
 def newest_run(instance: dg.DagsterInstance, since: datetime | None = None) -> FailedRun | None:

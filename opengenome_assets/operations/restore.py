@@ -105,5 +105,6 @@ def refuse_damage(home: Home, name: str, version: int) -> None:
             refuse_damaged_pages(
                 f"{home.table(name).uri}/{file.path}",
                 f"Put it back from a copy of the home, or restore another version of {name} than {version}",
+                file.content,
             )
     _ = then.pieces  # packs also need their manifests

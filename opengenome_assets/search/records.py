@@ -75,6 +75,7 @@ def read_letters(home: Home, record: SequenceRecord, start: int = 0, end: int | 
         If its file is missing or damaged.
     """
     file, group, row = record.place
-    with open_row_groups(f"{home.table(SEQUENCE_SHARDS).uri}/{file.path}", file.row_groups) as (opened, _):
+    uri = f"{home.table(SEQUENCE_SHARDS).uri}/{file.path}"
+    with open_row_groups(uri, file.row_groups, file.content) as (opened, _):
         ((_, letters),) = opened.read_values(group, "sequence", "length", [row])
         return letters[start:end].tobytes().decode("ascii")

@@ -28,6 +28,7 @@ from opengenome_assets.storage.commits import LOG_FOLDER
 from opengenome_assets.storage.files import filesystem, read_bytes, write_bytes
 from opengenome_assets.storage.parquet.file import DamagedFileError, refuse_damaged_pages
 from opengenome_assets.storage.parts import MANIFEST
+from opengenome_assets.storage.seals import note_newest
 from opengenome_assets.storage.tables import Home
 
 ENTRY = re.compile(r"\d{20}\.json")
@@ -153,11 +154,12 @@ def carry(source: Home, target: Home, freight: Freight) -> None:
     name = freight.name
     target.refuse_lost()
     here, there = source.table(name).uri, target.table(name).uri
+    contents = source.table(name).history().contents
     folders = [list(run) for _, run in groupby(freight.files, key=posixpath.dirname)]
 
     def carry_folder(paths: Sequence[str]) -> None:
         for path in paths:
-            carry_file(f"{here}/{path}", f"{there}/{path}")
+            carry_file(f"{here}/{path}", f"{there}/{path}", content=contents.get(path, ""))
 
     _each(carry_folder, folders)
     entries = _entries(here)
@@ -173,10 +175,12 @@ def carry(source: Home, target: Home, freight: Freight) -> None:
             content = read_bytes(f"{here}/{LOG_FOLDER}/{path}") or b""
             if content != read_bytes(f"{there}/{LOG_FOLDER}/{path}"):
                 write_bytes(f"{there}/{LOG_FOLDER}/{path}", content)
+    if freight.versions:
+        note_newest(there, freight.versions[-1])
     target.table(name).at()  # verifies the seal
 
 
-def carry_file(source: str, target: str, digest: str | None = None) -> None:
+def carry_file(source: str, target: str, digest: str | None = None, content: str = "") -> None:
     """Copy a file. It gets its name at the target only after its checksum was verified.
 
     Parameters
@@ -185,6 +189,8 @@ def carry_file(source: str, target: str, digest: str | None = None) -> None:
         Its address, and its new address.
     digest
         Expected SHA-256, if known. Pages of Parquet files are always verified against their checksums.
+    content
+        Expected content of a Parquet file, as its table's log has it; empty if unknown.
     """
     here, path = filesystem(source)
     there, goal = filesystem(target)
@@ -193,6 +199,7 @@ def carry_file(source: str, target: str, digest: str | None = None) -> None:
             source,
             "It was not carried. Delete its folder and materialise the asset again, or take the folder from a place "
             "where it is whole",
+            content,
         )
     there.create_dir(posixpath.dirname(goal), recursive=True)
     aside, sent = f"{goal}.{uuid.uuid4().hex[:8]}.new", sha256()

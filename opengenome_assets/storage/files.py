@@ -27,8 +27,20 @@ def read_bytes(uri: str) -> bytes | None:
     try:
         with fs.open_input_stream(path, compression=None) as stream:
             return bytes(stream.read())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+class DamagedError(OSError):
+    """Stored data is not as it was written. The message names the file and says what helps; a retry does not."""
+
+
+def unwritable(place: object, error: OSError) -> OSError:
+    """Return an error that names a place that could not be written, and says what helps."""
+    return OSError(
+        f"{place} could not be written ({error}). Free space there, give yourself the right to write, or set "
+        "OPENGENOME_HOME to another place"
+    )
 
 
 def exists(uri: str) -> bool:
@@ -40,16 +52,13 @@ def exists(uri: str) -> bool:
 def write_bytes(uri: str, content: bytes) -> None:
     """Write a file atomically: readers see the old content or the new, also if this process is killed."""
     fs, path = filesystem(uri)
-    fs.create_dir(posixpath.dirname(path), recursive=True)
     aside = f"{path}.{uuid.uuid4().hex[:8]}.new"
     try:
+        fs.create_dir(posixpath.dirname(path), recursive=True)
         with fs.open_output_stream(aside, compression=None) as stream:
             stream.write(content)
         fs.move(aside, path)
     except OSError as error:
         with contextlib.suppress(OSError):
             fs.delete_file(aside)
-        raise OSError(
-            f"{uri} could not be written ({error}). Free space there, give yourself the right to write, or set "
-            "OPENGENOME_HOME to another place"
-        ) from error
+        raise unwritable(uri, error) from error

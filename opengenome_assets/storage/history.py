@@ -13,17 +13,20 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate
+from typing import Any
 
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.seals import refuse_changed_entries
+from opengenome_assets.storage.seals import DamagedTableError, refuse_changed_entries
 
 # Entries of a commit's metadata: the record of the rows; a rearrangement without new rows; a restoration of the rows of
-# an earlier version.
+# an earlier version; the contents of the files that it added, by path.
 RECORD_KEY = "opengenome"
 REARRANGED_KEY = "opengenome_rearranged"
 RESTORED_KEY = "opengenome_restored"
+CONTENTS_KEY = "opengenome_contents"
 
 
 @dataclass(frozen=True)
@@ -73,17 +76,30 @@ class History:
 
     def __init__(self, table: DeltaTable) -> None:
         self.versions: dict[int, Version] = {}
-        for commit in reversed(table.history()):
-            number = commit["version"]
-            refuse_changed_entries(table.table_uri, number, commit)
-            self.versions[number] = Version(
-                number=number,
-                made=datetime.fromtimestamp(commit["timestamp"] / 1000, UTC),
-                record=commit.get(RECORD_KEY),
-                rearranged=REARRANGED_KEY in commit,
-                restored=Restoration(**json.loads(commit[RESTORED_KEY])) if RESTORED_KEY in commit else None,
-            )
+        self.contents: dict[str, str] = {}
+        """What identifies the bytes of each file, by its path. Files that older packages added have none."""
         self.newest = table.version()
+        try:
+            for commit in reversed(table.history()):
+                self._add(table.table_uri, commit)
+        except (DeltaError, ValueError, LookupError, TypeError, OverflowError) as error:
+            raise DamagedTableError(
+                f"{table.table_uri.rstrip('/')}/_delta_log: an entry up to version {self.newest} cannot be read "
+                f"({error!r}). Put the log back from a copy, or move the folder _delta_log away and materialise that "
+                "asset again: its files are used again, its older versions are lost"
+            ) from error
+
+    def _add(self, uri: str, commit: dict[str, Any]) -> None:
+        number = commit["version"]
+        refuse_changed_entries(uri, number, commit)
+        self.contents |= json.loads(commit.get(CONTENTS_KEY, "{}"))
+        self.versions[number] = Version(
+            number=number,
+            made=datetime.fromtimestamp(commit["timestamp"] / 1000, UTC),
+            record=commit.get(RECORD_KEY),
+            rearranged=REARRANGED_KEY in commit,
+            restored=Restoration(**json.loads(commit[RESTORED_KEY])) if RESTORED_KEY in commit else None,
+        )
 
     def origin(self, number: int) -> Version:
         """Return the version that first held the rows of a version."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from opengenome_assets.storage.files import filesystem
+from opengenome_assets.storage.files import filesystem, unwritable
 from opengenome_assets.storage.lease import NAME, TIME_TO_LIVE, Lease, hold_lease
 
 POLL_SECONDS = 0.5
@@ -51,9 +51,14 @@ def only_writer(
             yield held
         return
     path = Path(filesystem(home)[1])
-    path.mkdir(parents=True, exist_ok=True)
-    # The system releases the lock when this process dies.
-    descriptor = os.open(path / NAME, os.O_RDWR | os.O_CREAT)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        # The system releases the lock when this process dies.
+        descriptor = os.open(path / NAME, os.O_RDWR | os.O_CREAT)
+    except (FileExistsError, NotADirectoryError):  # it is no place for a home
+        raise
+    except OSError as error:
+        raise unwritable(path, error) from error
     try:
         if not _locked(descriptor):
             tell(f"{home} is in use: waiting for {os.pread(descriptor, 100, 0).decode()} to end")

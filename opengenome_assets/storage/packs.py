@@ -69,7 +69,8 @@ def open_pack(table_uri: str, file: DataFile) -> Pack:
 
 def _member(pack: DataFile, member: dict[str, Any]) -> Part:
     files = tuple(
-        DataFile(pack.path, file["size"], file["rows"], (file["first"], file["end"])) for file in member["files"]
+        DataFile(pack.path, file["size"], file["rows"], (file["first"], file["end"]), pack.content)
+        for file in member["files"]
     )
     return Part(member["key"], files, member["facts"])
 
@@ -107,7 +108,7 @@ def write_pack(table_uri: str, parts: Iterable[Part]) -> Pack:
     if found := find_pack(table_uri, key):
         return found
     like = members[0].files[0]
-    with open_parquet(f"{table_uri}/{like.path}") as opened:
+    with open_parquet(f"{table_uri}/{like.path}", like.content) as opened:
         schema = opened.schema_arrow
         compression = opened.metadata.row_group(0).column(0).compression.lower()
     with PartWriter(table_uri, key, schema, compression) as writer:
@@ -116,7 +117,7 @@ def write_pack(table_uri: str, parts: Iterable[Part]) -> Pack:
             files = []
             for file in part.files:
                 first = end
-                with open_row_groups(f"{table_uri}/{file.path}", file.row_groups) as (opened, groups):
+                with open_row_groups(f"{table_uri}/{file.path}", file.row_groups, file.content) as (opened, groups):
                     for group in groups:
                         writer.write(opened.read_row_group(group))
                 end += len(groups)

@@ -13,8 +13,10 @@ Belongs here: writing and finding a part. Does not belong here: the atomic commi
 
 from __future__ import annotations
 
+import errno
 import json
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -22,11 +24,13 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from opengenome_assets.storage.files import filesystem, read_bytes, write_bytes
+from opengenome_assets.storage.contents import content_of
+from opengenome_assets.storage.files import filesystem, read_bytes, unwritable, write_bytes
 from opengenome_assets.storage.parquet.file import ParquetWriter
 from opengenome_assets.storage.record import digest
 
 MANIFEST = "_manifest.json"
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,15 @@ class DataFile:
         Number of rows.
     row_groups
         First row group and the one after the last, in a file shared with other parts; None if it is not shared.
+    content
+        What identifies the file's bytes (`contents.content_of`); empty if unknown.
     """
 
     path: str
     size: int
     rows: int
     row_groups: tuple[int, int] | None = None
+    content: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,9 @@ def find_part(table_uri: str, key: str) -> Part | None:
     try:
         manifest = json.loads(content or b"")
         stated = manifest.pop("digest", None)  # older manifests have no digest
-        files = tuple(DataFile(**file) for file in manifest["files"])
+        contents = manifest.get("contents") or [""] * len(manifest["files"])  # older manifests have none
+        pairs = zip(manifest["files"], contents, strict=True)
+        files = tuple(DataFile(**file, content=content) for file, content in pairs)
     except (ValueError, LookupError, TypeError, AttributeError):  # missing or damaged: the part is made again
         return None
     if stated not in (None, digest(manifest)):
@@ -123,15 +132,22 @@ class PartWriter:
         self._rows = 0
 
     def __enter__(self) -> Self:
-        self.fs.create_dir(f"{self.root}/{self.key}", recursive=True)
+        try:
+            self.fs.create_dir(f"{self.root}/{self.key}", recursive=True)
+        except OSError as error:
+            raise unwritable(f"{self.table_uri}/{self.key}", error) from error
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._writer is not None:  # only after an exception, since finish() closes the last file
-            self._writer.abandon()
-            self._sink.close()
+            with suppress(OSError):  # of the disk that the exception may be about
+                self._writer.abandon()
+            with suppress(OSError):
+                self._sink.close()
+        if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+            raise unwritable(f"{self.table_uri}/{self.key}", error) from error
 
     @property
     def _path(self) -> str:
@@ -152,7 +168,8 @@ class PartWriter:
         self._writer.close()
         size = self._sink.tell()
         self._sink.close()
-        self.files.append(DataFile(self._path, size, self._rows))
+        content = content_of(f"{self.table_uri}/{self._path}")
+        self.files.append(DataFile(self._path, size, self._rows, content=content))
         self._writer, self._sink, self._rows = None, None, 0
 
     def finish(self, **facts: Any) -> Part:
@@ -160,7 +177,7 @@ class PartWriter:
         self.close_file()
         part = Part(self.key, tuple(self.files), facts)
         files = [{"path": file.path, "size": file.size, "rows": file.rows} for file in part.files]
-        manifest = {"files": files, "facts": facts}
+        manifest = {"files": files, "contents": [file.content for file in part.files], "facts": facts}
         content = json.dumps({**manifest, "digest": digest(manifest)})  # a manifest changed by hand is invalid
         write_bytes(f"{self.table_uri}/{self.key}/{MANIFEST}", content.encode())
         return part

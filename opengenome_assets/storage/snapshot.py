@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from typing import Any
@@ -28,7 +28,7 @@ from opengenome_assets.storage.packs import is_pack, open_pack
 from opengenome_assets.storage.parquet.file import ParquetFile, open_parquet, open_row_groups
 from opengenome_assets.storage.parts import DataFile
 from opengenome_assets.storage.record import Input, Provenance
-from opengenome_assets.storage.seals import DamagedTableError, refuse_changed_files
+from opengenome_assets.storage.seals import DamagedTableError, newest_noted, refuse_changed_files, refuse_lost_versions
 from opengenome_assets.words import materialize
 
 
@@ -93,7 +93,8 @@ class Snapshot:
     @cached_property
     def files(self) -> list[DataFile]:
         """The Parquet files, sorted by path."""
-        return files_of(self.delta)
+        contents = self.history.contents
+        return [replace(file, content=contents.get(file.path, "")) for file in files_of(self.delta)]
 
     @property
     def rows(self) -> int:
@@ -118,7 +119,8 @@ class Snapshot:
         for file in self.files:
             if is_pack(file):
                 for part in open_pack(self.uri, file).parts:
-                    found += [(part.key, f"{number:05d}", piece) for number, piece in enumerate(part.files)]
+                    pieces = (replace(piece, content=file.content) for piece in part.files)
+                    found += [(part.key, f"{number:05d}", piece) for number, piece in enumerate(pieces)]
             else:
                 key, _, number = file.path.rpartition("/")
                 found.append((key, number, file))
@@ -131,16 +133,18 @@ class Snapshot:
 
     def open(self, file: DataFile) -> AbstractContextManager[tuple[ParquetFile, range]]:
         """Open a file, or a range of a pack, as a Parquet file with a range of its row groups."""
-        return open_row_groups(f"{self.uri}/{file.path}", file.row_groups)
+        return open_row_groups(f"{self.uri}/{file.path}", file.row_groups, file.content)
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Read all rows, or some of their columns, into memory."""
         schema = self.schema if columns is None else pa.schema([self.schema.field(column) for column in columns])
         read = []
         # Neighbours in a pack are read together.
-        for path, run in groupby((file for _, file in self.pieces), key=lambda file: file.path):
+        for (path, content), run in groupby(
+            (file for _, file in self.pieces), key=lambda file: (file.path, file.content)
+        ):
             spans = [file.row_groups for file in run]
-            with open_parquet(f"{self.uri}/{path}", shared=spans[0] is not None) as opened:
+            with open_parquet(f"{self.uri}/{path}", content, shared=spans[0] is not None) as opened:
                 groups = [group for span in spans for group in range(*(span or (0, opened.num_row_groups)))]
                 read.append(opened.read_row_groups(groups, columns=schema.names).cast(schema))
         return pa.concat_tables([schema.empty_table(), *read])
@@ -217,8 +221,10 @@ def open_snapshot(name: str, uri: str, version: int | None = None) -> Snapshot:
     DamagedTableError
         If its log cannot be read, or was changed.
     """
+    noted = newest_noted(uri)
     try:
         table = newest = DeltaTable(uri)
+        refuse_lost_versions(uri, newest.version(), noted)
         if version not in (None, newest.version()):
             history = History(newest)
             if version not in history.versions:
@@ -227,14 +233,15 @@ def open_snapshot(name: str, uri: str, version: int | None = None) -> Snapshot:
                 )
             table = DeltaTable(uri, version=history.layout(version))
         found = Snapshot(name, uri, table, newest)
-        refuse_changed_files(uri, table.version(), found.files)
+        refuse_changed_files(uri, table.version(), files_of(table))
     except TableNotFoundError as error:
+        refuse_lost_versions(uri, None, noted)
         raise MissingTableError(
             f"{name} has not been made yet: there is no table at {uri}. "
             f"Make it and what it needs: {materialize(f'*{name}')}"
         ) from error
-    except DeltaError as error:
-        words = str(error).splitlines()[0]  # without the library's stack trace
+    except (DeltaError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        words = (str(error).splitlines() or [repr(error)])[0]  # without the library's stack trace
         raise DamagedTableError(
             f"{name}: the log of the table at {uri} cannot be read ({words}). Move its folder "
             "_delta_log away and materialise it again: its files are used again"

@@ -20,13 +20,21 @@ import pyarrow.fs as pafs
 from deltalake import DeltaTable, Schema
 
 from opengenome_assets.storage import commits
+from opengenome_assets.storage.contents import content_of
 from opengenome_assets.storage.files import filesystem
-from opengenome_assets.storage.history import REARRANGED_KEY, RECORD_KEY, RESTORED_KEY, History, Restoration
+from opengenome_assets.storage.history import (
+    CONTENTS_KEY,
+    REARRANGED_KEY,
+    RECORD_KEY,
+    RESTORED_KEY,
+    History,
+    Restoration,
+)
 from opengenome_assets.storage.lease import Lease
 from opengenome_assets.storage.packs import PackSizes, PartIndex, arrange, choose, write_pack
 from opengenome_assets.storage.parts import DataFile, Part, find_part, write_part
 from opengenome_assets.storage.record import Input, Provenance
-from opengenome_assets.storage.seals import sealed
+from opengenome_assets.storage.seals import newest_noted, note_newest, refuse_lost_versions, sealed
 from opengenome_assets.storage.snapshot import MissingVersionError, Snapshot, files_of, open_snapshot, recorded
 
 
@@ -217,34 +225,46 @@ class Table:
     def adopt(self, snapshot: Snapshot, provenance: Provenance) -> None:
         """Create the table from a snapshot of another home, whose files are already here."""
         entries = {RECORD_KEY: provenance.model_dump_json()}
+        entries |= self._contents(snapshot.files)
         commits.create(self.uri, snapshot.schema, snapshot.files, sealed(entries, snapshot.files))
+        note_newest(self.uri, self.history().newest)
 
     def compact(self, sizes: PackSizes, *, dry_run: bool = False) -> Compaction:
         """Compact small parts into packs. Rows and records stay the same. A dry run changes nothing."""
         return commits.until_committed(lambda: self._compact_once(sizes, dry_run))
 
     def _commit_once(self, schema: pa.Schema, wanted: Sequence[DataFile], entries: Mapping[str, str]) -> Commit:
-        uri, metadata = self.uri, sealed(entries, wanted)
+        uri = self.uri
         data_version = Provenance.model_validate_json(entries[RECORD_KEY]).data_version
+        noted = newest_noted(uri)
         table = DeltaTable(uri) if DeltaTable.is_deltatable(uri) else None
+        if table:
+            refuse_lost_versions(uri, table.version(), noted)
         present = files_of(table) if table else []
         before = History(table).provenance(table.version()) if table else None
         added, removed = _without(wanted, present), _without(present, wanted)
         self.home.refuse_lost()
         if table is None or Schema.from_arrow(schema) != table.schema():
-            commits.create(uri, schema, wanted, metadata)
+            commits.create(uri, schema, wanted, sealed({**entries, **self._contents(wanted)}, wanted))
         elif added or removed or before is None or before.data_version != data_version:
-            commits.replace(table, removed, added, metadata)
+            commits.replace(table, removed, added, sealed({**entries, **self._contents(added)}, wanted))
+        history = History(DeltaTable(uri))
+        note_newest(uri, history.newest)
         return Commit(
             name=self.name,
             uri=uri,
-            version=self.history().current.number,
+            version=history.current.number,
             rows=sum(file.rows for file in wanted),
             size=sum(file.size for file in wanted),
             files=len(wanted),
             files_added=len(added),
             files_removed=len(removed),
         )
+
+    def _contents(self, files: Sequence[DataFile]) -> dict[str, str]:
+        """Return the entry with the contents of files. Those that an older package wrote are read for it."""
+        contents = {file.path: file.content or content_of(f"{self.uri}/{file.path}") for file in files}
+        return {CONTENTS_KEY: json.dumps(contents)}
 
     def _compact_once(self, sizes: PackSizes, dry_run: bool) -> Compaction:
         now = self.at()
@@ -254,10 +274,11 @@ class Table:
         if groups and not dry_run:
             removed = [file for file in files if file.path in packed]
             added = [write_pack(self.uri, group).file for group in groups]
-            entries = {REARRANGED_KEY: f"{len(removed)} files put into {len(added)}"}
+            entries = {REARRANGED_KEY: f"{len(removed)} files put into {len(added)}", **self._contents(added)}
             metadata = sealed(entries, [*_without(files, removed), *added])
             self.home.refuse_lost()
             commits.replace(now.delta, removed, added, metadata, rearranged=True)
+            note_newest(self.uri, now.delta.version() + 1)
         return Compaction(len(files), len(files) - len(packed) + len(groups), sum(map(len, groups)))
 
 

@@ -26,6 +26,7 @@ from opengenome_assets.storage.commits import LOG_FOLDER
 from opengenome_assets.storage.files import filesystem
 from opengenome_assets.storage.parts import MANIFEST, find_part
 from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.seals import NOTE
 from opengenome_assets.storage.tables import Home, Table
 
 REMOVALS_PER_CHECK = 100  # of the lease
@@ -105,7 +106,7 @@ def vacuum(table: Table, kept: Collection[int], since: datetime, *, dry_run: boo
     fs, root = filesystem(uri)
     infos: list[pafs.FileInfo] = fs.get_file_info(pafs.FileSelector(root, recursive=True))
     there = {info.path.removeprefix(f"{root}/"): info for info in infos}
-    there = {path: info for path, info in there.items() if not path.startswith(LOG_FOLDER)}
+    there = {path: info for path, info in there.items() if not path.startswith(LOG_FOLDER) and path != NOTE}
     files = {path: info for path, info in there.items() if info.type == pafs.FileType.File}
 
     def named(version: int) -> set[str]:

@@ -59,7 +59,7 @@ def test_the_application_is_named_after_the_run_and_had_every_worker(cluster: Cl
 
 def test_the_command_line_in_a_container_uses_the_cluster_and_the_database(cluster: Cluster) -> None:
     printed = cluster.execute("dagster-webserver", "sh", "-c", "dagster asset materialize --select 'kmer_*' 2>&1")
-    assert "2 reused" in printed
+    assert "3 reused" in printed
     answer = json.loads(cluster.execute("dagster-webserver", "opengenome", "info", "--format", "json"))
     states = {table["name"]: table["state"] for table in answer["tables"]}
     assert set(states.values()) == {"current"}

@@ -1,6 +1,8 @@
 """Checks: each finds the wrong table it is there for, and a blocking one stops what follows."""
 
+import gzip
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from opengenome_assets.framework.figures import save_figure
 from opengenome_assets.framework.group import rules_of, tables_of
 from opengenome_assets.plots.style import Picture
 from opengenome_assets.storage.files import write_bytes
-from opengenome_assets.storage.record import Provenance, digest
+from opengenome_assets.storage.record import Input, Provenance, digest
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus
 
@@ -63,13 +65,17 @@ def poisoned(good: Home, tmp_path, asset: str, poison) -> Home:
         rows = pq.read_table(path)
         pq.write_table(poison(rows).cast(rows.schema), path)
         edit_manifest(path.parent, lambda manifest, path=path: manifest["files"][0].update(size=path.stat().st_size))
+    table, record = tables.table(asset), tables.table(asset).provenance()
+    parts, schema = [table.parts().find(key) for key in table.at().parts], table.at().schema
+    shutil.rmtree(f"{table.uri}/_delta_log")
+    table.commit(schema, parts, record)
     return tables
 
 
 def edit_manifest(part: Path, edit) -> None:
     """Change a manifest, and its own digest with it: a pass that went wrong seals what it made."""
     manifest = json.loads((part / "_manifest.json").read_text())
-    del manifest["digest"]
+    del manifest["digest"], manifest["contents"]
     edit(manifest)
     (part / "_manifest.json").write_text(json.dumps({**manifest, "digest": digest(manifest)}))
 
@@ -154,6 +160,42 @@ def test_counts_of_a_file_that_do_not_agree_are_found(good, tmp_path, fact, valu
         Path(tables.table("sequence_shards").uri, key), lambda manifest: manifest["facts"].update({fact: value})
     )
     assert said in "\n".join(problems(tables, "sequence_shards", "record_count"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda rows: rows[:1], "plants: plants/one.fa .* listed 0 times in raw_fasta, but was parsed 1 times"),
+        (lambda rows: [*rows, {**rows[0], "path": "animals/lost.fa"}], "animals/lost.fa .* 1 times.* parsed 0 times"),
+        (lambda rows: [*rows, {**rows[0], "sha256": "f" * 64}], r"sha256 f+…\) is listed 1 times.* parsed 0 times"),
+        (lambda rows: [*rows, rows[0]], "animals/two.fa .* listed 2 times in raw_fasta, but was parsed 1 times"),
+    ],
+)
+def test_a_file_that_was_lost_or_counted_twice_is_found(good, tmp_path, wrong, said):
+    tables = Home(str(tmp_path / "home"))
+    shutil.copytree(good.uri, tables.uri)
+    catalogue, shards = tables.table("raw_fasta"), tables.table("sequence_shards")
+    rows = sorted(catalogue.read().to_pylist(), key=lambda row: row["path"])
+    lost = pa.Table.from_pylist(wrong(rows), catalogue.read().schema)
+    record = catalogue.provenance().model_copy(update={"code_version": "0"})
+    version = catalogue.write(lost, record).version
+    made = shards.provenance()
+    inputs = {"raw_fasta": Input(version=version, data_version=record.data_version)}
+    parts = [shards.parts().find(key) for key in shards.at().parts]
+    shards.commit(shards.read().schema, parts, made.model_copy(update={"inputs": inputs}))
+    (problem,) = problems(tables, "sequence_shards", "every_file")
+    assert re.search(said, problem)
+
+
+def test_files_in_parts_and_without_a_sequence_are_accounted_for(corpus):
+    whole = gzip.compress(b"".join(b">r%d\nACGTACGTTG%s\n" % (n, b"ACGT" * n) for n in range(40)))
+    short = gzip.compress(b">s\nAC\n")
+    files = {"a/x.fa.gz.aa": whole[:50], "a/x.fa.gz.ab": whole[50:], "b/short.fa": ">s\nAC\n"}
+    files |= {"c/y.fa.gz.aa": short[:9], "c/y.fa.gz.ab": short[9:], "d/z.fa": ">z\nACGTACGTTGA\n"}
+    made = corpus(files)
+    made.materialize("raw_fasta,sequence_shards,rejected_records", sequence_shards={"min_length": 5})
+    assert made.home.table("sequence_shards").at().rows == 41
+    assert problems(made.home, "sequence_shards", "every_file") == []
 
 
 @pytest.mark.parametrize("asset", [spec.name for spec in tables_of(GROUP, MEMBERS)])

@@ -31,7 +31,7 @@ FASTA = {
 }
 FILES = {"README.md": b"# Genomes", "fasta/moss/README.md": b"# Mosses", **FASTA, "other/big.fasta": b">x\nACGT\n"}
 SIZE = sum(map(len, FASTA.values()))
-TABLES = "*sequence_stats,*kmer_freq_k2,*kmer_freq_k6,*codon_rscu,*tfidf_index,tfidf_terms,rejected_records"
+TABLES = "*sequence_stats,*kmer_freq_k2,*kmer_freq_k6,*codon_rscu,*codon_bias,*tfidf_index,tfidf_terms,rejected_records"
 ASSETS = ("shard_stats", "kmer_", "codon_counts", "tfidf_index")
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from opengenome_assets import groups
 from opengenome_assets.cli import main
 from opengenome_assets.corpus.figures import shares, spread_sequences
 from opengenome_assets.corpus.sources import source_of, to_remember
 from opengenome_assets.definitions import build_defs
 from opengenome_assets.framework.resources import HomeResource
 from opengenome_assets.intake.sources import SourceError
+from opengenome_assets.operations.reproduce import reproduce
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import ENGINE, Corpus, failure, write_files
@@ -94,6 +96,18 @@ def test_bad_files_are_left_out_loudly_and_the_good_ones_made(made, tmp_path, mo
     shown = CliRunner().invoke(main, ["info"], catch_exceptions=False).output
     assert "LEFT OUT: 2 files that cannot be used" in shown
     assert "@read1" in shown
+
+    # Made again for comparison, the same files are left out, by the record's settings.
+    again = reproduce(
+        made.home,
+        groups.specs(),
+        lambda record, home: build_defs(groups.settings_of(record, home)),
+        "sequence_shards",
+        None,
+        str(tmp_path / "scratch"),
+        ENGINE,
+    )
+    assert again.comparison.differences == []
 
     # Mended, the file is in, and nothing of the others is parsed again.
     write_files(tmp_path / "fasta", {"animals/reads.fa": ">m\nACGT\n"})

@@ -16,7 +16,7 @@ from opengenome_assets_tests.corpora import Corpus, write_files
 pytestmark = pytest.mark.slow
 
 FILES = {"moss/a.fa": ">a1\nACGTACGTAA\n>a2\nGGGTTTAAAC\n", "fern/b.fa": ">b1\nTTTTACGGCA\n"}
-SCANS = {"shard_stats", "kmer_", "codon_counts", "tfidf_index", "tfidf_terms"}
+SCANS = {"shard_stats", "kmer_", "codon_counts", "genes", "gene_codons", "tfidf_index", "tfidf_terms"}
 
 
 @pytest.fixture(scope="module")

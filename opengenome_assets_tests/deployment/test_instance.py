@@ -65,5 +65,5 @@ def test_only_the_home_is_needed_of_the_settings(tmp_path: Path, monkeypatch: py
 def test_a_home_that_cannot_be_a_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("OPENGENOME_HOME", str(tmp_path / "file"))
-    with pytest.raises(SettingsError, match=r"file/dagster: Not a directory. Make it writable, or set OPENGENOME_HOME"):
+    with pytest.raises(SettingsError, match=r"file/dagster: Not a directory. Free space there, make it writable, or"):
         dg.DagsterInstance.from_config(str(REPOSITORY))

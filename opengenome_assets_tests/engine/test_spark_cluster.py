@@ -98,7 +98,7 @@ def test_every_table_of_the_sample_is_the_same_bit_for_bit_here_and_on_the_clust
         )
     )
     assert [each["name"] for each in again["tables"]] == Home(str(home)).names()
-    assert len(again["tables"]) == 13
+    assert len(again["tables"]) == 15
     for each in again["tables"]:
         assert (each["identical"], each["comparison"]["files"]) == (True, "identical"), each
     assert len(cluster.ended()) == len(before) + 1  # one for all tables

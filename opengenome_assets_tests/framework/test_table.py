@@ -65,9 +65,9 @@ def test_a_column_is_followed_up_to_the_bytes_of_the_files():
 
 
 def test_a_table_that_no_asset_makes_is_refused_by_name():
-    with pytest.raises(UnknownTableError, match="genes is no table that is made here: expected raw_fasta, "):
-        SPECS.find("genes")
-    assert SPECS.get("genes") is None
+    with pytest.raises(UnknownTableError, match="genomes is no table that is made here: expected raw_fasta, "):
+        SPECS.find("genomes")
+    assert SPECS.get("genomes") is None
 
 
 def test_a_member_of_a_family_is_known_by_its_number():

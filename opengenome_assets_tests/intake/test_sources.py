@@ -189,3 +189,32 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path):
     (tmp_path / os.fsdecode(b"b\xff.fa")).write_text(TEXT)
     with pytest.raises(SourceError, match="expected a name in UTF-8"):
         list_source(str(tmp_path), FASTA)
+
+
+def test_two_files_that_no_table_could_tell_apart_are_refused_by_name(tmp_path):
+    write(tmp_path, "x.fasta", "x/x.fasta")
+    with pytest.raises(SourceError, match=r"/x\.fasta and .*/x/x\.fasta are both the file x\.fasta of the source x"):
+        list_source(f"{tmp_path}/x.fasta,{tmp_path}/x", FASTA)
+    assert len(list_source(str(tmp_path), FASTA).files) == 2
+
+
+def test_a_folder_is_visited_once_whatever_links_lead_to_it(tmp_path):
+    write(tmp_path, "r/b/x.fasta", "r/b/deep/y.fasta", "elsewhere/z.fasta")
+    (tmp_path / "r/a").symlink_to("b")
+    (tmp_path / "r/b/deep/up").symlink_to(tmp_path / "r")
+    for name in ("far", "further"):
+        (tmp_path / "r" / name).symlink_to(tmp_path / "elsewhere")
+    once = {("b", "b/x.fasta"), ("deep", "b/deep/y.fasta"), ("far", "far/z.fasta")}
+    assert listed(tmp_path / "r") == once
+    assert listed(f"{tmp_path}/r,{tmp_path}/r/a") == once
+
+
+def test_a_comma_in_a_name_is_written_with_a_backslash(tmp_path):
+    write(tmp_path, "a,b/x.fasta", "c.fasta", ",.fasta")
+    assert listed(rf"{tmp_path}/a\,b, {tmp_path}/c.fasta,{tmp_path}/\,.fasta") == {
+        ("a,b", "x.fasta"),
+        ("c", "c.fasta"),
+        (",", ",.fasta"),
+    }
+    with pytest.raises(SourceError, match=r"a comma in a name is written \\,"):
+        list_source(f"{tmp_path}/a,b", FASTA)

@@ -54,6 +54,9 @@ STORED: dict[str, Callable[[bytes], bytes]] = ONE_STREAM | {
     "gzip members": lambda text: gzip.compress(text[:9]) + gzip.compress(text[9:]),
     "gzip padded": lambda text: gzip.compress(text) + bytes(512),
     "bgzip": lambda text: bgzf_block(text[:11]) + bgzf_block(text[11:]) + bgzf_block(b""),
+    "bz2 with empty streams": lambda text: (
+        bz2.compress(text[:9]) + bz2.compress(b"") + bz2.compress(text[9:]) + 2 * bz2.compress(b"")
+    ),
     "bz2 streams": lambda text: bz2.compress(text[:9]) + bz2.compress(text[9:]),
     "zstd frames": lambda text: zstd(text[:9]) + zstd(text[9:]),
     "zstd behind a skippable frame": lambda text: b"\x50\x2a\x4d\x18\x04\0\0\0abcd" + zstd(text),

@@ -119,7 +119,7 @@ def test_what_cannot_be_restored_is_told_in_a_sentence(twice: Twice) -> None:
         runs = instance.get_runs_count()
         for name, words in (
             ("figure_spectrum", "of which only the last is kept"),
-            ("nope", "There are: codon_counts,"),
+            ("nope", "There are: codon_bias, codon_counts,"),
         ):
             result = CliRunner().invoke(main, ["restore", name, "--version", "0"])
             assert (result.exit_code, words in result.output) == (1, True), result.output

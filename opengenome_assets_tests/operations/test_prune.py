@@ -95,7 +95,7 @@ def test_nothing_is_packed_by_the_way(twice: Twice) -> None:
 
 def test_what_a_pinned_run_left_stays_until_it_is_unpinned(twice: Twice, instance: dg.DagsterInstance) -> None:
     old = {name: twice.home.table(name).at(0).read() for name in twice.home.names()}
-    assert run("pin", twice.runs[0][:8]).output == f"Pinned: run {twice.runs[0]}, with a version of each of 12 tables\n"
+    assert run("pin", twice.runs[0][:8]).output == f"Pinned: run {twice.runs[0]}, with a version of each of 15 tables\n"
     found = instance.get_run_by_id(twice.runs[0])
     assert found is not None
     assert found.tags[TAG] == "true"

@@ -72,7 +72,9 @@ def test_what_processes_print_is_shown_only_if_an_error_follows(capfd: pytest.Ca
     assert capfd.readouterr().err == "the reason\n"
 
 
-@pytest.mark.parametrize("name", ["sequence_shards", "rejected_records", "kmer_", "kmer_freq_k6", "codon_rscu"])
+@pytest.mark.parametrize(
+    "name", ["sequence_shards", "rejected_records", "kmer_", "kmer_freq_k6", "codon_rscu", "genes"]
+)
 def test_so_is_an_older_version(made_twice: Twice, tmp_path: Path, name: str) -> None:
     result = again(made_twice.home, name, tmp_path, 0)
     assert (result.version, result.comparison.differences, result.changes) == (0, [], [])

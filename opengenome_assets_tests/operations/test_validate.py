@@ -192,7 +192,7 @@ def test_an_object_store_has_no_free_space() -> None:
 
 
 def test_sources(tmp_path: Path) -> None:
-    assert check_source("sample", SAMPLE_FOLDER).finding.startswith("sample: 2 FASTA files in 2 sources, ")
+    assert check_source("sample", SAMPLE_FOLDER).finding.startswith("sample: 3 FASTA files in 3 sources, ")
     (tmp_path / "a.fa").write_text(">a\nACGT\n")
     (tmp_path / "notes.txt").touch()
     assert check_source(str(tmp_path), SAMPLE_FOLDER).finding.endswith("1 other files left out")

@@ -19,7 +19,7 @@ from opengenome_assets.storage.snapshot import MissingTableError
 from opengenome_assets_tests.kernels.texts import random_bases, sample, windows
 from opengenome_assets_tests.search.corpora import fasta, make_corpus
 
-SOURCES = ("mitochondria", "plastids")
+SOURCES = ("mitochondria", "plastids", "vertebrate_mitochondria")
 HUMAN = "NC_012920.1"
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
@@ -168,7 +168,7 @@ def test_only_the_most_similar_are_sorted_by_containment(index: SearchIndex, gen
 
 
 def test_packed_sequences_give_the_same(tmp_path: Path) -> None:
-    genomes = dict(list(sample("mitochondria").items())[:4])
+    genomes = {**sample("vertebrate_mitochondria"), **dict(list(sample("mitochondria").items())[:3])}
     files = {f"s/{number}.fasta": fasta({name: text}) for number, (name, text) in enumerate(genomes.items())}
     tables = make_corpus(tmp_path, files)
     asked = [query(next(iter(genomes.values()))[300:900])]

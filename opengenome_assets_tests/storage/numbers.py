@@ -62,7 +62,7 @@ def paths(home: Home, name: str = NAME) -> list[str]:
 
 
 def stored(home: Home, name: str = NAME) -> set[str]:
-    """Every file and folder of a table, without its log."""
+    """Every file and folder of a table, without its log and the number of its newest version."""
     folder = Path(home.table(name).uri)
     found = {str(path.relative_to(folder)) for path in folder.rglob("*")}
-    return {path for path in found if not path.startswith("_delta_log")}
+    return {path for path in found if not path.startswith(("_delta_log", ".newest"))}

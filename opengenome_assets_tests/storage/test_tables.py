@@ -1,6 +1,7 @@
 """Tables: a commit is whole or not at all, adds no version for nothing, and says what made it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -132,7 +133,9 @@ def test_row_groups_that_cannot_hold_a_value_are_not_read(tmp_path):
     with PartWriter(table.uri, "key", schema) as writer:
         for ks, words in (([6, 6], ["six", "sixth"]), ([7, 8], ["seven", "eight"]), ([6, 9], ["half a dozen", "nine"])):
             writer.write(pa.table([ks, words], schema=schema))
-        table.commit(schema, [writer.finish()], made("1"))
+        part = writer.finish()
+    # Of a file whose content is not known, only what is read is verified.
+    table.commit(schema, [replace(part, files=(replace(part.files[0], content="- - -"),))], made("1"))
     six = table.row_groups(["word"], ("k", 6))
     assert [rows.to_pydict() for rows in six] == [{"word": ["six", "sixth"]}, {"word": ["half a dozen"]}]
     (path,) = (file.path for file in table.at().files)

@@ -22,7 +22,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from opengenome_assets.kernels.bases import arrow_text
-from opengenome_assets.storage.files import filesystem
+from opengenome_assets.storage.contents import refuse_other_content
+from opengenome_assets.storage.files import DamagedError, filesystem
 from opengenome_assets.storage.parquet.pages import MAGIC, Encoding, read_pages, write_pages
 from opengenome_assets.storage.parquet.thrift import Field, List, Struct, Type, i64, read_struct, write_struct
 
@@ -67,8 +68,12 @@ class ColumnMetaData(IntEnum):
 _STALE = (ColumnMetaData.STATISTICS, ColumnMetaData.ENCODING_STATS, ColumnMetaData.SIZE_STATISTICS)
 
 
-class DamagedFileError(OSError):
+class DamagedFileError(DamagedError):
     """A Parquet file is not as it was written. Making its part again helps; reading the file again does not."""
+
+
+# What Arrow raises on damaged pages, footers and schemas. Not want of memory, which is no damage.
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, OverflowError, pa.ArrowNotImplementedError)
 
 
 class ParquetWriter:
@@ -313,31 +318,40 @@ class ParquetFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
 
 
 @contextmanager
-def open_parquet(uri: str, *, shared: bool = False) -> Iterator[ParquetFile]:
+def open_parquet(uri: str, content: str = "", *, shared: bool = False) -> Iterator[ParquetFile]:
     """Open a Parquet file, whose pages are verified against their checksums while reading.
 
-    A file ``shared`` by many parts is opened often and has a long footer, which is kept in memory.
+    Parameters
+    ----------
+    uri
+        The file.
+    content
+        Its content when it was written; empty if unknown.
+    shared
+        Whether many parts share it: it is opened often, and its long footer is kept in memory.
 
     Raises
     ------
     DamagedFileError
-        From here or while reading, if the file is not readable or a page has changed.
+        From here or while reading, if the file is not readable, is another than the one written there, or a page has
+        changed.
     """
     fs, path = filesystem(uri)
     try:
+        refuse_other_content(uri, content)
         with (
             fs.open_input_file(path) as stream,
             ParquetFile(stream, _footer(uri) if shared else None) as file,
         ):
             yield file
-    except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as error:
+    except _DAMAGE as error:
         raise DamagedFileError(
             f"{uri} is damaged or missing ({error}). Delete the folder {posixpath.dirname(uri)} and materialise that "
             "asset and what follows it again: only the content of this folder is made again"
         ) from error
 
 
-def refuse_damaged_pages(uri: str, remedy: str) -> None:
+def refuse_damaged_pages(uri: str, remedy: str, content: str = "") -> None:
     """Read a Parquet file, row group by row group, and verify its pages against their checksums.
 
     Parameters
@@ -346,18 +360,21 @@ def refuse_damaged_pages(uri: str, remedy: str) -> None:
         The file.
     remedy
         The end of the message: what was not done because of the damage, and what to do.
+    content
+        The file's content when it was written; empty if unknown.
 
     Raises
     ------
     DamagedFileError
-        If it is not readable or a page has changed.
+        If it is not readable, is another than the one written there, or a page has changed.
     """
     fs, path = filesystem(uri)
     try:
+        refuse_other_content(uri, content)
         with fs.open_input_file(path) as stream, ParquetFile(stream) as file:
             for group in range(file.num_row_groups):
                 file.read_row_group(group)
-    except (OSError, pa.ArrowException) as error:
+    except _DAMAGE as error:
         raise DamagedFileError(f"{uri} is damaged or missing ({error}). {remedy}") from error
 
 
@@ -369,7 +386,9 @@ def _footer(uri: str) -> pq.FileMetaData:
 
 
 @contextmanager
-def open_row_groups(uri: str, row_groups: tuple[int, int] | None) -> Iterator[tuple[ParquetFile, range]]:
+def open_row_groups(
+    uri: str, row_groups: tuple[int, int] | None, content: str = ""
+) -> Iterator[tuple[ParquetFile, range]]:
     """Open a Parquet file and return it with a range of its row groups: those given, or all.
 
     Raises
@@ -377,5 +396,5 @@ def open_row_groups(uri: str, row_groups: tuple[int, int] | None) -> Iterator[tu
     DamagedFileError
         As :func:`open_parquet`.
     """
-    with open_parquet(uri, shared=row_groups is not None) as file:
+    with open_parquet(uri, content, shared=row_groups is not None) as file:
         yield file, range(*(row_groups or (0, file.num_row_groups)))
