@@ -49,6 +49,9 @@ _CELLS = 1 << 24
 # A band wider than this share of the query saves nothing over the full table.
 _WIDEST = 0.6
 
+# A width up to here is tried at once.
+_TRUSTED = 64
+
 # Far below every score of a path and far above int32's smallest number.
 _NEVER = -(1 << 29)
 
@@ -304,8 +307,9 @@ def _width(query: Any, reference: Any, scores: Any, best: Any, gap_open: int) ->
     for diagonal in (0, len(query) - len(reference)):
         score = max(score, _diagonal(query, reference, scores, best, diagonal, 1 << 30, -(1 << 30)))
     needed = _proving_width(query, reference, scores, best, gap_open, score)
-    # An insertion or deletion hides most of the score from either edge: a narrow band finds it.
-    return min(needed, 16) if needed >= 0 else -1
+    # Without an insertion or deletion the edge is the alignment, and the width is right at once. With one, most of the
+    # score is hidden from either edge, and a narrow band finds it.
+    return min(needed, 16) if needed > _TRUSTED else needed
 
 
 @njit(nogil=True)
