@@ -32,10 +32,10 @@ MAX_OVERLAP = 60
 Real genes overlap: without it ATP6, ND4L and ND3 of the human mitochondrion are lost.
 """
 GAP = 50
-"""A run of so many letters other than A, C, G, T is a gap, which no gene crosses: Prodigal's limit for masking."""
+"""Letters other than A, C, G, T in a row that make a gap, which no gene crosses: Prodigal's limit for masking."""
 
 LONG_CODONS = 200
-"""A stretch of so many codons without a stop is rare unless it codes for a protein."""
+"""Codons without a stop in a row that are rare unless they code for a protein."""
 
 TRAINED = "prodigal_single"
 METAGENOMIC = "prodigal_meta"

@@ -142,8 +142,8 @@ class Guard:
             raise self._refusal(
                 "host",
                 HTTPStatus.MISDIRECTED_REQUEST,
-                f"Expected a name of this server in the header Host, found {given[:100]!r}. Whoever runs the server "
-                "adds names with OPENGENOME_SEARCH_HOSTS",
+                f"Expected a name of this server in the header Host, found {given[:100]!r}. "
+                "OPENGENOME_SEARCH_HOSTS gives the server names",
             )
 
     def _ask_for_token(self, headers: Headers) -> None:

@@ -278,7 +278,7 @@ class Table:
             metadata = sealed(entries, [*_without(files, removed), *added])
             self.home.refuse_lost()
             commits.replace(now.delta, removed, added, metadata, rearranged=True)
-            note_newest(self.uri, now.delta.version() + 1)
+            note_newest(self.uri, self.history().newest)
         return Compaction(len(files), len(files) - len(packed) + len(groups), sum(map(len, groups)))
 
 

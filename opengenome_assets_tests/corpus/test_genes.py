@@ -24,6 +24,7 @@ def genomes(tmp_path_factory) -> Corpus:
     return made
 
 
+@pytest.mark.long
 def test_a_check_warns_of_a_wrong_code_and_names_the_right_ones(genomes, tmp_path):
     ant, man = genetic_code_fits.problems(genomes.home)
     assert ant.startswith("ant: by genetic code 1 (stops TAA TAG TGA) long frames hold 9% of the letters more than")

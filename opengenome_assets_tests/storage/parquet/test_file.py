@@ -56,12 +56,19 @@ def text(path: Path, name: str = "sequence") -> list[str]:
         return [value for page in pages for value in page.to_pylist()]
 
 
-@pytest.mark.parametrize("compression", ["zstd", "gzip"])
-@pytest.mark.parametrize("wanted", [[], [0], [599], [1, 2, 300, 598]])
-def test_values_are_read_by_their_rows(tmp_path, compression, wanted):
+@pytest.fixture(scope="module", params=["zstd", "gzip"])
+def random_rows(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A file whose second row group has several pages of random letters, and these."""
     sequences = [random_sequence(4000 + row % 7, row) for row in range(600)]
-    write(tmp_path / "a.parquet", rows("A"), rows(*sequences), compression=compression)
-    with open_parquet(str(tmp_path / "a.parquet")) as file:
+    path = tmp_path_factory.mktemp("random") / "a.parquet"
+    write(path, rows("A"), rows(*sequences), compression=request.param)
+    return path, sequences
+
+
+@pytest.mark.parametrize("wanted", [[], [0], [599], [1, 2, 300, 598]])
+def test_values_are_read_by_their_rows(random_rows, wanted):
+    path, sequences = random_rows
+    with open_parquet(str(path)) as file:
         found = [
             (row, letters.tobytes().decode()) for row, letters in file.read_values(1, "sequence", "length", wanted)
         ]
