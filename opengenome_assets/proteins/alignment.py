@@ -13,10 +13,8 @@ import numpy as np
 from opengenome_assets.kernels.alignments import PROOFS, Alignments, align_pairs
 from opengenome_assets.kernels.amino_acids import doubled_scores, encode
 from opengenome_assets.proteins.changes import Change, changes_of
+from opengenome_assets.proteins.settings import LEVELS, level_of
 
-# Level, least identity, least coverage of both, least score per letter of the longer protein.
-LEVELS = (("HIGH", 0.95, 0.9, 0.8), ("MEDIUM", 0.8, 0.7, 0.5), ("LOW", 0.6, 0.5, 0.3))
-FAILED = "FAILED"
 
 
 @dataclass(frozen=True)
@@ -93,10 +91,7 @@ class Alignment:
         """HIGH, MEDIUM, LOW or FAILED by `LEVELS`."""
         coverage = min(self.coverage_query, self.coverage_reference)
         per_letter = self.score / max(len(self.query), len(self.reference))
-        for level, identity, least_coverage, score in LEVELS:
-            if self.identity >= identity and coverage >= least_coverage and per_letter >= score:
-                return level
-        return FAILED
+        return level_of(LEVELS, self.identity, coverage, per_letter)
 
     @cached_property
     def changes(self) -> tuple[Change, ...]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from Bio.SeqUtils import seq3
 
-# Letters that stand for more than one amino acid: never a substitution.
-AMBIGUOUS = frozenset("BZXJ")
+# Letters that stand for several amino acids, or that substitution matrices do not know: never a substitution.
+AMBIGUOUS = frozenset("BZXJUO")
 
 
 @dataclass(frozen=True, order=True)
@@ -54,22 +54,22 @@ class Change:
         """
         position, ref, alt = self.position, self.ref, self.alt
         if alt == "*":
-            return f"p.{_three(ref[0])}{position}Ter"
+            return f"p.{three(ref[0])}{position}Ter"
         if ref and alt:
-            last = f"_{_three(ref[-1])}{position + len(ref) - 1}" if len(ref) > 1 else ""
+            last = f"_{three(ref[-1])}{position + len(ref) - 1}" if len(ref) > 1 else ""
             between = "" if len(ref) == len(alt) == 1 else "delins"
-            return f"p.{_three(ref[0])}{position}{last}{between}{_three(alt)}"
+            return f"p.{three(ref[0])}{position}{last}{between}{three(alt)}"
         moved = ref or alt
         after = position + len(ref) - (1 if ref else 0)  # 0-based place of the letter that follows
         while after < len(reference) and reference[after] == moved[0]:
             moved = moved[1:] + moved[0]
             position, after = position + 1, after + 1
         if ref:
-            last = f"_{_three(moved[-1])}{position + len(moved) - 1}" if len(moved) > 1 else ""
-            return f"p.{_three(moved[0])}{position}{last}del"
-        before = f"{_three(reference[position - 1])}{position}" if position else "Met1"
-        following = f"_{_three(reference[position])}{position + 1}" if 0 < position < len(reference) else ""
-        return f"p.{before}{following}{'ins' if position else 'ext'}{_three(moved)}"
+            last = f"_{three(moved[-1])}{position + len(moved) - 1}" if len(moved) > 1 else ""
+            return f"p.{three(moved[0])}{position}{last}del"
+        before = f"{three(reference[position - 1])}{position}" if position else "Met1"
+        following = f"_{three(reference[position])}{position + 1}" if 0 < position < len(reference) else ""
+        return f"p.{before}{following}{'ins' if position else 'ext'}{three(moved)}"
 
 
 def normal_form(reference: str, position: int, ref: str, alt: str) -> tuple[Change, ...]:
@@ -146,5 +146,6 @@ def apply(reference: str, changes: tuple[Change, ...]) -> str:
     return reference
 
 
-def _three(letters: str) -> str:
+def three(letters: str) -> str:
+    """Letters of a protein as HGVS writes them: SerLeu, Ter for *."""
     return str(seq3(letters))  # type: ignore[no-untyped-call]
