@@ -39,4 +39,5 @@ GROUP = Group(
     settings=ProteinsSettings,
     build=_build,
     passes=tuple(f"opengenome_assets.proteins.passes.{name}" for name in PASSES),
+    commands=_commands,
 )
