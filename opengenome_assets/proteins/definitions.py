@@ -10,10 +10,12 @@ from opengenome_assets.proteins import (
     accessions,
     alignments,
     distinct_proteins,
+    figures,
     manifest,
     mutation_calls,
     protein_files,
     proteins,
+    report,
     wild_types,
 )
 from opengenome_assets.proteins.group import GROUP
@@ -29,6 +31,8 @@ MODULES = (
     alignments,
     mutation_calls,
     manifest,
+    figures,
+    report,
 )
 
 
