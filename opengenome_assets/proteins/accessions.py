@@ -52,7 +52,9 @@ def accessions_asset(named: str) -> dg.AssetsDefinition:
             for accession, paths in sorted(files.items())
         ]
         table = pa.Table.from_pylist(rows, schema=ACCESSIONS.schema)
-        content = hashlib.sha256(repr([(row["accession"], row["organism"], row["genetic_code"]) for row in rows]).encode())
+        content = hashlib.sha256(
+            repr([(row["accession"], row["organism"], row["genetic_code"]) for row in rows]).encode()
+        )
         settings = {"sheet": str(path.absolute()) if path else "", "organisms": content.hexdigest()}
         metadata = {"accessions": len(rows), "sheet": settings["sheet"] or "none", "without_file": unknown[:100]}
         return Rows(table, settings, metadata)

@@ -16,7 +16,6 @@ from opengenome_assets.proteins.changes import Change, changes_of
 from opengenome_assets.proteins.settings import LEVELS, level_of
 
 
-
 @dataclass(frozen=True)
 class Scoring:
     """A substitution matrix by name, and the costs of a gap's first letter and of each further one."""

@@ -187,7 +187,16 @@ def cigars_hold(home: Home) -> Iterator[str]:
     wild, proteins = _sequences(home)
     settings = home.table(ALIGNMENTS).provenance().settings
     scores = doubled_scores(settings["matrix"]) / 2
-    columns = ["protein_sha256", "reference", "score", "identity", "columns", "cigar", "query_length", "reference_length"]
+    columns = [
+        "protein_sha256",
+        "reference",
+        "score",
+        "identity",
+        "columns",
+        "cigar",
+        "query_length",
+        "reference_length",
+    ]
     windows = ["query_start", "query_end", "reference_start", "reference_end"]
     for rows in home.table(ALIGNMENTS).row_groups([*columns, *windows]):
         for row in rows.to_pylist():
@@ -247,7 +256,15 @@ def substitutions_give_the_protein_back(home: Home) -> Iterator[str]:
     for rows in home.table(SUBSTITUTIONS).row_groups(["protein_sha256", "reference", "position", "ref_aa", "alt_aa"]):
         for protein, reference, *change in zip(*(column.to_pylist() for column in rows.columns), strict=True):
             changes.setdefault((protein, reference), []).append(Change(*change))
-    columns = ["protein_sha256", "reference", "identity", "query_start", "query_end", "reference_start", "reference_end"]
+    columns = [
+        "protein_sha256",
+        "reference",
+        "identity",
+        "query_start",
+        "query_end",
+        "reference_start",
+        "reference_end",
+    ]
     for rows in home.table(ALIGNMENTS).row_groups([*columns, "columns"]):
         for row in rows.filter(pc.greater_equal(rows["identity"], IDENTITY)).to_pylist():
             pair = row["protein_sha256"], row["reference"]

@@ -87,4 +87,6 @@ def diff(before: int, after: int, output: str) -> None:
         (each.change, each.accession, each.protein_id, " → ".join(filter(None, (each.before, each.after))), each.reason)
         for each in changes
     ]
-    click.echo("\n".join(aligned([("change", "accession", "protein", "call", "why"), *rows])) if rows else "no call differs")
+    click.echo(
+        "\n".join(aligned([("change", "accession", "protein", "call", "why"), *rows])) if rows else "no call differs"
+    )

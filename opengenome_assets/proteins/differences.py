@@ -47,7 +47,9 @@ def call_changes(home: Home, before: int, after: int) -> list[CallChange]:
                 reason = f"The catalogue names the entry {second['symbol']} now."
                 changes.append(CallChange("renamed", *(key[0], key[2], first["symbol"], second["symbol"], reason)))
         elif second:
-            changes.append(CallChange("gained", key[0], key[2], "", second["symbol"], _why(second, there=new, gone=old)))
+            changes.append(
+                CallChange("gained", key[0], key[2], "", second["symbol"], _why(second, there=new, gone=old))
+            )
         elif first:
             changes.append(CallChange("lost", key[0], key[2], first["symbol"], "", _why(first, there=old, gone=new)))
     return sorted(changes, key=lambda each: (each.accession, each.change, each.after or each.before, each.protein_id))
@@ -59,7 +61,8 @@ class _Version:
     def __init__(self, home: Home, number: int) -> None:
         snapshot = home.table(MUTATION_CALLS).at(number)
         self.calls: dict[Key, Mapping[str, Any]] = {
-            tuple(row[name] for name in _PLACE): row for row in snapshot.read().to_pylist()  # type: ignore[misc]
+            tuple(row[name] for name in _PLACE): row
+            for row in snapshot.read().to_pylist()  # type: ignore[misc]
         }
         given = snapshot.provenance.inputs
 

@@ -128,7 +128,9 @@ def manifests(home: Home) -> dict[str, dict[str, Any]]:
         }
     for spec in (MUTATION_CALLS, MUTATION_STATUS, NOVEL_SUBSTITUTIONS):
         for row in _sorted(home, spec):
-            found[row["accession"]][spec.name].append({name: value for name, value in row.items() if name != "accession"})
+            found[row["accession"]][spec.name].append(
+                {name: value for name, value in row.items() if name != "accession"}
+            )
     return found
 
 
@@ -175,7 +177,9 @@ def _heading(row: Mapping[str, Any], pair: Mapping[str, Any]) -> list[str]:
 
 
 def _listed(row: Mapping[str, Any], alignment: Alignment, calls: Sequence[Mapping[str, Any]]) -> list[str]:
-    known = [f"known     {call['symbol']}  {call['hgvs']}  {call['drug_class']}  ({call['evidence']})" for call in calls]
+    known = [
+        f"known     {call['symbol']}  {call['hgvs']}  {call['drug_class']}  ({call['evidence']})" for call in calls
+    ]
     names = {name for call in calls for name in (call["short"], call["hgvs"])}
     others = [change.short() for change in alignment.changes if change.short() not in names] if row["changes"] else []
     return [*(known or ["known     none"]), f"others    {', '.join(others) or 'none'}"]

@@ -87,7 +87,9 @@ def draw_lollipop(step: Step) -> Picture:
     lengths = step[WILD_TYPES].read(["reference", "length"]).to_pandas()
     both = both.merge(lengths, on="reference")
     keys = ["gene", "position", "short"]
-    changes = both.groupby(keys).agg(accessions=("accession", "nunique"), known=("known", "max"), length=("length", "max"))
+    changes = both.groupby(keys).agg(
+        accessions=("accession", "nunique"), known=("known", "max"), length=("length", "max")
+    )
     return mutations.lollipop(changes.reset_index())
 
 

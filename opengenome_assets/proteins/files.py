@@ -106,7 +106,9 @@ def read_sheet(path: Path) -> Mapping[str, Row]:
         if not accession or accession in rows:
             raise SheetError(f"{where}: expected an accession that no other line has, found {accession!r}")
         if not code.isdecimal() or int(code) not in CodonTable.unambiguous_dna_by_id:
-            raise SheetError(f"{where}: genetic_code is {code!r}: expected a number of NCBI's genetic codes, such as 11")
+            raise SheetError(
+                f"{where}: genetic_code is {code!r}: expected a number of NCBI's genetic codes, such as 11"
+            )
         rows[accession] = Row(row["organism"], int(code))
     return rows
 

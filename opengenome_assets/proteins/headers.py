@@ -12,9 +12,7 @@ from typing import NamedTuple
 _PIPES = re.compile(
     r"(?P<accession>[^|]+)\|(?P<gene>[^|]*)\|(?P<start>\d+)-(?P<end>\d+)\|(?P<strand>[+-]|-?1)\|(?P<contig>[^|]*)(\|.*)?"
 )
-_PRODIGAL = re.compile(
-    r"(?P<contig>\S+)_\d+ # (?P<start>\d+) # (?P<end>\d+) # (?P<strand>-?1) # (?P<rest>.*)"
-)
+_PRODIGAL = re.compile(r"(?P<contig>\S+)_\d+ # (?P<start>\d+) # (?P<end>\d+) # (?P<strand>-?1) # (?P<rest>.*)")
 _PARTIAL = re.compile(r"\bpartial=(?P<left>[01])(?P<right>[01])\b")
 _FIELD = re.compile(r"\[(?P<name>gene|location)=(?P<value>[^\]]*)\]")
 _NCBI_CDS = re.compile(r"lcl\|(?P<contig>.+)_prot_\S*")

@@ -76,9 +76,7 @@ def define(settings: ProteinsSettings) -> list[Member]:
 def calls_asset(levels: Sequence[Level]) -> dg.AssetsDefinition:
     """Return the asset that makes the four tables, with these levels."""
 
-    @dg.multi_asset(
-        name=MUTATION_CALLS.name, can_subset=True, specs=[asset_spec(spec, READS) for spec in OUTPUTS]
-    )
+    @dg.multi_asset(name=MUTATION_CALLS.name, can_subset=True, specs=[asset_spec(spec, READS) for spec in OUTPUTS])
     def mutation_calls(
         context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
@@ -143,9 +141,7 @@ class Caller:
         self.catalogue = catalogue_of(step[WILD_TYPES].read(), step[KNOWN_MUTATIONS].read())
         self.given = step[ACCESSIONS].read().to_pandas()
         known = self.catalogue.organisms
-        self.organism = {
-            row.accession: organism_in(row.organism, known) or "" for row in self.given.itertuples()
-        }
+        self.organism = {row.accession: organism_in(row.organism, known) or "" for row in self.given.itertuples()}
         self.entries: dict[str, dict[str, list[Mutation]]] = {}
         self.any = any(not entry.organism for entry in self.catalogue.mutations)
 
@@ -239,16 +235,16 @@ class Caller:
             known = pd.DataFrame(single, columns=[*keys, "line"]).astype({"position": "int32"})
             hits = shown.merge(known, on=keys)
             pairs = own[["protein_sha256", "reference"]].assign(row=own.index)
-            for row, line in pairs.merge(hits, on=["protein_sha256", "reference"])[["row", "line"]].itertuples(index=False):
+            for row, line in pairs.merge(hits, on=["protein_sha256", "reference"])[["row", "line"]].itertuples(
+                index=False
+            ):
                 found[row].append((lines[line], "residue"))
             self._others(own, entries, found)
         return found
 
     def _others(self, own: pd.DataFrame, entries: Mapping[str, Sequence[Mutation]], found: Any) -> None:
         """Add the calls of entries that are not single substitutions: they need the sequence."""
-        others = {
-            name: [entry for entry in listed if entry.kind != "substitution"] for name, listed in entries.items()
-        }
+        others = {name: [entry for entry in listed if entry.kind != "substitution"] for name, listed in entries.items()}
         others = {name: listed for name, listed in others.items() if listed}
         whole = (own["changes"] == 0) & (own["query_end"] == own["query_length"])
         whole &= own["reference_end"] == own["reference_length"]
@@ -326,7 +322,9 @@ class Caller:
             joined = own.drop(columns=["changes"]).merge(shown, on=["protein_sha256", "reference"])
             for row in joined.to_dict("records"):
                 known = sites.get((row["reference"], row["position"]), [])
-                letters = {change.alt for entry in known for change in entry.changes if change.position == row["position"]}
+                letters = {
+                    change.alt for entry in known for change in entry.changes if change.position == row["position"]
+                }
                 if known and row["alt_aa"] not in letters:
                     row["known"] = words.listing(list(dict.fromkeys(entry.symbol for entry in known)), _SHOWN)
                     row["drug_class"] = ", ".join(sorted({entry.drug_class for entry in known if entry.drug_class}))
@@ -415,7 +413,9 @@ class Caller:
             seen |= (wanted.first == entry.position) & (wanted.last == entry.position + len(entry.ref) - 1)
         hidden_sites = [str(site) for site in wanted.first[~seen].tolist()]
         missing = f"{words.plural(len(hidden_sites), 'known site')} not seen: {words.listing(hidden_sites, _SHOWN)}."
-        window = f"The protein covers {best['reference_start']} to {best['reference_end']} of {best['reference_length']}."
+        window = (
+            f"The protein covers {best['reference_start']} to {best['reference_end']} of {best['reference_length']}."
+        )
         counts = number, len(seen), int(seen.sum())
         if found:
             names = words.listing(list(dict.fromkeys(entry.symbol for entry in found)), _SHOWN)
@@ -425,7 +425,9 @@ class Caller:
         if (unclear & ~seen).any():
             return _outcome("ambiguous", f"Letters such as X stand there. {missing}", *counts) | measures
         if edge:
-            return _outcome("edge", f"The gene runs over the edge of its contig. {window} {missing}", *counts) | measures
+            return (
+                _outcome("edge", f"The gene runs over the edge of its contig. {window} {missing}", *counts) | measures
+            )
         return _outcome("truncated", f"{window} {missing}", *counts) | measures
 
 
@@ -501,5 +503,3 @@ def headers_name_the_gene(home: Home) -> Iterator[str]:
     for row in home.table(ASSIGNED_PROTEINS).read(["accession", "protein_id", "gene_hint", "gene"]).to_pylist():
         if row["gene_hint"] and row["gene_hint"].lower() != row["gene"].lower():
             yield f"{row['accession']}, {row['protein_id']}: the header says {row['gene_hint']}, the sequence {row['gene']}"
-
-

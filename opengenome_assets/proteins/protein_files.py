@@ -101,7 +101,7 @@ def files_asset(default: str) -> dg.AssetsDefinition:
             "files": len(files),
             "files_reused": len(files) - len(hashed) - sum(file.fetched > 0 for file in stored),
             "accessions": len({accession for accession, _ in owners}),
-            **({"files_left_out": [*listing.skipped, *(file.path for file in archives)][:100]}),
+            "files_left_out": [*listing.skipped, *(file.path for file in archives)][:100],
         }
         return making.result(PROTEIN_FILES, commit, provenance, facts)
 

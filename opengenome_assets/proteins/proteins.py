@@ -113,7 +113,9 @@ def proteins(
             for row in unusable
         ]
         table = pa.Table.from_pylist(rows, schema=REJECTED_PROTEINS.schema)
-        refused.append(write_part(home.table(REJECTED_PROTEINS).uri, digest([REJECTED_PROTEINS.code_version, rows]), table))
+        refused.append(
+            write_part(home.table(REJECTED_PROTEINS).uri, digest([REJECTED_PROTEINS.code_version, rows]), table)
+        )
     # Refused records are published in any case, so that people can look at them.
     yield emitted(context, home, publish(REJECTED_PROTEINS, refused))
     share = tally["rejected"] / max(tally["records"], 1)
@@ -187,7 +189,9 @@ def everything_is_accounted_for(home: Home) -> Iterator[str]:
     for name, spec in (("accepted", PROTEINS), ("rejected", REJECTED_PROTEINS)):
         for group in home.table(spec).row_groups(["accession", "file"]):
             counts = group.group_by(["accession", "file"]).aggregate([([], "count_all")])
-            for accession, file, number in zip(*(counts[column].to_pylist() for column in ("accession", "file", "count_all")), strict=True):
+            for accession, file, number in zip(
+                *(counts[column].to_pylist() for column in ("accession", "file", "count_all")), strict=True
+            ):
                 rows.setdefault((accession, file), Counter())[name] += number
     index, snapshot = home.table(PROTEINS).parts(), home.table(PROTEINS).at()
     for key in snapshot.parts:

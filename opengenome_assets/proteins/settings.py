@@ -93,7 +93,9 @@ class ProteinsSettings(Section):
     def show(self, name: str) -> str:
         """Return a setting's value in the form of its environment variable."""
         if name == "levels":
-            return ",".join(f"{level}={identity:g}/{cover:g}/{score:g}" for level, identity, cover, score in self.levels)
+            return ",".join(
+                f"{level}={identity:g}/{cover:g}/{score:g}" for level, identity, cover, score in self.levels
+            )
         if name == "sheet":
             return self.sheet or "samples.tsv beside the proteins"
         return super().show(name)

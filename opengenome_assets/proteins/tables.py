@@ -176,9 +176,7 @@ REJECTED_MUTATIONS = TableSpec(
 )
 
 _PAIR = (DISTINCT_PROTEINS["sequence"], WILD_TYPES["sequence"])
-_SHA256 = Column(
-    "protein_sha256", TEXT, "SHA-256 of the protein's sequence", (DISTINCT_PROTEINS["protein_sha256"],)
-)
+_SHA256 = Column("protein_sha256", TEXT, "SHA-256 of the protein's sequence", (DISTINCT_PROTEINS["protein_sha256"],))
 _REFERENCE = Column("reference", TEXT, "The reference protein", (WILD_TYPES["reference"],))
 
 ALIGNMENTS = TableSpec(

@@ -1,6 +1,5 @@
 """The assets of proteins, materialised: calls and status, what is made again, and what a wrong table gives."""
 
-import csv
 import random
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.kernels.proteins import random_protein
 from opengenome_assets_tests.proteins.runs import Run, failed_checks, failure, fasta, folder, said
 
-DATA = Path(__file__).parent / "amrfinder"
 GYRA = "gyrA_S83L"
 
 
@@ -43,7 +41,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> Run
         "of_another": f">gyrA\n{mutant}\n",
     }
     files = {f"{name}_proteins.fasta": text for name, text in copies.items()}
-    sheet = {name: "Escherichia coli" for name in copies} | {"organism_unknown": "", "of_another": "Homo sapiens"}
+    sheet = dict.fromkeys(copies, "Escherichia coli") | {"organism_unknown": "", "of_another": "Homo sapiens"}
     files["samples.tsv"] = "accession\torganism\n" + "".join(f"{name}\t{of}\n" for name, of in sheet.items())
     run = Run(Home(str(path / "home")), {"source": folder(path / "in", files)})
     run.materialize()
@@ -95,23 +93,6 @@ def test_a_novel_substitution_at_a_known_site_is_listed_and_no_call(tmp_path: Pa
 
 
 SHEET = {"samples.tsv": "accession\torganism\na\tEscherichia\nb\tEscherichia\n"}
-
-
-def test_the_sample_gives_the_rows_that_amrfinderplus_expects_of_proteins(tmp_path: Path, catalogue: Catalogue) -> None:
-    """Promoters and 23S are of the catalogue of nucleotides."""
-    run = Run(Home(str(tmp_path / "home")))
-    assert failed_checks(run.materialize()) == {}
-    proteins = {entry.symbol.replace("STOP", "Ter") for entry in catalogue.mutations}
-    for accession, file in (("escherichia-dna", "test_dna.expected"), ("escherichia-prot", "test_prot.expected")):
-        with (DATA / file).open() as text:
-            rows = [row for row in csv.DictReader(text, delimiter="\t") if row["Subtype"] == "POINT"]
-        expected = [row["Element symbol"].replace("STOP", "Ter") for row in rows]
-        found = [row["symbol"].replace("STOP", "Ter") for row in run.rows("mutation_calls") if row["accession"] == accession]
-        wanted = [symbol for symbol in expected if symbol in proteins]
-        extra = ["nfsA_K141Ter"] if file == "test_prot.expected" else []  # the protein ends there; the DNA run expects it
-        assert sorted(found) == sorted([*wanted, *extra])
-    camp = {row["symbol"] for row in run.rows("mutation_calls") if row["accession"] == "campylobacter-dna"}
-    assert camp == {"gyrA_T86I", "rplV_A103V"}  # in the headers of those records
 
 
 @pytest.mark.slow
@@ -207,13 +188,22 @@ def test_a_bad_file_and_bad_records_cost_only_themselves(tmp_path: Path, catalog
         "again": "MKLV",
     }
     records = fasta(bad) + ">again\nMKLVV\n>inside stop\nMKLVV*MKL*\n"
-    files = {"a_proteins.fasta": records, "b_proteins.fasta": "no FASTA\n", "c_proteins.faa": fasta({"x": wild}), **SHEET}
+    files = {
+        "a_proteins.fasta": records,
+        "b_proteins.fasta": "no FASTA\n",
+        "c_proteins.faa": fasta({"x": wild}),
+        **SHEET,
+    }
     run = Run(Home(str(tmp_path / "home")), {"source": folder(tmp_path / "in", files)})
     result = run.materialize("*proteins,rejected_proteins", ok=False)
     assert "7 of 11 records were refused" in failure(result)
     result = run.materialize("*proteins,rejected_proteins", proteins={"max_rejected_share": 0.7})
     assert set(failed_checks(result)) == {"every_accession_has_an_organism", "every_file_is_used"}
-    refused = {row["header"]: (row["kind"], row["line"], row["position"]) for row in run.rows("rejected_proteins") if row["record"]}
+    refused = {
+        row["header"]: (row["kind"], row["line"], row["position"])
+        for row in run.rows("rejected_proteins")
+        if row["record"]
+    }
     assert refused == {
         "dna": ("nucleotides", 3, None),
         "digit": ("illegal letter '1'", 5, 4),

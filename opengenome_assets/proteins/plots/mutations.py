@@ -21,7 +21,7 @@ MAX_ROWS, MAX_COLUMNS, MAX_GENES, TOP = 40, 40, 8, 30
 _NONE = "no known mutation was found"
 _OUTCOMES = {
     "mutated": ("#D55E00", "known mutation"),
-    "wild_type": ("#56B4E9", "wild type"),
+    "wild_type": ("#56B4E9", "examined, not found"),
     "not examined": ("#d0d0d0", "not examined"),
 }
 _COLORS = dict(zip(("HIGH", "MEDIUM", "LOW", "FAILED"), ("#009E73", "#0072B2", "#E69F00", "#595959"), strict=True))
@@ -43,7 +43,11 @@ def mutation_matrix(calls: pd.DataFrame, status: pd.DataFrame) -> Picture:
     seen = set(zip(*(status[status["examined"]][name] for name in ("accession", "gene")), strict=True))
     ranked = calls.drop_duplicates(["accession", "symbol"])["symbol"].value_counts()
     chosen = calls[calls["symbol"].isin(ranked.index[:MAX_COLUMNS])]
-    columns = list(chosen.sort_values(["gene", "position", "symbol"])[["gene", "symbol"]].drop_duplicates().itertuples(index=False, name=None))
+    columns = list(
+        chosen.sort_values(["gene", "position", "symbol"])[["gene", "symbol"]]
+        .drop_duplicates()
+        .itertuples(index=False, name=None)
+    )
     counts = calls.groupby("accession")["symbol"].nunique()
     accessions = sorted(set(status["accession"]), key=lambda name: (-counts.get(name, 0), name))
     rows = accessions[:MAX_ROWS]
@@ -67,10 +71,11 @@ def mutation_matrix(calls: pd.DataFrame, status: pd.DataFrame) -> Picture:
             ax.barh(y, 0.9, 0.86, left=x - 0.45, color=color)
         ax.set_xlim(-0.5, len(columns) - 0.5)
         ax.set_ylim(len(rows) - 0.5, -0.5)
-        ax.set_xticks(range(len(columns)), [words.shorten(symbol, 20) for _, symbol in columns], rotation=90, fontsize=8)
+        ax.set_xticks(
+            range(len(columns)), [words.shorten(symbol, 20) for _, symbol in columns], rotation=90, fontsize=8
+        )
         ax.set_yticks(range(len(rows)), [style.label(row) for row in rows], fontsize=8)
         handles = [Patch(color=color, label=label) for color, label in _OUTCOMES.values()]
-        ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, -0.0), ncols=3, fontsize=8).set_visible(False)
         figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9)
     style.heading(
         figure,
@@ -84,8 +89,8 @@ def mutation_matrix(calls: pd.DataFrame, status: pd.DataFrame) -> Picture:
         figure,
         title,
         "Each column is a known mutation that was found in some accession, by gene and position. Not examined: the gene is "
-        "absent, cut, diverged or ambiguous at some known site (mutation_status says which). White: the mutation is of "
-        "another organism's catalogue.",
+        "absent, cut, diverged or ambiguous at some known site (mutation_status says which). White: the catalogue of "
+        "the accession's organism does not have the gene.",
         f"Known mutations found. {words.listing(names)}." if columns else f"{_NONE.capitalize()}.",
     )
 
@@ -112,7 +117,9 @@ def lollipop(changes: pd.DataFrame) -> Picture:
             ax.vlines(part["position"], 0, part["accessions"], color=color, linewidth=0.9)
             ax.scatter(part["position"], part["accessions"], s=size, color=color, zorder=3, linewidths=0)
         for row in own[own["known"]].nlargest(6, "accessions").itertuples():
-            ax.annotate(row.short, (row.position, row.accessions), (0, 4), textcoords="offset points", ha="center", fontsize=8)
+            ax.annotate(
+                row.short, (row.position, row.accessions), (0, 4), textcoords="offset points", ha="center", fontsize=8
+            )
         ax.set_xlim(0, own["length"].max() + 1)
         ax.set_ylim(0, own["accessions"].max() * 1.45)
         style.count_axis(ax, "y", 3)
@@ -158,15 +165,18 @@ def prevalence(shares: pd.DataFrame) -> Picture:
         found, number = top["found"].to_numpy(float), top["examined"].to_numpy(float)
         low, high = wilson(found, number)
         places, share = np.arange(len(top)), found / number
-        ax.errorbar(share, places, xerr=[share - low, high - share], fmt="o", color="#0072B2", ecolor="#9a9a9a", markersize=5)
+        ax.errorbar(
+            share, places, xerr=[share - low, high - share], fmt="o", color="#0072B2", ecolor="#9a9a9a", markersize=5
+        )
         ax.set_ylim(len(top) - 0.5, -0.5)
         ax.set_xlim(-0.02, 1.02)
         labels = [
-            f"{row.symbol}, {row.organism.replace('_', ' ') or 'any'} ({row.found}/{row.examined})" for row in top.itertuples()
+            f"{row.symbol}, {row.organism.replace('_', ' ') or 'any'} ({row.found}/{row.examined})"
+            for row in top.itertuples()
         ]
         ax.set_yticks(places, labels, fontsize=8)
         ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
-        ax.set_xlabel("share of the accessions of the organism in which the gene was examined or the mutation found")
+        ax.set_xlabel("share of the examined accessions of the organism")
     style.heading(figure, title, _share(len(top), len(shares), "mutation"), "lines: 95 % Wilson intervals")
     names = [f"{row.symbol} {row.found} of {row.examined}" for row in top.itertuples()]
     return Picture(
@@ -199,7 +209,12 @@ def identity_coverage(assigned: pd.DataFrame, levels: Sequence[Level]) -> Pictur
             label = f"{level} ({words.count(len(own))})"
             ax.scatter(own["coverage"], own["identity"], s=16, color=color, label=label, alpha=0.7, linewidths=0)
         for name, identity, coverage, _ in levels:
-            ax.plot([coverage, coverage, 1.02], [1.02, identity, identity], color=_COLORS.get(name, style.MUTED), linewidth=0.9)
+            ax.plot(
+                [coverage, coverage, 1.02],
+                [1.02, identity, identity],
+                color=_COLORS.get(name, style.MUTED),
+                linewidth=0.9,
+            )
         ax.set_xlim(min(0.25, float(assigned["coverage"].min()) - 0.02), 1.02)
         ax.set_ylim(min(0.45, float(assigned["identity"].min()) - 0.02), 1.02)
         ax.set_xlabel("coverage, the smaller of protein and reference")
@@ -266,7 +281,9 @@ def _combinations(ax: Axes, names: Sequence[str], combined: Sequence[tuple[str, 
         if rows:
             ax.vlines(place, min(rows), max(rows), color=style.INK, linewidth=1)
     ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.set_yticks(range(len(names)), [f"{words.shorten(name.capitalize(), 34)} ({totals[name]})" for name in names], fontsize=8)
+    ax.set_yticks(
+        range(len(names)), [f"{words.shorten(name.capitalize(), 34)} ({totals[name]})" for name in names], fontsize=8
+    )
 
 
 def _share(shown: int, number: int, noun: str) -> str:

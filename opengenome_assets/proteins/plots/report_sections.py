@@ -32,7 +32,11 @@ def summary(manifest: pd.DataFrame, status: pd.DataFrame) -> list[Fact]:
     examined = int(genes["examined"].sum())
     return [
         Fact("accessions", words.count(len(manifest))),
-        Fact("proteins", words.count(int(manifest["proteins"].sum())), f"{int(manifest['assigned'].sum()):,} with a wild type"),
+        Fact(
+            "proteins",
+            words.count(int(manifest["proteins"].sum())),
+            f"{int(manifest['assigned'].sum()):,} with a wild type",
+        ),
         Fact("known mutations", words.count(int(manifest["calls"].sum()))),
         Fact("genes examined", words.count(examined), f"of {len(genes):,}, each gene of each accession"),
         Fact("rejected records", words.count(int(manifest["rejected"].sum()))),
@@ -82,7 +86,9 @@ def calls(mutation_calls: pd.DataFrame, figures: Sequence[Illustration]) -> Sect
 def status(mutation_status: pd.DataFrame) -> Section:
     """What was examined, and what was not and why."""
     counts = mutation_status["outcome"].value_counts()
-    rows: list[list[Cell]] = [[name.replace("_", " "), int(counts.get(name, 0)), text] for name, text in OUTCOMES.items()]
+    rows: list[list[Cell]] = [
+        [name.replace("_", " "), int(counts.get(name, 0)), text] for name, text in OUTCOMES.items()
+    ]
     heads = [ReportColumn("Outcome"), ReportColumn("Genes", "count"), ReportColumn("Meaning")]
     hidden = mutation_status[~mutation_status["examined"] & (mutation_status["outcome"] != "absent")]
     columns = {
@@ -102,7 +108,9 @@ def status(mutation_status: pd.DataFrame) -> Section:
         text,
         tables=[
             ReportTable("Genes of all accessions by outcome", heads, rows),
-            _table("Not examined as a whole, absent genes left out", columns, hidden.sort_values(["accession", "gene"])),
+            _table(
+                "Not examined as a whole, absent genes left out", columns, hidden.sort_values(["accession", "gene"])
+            ),
         ],
     )
 
