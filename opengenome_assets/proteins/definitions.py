@@ -14,7 +14,7 @@ from opengenome_assets.proteins import (
     manifest,
     mutation_calls,
     protein_files,
-    proteins,
+    raw_proteins,
     report,
     wild_types,
 )
@@ -25,7 +25,7 @@ from opengenome_assets.settings import Settings
 MODULES = (
     protein_files,
     accessions,
-    proteins,
+    raw_proteins,
     distinct_proteins,
     wild_types,
     alignments,

@@ -61,8 +61,7 @@ class _Version:
     def __init__(self, home: Home, number: int) -> None:
         snapshot = home.table(MUTATION_CALLS).at(number)
         self.calls: dict[Key, Mapping[str, Any]] = {
-            tuple(row[name] for name in _PLACE): row
-            for row in snapshot.read().to_pylist()  # type: ignore[misc]
+            tuple(row[name] for name in _PLACE): row for row in snapshot.read().to_pylist()
         }
         given = snapshot.provenance.inputs
 

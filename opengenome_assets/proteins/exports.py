@@ -154,7 +154,9 @@ def alignments_of(home: Home, accession: str | None = None, gene: str | None = N
         for name, sequence in zip(*(column.to_pylist() for column in group.columns), strict=True):
             if name in wanted:
                 sequences[name] = sequence
-    calls = _sorted(home, MUTATION_CALLS)
+    calls: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for call in _sorted(home, MUTATION_CALLS):
+        calls.setdefault((call["accession"], call["file"], call["protein_id"]), []).append(call)
     for row in rows:
         pair = pairs[row["protein_sha256"], row["reference"]]
         alignment = Alignment(
@@ -162,8 +164,7 @@ def alignments_of(home: Home, accession: str | None = None, gene: str | None = N
             *(pair["query_start"] - 1, pair["query_end"], pair["reference_start"] - 1, pair["reference_end"]),
             pair["proof"],
         )
-        where = row["accession"], row["file"], row["protein_id"]
-        own = [call for call in calls if (call["accession"], call["file"], call["protein_id"]) == where]
+        own = calls.get((row["accession"], row["file"], row["protein_id"]), [])
         yield "\n".join([*_heading(row, pair), *_listed(row, alignment, own), "", alignment.text().rstrip(), ""])
 
 
@@ -171,7 +172,8 @@ def _heading(row: Mapping[str, Any], pair: Mapping[str, Any]) -> list[str]:
     return [
         f"{row['accession']}, {row['protein_id']}: {row['gene']}, {row['reference']}",
         f"file {row['file']}, SHA-256 of the protein {row['protein_sha256']}",
-        f"level {row['level']}, identity {row['identity']:.2%}, coverage of the protein {row['coverage_query']:.2%}, of the "
+        f"level {row['level']}, identity {row['identity']:.2%}, coverage of the protein "
+        f"{row['coverage_query']:.2%}, of the "
         f"reference {row['coverage_reference']:.2%}, score {row['score']:g}, proof {pair['proof']}",
     ]
 

@@ -6,6 +6,7 @@ figure (``framework/figures.py``).
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import pandas as pd
 
@@ -24,6 +25,8 @@ from opengenome_assets.proteins.tables import (
     WILD_TYPES,
 )
 
+Frame = Any  # a data frame; the stubs of pandas give each cell the type of every scalar
+
 
 def define(settings: ProteinsSettings) -> list[Member]:
     """Return the figures."""
@@ -41,7 +44,7 @@ def figure_specs(levels: Sequence[Level]) -> list[FigureSpec]:
         ),
         FigureSpec(
             "figure_mutation_positions",
-            "Changes along the genes, known against novel.",
+            "Changes along each gene, known against novel.",
             (ASSIGNED_PROTEINS, SUBSTITUTIONS, MUTATION_CALLS, WILD_TYPES),
             draw_lollipop,
         ),
@@ -93,7 +96,7 @@ def draw_lollipop(step: Step) -> Picture:
     return mutations.lollipop(changes.reset_index())
 
 
-def prevalences(calls: pd.DataFrame, status: pd.DataFrame) -> pd.DataFrame:
+def prevalences(calls: Frame, status: Frame) -> Frame:
     """Return for each organism and mutation in how many accessions it is, of how many that were examined."""
     found = calls.groupby(["organism", "gene", "symbol"])["accession"].agg(set)
     examined = status[status["examined"]].groupby(["organism", "gene"])["accession"].agg(set)

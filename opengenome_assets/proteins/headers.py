@@ -62,8 +62,7 @@ def read_header(header: str) -> Stated:
     if not spans:
         return Stated(fields.get("gene", ""), contig["contig"] if contig else "")
     strand = -1 if location.startswith("complement") else 1
-    ends = [bool(spans[0]["before"]), bool(spans[-1]["after"])][::strand]
-    return Stated(
-        *(fields.get("gene", ""), contig["contig"] if contig else ""),
-        *(int(spans[0]["start"]), int(spans[-1]["end"]), strand, *ends),
-    )
+    partial_5, partial_3 = [bool(spans[0]["before"]), bool(spans[-1]["after"])][::strand]
+    start, end = int(spans[0]["start"]), int(spans[-1]["end"])
+    place = contig["contig"] if contig else ""
+    return Stated(fields.get("gene", ""), place, start, end, strand, partial_5, partial_3)

@@ -72,7 +72,7 @@ def accession_manifest(step: Step) -> Rows:
         **{level.lower(): assigned[assigned["level"] == level].groupby("accession").size() for level in LEVELS},
         "calls": _counts(step, MUTATION_CALLS),
         "novel": _counts(step, NOVEL_SUBSTITUTIONS),
-        "genes": genes.groupby("accession").size(),
+        "catalogue_genes": genes.groupby("accession").size(),
         "examined": genes[genes["examined"]].groupby("accession").size(),
     }
     frame = pd.DataFrame(columns, index=accessions.index).fillna(0).astype("int32")
@@ -82,11 +82,11 @@ def accession_manifest(step: Step) -> Rows:
     frame["files"] = [sorted(paths) for paths in accessions["files"]]
     frame["sha256"] = checksums
     frame["catalogue_version"] = versions[0] if versions else ""
-    frame = frame.astype(object).where(frame.notna(), None)
-    return Rows(pa.Table.from_pylist(frame.reset_index().to_dict("records"), schema=ACCESSION_MANIFEST.schema))
+    table = pa.Table.from_pandas(frame.reset_index(), schema=ACCESSION_MANIFEST.schema, preserve_index=False)
+    return Rows(table.replace_schema_metadata(None))
 
 
-def _counts(step: Step, table: Any) -> pd.Series:
+def _counts(step: Step, table: Any) -> Any:
     return step[table].read(["accession"]).to_pandas().groupby("accession").size()
 
 
@@ -123,8 +123,8 @@ def outliers(step: Step) -> Rows:
             for name, value, z in zip(values.index, values, scores, strict=True):
                 if abs(z) >= BORDER:
                     reason = f"{measure} {value:.4g}; the median of {len(values):,} is {median:.4g}"
-                    rows.append(dict(unit=unit, name=name, measure=measure, value=value, median=median))
-                    rows[-1] |= {"robust_z": float(z), "reason": reason}
+                    row = {"unit": unit, "name": name, "measure": measure, "value": value, "median": median}
+                    rows.append(row | {"robust_z": float(z), "reason": reason})
     hints = assigned["gene_hint"].fillna("")
     other = (hints != "") & (hints.str.lower() != assigned["gene"].str.lower())
     for row in assigned[other].to_dict("records"):
@@ -139,5 +139,5 @@ def levels_add_up(home: Home) -> Iterator[str]:
     """Add the levels up."""
     for row in home.table(ACCESSION_MANIFEST).read().to_pylist():
         total = sum(row[level.lower()] for level in LEVELS)
-        if total != row["assigned"] or row["assigned"] > row["proteins"] or row["examined"] > row["genes"]:
+        if total != row["assigned"] or row["assigned"] > row["proteins"] or row["examined"] > row["catalogue_genes"]:
             yield f"{row['accession']}: {row['assigned']} assigned, {total} with a level, {row['proteins']} proteins"

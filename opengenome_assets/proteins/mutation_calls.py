@@ -1,4 +1,4 @@
-"""mutation_calls, mutation_status, novel_substitutions and assigned_proteins: what the alignments say of each accession.
+"""mutation_calls, mutation_status, novel_substitutions and assigned_proteins: what alignments say of each accession.
 
 Belongs here: the choice of each protein's reference, calls, status, the commit, and the rules of the four tables. Does
 not belong here: alignments, and what counts as evidence (``calls.py``).
@@ -60,6 +60,7 @@ READS = (
 )
 OUTPUTS = (ASSIGNED_PROTEINS, MUTATION_CALLS, MUTATION_STATUS, NOVEL_SUBSTITUTIONS)
 _SHOWN = 8
+Frame = Any  # a data frame; the stubs of pandas give each cell the type of every scalar
 
 
 def define(settings: ProteinsSettings) -> list[Member]:
@@ -121,6 +122,7 @@ class Sites:
 
     @classmethod
     def of(cls, entries: Sequence[Mutation]) -> "Sites":
+        """Return the sites of entries, ascending."""
         spans = sorted({(entry.position, entry.position + len(entry.ref) - 1) for entry in entries})
         return cls(*(np.array(side) for side in zip(*spans, strict=True)))
 
@@ -156,7 +158,7 @@ class Caller:
         return self.entries[organism]
 
     @cached_property
-    def alignments(self) -> pd.DataFrame:
+    def alignments(self) -> Frame:
         """The alignments, best first: by score, then in the catalogue's order."""
         columns = [name for name in ALIGNMENTS.schema.names if name not in ("similarity", "proof", "shared_kmers")]
         frame = self.step[ALIGNMENTS].read(columns).to_pandas()
@@ -165,7 +167,7 @@ class Caller:
         frame = frame[frame["order"].notna()]
         return frame.sort_values(["score", "order"], ascending=[False, True], kind="stable")
 
-    def assigned(self) -> pd.DataFrame:
+    def assigned(self) -> Frame:
         """Return each protein that has a reference, with the alignment to it."""
         columns = ["accession", "file", "protein_id", "gene", "partial_5", "partial_3", "protein_sha256"]
         proteins = self.step[PROTEINS].read(columns)
@@ -207,7 +209,7 @@ class Caller:
             NOVEL_SUBSTITUTIONS.name: _table(NOVEL_SUBSTITUTIONS, self._novel(assigned, changes)),
         }
 
-    def _changes(self, assigned: pd.DataFrame) -> pd.DataFrame:
+    def _changes(self, assigned: Frame) -> Frame:
         """Return the changes of the assigned pairs."""
         columns = ["protein_sha256", "reference", "position", "ref_aa", "alt_aa", "kind", "short", "hgvs"]
         table = self.step[SUBSTITUTIONS].read(columns)
@@ -216,7 +218,7 @@ class Caller:
         pairs = assigned[["protein_sha256", "reference"]].drop_duplicates()
         return frame.merge(pairs, on=["protein_sha256", "reference"])
 
-    def _calls(self, assigned: pd.DataFrame, changes: pd.DataFrame) -> dict[int, list[tuple[Mutation, str]]]:
+    def _calls(self, assigned: Frame, changes: Frame) -> dict[int, list[tuple[Mutation, str]]]:
         """Return the calls of each row of the assigned proteins, with the evidence."""
         found: dict[int, list[tuple[Mutation, str]]] = defaultdict(list)
         shown = changes[changes["kind"] == "substitution"]
@@ -242,7 +244,7 @@ class Caller:
             self._others(own, entries, found)
         return found
 
-    def _others(self, own: pd.DataFrame, entries: Mapping[str, Sequence[Mutation]], found: Any) -> None:
+    def _others(self, own: Frame, entries: Mapping[str, Sequence[Mutation]], found: Any) -> None:
         """Add the calls of entries that are not single substitutions: they need the sequence."""
         others = {name: [entry for entry in listed if entry.kind != "substitution"] for name, listed in entries.items()}
         others = {name: listed for name, listed in others.items() if listed}
@@ -273,7 +275,7 @@ class Caller:
             found.update(zip(*(column.to_pylist() for column in rows.columns), strict=True))
         return found
 
-    def _listed(self, assigned: pd.DataFrame, calls: Mapping[int, Any]) -> Iterator[tuple[Any, Mutation, str]]:
+    def _listed(self, assigned: Frame, calls: Mapping[int, Any]) -> Iterator[tuple[Any, Mutation, str]]:
         for row in assigned[assigned["calls"] > 0].itertuples():
             for entry, evidence in sorted(calls[row.Index], key=lambda call: (call[0].position, call[0].line)):
                 yield row, entry, evidence
@@ -306,7 +308,7 @@ class Caller:
             "catalogue_version": self.catalogue.version,
         }
 
-    def _novel(self, assigned: pd.DataFrame, changes: pd.DataFrame) -> list[dict[str, Any]]:
+    def _novel(self, assigned: Frame, changes: Frame) -> list[dict[str, Any]]:
         """Return substitutions at known sites to another amino acid than those of the catalogue."""
         found = []
         shown = changes[changes["kind"] == "substitution"]
@@ -331,9 +333,9 @@ class Caller:
                     found.append(row)
         return found
 
-    def _status(self, assigned: pd.DataFrame, calls: Mapping[int, Any]) -> list[dict[str, Any]]:
+    def _status(self, assigned: Frame, calls: Mapping[int, Any]) -> list[dict[str, Any]]:
         """Return a row for each accession and gene of its organism's catalogue."""
-        by_accession = {accession: own for accession, own in assigned.groupby("accession")}
+        by_accession = dict(iter(assigned.groupby("accession")))
         rows: list[dict[str, Any]] = []
         for given in self.given.sort_values("accession").itertuples():
             organism = self.organism[given.accession]
@@ -355,7 +357,7 @@ class Caller:
             ]
         return rows
 
-    def _unknown(self, given: Any, own: pd.DataFrame) -> dict[str, Any]:
+    def _unknown(self, given: Any, own: Frame) -> dict[str, Any]:
         named = f"The catalogue has no organism {given.organism!r}" if given.organism else "No organism is named"
         owners = {each: set(self.entries_of(each)) for each in self.catalogue.organisms}
         references = own[own["near"]]["reference"]
@@ -377,9 +379,7 @@ class Caller:
             "protein_id": "",
         }
 
-    def _gene(
-        self, own: pd.DataFrame, entries: Mapping[str, Sequence[Mutation]], calls: Mapping[int, Any]
-    ) -> dict[str, Any]:
+    def _gene(self, own: Frame, entries: Mapping[str, Sequence[Mutation]], calls: Mapping[int, Any]) -> dict[str, Any]:
         """Return what is known of a gene in an accession, from all its proteins."""
         if own.empty:
             first = next(iter(entries))
@@ -457,12 +457,15 @@ def each_gene_once(home: Home) -> Iterator[str]:
     rows = home.table(MUTATION_STATUS).read(["accession", "organism", "gene"]).to_pylist()
     found = Counter((row["accession"], row["gene"]) for row in rows)
     organisms = {row["accession"]: row["organism"] for row in rows}
+    listed: dict[str, set[str]] = defaultdict(set)
+    for accession, gene in found:
+        listed[accession].add(gene)
     for accession in home.table(ACCESSIONS).read(["accession"])["accession"].to_pylist():
         organism = organisms.get(accession, "")
         wanted = genes[organism] | genes[""] or {""}
-        own = {gene for name, gene in found if name == accession}
-        for gene in sorted(wanted ^ own):
-            yield f"{accession}: {gene or 'its one row'} is {'missing' if gene in wanted else 'no gene of its organism'}"
+        for gene in sorted(wanted ^ listed[accession]):
+            why = "missing" if gene in wanted else "no gene of its organism"
+            yield f"{accession}: {gene or 'its one row'} is {why}"
     for (accession, gene), number in found.items():
         if number > 1:
             yield f"{accession}, {gene}: {number} rows"
@@ -502,4 +505,5 @@ def headers_name_the_gene(home: Home) -> Iterator[str]:
     """Name the proteins whose header states another gene."""
     for row in home.table(ASSIGNED_PROTEINS).read(["accession", "protein_id", "gene_hint", "gene"]).to_pylist():
         if row["gene_hint"] and row["gene_hint"].lower() != row["gene"].lower():
-            yield f"{row['accession']}, {row['protein_id']}: the header says {row['gene_hint']}, the sequence {row['gene']}"
+            where = f"{row['accession']}, {row['protein_id']}"
+            yield f"{where}: the header says {row['gene_hint']}, the sequence {row['gene']}"

@@ -1,7 +1,7 @@
 """protein_files: the catalogue of verified files of proteins and assemblies.
 
 Belongs here: one row per file with the SHA-256 of its bytes. Does not belong here: finding files
-(``intake/sources.py``), their accessions (``files.py``), and reading them (``proteins.py``).
+(``intake/sources.py``), their accessions (``files.py``), and reading them (``raw_proteins.py``).
 """
 
 from typing import Any

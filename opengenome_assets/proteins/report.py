@@ -57,7 +57,8 @@ def report_asset(figures: Sequence[FigureSpec]) -> dg.AssetsDefinition:
         deps=[*names, ACCESSION_MANIFEST.name, OUTLIERS.name, REJECTED_PROTEINS.name, REJECTED_MUTATIONS.name],
         code_version=CODE_VERSION,
         kinds={"html"},
-        description="The mutations on one page that needs no network: what was found, what is wild type, what could not be "
+        description="The mutations on one page that needs no network: what was found, what is wild type, what "
+        "could not be "
         "examined and why, and how each table was made. A table made from other proteins is left out and named.",
     )
     def proteins_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult[Any]:

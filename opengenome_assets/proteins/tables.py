@@ -12,7 +12,7 @@ from opengenome_assets.framework.table import Column, Role, TableSpec
 
 TEXT, NUMBER, SHARE, YES_NO = pa.string(), pa.int32(), pa.float64(), pa.bool_()
 PARALLEL = frozenset({"spark"})
-UNUSABLE = "unusable_files"  # in the record of proteins: files that were left out, each with source, file and reason
+UNUSABLE = "unusable_files"  # in the record of raw_proteins: files left out, each with source, file and reason
 
 PROTEIN_FILES = TableSpec(
     name="protein_files",
@@ -26,7 +26,7 @@ PROTEIN_FILES = TableSpec(
         Column("uri", TEXT, "Where the file lies"),
         Column("revision", TEXT, "Version of the collection it comes from; empty if that has none"),
         Column("accession", TEXT, "The genome or isolate that it belongs to"),
-        Column("kind", TEXT, "proteins, or contigs: nucleotides in which genes are found"),
+        Column("kind", TEXT, "proteins, or contigs: nucleotides, in which each gene is found first"),
     ),
     key=("source", "path"),
     kinds=frozenset({"fasta"}),
@@ -41,7 +41,7 @@ ACCESSIONS = TableSpec(
     columns=(
         _ACCESSION,
         Column("organism", TEXT, "Organism as the sample sheet has it; empty if it names none"),
-        Column("genetic_code", NUMBER, "NCBI number of the genetic code by which genes are found; 11 unless named"),
+        Column("genetic_code", NUMBER, "NCBI number of the genetic code of its contigs; 11 unless named"),
         Column("files", pa.list_(TEXT), "Paths of its files", (PROTEIN_FILES["path"],)),
     ),
     key=("accession",),
@@ -75,9 +75,9 @@ REJECTED_PROTEINS = TableSpec(
 _OF_CONTIGS = (*_BYTES, ACCESSIONS["genetic_code"])
 
 PROTEINS = TableSpec(
-    name="proteins",
-    description="The proteins of each accession: records of its files of proteins, and genes found in its contigs by "
-    "Prodigal. Only files that are new or changed are read.",
+    name="raw_proteins",
+    description="The proteins of each accession: records of its files of proteins, and each gene that Prodigal finds in "
+    "its contigs. Only files that are new or changed are read.",
     columns=(
         _ACCESSION,
         _FILE,
@@ -181,8 +181,9 @@ _REFERENCE = Column("reference", TEXT, "The reference protein", (WILD_TYPES["ref
 
 ALIGNMENTS = TableSpec(
     name="alignments",
-    description="Each distinct protein with each reference that shares enough k-mers with it: semi-global, affine gaps, "
-    "the proved optimum. At an identity of 0.8 or more over 30 % of a reference of 67 letters or more, no pair is "
+    description="Each distinct protein with each reference that shares enough k-mers with it: semi-global, "
+    "affine gaps, "
+    "the proved optimum. At an identity of 0.8 or more over 30 % of a reference of 51 letters or more, no pair is "
     "left out. Pairs of less are kept from an identity of 0.5 over 30 % of the reference, so that a protein can be "
     "called diverged, and short ones from 20 columns.",
     columns=(
@@ -278,7 +279,8 @@ ASSIGNED_PROTEINS = TableSpec(
 
 MUTATION_CALLS = TableSpec(
     name="mutation_calls",
-    description="Known mutations found in the proteins of each accession, by the catalogue's entries of its organism. A "
+    description="Known mutations found in the proteins of each accession, by the catalogue's entries of its "
+    "organism. A "
     "complex of several changes is one call. What could not be examined is in mutation_status.",
     columns=(
         _OWNER,
@@ -313,8 +315,9 @@ MUTATION_CALLS = TableSpec(
 
 MUTATION_STATUS = TableSpec(
     name="mutation_status",
-    description="Each gene of the catalogue of an accession's organism, once: whether its known sites could be examined, "
-    "and why not. Wild type is said only of a gene whose sites were all seen. An accession without a known organism "
+    description="Each gene of the catalogue of an accession's organism, once: whether its known sites could be "
+    "examined, and why not. Wild type is said only of a gene whose sites were all seen. An accession without a "
+    "known organism "
     "has one row, with an empty gene.",
     columns=(
         _OWNER,
@@ -378,7 +381,7 @@ ACCESSION_MANIFEST = TableSpec(
         ),
         Column("calls", NUMBER, "Known mutations found", (MUTATION_CALLS["symbol"],)),
         Column("novel", NUMBER, "Other substitutions at known sites", (NOVEL_SUBSTITUTIONS["short"],)),
-        Column("genes", NUMBER, "Genes of its organism's catalogue", (MUTATION_STATUS["gene"],)),
+        Column("catalogue_genes", NUMBER, "Genes of its organism's catalogue", (MUTATION_STATUS["gene"],)),
         Column("examined", NUMBER, "Those of them whose known sites were all seen", (MUTATION_STATUS["examined"],)),
         Column("identity", SHARE, "Median identity of the proteins of level HIGH", (ASSIGNED_PROTEINS["identity"],)),
         Column("length", SHARE, "Median letters of its proteins", (PROTEINS["length"],)),
@@ -391,8 +394,8 @@ _UNIT = (ACCESSION_MANIFEST["identity"], ASSIGNED_PROTEINS["identity"])
 
 OUTLIERS = TableSpec(
     name="outliers",
-    description="Accessions and references that differ from the others by a robust z of 3.5 or more, and proteins whose "
-    "header names another gene than their reference. A question, not an error.",
+    description="Accessions and references that differ from the others by a robust z of 3.5 or more, and proteins "
+    "whose header names another gene than their reference. A question, not an error.",
     columns=(
         Column("unit", TEXT, "accession, reference or protein", _UNIT),
         Column("name", TEXT, "Its name", _UNIT),

@@ -104,7 +104,7 @@ def test_every_entry_of_the_catalogue_is_called_as_the_library_calls_it(tmp_path
         files[f"{organism}_proteins.fasta"] = fasta({str(entry.line): entry.mutant() for entry in entries})
         sheet += f"{organism}\t{organism}\n"
     run = Run(Home(str(tmp_path / "home")), {"source": folder(tmp_path / "in", {**files, "samples.tsv": sheet})})
-    assert failed_checks(run.materialize(proteins={"max_rejected_share": 1.0})) == {}
+    assert failed_checks(run.materialize(raw_proteins={"max_rejected_share": 1.0})) == {}
     found: dict[str, set[tuple[str, int, str]]] = {}
     for row in run.rows("mutation_calls"):
         found.setdefault(row["protein_id"], set()).add((row["symbol"], row["position"], row["evidence"]))
@@ -149,13 +149,13 @@ def test_only_what_is_new_is_aligned_and_the_rows_are_those_of_a_fresh_home(
     run = Run(Home(str(tmp_path / "home")), settings)
     run.materialize(checks=False)
     again = run.materialize(checks=False)
-    assert said(again, "proteins")["files_reused"] == 2
+    assert said(again, "raw_proteins")["files_reused"] == 2
     assert said(again, "alignments")["batches_reused"] == said(again, "alignments")["batches"] == 1
     assert said(again, "mutation_calls")["parquet_files_added"] == 0
 
     folder(tmp_path / "in", {"c_proteins.fasta": mutants(2)})
     more = run.materialize(checks=False)
-    assert (said(more, "proteins")["files_reused"], said(more, "distinct_proteins")["new"]) == (2, 3)
+    assert (said(more, "raw_proteins")["files_reused"], said(more, "distinct_proteins")["new"]) == (2, 3)
     assert (said(more, "alignments")["batches"], said(more, "alignments")["batches_reused"]) == (2, 1)
 
     folder(tmp_path / "catalogue", {"mutations.tsv": mutations + "gyrA\t87\tD\tN\tEscherichia\n"})
@@ -195,9 +195,9 @@ def test_a_bad_file_and_bad_records_cost_only_themselves(tmp_path: Path, catalog
         **SHEET,
     }
     run = Run(Home(str(tmp_path / "home")), {"source": folder(tmp_path / "in", files)})
-    result = run.materialize("*proteins,rejected_proteins", ok=False)
+    result = run.materialize("*raw_proteins,rejected_proteins", ok=False)
     assert "7 of 11 records were refused" in failure(result)
-    result = run.materialize("*proteins,rejected_proteins", proteins={"max_rejected_share": 0.7})
+    result = run.materialize("*raw_proteins,rejected_proteins", raw_proteins={"max_rejected_share": 0.7})
     assert set(failed_checks(result)) == {"every_accession_has_an_organism", "every_file_is_used"}
     refused = {
         row["header"]: (row["kind"], row["line"], row["position"])
@@ -215,7 +215,7 @@ def test_a_bad_file_and_bad_records_cost_only_themselves(tmp_path: Path, catalog
     }
     (unusable,) = [row for row in run.rows("rejected_proteins") if not row["record"]]
     assert (unusable["accession"], "line 1" in unusable["reason"]) == ("b", True)
-    kept = {row["protein_id"]: row for row in run.rows("proteins")}
+    kept = {row["protein_id"]: row for row in run.rows("raw_proteins")}
     assert set(kept) == {"good", "again", "inside", "x"}
     assert (kept["inside"]["sequence"], kept["inside"]["letters_after_stop"]) == ("MKLVV", 3)
     assert kept["inside"]["partial_3"] is False
@@ -224,7 +224,8 @@ def test_a_bad_file_and_bad_records_cost_only_themselves(tmp_path: Path, catalog
 def test_two_files_of_an_accession_are_refused_by_name(tmp_path: Path) -> None:
     source = folder(tmp_path / "in", {"a_proteins.fasta": ">x\nMKLV\n", "a.faa": ">x\nMKLV\n"})
     result = Run(Home(str(tmp_path / "home")), {"source": source}).materialize("protein_files", ok=False)
-    assert "a.faa" in failure(result) and "a_proteins.fasta" in failure(result)
+    assert "a.faa" in failure(result)
+    assert "a_proteins.fasta" in failure(result)
 
 
 def test_a_wrong_catalogue_row_is_refused_by_name_and_the_others_are_used(tmp_path: Path, catalogue: Catalogue) -> None:

@@ -39,7 +39,7 @@ def write_batch(task: BatchTask) -> Part:
     table = pa.concat_tables(found)
     rows = pc.index_in(wanted, table["protein_sha256"].combine_chunks())
     if rows.null_count:
-        raise LookupError(f"{rows.null_count:,} sequences are missing in the table proteins; materialise it again")
+        raise LookupError(f"{rows.null_count:,} sequences are missing in the table raw_proteins; materialise it again")
     table = table.take(rows)
     letters = pc.sum(table["length"]).as_py() or 0
     with PartWriter(task.uri, task.key, DISTINCT_PROTEINS.schema) as writer:

@@ -2,7 +2,7 @@
 
 Belongs here: which records are accepted, the reasons to refuse others, and the rows. Does not belong here:
 decompression (``intake/streams.py``), the FASTA parser and genes (``kernels``), and the decision to publish
-(``proteins.py``).
+(``raw_proteins.py``).
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _parse(task: ParseTask) -> Parsed:
 
 
 def _proteins(batch: FastaBatch, task: ParseTask, seen: set[str]) -> Iterator[dict[str, Any]]:
-    """Yield a row of proteins, or of refused records, for each record. Its stop and what follows it are left out."""
+    """Yield a row of raw_proteins, or of refused records, for each record. A stop and its rest are left out."""
     text = batch.data.tobytes().upper()
     for place in range(len(batch)):
         header = batch.header(place)
@@ -129,7 +129,7 @@ def _proteins(batch: FastaBatch, task: ParseTask, seen: set[str]) -> Iterator[di
         elif len(before) >= NUCLEOTIDES and _NUCLEOTIDES.fullmatch(before):
             reason = (
                 f"{len(before):,} letters, all of them A, C, G, T, N or U: nucleotides, no protein. Name a file of "
-                "contigs ACCESSION.fna, and its genes are found"
+                "contigs ACCESSION.fna, and each gene is found in it"
             )
             yield _refusal(batch, place, "nucleotides", reason)
         else:
@@ -151,7 +151,7 @@ def _proteins(batch: FastaBatch, task: ParseTask, seen: set[str]) -> Iterator[di
 
 
 def _genes(batch: FastaBatch, task: ParseTask, seen: set[str]) -> Iterator[dict[str, Any]]:
-    """Yield a row of proteins for each gene of each contig, and a row of refused records for each bad contig."""
+    """Yield a row of raw_proteins for each gene of each contig, and a row of refused records for each bad contig."""
     refused = refusals(batch)
     for place in range(len(batch)):
         header = batch.header(place)

@@ -6,9 +6,9 @@ Belongs here: drawing from data frames. Does not belong here: reading tables, an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
@@ -18,6 +18,7 @@ from opengenome_assets.plots.style import Picture
 from opengenome_assets.proteins.settings import Level
 
 MAX_ROWS, MAX_COLUMNS, MAX_GENES, TOP = 40, 40, 8, 30
+Frame = Any  # a data frame; the stubs of pandas give each cell the type of every scalar
 _NONE = "no known mutation was found"
 _OUTCOMES = {
     "mutated": ("#D55E00", "known mutation"),
@@ -28,7 +29,7 @@ _COLORS = dict(zip(("HIGH", "MEDIUM", "LOW", "FAILED"), ("#009E73", "#0072B2", "
 
 
 @style.house_style()
-def mutation_matrix(calls: pd.DataFrame, status: pd.DataFrame) -> Picture:
+def mutation_matrix(calls: Frame, status: Frame) -> Picture:
     """Matrix of accessions and known mutations: found, wild type, or not examined.
 
     Parameters
@@ -88,7 +89,8 @@ def mutation_matrix(calls: pd.DataFrame, status: pd.DataFrame) -> Picture:
     return Picture(
         figure,
         title,
-        "Each column is a known mutation that was found in some accession, by gene and position. Not examined: the gene is "
+        "Each column is a known mutation that was found in some accession, by gene and position. Not examined: "
+        "the gene is "
         "absent, cut, diverged or ambiguous at some known site (mutation_status says which). White: the catalogue of "
         "the accession's organism does not have the gene.",
         f"Known mutations found. {words.listing(names)}." if columns else f"{_NONE.capitalize()}.",
@@ -96,7 +98,7 @@ def mutation_matrix(calls: pd.DataFrame, status: pd.DataFrame) -> Picture:
 
 
 @style.house_style()
-def lollipop(changes: pd.DataFrame) -> Picture:
+def lollipop(changes: Frame) -> Picture:
     """Changes along the genes: in how many accessions each is, known against novel, one panel per gene.
 
     Parameters
@@ -104,7 +106,7 @@ def lollipop(changes: pd.DataFrame) -> Picture:
     changes
         Columns gene, position, short, known (bool), accessions (count), length of the reference.
     """
-    title = "Changes along the genes"
+    title = "Changes along each gene"
     ranked = changes[changes["known"]].groupby("gene")["accessions"].sum().sort_values(ascending=False, kind="stable")
     genes = list(ranked.index[:MAX_GENES])
     figure, axes = style.panels(max(len(genes), 1), 1, 1.25)
@@ -129,11 +131,12 @@ def lollipop(changes: pd.DataFrame) -> Picture:
         axes[len(genes) // 2].set_ylabel("accessions")
         handles = [Patch(color=color, label=label) for color, label in (("#D55E00", "known"), ("#9a9a9a", "not known"))]
         figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=9)
-    style.heading(figure, title, _share(len(genes), len(ranked), "gene"), "genes with known mutations")
+    style.heading(figure, title, _share(len(genes), len(ranked), "gene"), "those with known mutations")
     return Picture(
         figure,
         title,
-        "Accessions with each change of the reference, by position. Changes that no entry of the catalogue names are grey: "
+        "Accessions with each change of the reference, by position. Changes that no entry of the catalogue names "
+        "are grey: "
         "most are of no known meaning.",
         f"Genes with the most known mutations: {words.listing(genes)}." if genes else f"{_NONE.capitalize()}.",
     )
@@ -148,7 +151,7 @@ def wilson(found: np.ndarray, number: np.ndarray, z: float = 1.96) -> tuple[np.n
 
 
 @style.house_style()
-def prevalence(shares: pd.DataFrame) -> Picture:
+def prevalence(shares: Frame) -> Picture:
     """The most frequent mutations with their share of the examined accessions, and 95 % Wilson intervals.
 
     Parameters
@@ -182,14 +185,15 @@ def prevalence(shares: pd.DataFrame) -> Picture:
     return Picture(
         figure,
         title,
-        "Accessions with a mutation, divided by those of its organism in which its gene was examined or the mutation found. "
+        "Accessions with a mutation, divided by those of its organism in which its gene was examined or the "
+        "mutation found. "
         "Intervals are Wilson's, of 95 %. Accessions are no random sample of a population.",
         f"Most frequent: {words.listing(names)}." if names else f"{_NONE.capitalize()}.",
     )
 
 
 @style.house_style()
-def identity_coverage(assigned: pd.DataFrame, levels: Sequence[Level]) -> Picture:
+def identity_coverage(assigned: Frame, levels: Sequence[Level]) -> Picture:
     """Identity against coverage of the assigned proteins, with the borders of the levels.
 
     Parameters
@@ -226,14 +230,15 @@ def identity_coverage(assigned: pd.DataFrame, levels: Sequence[Level]) -> Pictur
     return Picture(
         figure,
         title,
-        "Each point is a protein with its best reference. A level also asks for a least score by letter, so that a point "
+        "Each point is a protein with its best reference. A level also asks for a least score by letter, so that "
+        "a point "
         "inside the borders may be of a lower level.",
         f"Proteins by level: {listed}.",
     )
 
 
 @style.house_style()
-def drug_classes(calls: pd.DataFrame, accessions: int) -> Picture:
+def drug_classes(calls: Frame, accessions: int) -> Picture:
     """Accessions with a known mutation by class of drugs, and the combinations of classes (an UpSet plot).
 
     Parameters
@@ -267,13 +272,14 @@ def drug_classes(calls: pd.DataFrame, accessions: int) -> Picture:
     return Picture(
         figure,
         title,
-        "Above: accessions with each combination of classes of drugs to which a known mutation is attributed. Below: the "
+        "Above: accessions with each combination of classes of drugs to which a known mutation is attributed. "
+        "Below: the "
         "classes of each combination, with the number of accessions that have each.",
         f"Accessions by class: {words.listing(listed)}." if listed else f"{_NONE.capitalize()}.",
     )
 
 
-def _combinations(ax: Axes, names: Sequence[str], combined: Sequence[tuple[str, ...]], totals: pd.Series) -> None:
+def _combinations(ax: Axes, names: Sequence[str], combined: Sequence[tuple[str, ...]], totals: Frame) -> None:
     for place, members in enumerate(combined):
         rows = [row for row, name in enumerate(names) if name in members]
         ax.scatter([place] * len(names), range(len(names)), s=22, color=style.RULE)

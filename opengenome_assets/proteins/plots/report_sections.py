@@ -38,7 +38,7 @@ def summary(manifest: pd.DataFrame, status: pd.DataFrame) -> list[Fact]:
             f"{int(manifest['assigned'].sum()):,} with a wild type",
         ),
         Fact("known mutations", words.count(int(manifest["calls"].sum()))),
-        Fact("genes examined", words.count(examined), f"of {len(genes):,}, each gene of each accession"),
+        Fact("wild types examined", words.count(examined), f"of {len(genes):,}, each gene of each accession"),
         Fact("rejected records", words.count(int(manifest["rejected"].sum()))),
     ]
 
@@ -53,7 +53,7 @@ def accessions(manifest: pd.DataFrame, figures: Sequence[Illustration]) -> Secti
         "calls": ReportColumn("Known mutations", "count"),
         "novel": ReportColumn("Novel at known sites", "count"),
         "examined": ReportColumn("Genes examined", "count"),
-        "genes": ReportColumn("Genes of the catalogue", "count"),
+        "catalogue_genes": ReportColumn("Genes of the catalogue", "count"),
     }
     return Section("Accessions", "", figures, [_table("Accessions", columns, manifest.sort_values("accession"))])
 
@@ -76,8 +76,9 @@ def calls(mutation_calls: pd.DataFrame, figures: Sequence[Illustration]) -> Sect
         "accession": ReportColumn("They are"),
     }
     text = (
-        "A known mutation is an entry of the catalogue of the accession's organism that its protein shows. It is evidence "
-        "from sequence, not a measured resistance. Resistance by acquired genes, by 16S and 23S ribosomal RNA and by "
+        "A known mutation is an entry of the catalogue of the accession's organism that its protein shows. It is "
+        "evidence "
+        "from sequence, not a measured resistance. Resistance by an acquired gene, by 16S and 23S ribosomal RNA and by "
         "promoters is not looked for here."
     )
     return Section("Known mutations", text, figures, [_table("Known mutations", columns, frame)])
@@ -100,7 +101,8 @@ def status(mutation_status: pd.DataFrame) -> Section:
         "reason": ReportColumn("Reason"),
     }
     text = (
-        "Each gene of the catalogue of an accession's organism has one outcome. Wild type is said only where every known "
+        "Each gene of the catalogue of an accession's organism has one outcome. Wild type is said only where "
+        "every known "
         "site was seen."
     )
     return Section(
@@ -109,7 +111,9 @@ def status(mutation_status: pd.DataFrame) -> Section:
         tables=[
             ReportTable("Genes of all accessions by outcome", heads, rows),
             _table(
-                "Not examined as a whole, absent genes left out", columns, hidden.sort_values(["accession", "gene"])
+                "Not examined as a whole, those that are absent left out",
+                columns,
+                hidden.sort_values(["accession", "gene"]),
             ),
         ],
     )
@@ -140,7 +144,8 @@ def outliers(frame: pd.DataFrame) -> Section:
         "reason": ReportColumn("Finding"),
     }
     text = (
-        "Accessions and references with a robust z of 3.5 or more, of five or more, and proteins whose header names another "
+        "Accessions and references with a robust z of 3.5 or more, of five or more, and proteins whose header "
+        "names another "
         "gene than their wild type. A question, not an error."
     )
     return Section("Outliers", text, tables=[_table("Outliers", columns, frame.sort_values(["unit", "name"]))])
@@ -159,7 +164,6 @@ def rejected(frame: pd.DataFrame) -> Section:
 
 def _table(caption: str, columns: dict[str, ReportColumn], frame: pd.DataFrame) -> ReportTable:
     number = len(frame)
-    shown = frame[list(columns)].head(SHOWN).astype(object)
-    rows: list[list[Cell]] = shown.where(shown.notna(), None).to_numpy().tolist()
+    rows: list[list[Cell]] = frame[list(columns)].head(SHOWN).astype(object).to_numpy().tolist()
     more = f", the first {SHOWN} of {words.count(number)}" if number > SHOWN else "" if number else ": none"
     return ReportTable(f"{caption}{more}.", list(columns.values()), rows)

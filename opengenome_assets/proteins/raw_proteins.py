@@ -1,4 +1,4 @@
-"""proteins and rejected_proteins: the records of files of proteins, and the genes of contigs.
+"""raw_proteins and rejected_proteins: the records of files of proteins, and the genes of contigs.
 
 Belongs here: which files must be read, whether the result may be published, publishing it, and the rules of the two
 tables. Does not belong here: reading (``passes/parse.py``).
@@ -33,7 +33,7 @@ NAMED = 20
 
 
 class ProteinsConfig(dg.Config):
-    """Run config of proteins and rejected_proteins."""
+    """Run config of raw_proteins and rejected_proteins."""
 
     max_rejected_share: float = Field(
         default=0.1, ge=0, le=1, description="Stop, publishing no proteins, if more than this share is refused."
@@ -48,7 +48,7 @@ class ProteinsConfig(dg.Config):
 
 def define(_: ProteinsSettings) -> list[Member]:
     """Return the two tables and their rules."""
-    return [proteins, everything_is_accounted_for, sequences_have_their_checksums, every_file_is_used]
+    return [raw_proteins, everything_is_accounted_for, sequences_have_their_checksums, every_file_is_used]
 
 
 @dg.multi_asset(
@@ -56,7 +56,7 @@ def define(_: ProteinsSettings) -> list[Member]:
     can_subset=True,
     specs=[asset_spec(spec, [PROTEIN_FILES, ACCESSIONS]) for spec in (REJECTED_PROTEINS, PROTEINS)],
 )
-def proteins(
+def raw_proteins(
     context: dg.AssetExecutionContext,
     config: ProteinsConfig,
     home: dg.ResourceParam[Home],
@@ -122,8 +122,9 @@ def proteins(
     if share > config.max_rejected_share:
         raise dg.Failure(
             f"{tally['rejected']:,} of {tally['records']:,} records were refused ({share:.1%}), more than the "
-            f"{config.max_rejected_share:.1%} that max_rejected_share allows. The table rejected_proteins names each of "
-            "them. Mend or remove those files, or raise max_rejected_share in the run config of proteins",
+            f"{config.max_rejected_share:.1%} that max_rejected_share allows. The table rejected_proteins names "
+            f"each of "
+            "them. Mend or remove those files, or raise max_rejected_share in the run config of raw_proteins",
             allow_retries=False,
         )
     if not tally["accepted"]:
