@@ -76,8 +76,8 @@ _OF_CONTIGS = (*_BYTES, ACCESSIONS["genetic_code"])
 
 PROTEINS = TableSpec(
     name="raw_proteins",
-    description="The proteins of each accession: records of its files of proteins, and each gene that Prodigal finds in "
-    "its contigs. Only files that are new or changed are read.",
+    description="The proteins of each accession: records of its files of proteins, and each gene that Prodigal finds "
+    "in its contigs. Only files that are new or changed are read.",
     columns=(
         _ACCESSION,
         _FILE,
