@@ -1,4 +1,4 @@
-"""alignments and substitutions: each batch of distinct proteins against the references that are new to it.
+"""protein_alignments and substitutions: each batch of distinct proteins against the references that are new to it.
 
 Belongs here: which pairs of batch and reference are new, the commit, and the rules of the two tables. Does not belong
 here: the work on a batch (``passes/align.py``).
@@ -40,8 +40,8 @@ SAMPLED = 40
 OUTPUTS = (ALIGNMENTS, SUBSTITUTIONS)
 
 
-class AlignmentsConfig(dg.Config):
-    """Run config of alignments and substitutions."""
+class ProteinAlignmentsConfig(dg.Config):
+    """Run config of protein_alignments and substitutions."""
 
     matrix: str = Field(default="BLOSUM62", description="Substitution matrix by the name under which Biopython has it.")
     gap_open: float = Field(default=10, description="Cost of a gap's first letter, a multiple of 0.5.")
@@ -51,7 +51,7 @@ class AlignmentsConfig(dg.Config):
 def define(_: ProteinsSettings) -> list[Member]:
     """Return the two tables and their rules."""
     return [
-        alignments,
+        protein_alignments,
         cigars_hold,
         scores_are_those_of_another_aligner,
         substitutions_give_the_protein_back,
@@ -63,9 +63,9 @@ def define(_: ProteinsSettings) -> list[Member]:
     can_subset=True,
     specs=[asset_spec(spec, [DISTINCT_PROTEINS, WILD_TYPES]) for spec in OUTPUTS],
 )
-def alignments(
+def protein_alignments(
     context: dg.AssetExecutionContext,
-    config: AlignmentsConfig,
+    config: ProteinAlignmentsConfig,
     home: dg.ResourceParam[Home],
     engine: dg.ResourceParam[Engine],
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:

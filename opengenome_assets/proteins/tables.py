@@ -180,7 +180,7 @@ _SHA256 = Column("protein_sha256", TEXT, "SHA-256 of the protein's sequence", (D
 _REFERENCE = Column("reference", TEXT, "The reference protein", (WILD_TYPES["reference"],))
 
 ALIGNMENTS = TableSpec(
-    name="alignments",
+    name="protein_alignments",
     description="Each distinct protein with each reference that shares enough k-mers with it: semi-global, "
     "affine gaps, "
     "the proved optimum. At an identity of 0.8 or more over 30 % of a reference of 51 letters or more, no pair is "

@@ -150,21 +150,24 @@ def test_only_what_is_new_is_aligned_and_the_rows_are_those_of_a_fresh_home(
     run.materialize(checks=False)
     again = run.materialize(checks=False)
     assert said(again, "raw_proteins")["files_reused"] == 2
-    assert said(again, "alignments")["batches_reused"] == said(again, "alignments")["batches"] == 1
+    assert said(again, "protein_alignments")["batches_reused"] == said(again, "protein_alignments")["batches"] == 1
     assert said(again, "mutation_calls")["parquet_files_added"] == 0
 
     folder(tmp_path / "in", {"c_proteins.fasta": mutants(2)})
     more = run.materialize(checks=False)
     assert (said(more, "raw_proteins")["files_reused"], said(more, "distinct_proteins")["new"]) == (2, 3)
-    assert (said(more, "alignments")["batches"], said(more, "alignments")["batches_reused"]) == (2, 1)
+    assert (said(more, "protein_alignments")["batches"], said(more, "protein_alignments")["batches_reused"]) == (2, 1)
 
     folder(tmp_path / "catalogue", {"mutations.tsv": mutations + "gyrA\t87\tD\tN\tEscherichia\n"})
     entry = run.materialize(checks=False)
-    assert said(entry, "alignments")["batches_reused"] == 2
+    assert said(entry, "protein_alignments")["batches_reused"] == 2
 
     folder(tmp_path / "catalogue", {"mutations.tsv": mutations + "parC\t80\tS\tI\tEscherichia\n"})
     reference = run.materialize(checks=False)
-    assert (said(reference, "alignments")["references_aligned"], said(reference, "alignments")["references"]) == (1, 2)
+    assert (
+        said(reference, "protein_alignments")["references_aligned"],
+        said(reference, "protein_alignments")["references"],
+    ) == (1, 2)
 
     (tmp_path / "in" / "a_proteins.fasta").unlink()
     run.materialize(checks=False)
@@ -172,7 +175,7 @@ def test_only_what_is_new_is_aligned_and_the_rows_are_those_of_a_fresh_home(
     fresh.materialize(checks=False)
     for name in fresh.home.names():
         assert run.rows(name) == fresh.rows(name), name
-    assert {row["reference"] for row in run.rows("alignments")} == {"gyrA", "parC"}
+    assert {row["reference"] for row in run.rows("protein_alignments")} == {"gyrA", "parC"}
 
 
 def test_a_bad_file_and_bad_records_cost_only_themselves(tmp_path: Path, catalogue: Catalogue) -> None:
