@@ -34,7 +34,7 @@ def texts(module: Path) -> Iterator[tuple[int, str]]:
 
 @pytest.mark.parametrize("group", groups.GROUPS, ids=lambda group: group.name)
 def test_no_table_is_named_outside_its_group(group):
-    """A name of one word, such as coverage, counts where it is the whole text, and in no other group's room: columns have it."""
+    """A name of one word, such as coverage, counts where it is the whole text, and not in another group's room."""
     names = [each.name.partition("{")[0] for each in groups.Specs(group.tables)]
     long, short = ([name for name in names if ("_" in name) is is_long] for is_long in (True, False))
     named = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, long))})(?!\w)")
