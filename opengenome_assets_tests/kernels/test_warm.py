@@ -30,6 +30,7 @@ for module in pkgutil.iter_modules(kernels.__path__):
         "composition",
         "containment",
         "fasta_scan",
+        "fastq",
         "genes",
         "identifiers",
         "occurrences",
