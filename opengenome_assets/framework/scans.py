@@ -66,6 +66,8 @@ class Scan:
         Function from the home with the new tables to further metadata for Dagster.
     by_source
         The setting that each source has its own value of, if there is one.
+    beside
+        Function from the home with the new tables that keeps what follows from them beside them, if it is missing.
     """
 
     label: str
@@ -75,6 +77,7 @@ class Scan:
     settings: dict[str, Any] = field(default_factory=dict)
     facts: Callable[[Home], Mapping[str, Any]] = lambda _: {}
     by_source: BySource | None = None
+    beside: Callable[[Home], None] = lambda _: None
 
     @property
     def module(self) -> str:
@@ -178,6 +181,7 @@ class Scan:
             pieces = [part[position] for part in parts.values()]
             committed.append((output, home.table(output).commit(output.schema, pieces, provenance), provenance))
         context.log.info(f"{self.label}: {len(new):,} shards scanned, {len(shards) - len(new):,} reused")
+        self.beside(home)
         facts = self.facts(home)
         for output, commit, provenance in committed:
             yield making.result(output, commit, provenance, {**facts, **counts})
