@@ -80,3 +80,16 @@ def test_no_flipped_bit_gives_other_rows(whole: Home, tmp_path: Path) -> None:
     found = damage_everything(whole, tmp_path, 150)
     print(dict(found))
     assert found["damages"] > 3000
+
+
+def test_an_entry_of_the_log_in_the_place_of_another_is_refused(tmp_path: Path) -> None:
+    home = Home(str(tmp_path))
+    commit(home, [0, 1])
+    commit(home, [0, 2])
+    first, second = sorted(Path(home.table(NAME).uri, "_delta_log").glob("*.json"))
+    content = second.read_bytes()
+    second.write_bytes(first.read_bytes())
+    with pytest.raises(DamagedError, match="are those of entry 0"):
+        home.table(NAME).at(1).read()
+    second.write_bytes(content)
+    assert home.table(NAME).at(1).read().to_pylist() == held(0, 2)
