@@ -15,6 +15,7 @@ from opengenome_assets.kernels.codons import CodonCounter
 from opengenome_assets.kernels.composition import composition
 from opengenome_assets.kernels.containment import KmerSet, distinct_kmers
 from opengenome_assets.kernels.fasta import read_records, split_headers
+from opengenome_assets.kernels.frames import align_frames
 from opengenome_assets.kernels.genes import ORF, find_genes
 from opengenome_assets.kernels.identifiers import SeenIdentifiers
 from opengenome_assets.kernels.kmers import KmerCounter, valid_windows
@@ -52,3 +53,4 @@ def warm() -> None:
     pairs, _ = Index(protein, ends).candidates(protein, ends)
     align_pairs(protein, ends, protein, ends, pairs, doubled_scores("BLOSUM62"), 20, 1)
     align_pairs(protein, ends, protein[:20], np.array([0, 20]), pairs, doubled_scores("BLOSUM62"), 20, 1, least_proof=1)
+    align_frames(protein, protein, doubled_scores("BLOSUM62"), 20, 1, 30)

@@ -1,6 +1,5 @@
 """Mutations of ribosomal RNA and promoters: every entry of the shipped catalogue, and AMRFinderPlus' own test."""
 
-import csv
 import random
 import re
 from pathlib import Path
@@ -10,8 +9,7 @@ from Bio.Seq import reverse_complement
 
 from opengenome_assets.proteins.catalogue import DNA_MUTATIONS, DNA_REFERENCES, Catalogue, read_catalogue
 from opengenome_assets.proteins.nucleotides import Locus, call_nucleotides
-
-DATA = Path(__file__).parent / "amrfinder"
+from opengenome_assets_tests.proteins.amrfinder import expected_dna, sequences
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +81,9 @@ def test_no_wild_type_has_a_call(catalogue: Catalogue) -> None:
 
 def test_amrfinderplus_own_test(catalogue: Catalogue) -> None:
     """Its POINTN rows: contig, strand, symbol, and start and end to within the letters beside the reference."""
-    records = [record.partition("\n") for record in (DATA / "test_dna.fa").read_text().split(">")[1:]]
-    contigs = {header.split()[0]: "".join(sequence.split()) for header, _, sequence in records}
-    with (DATA / "test_dna.expected").open() as file:
-        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["Method"] == "POINTN"]
+    rows = expected_dna("POINTN")
     expected = [(row["Contig id"], "+", row["Element symbol"], row["Closest reference accession"]) for row in rows]
-    loci = call_nucleotides(contigs, catalogue, organism="Escherichia")
+    loci = call_nucleotides(sequences("test_dna.fa"), catalogue, organism="Escherichia")
     found = [
         (locus.contig, "-+"[locus.strand > 0], call.mutation.symbol, locus.reference.accession)
         for locus in loci
