@@ -139,8 +139,8 @@ def _disruptions(
     places: dict[tuple[str, int, Reference], list[tuple[Gene, float]]] = defaultdict(list)
     for gene, result in zip(genes, calls, strict=True):
         if result.reference and result.alignment and not result.reason:
-            found = result.alignment.coverage_reference
-            places[gene.contig, gene.strand, result.reference].append((gene, found))
+            coverage = result.alignment.coverage_reference
+            places[gene.contig, gene.strand, result.reference].append((gene, coverage))
     disruptions = []
     for (name, strand, reference), found in places.items():
         whole = [gene for gene, coverage in found if coverage >= _WHOLE]
@@ -150,7 +150,8 @@ def _disruptions(
             contig = contigs[name].upper().replace("U", "T")
             start, end = group[0].start, group[-1].end
             if strand == -1:
-                contig, start, end = reverse_complement(contig), len(contig) - end, len(contig) - start
+                start, end = len(contig) - end, len(contig) - start
+                contig = reverse_complement(contig)  # type: ignore[no-untyped-call]
             disruptions += [
                 disruption
                 if strand == 1
@@ -350,4 +351,5 @@ def _codons(sequence: str, genetic_code: int) -> Codes:
         return np.empty(0, np.uint8)
     codes = 16 * bases[:-2] + 4 * bases[1:-1] + bases[2:]
     by_codon = _translations(genetic_code)
-    return np.where(codes < 64, by_codon[np.minimum(codes, 63)], CODES[ord("X")]).astype(np.uint8)
+    found: Codes = np.where(codes < 64, by_codon[np.minimum(codes, 63)], CODES[ord("X")]).astype(np.uint8)
+    return found

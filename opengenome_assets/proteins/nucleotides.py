@@ -104,7 +104,7 @@ def call_nucleotides(
         forward = given.upper().replace("U", "T")
         found: list[tuple[int, int, Locus]] = []
         for strand in (1, -1):
-            contig = forward if strand == 1 else reverse_complement(forward)
+            contig = forward if strand == 1 else reverse_complement(forward)  # type: ignore[no-untyped-call]
             for number, first, last in seeds.places(_codes(contig)):
                 reference = chosen.references[number]
                 start, stop = max(0, first - _APART), min(len(contig), last + len(reference.sequence) + _APART)
@@ -173,11 +173,10 @@ def _best_part(alignment: Alignment) -> Alignment | None:
     kept = runs[part[0] : part[1]]
     query_start = alignment.query_start + _letters(before, "D")
     reference_start = alignment.reference_start + _letters(before, "I")
-    return Alignment(
-        *(alignment.query, alignment.reference, best, "".join(f"{length}{operation}" for length, operation in kept)),
-        *(query_start, query_start + _letters(kept, "D")),
-        *(reference_start, reference_start + _letters(kept, "I"), alignment.proof),
-    )
+    query_end, reference_end = query_start + _letters(kept, "D"), reference_start + _letters(kept, "I")
+    cigar = "".join(f"{length}{operation}" for length, operation in kept)
+    query, reference, proof = alignment.query, alignment.reference, alignment.proof
+    return Alignment(query, reference, best, cigar, query_start, query_end, reference_start, reference_end, proof)
 
 
 def _letters(runs: list[tuple[int, str]], without: str) -> int:
