@@ -35,6 +35,7 @@ for module in pkgutil.iter_modules(kernels.__path__):
         "frames",
         "genes",
         "identifiers",
+        "lanes",
         "occurrences",
         "planes",
         "tfidf",
