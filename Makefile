@@ -9,9 +9,11 @@ SEARCH_PORT ?= 3001
 BASES ?= 2800000000
 SECRETS ?= secrets
 SELECT ?= not drill
-# Tests run side by side, file by file: what a file's tests share is made once. One worker more than cores, since many wait.
+# Tests run side by side, file by file: what a file's tests share is made once. More workers
+# than cores, since some wait; the slow tests wait most, for processes that they start.
 WORKERS ?= 3
-PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+SLOW_WORKERS ?= 4
+PARALLEL := --dist loadfile --no-loadscope-reorder --numprocesses
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,10 +38,7 @@ help:  ## List the targets
 install: $(VENV)/installed java  ## Install what the pipeline needs into .venv
 
 run: install  ## Materialise every asset and show the result
-	@started=$$(date +%s); \
-	$(BIN)/dagster asset materialize --select '*' --module-name opengenome_assets.definitions || \
-	  { echo; $(BIN)/opengenome failures --since $$started; exit 1; } >&2
-	@$(BIN)/opengenome info
+	@$(BIN)/opengenome run
 
 ui: install  ## Serve Dagster at http://127.0.0.1:3000 and the search at :3001 (PORT=..., SEARCH_PORT=... for others)
 	@$(BIN)/opengenome ui --port $(PORT) --search-port $(SEARCH_PORT)
@@ -50,17 +49,17 @@ quick: $(VENV)/installed-dev  ## Lint, check types and rules of import, and run 
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --quiet --check
 	@$(BIN)/mypy
-	@$(BIN)/pytest $(PARALLEL) --quiet -m 'not (slow or long or peer or adversary)' --hypothesis-profile quick --durations 5
+	@$(BIN)/pytest $(PARALLEL) $(WORKERS) --quiet -m 'not (slow or long or peer or adversary)' --hypothesis-profile quick --durations 5
 
 # Tracing for the coverage doubles the CPU time of a test. The floor is therefore reached without the slow tests.
 test: $(VENV)/installed-dev java  ## Lint, check types, and run the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	@$(BIN)/pytest $(PARALLEL) --durations 10 -m 'not slow and not adversary' --cov --cov-report=term-missing:skip-covered; quick=$$?; \
-	$(BIN)/pytest $(PARALLEL) --durations 20 -m slow && exit $$quick
+	@$(BIN)/pytest $(PARALLEL) $(WORKERS) --durations 10 -m 'not slow and not adversary' --cov --cov-report=term-missing:skip-covered; quick=$$?; \
+	$(BIN)/pytest $(PARALLEL) $(SLOW_WORKERS) --durations 20 -m 'slow and not adversary' && exit $$quick
 
-adversary: $(VENV)/installed-dev  ## Try thousands of odd files and damages (`make test` tries hundreds)
+adversary: $(VENV)/installed-dev  ## Try thousands of odd files and damages, and kills and walks (`make test` tries some)
 	@$(BIN)/pytest -m adversary --quiet -s
 
 bench: $(VENV)/installed-dev java  ## Measure speed and memory (BASES=200000000 for the quick form); needs kmc, jellyfish, prodigal, emboss, diamond-aligner and mmseqs2

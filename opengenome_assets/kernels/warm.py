@@ -15,6 +15,7 @@ from opengenome_assets.kernels.codons import CodonCounter
 from opengenome_assets.kernels.composition import composition
 from opengenome_assets.kernels.containment import KmerSet, distinct_kmers
 from opengenome_assets.kernels.fasta import read_records, split_headers
+from opengenome_assets.kernels.fastq import QualityCounter, read_fastq
 from opengenome_assets.kernels.frames import align_frames
 from opengenome_assets.kernels.genes import ORF, find_genes
 from opengenome_assets.kernels.identifiers import SeenIdentifiers
@@ -30,6 +31,8 @@ def warm() -> None:
     """Call every kernel once, on a few letters."""
     for batch in read_records(io.BytesIO(b">a b\nACGTN\n").readinto, name="warm"):
         split_headers(batch)
+    for reads in read_fastq(io.BytesIO(b"@a\nACGTN\n+\nIIIII\n").readinto, name="warm"):
+        QualityCounter().add(reads)
     letters = np.frombuffer(b"ACGTNACGTACGTACGTACGT" * 256, np.uint8)
     SeenIdentifiers().add(letters, np.arange(len(letters)))  # enough for its table to grow
     offsets = np.array([0, len(letters)])

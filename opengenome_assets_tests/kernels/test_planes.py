@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -36,7 +36,6 @@ def rows(seed: int = 0) -> npt.NDArray[np.int64]:
     return random.permutation(np.concatenate(kinds))
 
 
-@settings(deadline=None)
 @given(
     hnp.arrays(
         np.int64,

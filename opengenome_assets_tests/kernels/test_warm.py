@@ -32,6 +32,7 @@ for module in pkgutil.iter_modules(kernels.__path__):
         "composition",
         "containment",
         "fasta_scan",
+        "fastq",
         "frames",
         "genes",
         "identifiers",
