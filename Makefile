@@ -62,7 +62,7 @@ test: $(VENV)/installed-dev java  ## Lint, check types, and run the tests
 adversary: $(VENV)/installed-dev  ## Try thousands of odd files and damages, and kills and walks (`make test` tries some)
 	@$(BIN)/pytest -m adversary --quiet -s
 
-bench: $(VENV)/installed-dev java  ## Measure speed and memory (BASES=200000000 for the quick form); needs kmc and jellyfish
+bench: $(VENV)/installed-dev java  ## Measure speed and memory (BASES=200000000 for the quick form); needs kmc, jellyfish, prodigal, emboss, diamond-aligner and mmseqs2
 	@$(BIN)/python -m benchmarks $(BASES)
 
 build: $(VENV)/installed  ## Build the sdist and the wheel into dist/

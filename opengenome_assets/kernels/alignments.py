@@ -17,7 +17,8 @@ scores at most S - e * m.
 - `BAND`: dynamic programming over the corridor and w diagonals on either side. A path that leaves the band has a gap
   and scores at most S - open - (w + 1) * m, or is an ungapped diagonal outside, which is looked at. When all of them
   score less than the best path of the band, that one is the optimum.
-- `FULL`: dynamic programming over everything. The proof is the recurrence.
+- `FULL`: dynamic programming over everything. The proof is the recurrence. Queries of one reference are worked on side
+  by side (`opengenome_assets.kernels.lanes`).
 
 Tie rule: of co-optimal alignments the one that ends first in the reference, then first in the query. From there
 backwards, a pair of letters is preferred to a deletion, a deletion to an insertion, and a shorter gap to a longer one.
@@ -33,6 +34,7 @@ import numpy.typing as npt
 from numba import njit
 
 from opengenome_assets.kernels.bases import kernel_text, readonly
+from opengenome_assets.kernels.lanes import LANES, LEAST, MOST_SCORE, align_lanes
 
 UNGAPPED, BAND, FULL = 0, 1, 2
 PROOFS = ("ungapped", "band", "full")
@@ -41,6 +43,9 @@ PROOFS = ("ungapped", "band", "full")
 # the query only, D one of the reference only.
 OPERATIONS = "=XID"
 _SAME, _OTHER, _INSERTION, _DELETION = 0, 1, 2, 3
+
+# Mark of a pair whose full table is left to `align_lanes`.
+_LEFT = 255
 
 # Cells whose moves are kept at once. Beyond, rows are kept as checkpoints, and moves are worked out again block by
 # block: two proteins of 35,000 letters take 100 MB instead of 1.2 GB, and twice the time.
@@ -125,12 +130,50 @@ def align_pairs(
     found, proofs = np.empty(count, np.int32), np.empty(count, np.uint8)
     starts, ends = np.empty((count, 2), np.int32), np.empty((count, 2), np.int32)
     best = np.maximum(scores.max(axis=1), 0).astype(np.int32)
+    pairs = np.ascontiguousarray(pairs, np.int32)
+    together = _together(pairs)
     runs, offsets = _align_pairs(
         *(*kernel_text(queries, query_offsets), *kernel_text(references, reference_offsets)),
-        *(readonly(np.ascontiguousarray(pairs, np.int32)), readonly(np.ascontiguousarray(scores, np.int32)), best),
-        *(gap_open, gap_extend, least_proof, _CELLS, found, proofs, starts, ends),
+        *(readonly(pairs), readonly(np.ascontiguousarray(scores, np.int32)), best),
+        *(gap_open, gap_extend, least_proof, _CELLS, together, found, proofs, starts, ends),
     )
+    if (left := np.flatnonzero(proofs == _LEFT)).size:
+        lengths = np.diff(query_offsets)[pairs[left, 0]]
+        order = left[np.lexsort((lengths, pairs[left, 1]))]
+        counts = np.diff(offsets)
+        more = align_lanes(
+            *(*kernel_text(queries, query_offsets), *kernel_text(references, reference_offsets)),
+            *(readonly(pairs), order, readonly(np.ascontiguousarray(scores, np.int32)), gap_open, gap_extend),
+            *(found, starts, ends, counts),
+        )
+        proofs[left] = FULL
+        runs, offsets = _merged(runs, offsets, more[::-1], order[::-1], counts)
     return Alignments(found, proofs, starts, ends, runs, offsets)
+
+
+def _together(pairs: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """Whether a pair's reference has so many pairs that they may fill lanes."""
+    if not len(pairs):
+        return np.zeros(0, np.bool_)
+    enough: npt.NDArray[np.bool_] = np.bincount(pairs[:, 1])[pairs[:, 1]] >= LEAST
+    return enough
+
+
+def _merged(
+    runs: npt.NDArray[np.uint32],
+    offsets: npt.NDArray[np.int64],
+    more: npt.NDArray[np.uint32],
+    order: npt.NDArray[np.int64],
+    counts: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+    """Runs of all pairs in their order, from those of some and those, ``more``, of the others."""
+    merged_offsets = np.concatenate([[0], np.cumsum(counts)])
+    merged = np.empty(merged_offsets[-1], np.uint32)
+    for source, numbers in ((runs, np.flatnonzero(np.diff(offsets))), (more, order)):
+        sizes = counts[numbers]
+        within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        merged[np.repeat(merged_offsets[numbers], sizes) + within] = source
+    return merged, merged_offsets
 
 
 @njit(cache=True, nogil=True)
@@ -146,6 +189,7 @@ def _align_pairs(
     gap_extend: int,
     least_proof: int,
     most_cells: int,
+    together: Any,
     out_scores: Any,
     out_proofs: Any,
     starts: Any,
@@ -194,7 +238,7 @@ def _align_pairs(
                     profile[letter, place] = scores[letter, query[place]]
             profiled = number
         low, high = min(0, len(query) - len(reference)), max(0, len(query) - len(reference))
-        proof = 2
+        proof, width = 2, 0
         if least_proof < 2:
             width = _width(query, reference, scores, best, gap_open)
             for _ in range(2):
@@ -210,6 +254,10 @@ def _align_pairs(
                     proof = 1
                     break
                 width = max(needed, 2 * width) if needed >= 0 else -1
+        if proof == 2 and together[pair] and _fits(query, reference, best, gap_open, gap_extend, most_cells):
+            out_proofs[pair] = 255
+            offsets[pair + 1] = used
+            continue
         below, above = low - width, high + width
         if proof == 2:
             below, above = -len(reference), len(query)
@@ -229,6 +277,15 @@ def _align_pairs(
         ends[pair, 0], ends[pair, 1] = end_query, end_reference
         offsets[pair + 1] = used
     return runs[: offsets[-1]].copy(), offsets
+
+
+@njit(nogil=True)
+def _fits(query: Any, reference: Any, best: Any, gap_open: int, gap_extend: int, most_cells: int) -> Any:
+    """Whether scores fit into 16 bits, and the moves of all lanes into memory."""
+    total, _ = _potential(query if len(query) <= len(reference) else reference, best)
+    gaps = 2 * gap_open + gap_extend * (len(query) + len(reference))
+    small = len(query) * len(reference) * LANES <= 4 * most_cells
+    return small and total < MOST_SCORE and gaps < MOST_SCORE // 2
 
 
 @njit(nogil=True)

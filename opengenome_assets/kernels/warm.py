@@ -8,7 +8,7 @@ import io
 
 import numpy as np
 
-from opengenome_assets.kernels.alignments import align_pairs
+from opengenome_assets.kernels.alignments import FULL, align_pairs
 from opengenome_assets.kernels.amino_acids import doubled_scores, encode
 from opengenome_assets.kernels.assignment import Index
 from opengenome_assets.kernels.codons import CodonCounter
@@ -16,9 +16,11 @@ from opengenome_assets.kernels.composition import composition
 from opengenome_assets.kernels.containment import KmerSet, distinct_kmers
 from opengenome_assets.kernels.fasta import read_records, split_headers
 from opengenome_assets.kernels.fastq import QualityCounter, read_fastq
+from opengenome_assets.kernels.frames import align_frames
 from opengenome_assets.kernels.genes import ORF, find_genes
 from opengenome_assets.kernels.identifiers import SeenIdentifiers
 from opengenome_assets.kernels.kmers import KmerCounter, valid_windows
+from opengenome_assets.kernels.lanes import LEAST
 from opengenome_assets.kernels.occurrences import count_occurrences, find_occurrences
 from opengenome_assets.kernels.planes import dot, norms, pack, score
 from opengenome_assets.kernels.profiles import KMERS, document_frequency, sequence_kmers
@@ -55,3 +57,6 @@ def warm() -> None:
     pairs, _ = Index(protein, ends).candidates(protein, ends)
     align_pairs(protein, ends, protein, ends, pairs, doubled_scores("BLOSUM62"), 20, 1)
     align_pairs(protein, ends, protein[:20], np.array([0, 20]), pairs, doubled_scores("BLOSUM62"), 20, 1, least_proof=1)
+    pairs = np.zeros((LEAST, 2), np.int32)
+    align_pairs(protein, ends, protein, ends, pairs, doubled_scores("BLOSUM62"), 20, 1, least_proof=FULL)
+    align_frames(protein, protein, doubled_scores("BLOSUM62"), 20, 1, 30)

@@ -16,12 +16,16 @@ from opengenome_assets.proteins.alignment import cleaned
 from opengenome_assets.proteins.changes import Change, normal_form
 
 SHIPPED = Path(__file__).parent / "catalogue_files"
+DNA_MUTATIONS, DNA_REFERENCES = SHIPPED / "dna_mutations.tsv", SHIPPED / "dna_references.fasta"
 
 # gene, letters of the reference, published position, what stands in their place
 _SYMBOL = re.compile(r"(?P<gene>.+)_(?P<ref>[A-Z]+)(?P<position>-?\d+)(?P<alt>[A-Za-z]+(?:\d+.*)?)")
 _FRAMESHIFT = re.compile(r"(?P<first>[A-Z])fsTer(?P<stop>\d+)(?:(?:ins|del)\d+)?")
 _STOPS, _DELETIONS = ("STOP", "Ter", "*"), ("del", "DEL", "-")
 _OWN = ("gene", "position", "ref", "alt")
+
+# Columns of AMRFinderPlus' AMR_DNA tables, whose first line is an entry in the table of all organisms.
+_DNA = ("reference", "position", "standard_symbol", "symbol", "drug_class", "drug", "name")
 
 
 class CatalogueError(ValueError):
@@ -140,15 +144,19 @@ class Catalogue:
 def read_catalogue(
     mutations: Path = SHIPPED / "mutations.tsv", references: Path = SHIPPED / "references.fasta"
 ) -> Catalogue:
-    """Read and check a catalogue; by default the one shipped.
+    """Read and check a catalogue; by default the one of proteins shipped.
+
+    `DNA_MUTATIONS` and `DNA_REFERENCES` are the one of ribosomal RNA and promoters, for
+    `opengenome_assets.proteins.nucleotides.call_nucleotides`.
 
     Parameters
     ----------
     mutations : Path
-        AMRFinderPlus' ``AMRProt-mutation.tsv``, or a TSV with the columns gene, position, ref, alt and optionally
-        organism, numbering, drug_class, drug, symbol.
+        AMRFinderPlus' ``AMRProt-mutation.tsv`` or ``AMR_DNA-mutation.tsv``, or a TSV with the columns gene, position,
+        ref, alt and optionally organism, numbering, drug_class, drug, symbol.
     references : Path
-        FASTA. Headers are AMRFinderPlus' (10 fields and ``|``) or begin with the gene's name. A reference that has a
+        FASTA. Headers are AMRFinderPlus' (10 fields and ``|``, or of DNA ``ACCESSION@name@gene:start-stop``) or begin
+        with the gene's name. A reference that has a
         mutation put in (``ACCESSION:position:symbol``) is passed over: alleles are found on the wild type.
 
     Returns
@@ -167,7 +175,11 @@ def read_catalogue(
     by_accession: dict[str, Reference] = {}
     for line, header, sequence in _records(references, fasta.decode()):
         fields = header.split("|")
-        accession, gene = (fields[1], fields[4]) if len(fields) >= 10 else (header.split(maxsplit=1)[0],) * 2
+        accession = gene = header.split(maxsplit=1)[0]
+        if len(fields) >= 10:
+            accession, gene = fields[1], fields[4]
+        elif accession.count("@") == 2:
+            accession, gene = _locus(accession)
         if len(fields) >= 10 and ":" in accession:
             continue
         if accession in by_accession:
@@ -219,16 +231,19 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Line and fields of each row, under the names of an own catalogue; ``reference`` names the reference."""
     lines = text.splitlines()
     names = lines[0].lstrip("#").split("\t") if lines else []
-    theirs = names[:2] == ["taxgroup", "accession_version"]
-    if not theirs and (missing := [name for name in _OWN if name not in names]):
+    theirs, dna = names[:2] == ["taxgroup", "accession_version"], len(names) == len(_DNA) and names[0].count("@") == 2
+    if not (theirs or dna) and (missing := [name for name in _OWN if name not in names]):
         raise CatalogueError(
-            f"{path}, line 1: no column {', '.join(missing)}. Expected AMRFinderPlus' AMRProt-mutation.tsv, or a TSV "
-            f"with the columns {', '.join(_OWN)}. Found: {', '.join(names) or 'an empty file'}."
+            f"{path}, line 1: no column {', '.join(missing)}. Expected AMRFinderPlus' AMRProt-mutation.tsv or "
+            f"AMR_DNA-mutation.tsv, or a TSV with the columns {', '.join(_OWN)}. "
+            f"Found: {', '.join(names) or 'an empty file'}."
         )
-    for line, fields in enumerate(csv.reader(lines[1:], delimiter="\t", quoting=csv.QUOTE_NONE), 2):
+    headless = dna and len(names) > 1 and names[1].isdecimal()
+    body = lines if headless else lines[1:]
+    for line, fields in enumerate(csv.reader(body, delimiter="\t", quoting=csv.QUOTE_NONE), 1 if headless else 2):
         if not any(fields):
             continue
-        row = dict(zip(names, fields, strict=False))
+        row = dict(zip(_DNA if dna else names, fields, strict=False))
         if theirs:
             symbol = row.get("standard_mutation_symbol", "")
             parsed = _SYMBOL.fullmatch(symbol)
@@ -243,12 +258,30 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
                 "drug_class": row.get("class", ""),
                 "drug": row.get("subclass", ""),
             }
+        elif dna:
+            parsed = _SYMBOL.fullmatch(row.get("standard_symbol", ""))
+            # The organism has no column: it is what precedes the drug in Escherichia_linezolid_resistant_23S.
+            organism, resistant, _ = row.get("name", "").partition(f"_{row.get('drug', '').lower()}_resistant_")
+            row |= {
+                "reference": _locus(row["reference"])[0],
+                "organism": organism if resistant else "",
+                "numbering": (_SYMBOL.fullmatch(row["symbol"]) or parsed or {"position": ""})["position"],
+                "ref": parsed["ref"] if parsed else "",
+                "alt": parsed["alt"] if parsed else "",
+            }
         else:
             row.setdefault(
                 "symbol", f"{row.get('gene')}_{row.get('ref')}{row.get('position')}{row.get('alt') or 'del'}"
             )
             row["reference"] = row.get("gene", "")
         yield line, row
+
+
+def _locus(name: str) -> tuple[str, str]:
+    """ACCESSION:start-stop and the gene of ``ACCESSION@name@gene:start-stop``; the name itself if it is none."""
+    accession, _, place = name.partition("@")
+    gene, _, span = place.rpartition("@")[2].rpartition(":")
+    return (f"{accession}:{span}", gene) if span and gene else (name, name)
 
 
 def _entry(line: int, row: dict[str, str], references: dict[str, Reference]) -> Mutation | RejectedMutation:

@@ -118,6 +118,32 @@ def test_more_queries_than_one_and_the_same_query_again() -> None:
         assert (together.cigar(number), together.scores[number]) == (alone.cigar(0), alone.scores[0])
 
 
+@pytest.mark.parametrize("gap", [(20, 1), (6, 6), (2, 0)])
+def test_side_by_side_is_the_same_as_one_after_the_other(gap: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queries of several lengths, more than there are lanes, beside references with too few for lanes."""
+    queries, references = homologues(5, 40, 70)
+    pairs = np.array([(q, 0) for q in range(40)] + [(q, q) for q in range(40)] + [(q, 7) for q in range(9)], np.int32)
+    arguments = (*packed(queries), *packed(references), pairs, BLOSUM62, *gap)
+    together = align_pairs(*arguments, least_proof=FULL)
+    mixed = align_pairs(*arguments)
+    monkeypatch.setattr(alignments, "LEAST", 10**6)
+    alone = align_pairs(*arguments, least_proof=FULL)
+    for way in (together, mixed):
+        assert way.scores.tolist() == alone.scores.tolist()
+        assert way.starts.tolist() == alone.starts.tolist()
+        assert way.ends.tolist() == alone.ends.tolist()
+        assert [way.cigar(pair) for pair in range(len(pairs))] == [alone.cigar(pair) for pair in range(len(pairs))]
+    assert set(together.proofs.tolist()) == {FULL}
+
+
+def test_scores_beyond_16_bits() -> None:
+    """2,000 letters that score more than half of 16 bits, as often as lanes would take them."""
+    protein = "W" * 2_000
+    pairs = np.zeros((8, 2), np.int32)
+    found = align_pairs(*packed([protein]), *packed([protein[:900]]), pairs, BLOSUM62, 20, 1, least_proof=FULL)
+    assert set(found.scores.tolist()) == {900 * 22}
+
+
 def test_a_gap_whose_first_letter_is_cheaper_is_refused() -> None:
     with pytest.raises(ValueError, match="at least as much"):
         align(["MK"], ["MK"], gap=(1, 2))
