@@ -204,24 +204,22 @@ def test_ci_fails_with_the_tests(machine: Path) -> None:
     assert (machine / "log").read_text() == "make test CI=true\n"
 
 
-def installed(distribution: str, extras: frozenset[str] = frozenset()) -> set[str]:
-    """Names of a distribution and of all that it needs here."""
-    found, waiting = set(), [(distribution, extras)]
+def needed(distribution: str) -> set[str]:
+    """Names of a distribution and of all that it needs here, without the needs of extras."""
+    found: set[str] = set()
+    waiting = [distribution]
     while waiting:
-        name, wanted = waiting.pop()
-        if name in found:
-            continue
-        found.add(name)
-        for requirement in map(Requirement, metadata.requires(name) or []):
-            if requirement.marker is None or any(requirement.marker.evaluate({"extra": e}) for e in wanted or {""}):
-                waiting.append((requirement.name, frozenset(requirement.extras)))
+        if (name := waiting.pop()) not in found:
+            found.add(name)
+            needs = map(Requirement, metadata.requires(name) or [])
+            waiting += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
     return found
 
 
 def test_the_image_states_the_licences_of_what_it_holds() -> None:
     """A dependency under another copyleft licence changes what the image may be passed on as."""
     under_gpl = {}
-    for name in installed("opengenome-assets", frozenset({"cluster"})):
+    for name in needed("opengenome-assets"):
         about = metadata.metadata(name)
         classifiers = [line for line in about.get_all("Classifier") or [] if line.startswith("License ::")]
         licence = "; ".join(filter(None, [about.get("License-Expression"), *classifiers]))
