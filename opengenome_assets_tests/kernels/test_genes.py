@@ -96,7 +96,7 @@ def rows(sequence: str, genetic_code: int, min_codons: int, max_overlap: int) ->
     return [tuple(row) for row in found.tolist()]
 
 
-@settings(max_examples=share(200), deadline=None)
+@settings(max_examples=share(200))
 @given(
     sequence=sequences(600),
     genetic_code=st.sampled_from([1, 2, 5, 11, 27, 31]),

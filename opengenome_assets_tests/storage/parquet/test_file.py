@@ -100,7 +100,7 @@ def test_arrow_duckdb_and_polars_read_what_was_written(tmp_path, compression):
     assert text(path, "more") == expected["more"].to_pylist()
 
 
-@settings(max_examples=share(30), deadline=None)
+@settings(max_examples=share(30))
 @given(groups=st.lists(st.lists(st.text("ACGTNR", max_size=30), max_size=10), max_size=4))
 def test_any_rows_come_back(tmp_path_factory, groups):
     path = tmp_path_factory.mktemp("any") / "a.parquet"
