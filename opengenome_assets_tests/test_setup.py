@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -196,3 +197,31 @@ def test_ci_fails_with_the_tests(machine: Path) -> None:
     (machine / "broken").touch()
     assert ci(machine) != 0
     assert (machine / "log").read_text() == "make test CI=true\n"
+
+
+def needed(distribution: str) -> set[str]:
+    """Names of a distribution and of all that it needs here, without the needs of extras."""
+    found: set[str] = set()
+    waiting = [distribution]
+    while waiting:
+        if (name := waiting.pop()) not in found:
+            found.add(name)
+            needs = map(Requirement, metadata.requires(name) or [])
+            waiting += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
+    return found
+
+
+def test_the_image_states_the_licences_of_what_it_holds() -> None:
+    """A dependency under another copyleft licence changes what the image may be passed on as."""
+    under_gpl = {}
+    for name in needed("opengenome-assets"):
+        about = metadata.metadata(name)
+        classifiers = [line for line in about.get_all("Classifier") or [] if line.startswith("License ::")]
+        licence = "; ".join(filter(None, [about.get("License-Expression"), *classifiers]))
+        if re.search(r"\bA?GPL|(?<!Lesser )General Public License", licence):
+            under_gpl[name] = licence
+    assert under_gpl == {"pyrodigal": "GPL-3.0-or-later"}
+    label = 'LABEL org.opencontainers.image.licenses="Apache-2.0 AND GPL-3.0-or-later"'
+    assert label in (REPOSITORY / "docker/Dockerfile").read_text().splitlines()
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert project["license"] == "Apache-2.0"  # the wheel holds only the package

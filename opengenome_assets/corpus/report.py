@@ -37,7 +37,7 @@ from opengenome_assets.storage.record import Provenance, sealed
 from opengenome_assets.storage.tables import Home, Named
 
 NAME = "corpus_report"
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 TOP_KMERS = 10
 HISTOGRAMS = ["gc_histogram", "length_edges", "length_histogram"]
 

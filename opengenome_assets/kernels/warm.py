@@ -16,7 +16,7 @@ from opengenome_assets.kernels.composition import composition
 from opengenome_assets.kernels.containment import KmerSet, distinct_kmers
 from opengenome_assets.kernels.fasta import read_records, split_headers
 from opengenome_assets.kernels.fastq import QualityCounter, read_fastq
-from opengenome_assets.kernels.frames import align_frames
+from opengenome_assets.kernels.frameshifts import align_frames
 from opengenome_assets.kernels.genes import ORF, find_genes
 from opengenome_assets.kernels.identifiers import SeenIdentifiers
 from opengenome_assets.kernels.kmers import KmerCounter, valid_windows

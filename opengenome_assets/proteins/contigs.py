@@ -2,7 +2,7 @@
 
 Belongs here: genes of contigs to calls, and disruptions: frameshifts, early stops, insertions and lost ends, which gene
 finders hide, since they part a broken gene or begin it elsewhere. Does not belong here: ribosomal RNA and promoters
-(`opengenome_assets.proteins.nucleotides`), and the alignment (`opengenome_assets.kernels.frames`).
+(`opengenome_assets.proteins.nucleotides`), and the alignment (`opengenome_assets.kernels.frameshifts`).
 
 Where the called proteins of a place cover less of a reference than 95 %, the reference is aligned to the DNA around
 them, with frameshifts. What is left of it beyond a gap in the DNA is aligned again on that side.
@@ -20,7 +20,15 @@ from Bio.Seq import reverse_complement
 from Bio.SeqUtils import seq3
 
 from opengenome_assets.kernels.amino_acids import CODES, Codes, doubled_scores, encode
-from opengenome_assets.kernels.frames import BACKWARD, CODON, DELETION, FORWARD, INSERTION, FrameAlignment, align_frames
+from opengenome_assets.kernels.frameshifts import (
+    BACKWARD,
+    CODON,
+    DELETION,
+    FORWARD,
+    INSERTION,
+    FrameAlignment,
+    align_frames,
+)
 from opengenome_assets.kernels.genes import find_genes
 from opengenome_assets.proteins.calls import ProteinCalls, call
 from opengenome_assets.proteins.catalogue import Catalogue, Reference

@@ -32,9 +32,9 @@ from opengenome_assets.kernels.planes import Planes, dot, norms, score, unpack
 from opengenome_assets.kernels.profiles import KMERS, K
 from opengenome_assets.kernels.tfidf import inverse_document_frequency
 from opengenome_assets.search.blocks import Block, IndexRows, matching, open_rows, sources_of, stored_weights
-from opengenome_assets.search.containment import IndexedSequences, Pair, contain, held_by
+from opengenome_assets.search.containment import IndexedSequences, Pair, contain, held_by, refuse_many_comparisons
 from opengenome_assets.search.explanation import Explanation, explained
-from opengenome_assets.search.options import Sort, Strand, candidates_of
+from opengenome_assets.search.options import MAX_COMPARISONS, Sort, Strand, candidates_of
 from opengenome_assets.search.queries import Query
 from opengenome_assets.search.ranking import (
     DECIMALS,
@@ -195,6 +195,7 @@ class SearchIndex:
         source: str | None = None,
         strand: Strand = "both",
         sort: Sort = "similarity",
+        max_comparisons: int = MAX_COMPARISONS,
     ) -> list[list[Hit]]:
         """Return the sequences most similar to each query, and what they hold of it.
 
@@ -217,11 +218,14 @@ class SearchIndex:
         sort
             ``similarity``, or ``containment``: the hits are then those with the largest containment among the
             ``top_n * CANDIDATES`` most similar sequences. Equal containments rank by similarity.
+        max_comparisons
+            Maximum number of sequences that may have to be read, over all queries.
 
         Raises
         ------
         QueryError
-            If a query has no 6 letters in a row that are all A, C, G or T.
+            If a query has no 6 letters in a row that are all A, C, G or T, or if the queries together ask for more
+            than ``max_comparisons``.
         UnknownSourceError
             If there is no such source.
         MissingTableError, MissingVersionError, DamagedTableError, DamagedFileError
@@ -233,9 +237,9 @@ class SearchIndex:
         """
         if sort not in get_args(Sort):
             raise ValueError(f"expected sort to be {' or '.join(get_args(Sort))}, found {sort!r}")
-        found = self.by_cosine(
-            queries, top_n=candidates_of(top_n, sort), threshold=threshold, source=source, strand=strand
-        )
+        compared = candidates_of(top_n, sort)
+        refuse_many_comparisons(len(queries), min(compared, self.sequences), max_comparisons)
+        found = self.by_cosine(queries, top_n=compared, threshold=threshold, source=source, strand=strand)
         pairs = [Pair(number, each.part, each.row) for number, some in enumerate(found) for each in some]
         held = iter(
             contain(queries, pairs, self._indexed, strand=strand, threads=self._pool if self._threads > 1 else None)

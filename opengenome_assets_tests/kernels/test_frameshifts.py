@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from opengenome_assets.kernels.amino_acids import doubled_scores, encode
-from opengenome_assets.kernels.frames import BACKWARD, CODON, DELETION, FORWARD, align_frames
+from opengenome_assets.kernels.frameshifts import BACKWARD, CODON, DELETION, FORWARD, align_frames
 from opengenome_assets_tests.kernels.proteins import random_protein
 
 BLOSUM62 = doubled_scores("BLOSUM62")
