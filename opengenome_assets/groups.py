@@ -50,6 +50,18 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings.from_environment(environment).with_sections(sections)
 
 
+def refuse(settings: Settings) -> None:
+    """Refuse settings that name input that is not there.
+
+    Raises
+    ------
+    ValueError
+        If they do. A retry does not help.
+    """
+    for group in GROUPS:
+        group.refuse(settings)
+
+
 def settings_of(record: Provenance, home: str) -> Settings:
     """Return the settings that a table was made with, as far as its record holds them, for another home.
 

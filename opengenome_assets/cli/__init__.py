@@ -11,6 +11,8 @@ import click
 
 from opengenome_assets import __version__, groups
 from opengenome_assets.cli.lineage import diff, lineage, reindex
+from opengenome_assets.cli.records import Commands
+from opengenome_assets.cli.run import run
 from opengenome_assets.cli.runs import runs
 from opengenome_assets.cli.serve import serve, ui
 from opengenome_assets.cli.show import show
@@ -19,7 +21,7 @@ from opengenome_assets.cli.upkeep import pin, prune, unpin, upkeep
 from opengenome_assets.cli.versions import checkout, pull, push, reproduce, restore
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="opengenome")
 def main() -> None:
     """Genomic corpora as Dagster assets: set-up checks, data lineage, versions, search and upkeep."""
@@ -27,6 +29,7 @@ def main() -> None:
 
 for command in (
     validate,
+    run,
     info,
     show,
     failures,
