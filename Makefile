@@ -27,10 +27,10 @@ export DAGSTER_HOME := $(CURDIR)
 # Bytecode is kept in .venv: compiling the imports again costs every process 2 s of CPU.
 unexport PYTHONDONTWRITEBYTECODE
 # Dagster's warnings about its own future, at every `asset materialize`.
-export PYTHONWARNINGS := ignore::FutureWarning,ignore:Parameter `include_sources`
+export PYTHONWARNINGS := ignore::FutureWarning,ignore:Parameter
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ui quick test adversary bench build docs lock secrets test-compose clean java
+.PHONY: help install run ui quick test adversary bench build docs lock secrets test-compose test-slurm clean java
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,7 +69,7 @@ build: $(VENV)/installed  ## Build the sdist and the wheel into dist/
 	rm -rf dist
 	$(BIN)/uv build --quiet --offline --no-build-isolation --python $(BIN)/python --out-dir dist
 
-docs: $(VENV)/installed  ## Write the pages that are made from the code: docs/tables.md, docs/settings.md
+docs: $(VENV)/installed  ## Write the pages that are made from the code: docs/tables.md, docs/settings.md, docs/chart.md
 	@$(BIN)/python docs/generate.py
 
 lock: $(BIN)/uv  ## Write requirements.lock from pyproject.toml, keeping the versions that still fit
@@ -86,6 +86,10 @@ secrets:  ## Make the cluster's secrets, each once, in secrets/
 
 test-compose: $(VENV)/installed-dev java  ## Build the cluster's image, and test a cluster (SELECT=drill: what takes longer)
 	$(BIN)/pytest --verbose --timeout 900 --durations 15 -m '$(SELECT)' opengenome_assets_tests/compose
+
+export SIF
+test-slurm: $(VENV)/installed-dev java  ## Build the SIF, and test jobs on a Slurm cluster of two nodes (SIF=... tests that one)
+	$(BIN)/pytest --verbose --timeout 1900 --durations 15 opengenome_assets_tests/slurm
 
 clean:  ## Remove .venv and caches; data stays
 	rm -rf $(VENV) *.egg-info build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache \

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import counting, growth, search
+from benchmarks.contents import contents_row
 from benchmarks.counting import counting_row
 from benchmarks.extremes import extremes_row
 from benchmarks.growth import change_row, growth_row
@@ -44,6 +45,8 @@ def measure(bases: int) -> None:
             done(counting_row(bases, folder))
     with workplace() as folder:
         done(scan_row(bases, folder))
+    with workplace() as folder:
+        done(contents_row(bases, folder))
     done(codon_row(bases))
     with workplace() as folder:
         done(gene_row(bases, folder))

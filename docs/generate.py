@@ -1,17 +1,20 @@
 """Pages that are made from the code.
 
-``tables.md`` from the tables' declarations, ``settings.md`` from the settings, and ``licences.md`` from what is
-installed.
+``tables.md`` from the tables' declarations, ``settings.md`` from the settings, ``licences.md`` from what is
+installed, and ``chart.md`` from the schema of the Helm chart's values.
 
 ``python docs/generate.py`` (``make docs``) writes them. The tests compare them with what the code says.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
+from typing import Any
 
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -88,6 +91,34 @@ def _default(section: type[Section], name: str) -> str:
     return f"`{value}`" if value or isinstance(value, int) else "none"
 
 
+def chart_page() -> str:
+    """Return the page of the Helm chart's values, from their schema."""
+    chart = FOLDER.parent / "deploy" / "helm" / "opengenome"
+    lines = [
+        "# Values of the Helm chart",
+        "",
+        HEAD,
+        "",
+        "Values for `--set` and `--values` of `helm install` ([kubernetes.md](kubernetes.md)). Other names and",
+        "types are refused.",
+        "",
+        "| value | default | meaning |",
+        "|---|---|---|",
+    ]
+    schema = json.loads((chart / "values.schema.json").read_text())
+    lines += _values(schema, yaml.safe_load((chart / "values.yaml").read_text()), "")
+    return "\n".join(lines) + "\n"
+
+
+def _values(schema: dict[str, Any], default: Any, name: str) -> Iterator[str]:
+    if "description" in schema:
+        shown = json.dumps(default) if default not in ("", {}, []) else "none"
+        yield f"| `{name}` | {shown if shown == 'none' else f'`{shown}`'} | {schema['description']} |"
+        return
+    for key, inner in schema["properties"].items():
+        yield from _values(inner, default[key], f"{name}.{key}".lstrip("."))
+
+
 EXTRAS = {"java"}  # "cluster" is installed in images only
 COPYLEFT = ("GPL", "MPL")  # the LGPL too
 
@@ -157,7 +188,12 @@ def licence(package: Distribution) -> str:
     return ", ".join(each.rpartition(" :: ")[2] for each in classes) or "see its files"
 
 
-PAGES = {"tables.md": tables_page, "settings.md": settings_page, "licences.md": licences_page}
+PAGES = {
+    "chart.md": chart_page,
+    "licences.md": licences_page,
+    "settings.md": settings_page,
+    "tables.md": tables_page,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

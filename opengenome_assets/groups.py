@@ -12,6 +12,7 @@ from typing import Any
 from opengenome_assets.corpus.group import GROUP as CORPUS
 from opengenome_assets.framework.group import Group
 from opengenome_assets.framework.table import Specs
+from opengenome_assets.proteins.group import GROUP as PROTEINS
 from opengenome_assets.search.group import GROUP as SEARCH
 from opengenome_assets.settings import Settings, SettingsError
 from opengenome_assets.storage.record import Provenance
@@ -20,6 +21,7 @@ from opengenome_assets.variants.group import GROUP as VARIANTS
 GROUPS: tuple[Group, ...] = (
     CORPUS,
     SEARCH,
+    PROTEINS,
     VARIANTS,
 )
 

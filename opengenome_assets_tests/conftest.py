@@ -66,7 +66,10 @@ def tool() -> Callable[[str], str]:
     otherwise than the program.
     """
     packages = {"cusp": "emboss", "fuzznuc": "emboss"}
-    installed_by = {"sourmash": "install it from PyPI into an environment of its own, and link its command on the PATH"}
+    installed_by = {
+        "helm": "https://helm.sh/docs/intro/install",
+        "sourmash": "install it from PyPI into an environment of its own, and link its command on the PATH",
+    }
     required = os.environ.get("CI") == "true" or os.environ.get("OPENGENOME_REQUIRE_TOOLS") == "1"
 
     def find(name: str) -> str:

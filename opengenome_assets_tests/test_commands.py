@@ -25,7 +25,7 @@ from opengenome_assets_tests.processes import DEFAULT_ENGINE, processes_of, star
 MODULE = "opengenome_assets.definitions"
 CORPUS = "group:corpus,group:search"
 # What the Makefile sets too: Dagster's remarks on its own future, at every `asset materialize`.
-QUIET = {"PYTHONWARNINGS": "ignore::FutureWarning,ignore:Parameter `include_sources`"}
+QUIET = {"PYTHONWARNINGS": "ignore::FutureWarning,ignore:Parameter"}
 MANY = 60  # files, parsed two at a time: long enough to be interrupted in their midst
 KMER_TABLES = ("kmer_freq_k6", "kmer_freq_k7", "kmer_freq_k8")
 

@@ -16,6 +16,7 @@ from opengenome_assets.cli.run import run
 from opengenome_assets.cli.runs import runs
 from opengenome_assets.cli.serve import serve, ui
 from opengenome_assets.cli.show import show
+from opengenome_assets.cli.slurm import slurm
 from opengenome_assets.cli.state import failures, info, validate
 from opengenome_assets.cli.upkeep import pin, prune, unpin, upkeep
 from opengenome_assets.cli.versions import checkout, pull, push, reproduce, restore
@@ -46,6 +47,7 @@ for command in (
     unpin,
     prune,
     serve,
+    slurm,
     ui,
     upkeep,
     *(command for group in groups.GROUPS for command in group.commands()),

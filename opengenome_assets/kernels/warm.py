@@ -8,6 +8,9 @@ import io
 
 import numpy as np
 
+from opengenome_assets.kernels.alignments import align_pairs
+from opengenome_assets.kernels.amino_acids import doubled_scores, encode
+from opengenome_assets.kernels.assignment import Index
 from opengenome_assets.kernels.codons import CodonCounter
 from opengenome_assets.kernels.composition import composition
 from opengenome_assets.kernels.containment import KmerSet, distinct_kmers
@@ -47,3 +50,8 @@ def warm() -> None:
     norms(planes, np.ones(KMERS), 0, 1, np.empty(1))
     score(planes, np.ones((1, KMERS), np.float32), 0, 1, np.empty((1, 1), np.float32))
     dot(planes, np.ones(KMERS), np.zeros(1, np.int64))
+    protein = encode("MKTAYIAKQRQISFVKSHFSRQ")
+    ends = np.array([0, len(protein)])
+    pairs, _ = Index(protein, ends).candidates(protein, ends)
+    align_pairs(protein, ends, protein, ends, pairs, doubled_scores("BLOSUM62"), 20, 1)
+    align_pairs(protein, ends, protein[:20], np.array([0, 20]), pairs, doubled_scores("BLOSUM62"), 20, 1, least_proof=1)

@@ -98,7 +98,7 @@ def test_a_declaration_whose_key_or_origin_is_no_column_is_refused():
 
 
 def test_roles_are_found_by_table_and_tables_by_role():
-    assert SPECS.named(Role.CATALOGUE) == ["raw_fasta", "raw_reads"]
+    assert SPECS.named(Role.CATALOGUE) == ["raw_fasta", "protein_files", "raw_reads"]
     assert SPECS.role("sequence_shards") is Role.BASIS
     assert Specs([]).role("raw_fasta") is None
 

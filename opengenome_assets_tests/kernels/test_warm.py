@@ -24,6 +24,8 @@ for module in pkgutil.iter_modules(kernels.__path__):
     run = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     signatures = {(module, name): int(number) for module, name, number in map(str.split, run.stdout.splitlines())}
     kernels = {
+        "alignments",
+        "assignment",
         "kmers",
         "codons",
         "profiles",
