@@ -111,7 +111,7 @@ def _located(
     """Yield the entries on the reference's contigs, left-aligned."""
     contigs = step[REFERENCE].read().to_pylist()
     names = {name: row["contig"] for row in contigs for name in (row["contig"], *row["aliases"])}
-    with pysam.FastaFile(fasta_of(step.home)) as fasta, _open(path) as file:
+    with pysam.FastaFile(fasta_of(step.home)) as fasta, open_text(path) as file:
         head = file.readline()
         form = "VCF" if head.startswith("##fileformat=VCF") else next((f for f in forms if head.startswith(f)), None)
         if form is None:
@@ -192,7 +192,8 @@ def unique(spec: TableSpec, rows: list[Entry]) -> list[Entry]:
     return [by_key[each] for each in sorted(by_key)]
 
 
-def _open(path: Path) -> IO[str]:
+def open_text(path: Path) -> IO[str]:
+    """Open a text file, plain or packed with gzip."""
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     return gzip.open(path, "rt", encoding="utf-8") if packed else path.open(encoding="utf-8")

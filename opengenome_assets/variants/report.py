@@ -27,6 +27,7 @@ from opengenome_assets.plots.style import Picture
 from opengenome_assets.storage.files import read_bytes, write_bytes
 from opengenome_assets.storage.record import digest
 from opengenome_assets.storage.tables import Home, Named
+from opengenome_assets.variants.consequences import IMPACTS
 from opengenome_assets.variants.figures import passing
 from opengenome_assets.variants.plots import report_sections, samples
 from opengenome_assets.variants.settings import VariantsSettings
@@ -34,7 +35,9 @@ from opengenome_assets.variants.tables import (
     ALIGNMENTS,
     ANNOTATIONS,
     CLINVAR,
+    CONSEQUENCES,
     COVERAGE,
+    GENE_MODELS,
     GENOTYPES,
     GNOMAD,
     RAW_READS,
@@ -53,7 +56,7 @@ class _Named:
 
 REPORT = _Named("variant_report")
 NAME = REPORT.name
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 FOOTER = "For research, not for diagnosis. Statements are those of the databases named, not of this platform."
 READS = (
     RAW_READS,
@@ -67,6 +70,8 @@ READS = (
     CLINVAR,
     GNOMAD,
     ANNOTATIONS,
+    GENE_MODELS,
+    CONSEQUENCES,
     SAMPLE_QC,
 )
 
@@ -156,10 +161,10 @@ def build(own: dict[str, pd.DataFrame], sample: str, key: str, origins: list[Ori
         (samples.substitutions, GENOTYPES),
     ]
     pictures = [illustration(function(own[table.name])) for function, table in draw]
-    variants = merged(own[GENOTYPES.name], own[ANNOTATIONS.name], own[VARIANTS.name])
+    variants = merged(own[GENOTYPES.name], own[ANNOTATIONS.name], own[VARIANTS.name], own[CONSEQUENCES.name])
     databases = {
         each.name: next(o.settings.get("file", "none") for o in origins if o.name == each.name)
-        for each in (CLINVAR, GNOMAD)
+        for each in (CLINVAR, GNOMAD, GENE_MODELS)
     }
     qc = {str(name): value for name, value in own[SAMPLE_QC.name].iloc[0].items()}
     return Report(
@@ -177,11 +182,20 @@ def build(own: dict[str, pd.DataFrame], sample: str, key: str, origins: list[Ori
     )
 
 
-def merged(genotypes: pd.DataFrame, annotations: pd.DataFrame, variants: pd.DataFrame) -> pd.DataFrame:
-    """Return a sample's calls with what is stated of their alleles."""
+def merged(
+    genotypes: pd.DataFrame, annotations: pd.DataFrame, variants: pd.DataFrame, consequences: pd.DataFrame
+) -> pd.DataFrame:
+    """Return a sample's calls with what is stated of their alleles, and the consequence of the highest impact."""
+    order = consequences["impact"].map(IMPACTS.index)
+    worst = consequences.assign(order=order).sort_values(["variant_key", "order", "transcript"], kind="stable")
+    worst = worst.drop_duplicates("variant_key")[["variant_key", "gene", "consequence", "impact", "hgvs_p"]]
     shown = annotations.drop(columns=["contig", "pos", "ref", "alt"])
     cohort = variants[["variant_key", "kind", "ac", "an"]]
-    return genotypes.merge(shown, on="variant_key", how="left").merge(cohort, on="variant_key", how="left")
+    return (
+        genotypes.merge(shown, on="variant_key", how="left")
+        .merge(cohort, on="variant_key", how="left")
+        .merge(worst, on="variant_key", how="left")
+    )
 
 
 def illustration(picture: Picture) -> Illustration:

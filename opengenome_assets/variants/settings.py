@@ -32,6 +32,8 @@ class VariantsSettings(Section):
         A FASTA file, ``corpus:SEQ_ID``, or ``sample``.
     clinvar, gnomad
         Files of these databases, ``sample``, or ``none``.
+    genes
+        A GFF3 file of genes on the reference, ``sample``, or ``none``.
     """
 
     samples: Annotated[str, _checked("OPENGENOME_SAMPLES")] = Field(
@@ -51,4 +53,9 @@ class VariantsSettings(Section):
         default=SAMPLE,
         validation_alias="OPENGENOME_GNOMAD",
         description="gnomAD as VCF or as its mitochondrial table; `none` leaves it out",
+    )
+    genes: Annotated[str, _checked("OPENGENOME_GENES")] = Field(
+        default=SAMPLE,
+        validation_alias="OPENGENOME_GENES",
+        description="gene models of the reference as GFF3, for the consequences of variants; `none` leaves them out",
     )

@@ -272,6 +272,27 @@ GNOMAD = TableSpec(
     key=("contig", "pos", "ref", "alt"),
 )
 
+GENE_MODELS = TableSpec(
+    name="gene_models",
+    description="Transcripts of a GFF3 file on the reference's contigs. A coding gene without transcripts, as "
+    "mitochondria and bacteria have them, has one row.",
+    columns=(
+        Column("contig", pa.string(), "The contig, by its name in the reference", (REFERENCE["aliases"],)),
+        Column("start", pa.int64(), "First letter, from 1"),
+        Column("end", pa.int64(), "Last letter"),
+        Column("strand", pa.string(), "+ or -"),
+        Column("gene", pa.string(), "Name of the gene, or its ID if it has no name"),
+        Column("transcript", pa.string(), "ID of the transcript"),
+        Column("biotype", pa.string(), "Biotype as stated; protein_coding if the file has none and there is a CDS"),
+        Column("exon_starts", pa.list_(pa.int64()), "First letters of the exons, ascending"),
+        Column("exon_ends", pa.list_(pa.int64()), "Their last letters"),
+        Column("cds_starts", pa.list_(pa.int64()), "First letters of the coding stretches, ascending; empty without"),
+        Column("cds_ends", pa.list_(pa.int64()), "Their last letters"),
+        Column("cds_phases", pa.list_(pa.int32()), "Their phases, as in GFF3"),
+    ),
+    key=("contig", "transcript", "start"),
+)
+
 CLASSES = (
     "asserted pathogenic, 1 star or more",
     "asserted pathogenic, 0 stars",
@@ -303,6 +324,28 @@ ANNOTATIONS = TableSpec(
         Column("gnomad_filters", pa.string(), "Filters of gnomAD", (GNOMAD["filters"],)),
     ),
     key=("variant_key",),
+)
+
+_MODELS = (GENE_MODELS["cds_starts"], GENE_MODELS["exon_starts"])
+_EFFECT = (VARIANTS["ref"], VARIANTS["alt"], *_MODELS, REFERENCE["md5"], REFERENCE["genetic_code"])
+
+CONSEQUENCES = TableSpec(
+    name="consequences",
+    description="What each allele of `variants` does to each transcript, by bcftools csq with the contig's genetic "
+    "code. Each allele is judged alone: two in one codon are not taken together. An allele outside of all transcripts "
+    "has one row, without a transcript.",
+    columns=(
+        *_VARIANT,
+        Column("gene", pa.string(), "Name of the gene", (GENE_MODELS["gene"],)),
+        Column("transcript", pa.string(), "The transcript; empty outside of transcripts", (GENE_MODELS["transcript"],)),
+        Column("biotype", pa.string(), "Biotype of the transcript", (GENE_MODELS["biotype"],)),
+        Column("consequence", pa.string(), "Terms of the Sequence Ontology, joined by &", _EFFECT),
+        Column("impact", pa.string(), "HIGH, MODERATE, LOW or MODIFIER: the class of VEP for the terms", _EFFECT),
+        Column("amino_acids", pa.string(), "Change of the protein as bcftools writes it, such as 30Y>30H", _EFFECT),
+        Column("hgvs_c", pa.string(), "Change of the coding sequence; only of single letters in it", _EFFECT),
+        Column("hgvs_p", pa.string(), "Change of the protein; only of single amino acids", _EFFECT),
+    ),
+    key=("variant_key", "transcript"),
 )
 
 SAMPLE_QC = TableSpec(
@@ -359,5 +402,7 @@ TABLES = (
     CLINVAR,
     GNOMAD,
     ANNOTATIONS,
+    GENE_MODELS,
+    CONSEQUENCES,
     SAMPLE_QC,
 )

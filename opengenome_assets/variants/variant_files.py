@@ -4,6 +4,7 @@ Belongs here: which files there are, and that they hold the table's records. Doe
 (``passes/vcf.py``).
 """
 
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,7 @@ from opengenome_assets.settings import local_home
 from opengenome_assets.storage.record import digest
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.variants import tools
+from opengenome_assets.variants.passes.call import parse_vcf
 from opengenome_assets.variants.passes.vcf import Writing, write
 from opengenome_assets.variants.plans import Plan
 from opengenome_assets.variants.settings import VariantsSettings
@@ -26,12 +28,13 @@ from opengenome_assets.variants.units import carry_out
 from opengenome_assets.variants.work import Unit
 
 ALL = "all"
+COMPARED = ("contig", "pos", "ref", "alt", "format", "call")
 READS = (ALIGNMENTS, REFERENCE, VARIANTS_RAW)
 
 
 def define(_: VariantsSettings) -> list[Member]:
-    """Return the table and its rule."""
-    return [variant_files, files_have_the_records]
+    """Return the table and its rules."""
+    return [variant_files, files_have_the_records, files_read_back]
 
 
 @dg.multi_asset(name=VARIANT_FILES.name, specs=[asset_spec(VARIANT_FILES, READS)])
@@ -76,3 +79,25 @@ def files_have_the_records(home: Home) -> Iterator[str]:
         known = rows[file["sample"]]
         if file["sample"] != ALL and file["records"] != known:
             yield f"sample {file['sample']}: {file['records']} records in the file, {known:,} in the table"
+
+
+@rule(VARIANT_FILES, "Each sample's file, read by the package's own parser, has the rows of variants_raw")
+def files_read_back(home: Home) -> Iterator[str]:
+    """Compare the lines of the files with variants_raw, without htslib, which wrote them."""
+    rows: dict[str, Counter[tuple[Any, ...]]] = {}
+    for row in home.table(VARIANTS_RAW).read(["sample", *COMPARED]).to_pylist():
+        rows.setdefault(row["sample"], Counter())[tuple(row[name] for name in COMPARED)] += 1
+    for file in home.table(VARIANT_FILES).read(["sample", "path"]).to_pylist():
+        if file["sample"] == ALL:
+            continue
+        path = local_home(home.uri) / file["path"]
+        try:
+            found = Counter(tuple(getattr(record, name) for name in COMPARED) for record in parse_vcf(path))
+        except (OSError, EOFError, zlib.error, ValueError) as error:
+            yield f"sample {file['sample']}: {path}: {error}; materialise {VARIANT_FILES.name} again"
+            continue
+        known = rows.get(file["sample"], Counter())
+        for record, times in ((known - found) | (found - known)).items():
+            where = "the table" if known[record] > found[record] else "the file"
+            contig, pos, ref, alt, *_ = record
+            yield f"sample {file['sample']}: {contig}:{pos:,} {ref}>{alt} is only in {where} ({times})"

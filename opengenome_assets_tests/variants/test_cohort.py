@@ -33,6 +33,7 @@ from opengenome_assets.variants.tables import (
     VARIANTS,
     VARIANTS_RAW,
 )
+from opengenome_assets.variants.variant_files import files_read_back
 from opengenome_assets_tests.corpora import failure
 from opengenome_assets_tests.shared import once
 from opengenome_assets_tests.variants.samples import Cohort, metadata
@@ -245,6 +246,20 @@ def test_a_new_clinvar_makes_annotations_again_and_no_call(copy, tmp_path):
         facts = metadata(result, name)
         assert (facts["units_reused"], facts["compute_cpu_seconds"]) == (facts["units"], 0), name
     assert "VCV999999999" in {row["clinvar"] for row in copy.rows(ANNOTATIONS)}
+
+
+def test_a_file_of_other_records_is_found_by_reading_it_back(copy):
+    (row,) = (each for each in copy.rows(VARIANT_FILES) if each["sample"] == SAMPLES[0])
+    path = Path(file_of(copy, row))
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines(keepends=True)
+    path.write_bytes(gzip.compress("".join(lines[:-1]).encode()))
+    pos = int(lines[-1].split("\t")[1])
+    (problem,) = files_read_back.problems(copy.home)
+    assert problem.startswith(f"sample {SAMPLES[0]}: chrM:{pos:,} ")
+    assert "is only in the table (1)" in problem
+    path.write_bytes(path.read_bytes()[:-20])
+    (problem,) = files_read_back.problems(copy.home)
+    assert "materialise variant_files again" in problem
 
 
 def test_a_cram_that_is_lost_is_made_again_with_the_same_bytes(copy):

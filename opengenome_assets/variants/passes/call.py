@@ -9,6 +9,7 @@ belongs to the region that holds its position. So any cut into regions gives the
 
 from __future__ import annotations
 
+import gzip
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -79,11 +80,11 @@ class Record:
 
 
 def parse_vcf(path: Path) -> Iterator[Record]:
-    """Yield the records of a plain VCF file with one sample.
+    """Yield the records of a VCF file with one sample, plain or packed with bgzip.
 
     It does not use htslib, so that checks can compare the two.
     """
-    with path.open(encoding="utf-8") as file:
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
         for line in file:
             if not line.startswith("#"):
                 contig, pos, _, ref, alt, qual, _, info, names, call = line.rstrip("\n").split("\t")

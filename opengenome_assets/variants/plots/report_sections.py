@@ -24,11 +24,16 @@ _CALLS = {
     "qual": ReportColumn("QUAL", "count"),
     "dp": ReportColumn("Reads", "count"),
     "vaf": ReportColumn("Share", "percent"),
+    "gene": ReportColumn("Gene"),
+    "consequence": ReportColumn("Consequence"),
+    "hgvs_p": ReportColumn("Protein", "code"),
     "gnomad_af": ReportColumn("gnomAD", "percent"),
     "class": ReportColumn("ClinVar's statement"),
 }
 _FINDINGS = {
     "variant": ReportColumn("Variant", "code"),
+    "gene": ReportColumn("Gene"),
+    "hgvs_p": ReportColumn("Protein", "code"),
     "vaf": ReportColumn("Share", "percent"),
     "significance": ReportColumn("As stated"),
     "stars": ReportColumn("Stars", "count"),
@@ -82,7 +87,14 @@ def calls(variants: pd.DataFrame, figures: Sequence[Illustration]) -> Section:
         "Variants",
         text + (left_out if len(ordered) > MOST_ROWS else ""),
         figures,
-        [_table("Share is the share of reads with the allele; gnomAD is its frequency there.", _CALLS, ordered)],
+        [
+            _table(
+                "Share is the share of reads with the allele; gnomAD is its frequency there. Of several transcripts "
+                "the consequence of the highest impact is shown; each allele is judged alone.",
+                _CALLS,
+                ordered,
+            )
+        ],
     )
 
 
@@ -159,6 +171,7 @@ def method(
         f"Reads were aligned with {alignments['aligner'].iloc[0]} against {len(reference):,} contigs ({contigs}), and "
         "sorted, with duplicates marked, by samtools. bcftools mpileup with the profile for Illumina and call gave the "
         f"variants, left-aligned by bcftools norm. ClinVar: {databases['clinvar']}. gnomAD: {databases['gnomad']}. "
+        f"Genes: {databases['gene_models']}; consequences by bcftools csq. "
         "Structural variants, copy numbers and long repeats are not looked for."
     )
     columns = {
@@ -191,4 +204,4 @@ def _cell(name: str, row: Mapping[Any, Any]) -> Cell:
         ref, alt = (words.shorten(row[each], MOST_LETTERS) for each in ("ref", "alt"))
         return f"{row['contig']}:{row['pos']:,} {ref}>{alt}"
     value: Cell = row[name]
-    return value
+    return value.replace("_", " ").replace("&", ", ") if name == "consequence" and isinstance(value, str) else value
