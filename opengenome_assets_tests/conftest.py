@@ -66,9 +66,11 @@ def tool() -> Callable[[str], str]:
     otherwise than the program.
     """
     packages = {"cusp": "emboss", "fuzznuc": "emboss"}
+    alone = "install {} from PyPI into an environment of its own, and link its command on the PATH"
     installed_by = {
+        "hamronize": alone.format("hAMRonization"),
         "helm": "https://helm.sh/docs/intro/install",
-        "sourmash": "install it from PyPI into an environment of its own, and link its command on the PATH",
+        "sourmash": alone.format("sourmash"),
     }
     required = os.environ.get("CI") == "true" or os.environ.get("OPENGENOME_REQUIRE_TOOLS") == "1"
 

@@ -166,7 +166,8 @@ def machine(tmp_path: Path) -> Path:
         (tmp_path / name).symlink_to(str(shutil.which(name)))
     write_script(tmp_path / "make", f'echo "make $* CI=$CI" >> {tmp_path}/log; [ ! -e {tmp_path}/broken ]')
     write_script(tmp_path / "apt-get", f'echo "apt-get $*" >> {tmp_path}/log')
-    for name in ("python3", "java", "jellyfish", "kmc", "cusp", "codonw", "prodigal", "sourmash", "chromium"):
+    tools = "jellyfish kmc cusp codonw prodigal chromium bwa sourmash hamronize helm"
+    for name in ("python3", "java", *tools.split()):
         write_script(tmp_path / name, "true")
     return tmp_path
 

@@ -34,12 +34,13 @@ for module in pkgutil.iter_modules(kernels.__path__):
         "fasta_scan",
         "fastq",
         "frames",
-        "genes",
+        "frameshifts",
         "identifiers",
         "lanes",
         "occurrences",
         "planes",
         "tfidf",
+        "translation",
     }
     assert kernels == {module for module, _ in signatures}
     signatures.pop(("identifiers", "murmur3_128"))  # called by a kernel, which is cached with it inside
