@@ -135,7 +135,29 @@ def refuse_missing(specification: str, *, sample: Path | None = None) -> None:
     """
     for name in split(specification):
         if not (name.startswith(HUB_PREFIX) or (name == SAMPLE and sample is not None)):
-            _existing(name)
+            existing(name)
+
+
+def existing(name: str) -> Path:
+    """Return the path of a local place.
+
+    Raises
+    ------
+    SourceError
+        If there is none.
+    """
+    if "://" in name:
+        raise SourceError(
+            f"{name}: expected 'sample', a local file or folder, or hf://datasets/OWNER/NAME[@REVISION]/PATH-OR-GLOB. "
+            "Download files from elsewhere first"
+        )
+    root = Path(name).expanduser().absolute()
+    if not root.exists():
+        raise SourceError(
+            f"{name}: no such file or folder (looked for {root}). Check the name, in the environment variable "
+            r"(of the corpus: OPENGENOME_SOURCE) or the run config that gives it. Commas separate names; a comma in a name is written \,"
+        )
+    return root
 
 
 def remote_places(specification: str) -> list[Specification]:
@@ -195,7 +217,7 @@ def _find_local(
     name: str, kind: FileKind, skipped: list[str], visited: set[str]
 ) -> Iterator[tuple[PurePath, SourceFile]]:
     """Yield a file, or those below a folder. ``visited`` has the real folders visited so far, and gets the others."""
-    root = _existing(name)
+    root = existing(name)
     if root.is_file():
         yield _local(root, root.parent / source_name(root.name, kind), root.name)
         return
@@ -223,23 +245,6 @@ def _find_local(
             f"cannot list {', '.join(str(error.filename) for error in unreadable)}: "
             f"{unreadable[0].strerror}. Give yourself the right to read it, or name the folders to use"
         )
-
-
-def _existing(name: str) -> Path:
-    """Return the path of a local place that exists."""
-    if "://" in name:
-        raise SourceError(
-            f"{name}: expected 'sample', a local file or folder, or hf://datasets/OWNER/NAME[@REVISION]/PATH-OR-GLOB. "
-            "Download files from elsewhere first"
-        )
-    root = Path(name).expanduser().absolute()
-    if not root.exists():
-        raise SourceError(
-            f"{name}: no such file or folder (looked for {root}). Check the name: that of the corpus is set by "
-            "OPENGENOME_SOURCE, that of queries by OPENGENOME_QUERIES, or either by the run config. Commas separate "
-            r"names; a comma in a name is written \,"
-        )
-    return root
 
 
 def _local(file: Path, division: PurePath, path: str, revision: str = "") -> tuple[PurePath, SourceFile]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from opengenome_assets.framework.group import Group
-from opengenome_assets.proteins.settings import ProteinsSettings
+from opengenome_assets.proteins.settings import SAMPLE_FOLDER, SHIPPED, ProteinsSettings
 from opengenome_assets.proteins.tables import TABLES
 from opengenome_assets.settings import Settings
 
@@ -33,6 +33,16 @@ def _commands() -> Sequence[click.Command]:
     return [proteins]
 
 
+def _refuse(settings: Settings) -> None:
+    from opengenome_assets.intake.sources import refuse_missing
+
+    section = settings.section(ProteinsSettings)
+    refuse_missing(section.source, sample=SAMPLE_FOLDER)
+    refuse_missing(section.sheet)
+    if section.catalogue != SHIPPED:
+        refuse_missing(section.catalogue)
+
+
 GROUP = Group(
     name="proteins",
     tables=TABLES,
@@ -40,4 +50,5 @@ GROUP = Group(
     build=_build,
     passes=tuple(f"opengenome_assets.proteins.passes.{name}" for name in PASSES),
     commands=_commands,
+    refuse=_refuse,
 )

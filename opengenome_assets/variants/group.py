@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from opengenome_assets.framework.group import Group
 from opengenome_assets.settings import Settings
-from opengenome_assets.variants.settings import VariantsSettings
+from opengenome_assets.variants.settings import NONE, SAMPLE, VariantsSettings
 from opengenome_assets.variants.tables import TABLES
 
 if TYPE_CHECKING:
@@ -33,6 +33,15 @@ def _commands() -> Sequence[click.Command]:
     return [variants]
 
 
+def _refuse(settings: Settings) -> None:
+    from opengenome_assets.intake.sources import existing
+
+    section = settings.section(VariantsSettings)
+    for name in (section.samples, section.reference, section.clinvar, section.gnomad, section.genes):
+        if name not in (SAMPLE, NONE) and not name.startswith("corpus:"):
+            existing(name)
+
+
 GROUP = Group(
     name="variants",
     tables=TABLES,
@@ -40,4 +49,5 @@ GROUP = Group(
     build=_build,
     passes=tuple(f"opengenome_assets.variants.passes.{name}" for name in PASSES),
     commands=_commands,
+    refuse=_refuse,
 )

@@ -32,11 +32,17 @@ def variables(folder: Path, **settings: str) -> dict[str, str]:
     return {name: value for name, value in found.items() if name not in ("DAGSTER_HOME", "OPENGENOME_HOME")}
 
 
-@pytest.mark.parametrize("name", ["OPENGENOME_SOURCE", "OPENGENOME_QUERIES"])
+NAMES_OF_INPUT = [
+    *("OPENGENOME_SOURCE", "OPENGENOME_QUERIES", "OPENGENOME_PROTEINS", "OPENGENOME_PROTEINS_SHEET"),
+    *("OPENGENOME_CATALOGUE", "OPENGENOME_SAMPLES", "OPENGENOME_REFERENCE", "OPENGENOME_CLINVAR", "OPENGENOME_GENES"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES_OF_INPUT)
 def test_input_that_is_not_there_is_refused_before_anything_starts(
     name: str, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(name, "sample-of-mine.fa,hf://datasets/a/b")
+    monkeypatch.setenv(name, "sample-of-mine.fa")
     answer = CliRunner().invoke(main, ["run"])
     assert answer.exit_code == 1
     assert f"sample-of-mine.fa: no such file or folder (looked for {elsewhere}/sample-of-mine.fa)" in answer.output
