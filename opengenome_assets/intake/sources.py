@@ -154,8 +154,9 @@ def existing(name: str) -> Path:
     root = Path(name).expanduser().absolute()
     if not root.exists():
         raise SourceError(
-            f"{name}: no such file or folder (looked for {root}). Check the name, in the environment variable "
-            r"(of the corpus: OPENGENOME_SOURCE) or the run config that gives it. Commas separate names; a comma in a name is written \,"
+            f"{name}: no such file or folder (looked for {root}). Check the name, in the environment variable (of "
+            "the corpus: OPENGENOME_SOURCE) or the run config that gives it. Commas separate names; a comma in a name "
+            r"is written \,"
         )
     return root
 
