@@ -22,7 +22,7 @@ from opengenome_assets.kernels.identifiers import SeenIdentifiers
 from opengenome_assets.kernels.kmers import KmerCounter, valid_windows
 from opengenome_assets.kernels.lanes import LEAST
 from opengenome_assets.kernels.occurrences import count_occurrences, find_occurrences
-from opengenome_assets.kernels.planes import dot, norms, pack, score
+from opengenome_assets.kernels.planes import add_document_frequency, dot, norms, pack, score
 from opengenome_assets.kernels.profiles import KMERS, document_frequency, sequence_kmers
 from opengenome_assets.kernels.tfidf import tfidf
 
@@ -52,6 +52,7 @@ def warm() -> None:
     norms(planes, np.ones(KMERS), 0, 1, np.empty(1))
     score(planes, np.ones((1, KMERS), np.float32), 0, 1, np.empty((1, 1), np.float32))
     dot(planes, np.ones(KMERS), np.zeros(1, np.int64))
+    add_document_frequency(planes, np.zeros(1, np.int64), np.zeros(KMERS, np.int64))
     protein = encode("MKTAYIAKQRQISFVKSHFSRQ")
     ends = np.array([0, len(protein)])
     pairs, _ = Index(protein, ends).candidates(protein, ends)

@@ -75,6 +75,12 @@ def gene_models(named: str) -> dg.AssetsDefinition:
                     f"{len(outside):,} transcripts are beyond the end of their contig, first {outside[0]}. The file is "
                     "of another assembly: name that of the reference's"
                 )
+            if elsewhere and not rows and named == SAMPLE:
+                step.log.info(
+                    f"{GENE_MODELS.name}: the shipped genes are on no contig of this reference, and are left out. Name "
+                    "a GFF3 file of its genes in OPENGENOME_GENES for consequences"
+                )
+                return Rows(GENE_MODELS.schema.empty_table(), {"file": NONE})
             if elsewhere and not rows:
                 raise DatabaseError(f"none of {elsewhere:,} transcripts is on a contig of the reference")
         except (DatabaseError, OSError, EOFError, UnicodeDecodeError) as error:
