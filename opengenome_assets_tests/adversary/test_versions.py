@@ -32,6 +32,7 @@ from opengenome_assets.operations.checkout import state_after
 from opengenome_assets.storage.snapshot import MissingVersionError
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus
+from opengenome_assets_tests.shared import copied
 from opengenome_assets_tests.twice import Twice, use
 
 TABLES = ["raw_fasta", "sequence_shards", "sequence_stats", "kmer_", "kmer_freq_k2"]
@@ -65,7 +66,7 @@ class Walk(RuleBasedStateMachine):
     def begin(self) -> None:
         """Copy the home, and let the commands use the copy."""
         self.folder = Path(tempfile.mkdtemp())
-        home = shutil.copytree(self.twice.home.uri, self.folder / "home")
+        home = copied(self.twice.home.uri, self.folder / "home")
         os.environ["OPENGENOME_HOME"] = str(home)
         self.corpus = Corpus(Home(str(home)), self.twice.corpus.source)
         self.copy = Home(str(self.folder / "copy"))

@@ -22,8 +22,11 @@ from opengenome_assets_tests.proteins.runs import Run, failed_checks, folder
 DATA = Path(__file__).parent / "amrfinder"
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The sample, first with a catalogue in which an entry is missing and another has another name."""
     path = tmp_path_factory.mktemp("sample")
     lines = (SHIPPED / "mutations.tsv").read_text().replace("nfsA_R15C", "nfsB_R15C").splitlines()
@@ -38,9 +41,9 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture
-def command(sample: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+def command(shipped: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Run ``opengenome proteins`` on the sample."""
-    monkeypatch.setenv("OPENGENOME_HOME", sample.home.uri)
+    monkeypatch.setenv("OPENGENOME_HOME", shipped.home.uri)
 
     def run(*arguments: str, code: int = 0) -> str:
         result = CliRunner().invoke(main, ["proteins", *arguments], catch_exceptions=False)
@@ -50,20 +53,20 @@ def command(sample: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     return run
 
 
-def test_the_sample_gives_the_rows_that_amrfinderplus_expects_of_proteins(sample: Run) -> None:
+def test_the_sample_gives_the_rows_that_amrfinderplus_expects_of_proteins(shipped: Run) -> None:
     """Promoters and 23S are of the catalogue of nucleotides."""
     proteins = {entry.symbol.replace("STOP", "Ter") for entry in read_catalogue().mutations}
     for accession, file in (("escherichia-dna", "test_dna.expected"), ("escherichia-prot", "test_prot.expected")):
         with (DATA / file).open() as text:
             rows = [row for row in csv.DictReader(text, delimiter="\t") if row["Subtype"] == "POINT"]
         expected = [row["Element symbol"].replace("STOP", "Ter") for row in rows]
-        calls = [row for row in sample.rows("mutation_calls") if row["accession"] == accession]
+        calls = [row for row in shipped.rows("mutation_calls") if row["accession"] == accession]
         wanted = [symbol for symbol in expected if symbol in proteins]
         assert wanted
         # The protein ends there too; NCBI's run of nucleotides expects it.
         extra = ["nfsA_K141Ter"] if file == "test_prot.expected" else []
         assert sorted(row["symbol"].replace("STOP", "Ter") for row in calls) == sorted([*wanted, *extra])
-    found = {row["symbol"] for row in sample.rows("mutation_calls") if row["accession"] == "campylobacter-dna"}
+    found = {row["symbol"] for row in shipped.rows("mutation_calls") if row["accession"] == "campylobacter-dna"}
     assert found == {"gyrA_T86I", "rplV_A103V"}  # as the headers of those records say
 
 
@@ -78,8 +81,8 @@ def test_show_prints_the_alignment_with_its_calls(command: Callable[..., str]) -
     assert "knows no gene 'nothing' of Escherichia" in command("show", "escherichia-dna", "nothing", code=1)
 
 
-def test_diff_says_what_was_gained_and_renamed_and_why(command: Callable[..., str], sample: Run) -> None:
-    newest = sample.home.table("mutation_calls").at().version
+def test_diff_says_what_was_gained_and_renamed_and_why(command: Callable[..., str], shipped: Run) -> None:
+    newest = shipped.home.table("mutation_calls").at().version
     changes = json.loads(command("diff", "0", str(newest), "--format", "json"))
     found = {(each["change"], each["accession"], each["before"], each["after"]) for each in changes}
     accessions = ("escherichia-dna", "escherichia-prot")
@@ -94,7 +97,7 @@ def test_diff_says_what_was_gained_and_renamed_and_why(command: Callable[..., st
     assert command("diff", "0", "0") == "no call differs\n"
 
 
-def test_exports_are_complete(command: Callable[..., str], sample: Run, tmp_path: Path) -> None:
+def test_exports_are_complete(command: Callable[..., str], shipped: Run, tmp_path: Path) -> None:
     for form in ("subscan", "manifests", "alignments"):
         command("export", form, str(tmp_path))
     with (tmp_path / "subscan.tsv").open() as text:
@@ -112,11 +115,11 @@ def test_exports_are_complete(command: Callable[..., str], sample: Run, tmp_path
     assert len(manifest["mutation_status"]) == manifest["catalogue_genes"]
     assert manifest["alignment"]["matrix"] == "BLOSUM62"
     assert manifest["levels"][0][0] == "HIGH"
-    assert (tmp_path / "alignments.txt").read_text().count("SHA-256") == len(sample.rows("assigned_proteins"))
+    assert (tmp_path / "alignments.txt").read_text().count("SHA-256") == len(shipped.rows("assigned_proteins"))
 
 
 def test_hamronization_reads_the_export_as_its_own(
-    command: Callable[..., str], sample: Run, tmp_path: Path, tool: Callable[[str], str]
+    command: Callable[..., str], shipped: Run, tmp_path: Path, tool: Callable[[str], str]
 ) -> None:
     program = Path(tool("hamronize"))
     for form in ("tsv", "json"):
@@ -133,7 +136,7 @@ def test_hamronization_reads_the_export_as_its_own(
         subprocess.run(arguments, check=True, capture_output=True)
         entries = json.loads((tmp_path / f"{form}.out").read_text())
         assert sorted(entry["amino_acid_mutation"] for entry in entries) == sorted(
-            row["hgvs"] for row in sample.rows("mutation_calls")
+            row["hgvs"] for row in shipped.rows("mutation_calls")
         )
     script = (
         "import json, sys; from hAMRonization.hAMRonizedResult import hAMRonizedResult as R\n"
@@ -143,8 +146,8 @@ def test_hamronization_reads_the_export_as_its_own(
     subprocess.run([python, "-c", script, tmp_path / "hamronization.json"], check=True, capture_output=True)
 
 
-def test_the_report_says_what_was_found_and_what_was_not_examined(sample: Run) -> None:
-    page = Path(sample.home.uri, "reports", "proteins_report.html").read_text()
+def test_the_report_says_what_was_found_and_what_was_not_examined(shipped: Run) -> None:
+    page = Path(shipped.home.uri, "reports", "proteins_report.html").read_text()
     for words in ("gyrA_T86I", "p.Thr86Ile", "What could not be examined", "not a measured resistance"):
         assert words in page
     assert page.count("<figure") == 5

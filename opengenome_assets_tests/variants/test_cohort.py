@@ -38,7 +38,7 @@ from opengenome_assets_tests.corpora import failure
 from opengenome_assets_tests.shared import once
 from opengenome_assets_tests.variants.samples import Cohort, metadata
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 SAMPLES = ("HG03478", "HG03706")
 FIXTURES = Path(__file__).parents[1] / "fixtures"
