@@ -25,7 +25,7 @@ from opengenome_assets.cli.versions import checkout, pull, push, reproduce, rest
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="opengenome")
 def main() -> None:
-    """Genomic corpora as Dagster assets: set-up checks, data lineage, versions, search and upkeep."""
+    """Genomic data as Dagster assets: runs, tables, data lineage, versions, search and upkeep."""
 
 
 for command in (

@@ -41,3 +41,5 @@ def run(context: click.Context, select: str) -> None:
             context.invoke(failures, since=int(started), output="text")
         raise SystemExit(status)
     context.invoke(info, output="text")
+    with suppress(SystemExit):
+        context.invoke(failures, since=int(started), output="text")  # checks that warn

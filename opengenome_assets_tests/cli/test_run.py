@@ -77,6 +77,7 @@ def test_everything_is_made_in_an_empty_folder_and_a_failure_is_told(elsewhere: 
     assert answer.returncode == 0, answer.stderr
     assert re.search(r"^  sequence_shards +2 +0 ", answer.stdout, re.MULTILINE)
     assert f"{elsewhere}/data/reports/corpus_report.html" in answer.stdout
+    assert re.search(r"^Run \w{8}(: success| succeeded, with warnings:)$", answer.stdout, re.MULTILINE)
     assert "Warning" not in answer.stdout + answer.stderr
 
     (genomes / "bad.fa").write_text("no record\n")
