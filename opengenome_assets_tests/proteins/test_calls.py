@@ -27,6 +27,7 @@ def wild_type(catalogue: Catalogue, symbol: str) -> str:
     return next(entry.reference.sequence for entry in catalogue.mutations if entry.symbol == symbol)
 
 
+@pytest.mark.long
 def test_every_entry_put_into_its_reference_is_called_back_and_nothing_else(catalogue: Catalogue) -> None:
     """Of entries that give the same protein all are called."""
     short = []
@@ -42,6 +43,7 @@ def test_every_entry_put_into_its_reference_is_called_back_and_nothing_else(cata
     assert sorted(short) == ["mexR_Y3STOP", "mexZ_E8STOP", "mexZ_Q10STOP", "ompF_L15STOP", "oprD_W6STOP"]
 
 
+@pytest.mark.long
 def test_no_wild_type_has_a_call(catalogue: Catalogue) -> None:
     found = call({entry.accession: entry.sequence + "*" for entry in catalogue.references}, catalogue)
     assert {name: symbols(one) for name, one in found.items() if one.calls} == {}

@@ -14,6 +14,8 @@ from opengenome_assets_tests.proteins.runs import Run, failed_checks, failure, f
 
 GYRA = "gyrA_S83L"
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:

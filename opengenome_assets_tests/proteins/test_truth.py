@@ -11,6 +11,7 @@ def catalogue() -> Catalogue:
     return read_catalogue()
 
 
+@pytest.mark.long
 def test_every_change_is_found_and_no_other(catalogue: Catalogue) -> None:
     """Changes that stand apart; mutants with 21 substitutions and an indel among them."""
     truth = mutants(catalogue, 60, seed=2)

@@ -122,6 +122,7 @@ def test_what_cannot_be_searched_with_is_told(query: str, code: int, message: st
     assert "Traceback" not in result.output
 
 
+@pytest.mark.long
 def test_more_hits_than_a_search_reads_are_refused(tmp_path: Path) -> None:
     many = 1_000_000 // 8 + 1  # the corpus has 8 sequences
     (tmp_path / "many.fasta").write_text("".join(f">q{number}\nACGTACGT\n" for number in range(many)))

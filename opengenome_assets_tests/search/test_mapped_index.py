@@ -108,6 +108,7 @@ def test_versions_with_any_files_are_searched_as_without_mapped_files(
     assert_same(first, unmapped(first, folder / "first"))
 
 
+@pytest.mark.long
 def test_rows_are_written_again_only_with_as_many_new_ones(home: Home, tmp_path: Path) -> None:
     written = {path.name for path in Path(table(home).uri, "mapped").glob("rows-*")}
     sizes = []

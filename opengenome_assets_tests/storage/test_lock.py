@@ -475,6 +475,7 @@ def test_two_runs_and_an_upkeep_at_once_leave_what_one_run_alone_makes(
     assert made[0].metadata(again, "shard_stats")["shards_reused"] == 4
 
 
+@pytest.mark.long
 def test_a_file_system_without_locks_is_told_with_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(descriptor: int, operation: int) -> None:  # as Lustre does that is mounted without them
         raise OSError(errno.ENOSYS, "Function not implemented")

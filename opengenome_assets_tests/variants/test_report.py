@@ -29,6 +29,7 @@ def picture():
     return Illustration(drawn.title, drawn.caption, drawn.alt, to_png(drawn.figure, dpi=40), "image/png")
 
 
+@pytest.mark.long
 def test_the_same_report_gives_the_same_bytes_and_many_pages(picture):
     rows = [(f"chr1:{place} A>G", place / 300, "long words " * 9) for place in range(300)]
     first = render_pdf(report(picture, rows), "not for diagnosis")

@@ -65,6 +65,7 @@ def random_rows(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     return path, sequences
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("wanted", [[], [0], [599], [1, 2, 300, 598]])
 def test_values_are_read_by_their_rows(random_rows, wanted):
     path, sequences = random_rows
