@@ -9,9 +9,11 @@ SEARCH_PORT ?= 3001
 BASES ?= 2800000000
 SECRETS ?= secrets
 SELECT ?= not drill
-# Tests run side by side, file by file: what a file's tests share is made once. One worker more than cores, since many wait.
+# Tests run side by side, file by file: what a file's tests share is made once. More workers
+# than cores, since some wait; the slow tests wait most, for processes that they start.
 WORKERS ?= 3
-PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+SLOW_WORKERS ?= 4
+PARALLEL := --dist loadfile --no-loadscope-reorder --numprocesses
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,10 +27,10 @@ export DAGSTER_HOME := $(CURDIR)
 # Bytecode is kept in .venv: compiling the imports again costs every process 2 s of CPU.
 unexport PYTHONDONTWRITEBYTECODE
 # Dagster's warnings about its own future, at every `asset materialize`.
-export PYTHONWARNINGS := ignore::FutureWarning,ignore:Parameter `include_sources`
+export PYTHONWARNINGS := ignore::FutureWarning,ignore:Parameter
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ui quick test adversary bench build docs lock secrets test-compose clean java
+.PHONY: help install run ui quick test adversary bench build docs lock secrets test-compose test-slurm clean java
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,10 +38,7 @@ help:  ## List the targets
 install: $(VENV)/installed java  ## Install what the pipeline needs into .venv
 
 run: install  ## Materialise every asset and show the result
-	@started=$$(date +%s); \
-	$(BIN)/dagster asset materialize --select '*' --module-name opengenome_assets.definitions || \
-	  { echo; $(BIN)/opengenome failures --since $$started; exit 1; } >&2
-	@$(BIN)/opengenome info
+	@$(BIN)/opengenome run
 
 ui: install  ## Serve Dagster at http://127.0.0.1:3000 and the search at :3001 (PORT=..., SEARCH_PORT=... for others)
 	@$(BIN)/opengenome ui --port $(PORT) --search-port $(SEARCH_PORT)
@@ -50,27 +49,27 @@ quick: $(VENV)/installed-dev  ## Lint, check types and rules of import, and run 
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --quiet --check
 	@$(BIN)/mypy
-	@$(BIN)/pytest $(PARALLEL) --quiet -m 'not (slow or long or peer or adversary)' --hypothesis-profile quick --durations 5
+	@$(BIN)/pytest $(PARALLEL) $(WORKERS) --quiet -m 'not (slow or long or peer or adversary)' --hypothesis-profile quick --durations 5
 
 # Tracing for the coverage doubles the CPU time of a test. The floor is therefore reached without the slow tests.
 test: $(VENV)/installed-dev java  ## Lint, check types, and run the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	@$(BIN)/pytest $(PARALLEL) --durations 10 -m 'not slow and not adversary' --cov --cov-report=term-missing:skip-covered; quick=$$?; \
-	$(BIN)/pytest $(PARALLEL) --durations 20 -m slow && exit $$quick
+	@$(BIN)/pytest $(PARALLEL) $(WORKERS) --durations 10 -m 'not slow and not adversary' --cov --cov-report=term-missing:skip-covered; quick=$$?; \
+	$(BIN)/pytest $(PARALLEL) $(SLOW_WORKERS) --durations 20 -m 'slow and not adversary' && exit $$quick
 
-adversary: $(VENV)/installed-dev  ## Try thousands of odd files and damages (`make test` tries hundreds)
+adversary: $(VENV)/installed-dev  ## Try thousands of odd files and damages, and kills and walks (`make test` tries some)
 	@$(BIN)/pytest -m adversary --quiet -s
 
-bench: $(VENV)/installed-dev java  ## Measure speed and memory (BASES=200000000 for the quick form); needs kmc and jellyfish
+bench: $(VENV)/installed-dev java  ## Measure speed and memory (BASES=200000000 for the quick form); needs kmc, jellyfish, prodigal, emboss, diamond-aligner and mmseqs2
 	@$(BIN)/python -m benchmarks $(BASES)
 
 build: $(VENV)/installed  ## Build the sdist and the wheel into dist/
 	rm -rf dist
 	$(BIN)/uv build --quiet --offline --no-build-isolation --python $(BIN)/python --out-dir dist
 
-docs: $(VENV)/installed  ## Write the pages that are made from the code: docs/tables.md, docs/settings.md
+docs: $(VENV)/installed  ## Write the pages that are made from the code: docs/tables.md, docs/settings.md, docs/chart.md
 	@$(BIN)/python docs/generate.py
 
 lock: $(BIN)/uv  ## Write requirements.lock from pyproject.toml, keeping the versions that still fit
@@ -87,6 +86,10 @@ secrets:  ## Make the cluster's secrets, each once, in secrets/
 
 test-compose: $(VENV)/installed-dev java  ## Build the cluster's image, and test a cluster (SELECT=drill: what takes longer)
 	$(BIN)/pytest --verbose --timeout 900 --durations 15 -m '$(SELECT)' opengenome_assets_tests/compose
+
+export SIF
+test-slurm: $(VENV)/installed-dev java  ## Build the SIF, and test jobs on a Slurm cluster of two nodes (SIF=... tests that one)
+	$(BIN)/pytest --verbose --timeout 1900 --durations 15 opengenome_assets_tests/slurm
 
 clean:  ## Remove .venv and caches; data stays
 	rm -rf $(VENV) *.egg-info build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache \

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import counting, growth, search
+from benchmarks.contents import contents_row
 from benchmarks.counting import counting_row
 from benchmarks.extremes import extremes_row
 from benchmarks.growth import change_row, growth_row
@@ -20,6 +21,7 @@ from benchmarks.measure import CommandError, UnequalError
 from benchmarks.occurrences import occurrences_row
 from benchmarks.peers import MissingToolError, require_tools
 from benchmarks.picture import cost_against_size
+from benchmarks.proteins import proteins_row
 from benchmarks.report import Row, page, summary, tally
 from benchmarks.scans import scan_row
 from benchmarks.search import many_row, search_row
@@ -44,9 +46,14 @@ def measure(bases: int) -> None:
             done(counting_row(bases, folder))
     with workplace() as folder:
         done(scan_row(bases, folder))
+    with workplace() as folder:
+        done(contents_row(bases, folder))
     done(codon_row(bases))
     with workplace() as folder:
         done(gene_row(bases, folder))
+    if bases >= counting.NEEDS:
+        with workplace() as folder:
+            done(proteins_row(folder))
     with workplace() as folder:
         done(ingestion_row(bases, folder))
     picture = None

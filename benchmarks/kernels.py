@@ -21,7 +21,8 @@ from benchmarks.report import Row, Target
 from opengenome_assets.corpus.settings import SAMPLE_FOLDER
 from opengenome_assets.kernels.bases import arrow_text
 from opengenome_assets.kernels.codons import CodonCounter
-from opengenome_assets.kernels.genes import find_genes, open_reading_frames
+from opengenome_assets.kernels.frames import open_reading_frames
+from opengenome_assets.kernels.genes import find_genes
 from opengenome_assets.kernels.kmers import KmerCounter
 from opengenome_assets.kernels.profiles import sequence_kmers
 

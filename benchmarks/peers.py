@@ -12,7 +12,15 @@ from opengenome_assets.kernels.bases import kmer_strings
 
 K = 8
 THREADS = 2
-PACKAGES = {"kmc": "kmc", "kmc_dump": "kmc", "jellyfish": "jellyfish", "prodigal": "prodigal"}
+PACKAGES = {
+    "kmc": "kmc",
+    "kmc_dump": "kmc",
+    "jellyfish": "jellyfish",
+    "prodigal": "prodigal",
+    "water": "emboss",
+    "diamond": "diamond-aligner",
+    "mmseqs": "mmseqs2",
+}
 _MOST = 2**32 - 1  # what their counters are told to hold
 
 

@@ -21,6 +21,13 @@ if [ -f "$secrets/spark_secret" ]; then
   printf 'spark.authenticate.secret %s\n' "$(cat "$secrets/spark_secret")" >> "$private/spark/spark-defaults.conf"
 fi
 
+# On Kubernetes, Spark's settings come from a ConfigMap. The pod's name makes executors end with their driver.
+if [ -d /etc/opengenome/spark ]; then
+  mkdir -p "$private/spark"
+  cp /etc/opengenome/spark/* "$private/spark/"
+  printf 'spark.kubernetes.driver.pod.name %s\n' "$HOSTNAME" >> "$private/spark/spark-defaults.conf"
+fi
+
 if [ -f "$secrets/hub_token" ]; then
   install -m 600 "$secrets/hub_token" "$private/hub_token"
 fi

@@ -1,4 +1,7 @@
-"""Pages that are made from the code: ``tables.md`` from the tables' declarations, ``settings.md`` from the settings.
+"""Pages that are made from the code.
+
+``tables.md`` from the tables' declarations, ``settings.md`` from the settings, ``licences.md`` from what is
+installed, and ``chart.md`` from the schema of the Helm chart's values.
 
 The alerts of Prometheus are made from the rules of monitoring. ``python docs/generate.py`` (``make docs``) writes
 them all. The tests compare them with what the code says.
@@ -6,8 +9,15 @@ them all. The tests compare them with what the code says.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
+from typing import Any
+
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from opengenome_assets import groups
 from opengenome_assets.framework.table import TableFamily, TableSpec
@@ -84,10 +94,109 @@ def _default(section: type[Section], name: str) -> str:
     return f"`{value}`" if value or isinstance(value, int) else "none"
 
 
+def chart_page() -> str:
+    """Return the page of the Helm chart's values, from their schema."""
+    chart = FOLDER.parent / "deploy" / "helm" / "opengenome"
+    lines = [
+        "# Values of the Helm chart",
+        "",
+        HEAD,
+        "",
+        "Values for `--set` and `--values` of `helm install` ([kubernetes.md](kubernetes.md)). Other names and",
+        "types are refused.",
+        "",
+        "| value | default | meaning |",
+        "|---|---|---|",
+    ]
+    schema = json.loads((chart / "values.schema.json").read_text())
+    lines += _values(schema, yaml.safe_load((chart / "values.yaml").read_text()), "")
+    return "\n".join(lines) + "\n"
+
+
+def _values(schema: dict[str, Any], default: Any, name: str) -> Iterator[str]:
+    if "description" in schema:
+        shown = json.dumps(default) if default not in ("", {}, []) else "none"
+        yield f"| `{name}` | {shown if shown == 'none' else f'`{shown}`'} | {schema['description']} |"
+        return
+    for key, inner in schema["properties"].items():
+        yield from _values(inner, default[key], f"{name}.{key}".lstrip("."))
+
+
+EXTRAS = {"java"}  # "cluster" is installed in images only
+COPYLEFT = ("GPL", "MPL")  # the LGPL too
+
+
+def licences_page() -> str:
+    """Return the page of the licences of the packages that ours needs to run on Linux, with a Java runtime."""
+    found = sorted(needed("opengenome-assets", EXTRAS), key=lambda each: canonicalize_name(each.name))
+    others = [(each, licence(each)) for each in found if each.name != "opengenome-assets"]
+    bound = [(each, words) for each, words in others if any(kind in words for kind in COPYLEFT)]
+    lines = [
+        "# Licences",
+        "",
+        HEAD,
+        "",
+        "OpenGenome Assets is under the [Apache License 2.0](../LICENSE). It needs the packages below and passes none",
+        "of them on: they are installed from the package registry, each under its own licence. An image holds them.",
+        "Whoever passes an image on passes them on too, and owes what their licences ask for.",
+        "",
+        "The sample's data and their terms: [its README](../opengenome_assets/corpus/sample/README.md).",
+        "",
+        "## Copyleft",
+        "",
+        "| package | licence |",
+        "|---|---|",
+        *(f"| {each.name} | {words} |" for each, words in bound),
+        "",
+        "The image for a cluster also holds `dagster-postgres` (Apache-2.0), `psycopg2-binary` (LGPL-3.0-or-later) and",
+        "Debian's packages.",
+        "",
+        "`pyrodigal` finds genes, and is imported by the package: together they are used and passed on under the GPL,",
+        "version 3 or later, with which the Apache License 2.0 is compatible. The source of both is public. Without",
+        "passing anything on, nothing follows from it.",
+        "",
+        "## All packages",
+        "",
+        "| package | version | licence |",
+        "|---|---|---|",
+        *(f"| {each.name} | {each.version} | {words} |" for each, words in others),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def needed(name: str, extras: set[str]) -> list[Distribution]:
+    """Return an installed package and those that it needs."""
+    found: dict[str, Distribution] = {}
+    waiting = [(name, extras)]
+    while waiting:
+        name, extras = waiting.pop()
+        if canonicalize_name(name) in found:
+            continue
+        package = found[canonicalize_name(name)] = distribution(name)
+        for each in map(Requirement, package.requires or []):
+            if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+                waiting.append((each.name, each.extras))
+    return list(found.values())
+
+
+def licence(package: Distribution) -> str:
+    """Return the licence that a package names: an expression, a short name, or else its classifiers."""
+    said = package.metadata
+    short = (said.get("License") or "").strip()
+    classes = [each for each in said.get_all("Classifier") or [] if each.startswith("License ::")]
+    if expression := said.get("License-Expression"):
+        return expression
+    if short and "\n" not in short and len(short) < 60:
+        return short
+    return ", ".join(each.rpartition(" :: ")[2] for each in classes) or "see its files"
+
+
 PAGES = {
-    "tables.md": tables_page,
-    "settings.md": settings_page,
     "../docker/monitoring/alerts.yml": alerting_rules,
+    "chart.md": chart_page,
+    "licences.md": licences_page,
+    "settings.md": settings_page,
+    "tables.md": tables_page,
 }
 
 if __name__ == "__main__":

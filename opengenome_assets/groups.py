@@ -12,13 +12,17 @@ from typing import Any
 from opengenome_assets.corpus.group import GROUP as CORPUS
 from opengenome_assets.framework.group import Group
 from opengenome_assets.framework.table import Specs
+from opengenome_assets.proteins.group import GROUP as PROTEINS
 from opengenome_assets.search.group import GROUP as SEARCH
 from opengenome_assets.settings import Settings, SettingsError
 from opengenome_assets.storage.record import Provenance
+from opengenome_assets.variants.group import GROUP as VARIANTS
 
 GROUPS: tuple[Group, ...] = (
     CORPUS,
     SEARCH,
+    PROTEINS,
+    VARIANTS,
 )
 
 
@@ -46,6 +50,18 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """
     sections = [group.settings.from_environment(environment) for group in GROUPS]
     return Settings.from_environment(environment).with_sections(sections)
+
+
+def refuse(settings: Settings) -> None:
+    """Refuse settings that name input that is not there.
+
+    Raises
+    ------
+    ValueError
+        If they do. A retry does not help.
+    """
+    for group in GROUPS:
+        group.refuse(settings)
 
 
 def settings_of(record: Provenance, home: str) -> Settings:

@@ -205,3 +205,14 @@ def read_home(environment: Mapping[str, str] | None = None) -> str:
 def local_home(home: str) -> Path:
     """Return the folder of files that an object store cannot hold: the home, or ``data`` in the current folder."""
     return Path(absolute("data") if "://" in home else home)
+
+
+def dagster_home() -> Path:
+    """Return the folder of Dagster's configuration.
+
+    It is DAGSTER_HOME, else the current folder if that has a ``dagster.yaml``, else the folder of Dagster's records in
+    the home.
+    """
+    if named := os.environ.get("DAGSTER_HOME"):
+        return Path(named)
+    return Path.cwd() if Path("dagster.yaml").exists() else local_home(read_home()) / "dagster"

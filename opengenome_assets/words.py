@@ -6,6 +6,7 @@ Belongs here: turning one value into a short string. Does not belong here: layou
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 MISSING = "—"
@@ -63,6 +64,23 @@ def shorten(name: str, limit: int = 28) -> str:
         return line
     head = (limit - 1) // 2
     return f"{line[:head]}…{line[len(line) - (limit - 1 - head) :]}"
+
+
+def pieces(name: str) -> list[str]:
+    """A name in the pieces between which a line may break: after a space and after each of ``_ - . / , ;``."""
+    return re.findall(r"[^\s_\-./,;]*(?:[\s_\-./,;]+|$)", name)[:-1] or [name]
+
+
+def wrap(name: str, width: int) -> list[str]:
+    """Lines of at most `width` characters that hold a whole name, broken between its `pieces` where they fit."""
+    lines = [""]
+    for piece in pieces(name):
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+        while len(lines[-1].rstrip()) > width:
+            lines[-1:] = [lines[-1][:width], lines[-1][width:]]
+    return [line.rstrip() for line in lines]
 
 
 def _three_digits(value: float) -> str:

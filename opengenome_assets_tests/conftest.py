@@ -66,7 +66,12 @@ def tool() -> Callable[[str], str]:
     otherwise than the program.
     """
     packages = {"cusp": "emboss", "fuzznuc": "emboss", "promtool": "prometheus", "amtool": "prometheus-alertmanager"}
-    installed_by = {"sourmash": "install it from PyPI into an environment of its own, and link its command on the PATH"}
+    alone = "install {} from PyPI into an environment of its own, and link its command on the PATH"
+    installed_by = {
+        "hamronize": alone.format("hAMRonization"),
+        "helm": "https://helm.sh/docs/intro/install",
+        "sourmash": alone.format("sourmash"),
+    }
     required = os.environ.get("CI") == "true" or os.environ.get("OPENGENOME_REQUIRE_TOOLS") == "1"
 
     def find(name: str) -> str:

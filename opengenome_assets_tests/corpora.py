@@ -46,14 +46,14 @@ class Corpus:
 
     def materialize(
         self,
-        selection: str = "*",
+        selection: str = "group:corpus,group:search",
         *,
         ok: bool = True,
         instance: dg.DagsterInstance | None = None,
         resources: Mapping[str, Any] | None = None,
         **config: Mapping[str, Any],
     ) -> dg.ExecuteInProcessResult:
-        """Materialise a selection with some ops' config; assert that it succeeds, or fails."""
+        """Materialise a selection, by default corpus and search, with ops' config; assert success, or failure."""
         overrides = {"home": HomeResource(uri=self.home.uri), "engine": ENGINE, **(resources or {})}
         defs = build_defs(self.settings, resource_overrides=overrides)
         config = {"raw_fasta": {"source": self.source}, **config}

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -28,3 +29,16 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Thin
             kept.write_bytes(pickle.dumps(make(folder)))
     thing: Thing = pickle.loads(kept.read_bytes())
     return thing
+
+
+def copied(home: str, place: Path) -> Path:
+    """Copy a home to a place, while other processes may read it.
+
+    SQLite's files beside a database of Dagster go when the last of them ends. Then the copy is made again.
+    """
+    for _ in range(5):
+        try:
+            return Path(shutil.copytree(home, place))
+        except shutil.Error:
+            shutil.rmtree(place)
+    return Path(shutil.copytree(home, place))

@@ -141,7 +141,7 @@ def test_searches_for_kmers_agree_with_duckdb(tmp_path):
 
 def test_a_missing_tool_is_named_with_its_package(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MissingToolError, match=r"kmc_dump.*apt-get install jellyfish kmc prodigal"):
+    with pytest.raises(MissingToolError, match=r"kmc_dump.*apt-get install diamond-aligner .* mmseqs2 prodigal"):
         require_tools()
 
 
@@ -211,9 +211,11 @@ def test_the_quick_form_ends_with_how_many_targets_are_met():
     )
     assert answer.returncode == 0, answer.stderr
     lines = answer.stdout.splitlines()
-    found = re.fullmatch(r"(\d) of 6 targets met", lines[-1])
+    found = re.fullmatch(r"(\d+) of (\d+) targets met", lines[-1])
     assert found
-    assert int(found[1]) == sum(line.startswith("met ") for line in lines)
-    assert sum(line.startswith("MISSED ") for line in lines) == 6 - int(found[1])
+    met, of = map(int, found.groups())
+    assert of >= 6
+    assert met == sum(line.startswith("met ") for line in lines)
+    assert of - met == sum(line.startswith("MISSED ") for line in lines)
     assert (results.read_bytes() if results.exists() else None) == before
     assert lines[-1] in (REPOSITORY / "benchmarks" / "quick.md").read_text()

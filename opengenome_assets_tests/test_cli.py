@@ -158,6 +158,22 @@ def test_a_run_that_succeeded_has_no_failures(home: Path, monkeypatch: pytest.Mo
     assert (result.exit_code, result.output) == (0, f"Run {number[:8]}: success\n")
 
 
+@pytest.mark.long
+def test_a_run_whose_checks_warn_has_not_failed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(REPOSITORY))
+
+    @dg.asset_check(asset=lucky)
+    def usual() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN, description="11 of 36 are mixed")
+
+    with dg.DagsterInstance.from_config(str(REPOSITORY)) as instance:
+        number = dg.materialize([lucky, usual], instance=instance).run_id
+    result = run("failures")
+    assert result.exit_code == 0
+    assert result.output.startswith(f"Run {number[:8]} succeeded, with warnings:\n  lucky, check usual: ")
+    assert "11 of 36 are mixed" in result.output
+
+
 @dg.asset
 def lucky() -> None:
     pass

@@ -3,6 +3,8 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from opengenome_assets import words
 
@@ -49,3 +51,21 @@ def test_shorten_keeps_both_ends_on_one_line() -> None:
 def test_listing_says_how_many_are_left_out() -> None:
     assert words.listing(["a", "b"]) == "a, b"
     assert words.listing(["a", "b", "c", "d"], limit=2) == "a, b and 2 more"
+
+
+NAME = "invertebrate_mitochondria.2026-11_part_01"  # 41 letters
+
+
+def test_a_name_is_wrapped_between_its_pieces() -> None:
+    assert words.wrap("plastids", 20) == ["plastids"]
+    assert words.wrap(NAME, 26) == ["invertebrate_mitochondria.", "2026-11_part_01"]
+    assert words.wrap("two words, and more", 10) == ["two words,", "and more"]
+    assert words.wrap("a" * 45, 20) == ["a" * 20, "a" * 20, "a" * 5]
+
+
+@given(st.text("ab_-. /", min_size=1, max_size=60), st.integers(4, 30))
+def test_wrapping_loses_nothing_but_blanks(name: str, width: int) -> None:
+    lines = words.wrap(name, width)
+    assert "".join("".join(lines).split()) == "".join(name.split())
+    assert all(len(line) <= width for line in lines)
+    assert "".join(words.pieces(name)) == name

@@ -1,6 +1,5 @@
 """A small corpus whose tables have two versions, made once, and copies of it for tests that change them."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from opengenome_assets.lineage.failures import open_instance
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus, write_files
 from opengenome_assets_tests.processes import REPOSITORY
-from opengenome_assets_tests.shared import once
+from opengenome_assets_tests.shared import copied, once
 
 FILES = {"a/x.fa": ">s1\nACGTACGTAC\n>s2\nGGGTTTACGTNCGTAGCTAGTTTT\n", "b/y.fa": f">s3\n{'ACGTTGCA' * 9}\n"}
 LONG = {"sequence_shards": {"min_length": 20}}
@@ -53,7 +52,7 @@ def _make_twice(root: Path) -> Twice:
 @pytest.fixture
 def twice(made_twice: Twice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Twice:
     """A copy in a home that the commands use."""
-    home = shutil.copytree(made_twice.home.uri, tmp_path / "home")
+    home = copied(made_twice.home.uri, tmp_path / "home")
     use(monkeypatch, str(home))
     return Twice(Corpus(Home(str(home)), made_twice.corpus.source), made_twice.runs)
 

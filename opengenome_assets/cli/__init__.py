@@ -12,22 +12,28 @@ import click
 from opengenome_assets import __version__, groups
 from opengenome_assets.cli.backup import backup, restore_backup
 from opengenome_assets.cli.lineage import diff, lineage, reindex
+from opengenome_assets.cli.records import Commands
+from opengenome_assets.cli.run import run
 from opengenome_assets.cli.runs import runs
 from opengenome_assets.cli.serve import metrics, serve, ui
+from opengenome_assets.cli.show import show
+from opengenome_assets.cli.slurm import slurm
 from opengenome_assets.cli.state import failures, info, validate
 from opengenome_assets.cli.upkeep import pin, prune, unpin, upkeep
 from opengenome_assets.cli.versions import checkout, pull, push, reproduce, restore
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="opengenome")
 def main() -> None:
-    """Genomic corpora as Dagster assets: set-up checks, data lineage, versions, search and upkeep."""
+    """Genomic data as Dagster assets: runs, tables, data lineage, versions, search and upkeep."""
 
 
 for command in (
     validate,
+    run,
     info,
+    show,
     failures,
     lineage,
     diff,
@@ -45,6 +51,7 @@ for command in (
     restore_backup,
     serve,
     metrics,
+    slurm,
     ui,
     upkeep,
     *(command for group in groups.GROUPS for command in group.commands()),

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from opengenome_assets.cli.platform import settings_in_use
+from opengenome_assets.settings import dagster_home
 from opengenome_assets.terminal import aligned, clock, known, refusals, section, setting_errors, written
 
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ def _instance() -> Iterator[DagsterInstance | None]:
     """Open Dagster's instance; None without a ``dagster.yaml``, since opening would create one."""
     from opengenome_assets.lineage.failures import open_instance
 
-    if not Path(os.environ.get("DAGSTER_HOME") or ".", "dagster.yaml").exists():
+    if not (dagster_home() / "dagster.yaml").exists():
         yield None
         return
     with open_instance() as instance:

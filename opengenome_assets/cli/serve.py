@@ -6,26 +6,19 @@ Belongs here: starting and ending servers. Does not belong here: answering reque
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
-from types import FrameType
 
 import click
 
 from opengenome_assets.cli.platform import settings_in_use
+from opengenome_assets.cli.processes import MODULE, dagster_environment, program, together
 from opengenome_assets.terminal import setting_errors
 
 HOST = "127.0.0.1"
 
-# Seconds to end: for requests under way, and for a whole server before it is killed.
-REQUESTS_GRACE = 5
-GRACE = 15
+REQUESTS_GRACE = 5  # seconds for requests under way to end
 
 LOGGING = {
     "version": 1,
@@ -118,12 +111,13 @@ def ui(port: int, search_port: int) -> None:
         _listener(HOST, number, option).close()  # Dagster would silently take another port
     dagster, search = f"http://{HOST}:{port}", f"http://{HOST}:{search_port}"
     click.echo(f"Dagster:     {dagster}\nSearch page: {search}")
-    programs = Path(sys.executable).parent
+    with setting_errors():
+        variables = {**dagster_environment(), "OPENGENOME_SEARCH_DAGSTER_URL": dagster}
     raise SystemExit(
         together(
-            [f"{programs}/dagster", "dev", "--host", HOST, "--port", str(port)],
-            [f"{programs}/opengenome", "serve", "--host", HOST, "--port", str(search_port)],
-            environment={**os.environ, "OPENGENOME_SEARCH_DAGSTER_URL": dagster},
+            [program("dagster"), "dev", "--module-name", MODULE, "--host", HOST, "--port", str(port)],
+            [program("opengenome"), "serve", "--host", HOST, "--port", str(search_port)],
+            environment=variables,
         )
     )
 
@@ -134,44 +128,3 @@ def _listener(host: str, port: int, option: str) -> socket.socket:
     except OSError as error:
         remedy = f"End what listens there, or choose another port with {option}"
         raise click.ClickException(f"{host}:{port} cannot be listened at: {error}. {remedy}") from error
-
-
-def together(*commands: Sequence[str], environment: Mapping[str, str], grace: int = GRACE) -> int:
-    """Run commands, each in a session of its own, until one ends; then end the others.
-
-    Ctrl-C, SIGTERM and SIGHUP are passed on to each command once. After ``grace`` seconds the rest is killed, with its
-    children. Returns the exit status.
-    """
-    processes: list[subprocess.Popen[bytes]] = []
-    asked = False
-
-    def interrupt() -> None:
-        for process in processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-        signal.alarm(grace)
-
-    def end(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
-        interrupt()
-
-    def kill(number: int, frame: FrameType | None) -> None:
-        for process in processes:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-
-    # Set first: children inherit an ignored signal, as SIGINT is in a script's background.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end)
-    signal.signal(signal.SIGALRM, kill)
-    for command in commands:
-        processes.append(subprocess.Popen(command, env=environment, start_new_session=True))
-    if asked:
-        interrupt()  # the signal came before all had started
-    os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)  # until one ends; it stays waitable
-    if not asked:
-        interrupt()
-    statuses = [process.wait() for process in processes]
-    signal.alarm(0)
-    return 0 if asked else max(map(abs, statuses))

@@ -99,7 +99,7 @@ def info(output: str) -> None:
 @click.option("--since", type=float, help="Only a run started after this time, in seconds as of `date +%s`.")
 @format_option
 def failures(since: float | None, output: str) -> None:
-    """Say why the newest run failed, without stack traces.
+    """Say why the newest run failed, or which of its checks warn, without stack traces.
 
     Reads Dagster's event log of DAGSTER_HOME or this folder. Exits with status 1 unless that run succeeded.
     """
@@ -113,7 +113,7 @@ def failures(since: float | None, output: str) -> None:
     elif run is None:
         click.echo("No run was started.")
     elif run.failures:
-        click.echo(f"Run {run.run_id[:8]} failed:")
+        click.echo(f"Run {run.run_id[:8]} {'succeeded, with warnings' if run.status == 'SUCCESS' else 'failed'}:")
         for failure in run.failures:
             click.echo(textwrap.indent(f"{failure.step}: {failure.reason}" if failure.step else failure.reason, "  "))
     else:

@@ -30,14 +30,22 @@ def figure_specs(ks: Sequence[int]) -> list[FigureSpec]:
             "GC content of the sequences, by source, with the median.",
             (SEQUENCE_STATS,),
             draw_gc_content,
+            code_version="2",
         ),
-        FigureSpec("figure_lengths", "Lengths of the sequences, by source, with N50.", (SEQUENCE_STATS,), draw_lengths),
+        FigureSpec(
+            "figure_lengths",
+            "Lengths of the sequences, by source, with N50.",
+            (SEQUENCE_STATS,),
+            draw_lengths,
+            code_version="2",
+        ),
         *(
             FigureSpec(
                 f"figure_kmers_k{k}",
                 f"The most frequent {k}-mers of each source.",
                 (table,),
                 partial(draw_top_kmers, k=k),
+                code_version="2",
             )
             for k, table in zip(ks, frequencies, strict=True)
         ),
@@ -46,18 +54,21 @@ def figure_specs(ks: Sequence[int]) -> list[FigureSpec]:
             "k-mer spectrum: how many distinct k-mers occur how often, for each k.",
             tuple(frequencies),
             partial(draw_spectrum, ks=ks),
+            code_version="2",
         ),
         FigureSpec(
             "figure_codon_usage",
             "Codons per thousand in genes, grouped by amino acid.",
             (CODON_RSCU,),
             draw_codon_usage,
+            code_version="2",
         ),
         FigureSpec(
             "figure_rscu",
             "Relative synonymous codon usage (RSCU) by source, in genes and in the reading frames.",
             (CODON_RSCU,),
             draw_rscu,
+            code_version="2",
         ),
         FigureSpec(
             "figure_kmer_pca",
@@ -65,7 +76,7 @@ def figure_specs(ks: Sequence[int]) -> list[FigureSpec]:
             f"up to {MAX_PROFILES:,} sequences.",
             (TFIDF_INDEX, TFIDF_TERMS),
             draw_pca,
-            code_version="2",
+            code_version="3",
         ),
     ]
 

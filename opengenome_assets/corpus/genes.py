@@ -19,7 +19,7 @@ from opengenome_assets.corpus.tables import GENE_CODONS, GENES, RAW_FASTA, SEQUE
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.scans import BySource, Scan
-from opengenome_assets.kernels.genes import LONG_CODONS, codes_of_stops, stop_codons
+from opengenome_assets.kernels.frames import LONG_CODONS, codes_of_stops, stop_codons
 from opengenome_assets.storage.tables import Home
 
 STANDARD_CODE = 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from opengenome_assets.corpus.settings import CorpusSettings
+from opengenome_assets.corpus.settings import SAMPLE_FOLDER, CorpusSettings
 from opengenome_assets.corpus.tables import TABLES
 from opengenome_assets.framework.group import Group
 from opengenome_assets.settings import Settings
@@ -34,6 +34,14 @@ def _commands() -> Sequence[click.Command]:
     return [source]
 
 
+def _refuse(settings: Settings) -> None:
+    from opengenome_assets.corpus.sources import source_of
+    from opengenome_assets.intake.sources import refuse_missing
+    from opengenome_assets.storage.tables import Home
+
+    refuse_missing(source_of(Home(settings.home), settings.section(CorpusSettings).source), sample=SAMPLE_FOLDER)
+
+
 GROUP = Group(
     name="corpus",
     tables=TABLES,
@@ -41,4 +49,5 @@ GROUP = Group(
     build=_build,
     passes=tuple(f"opengenome_assets.corpus.passes.{name}" for name in PASSES),
     commands=_commands,
+    refuse=_refuse,
 )

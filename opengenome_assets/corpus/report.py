@@ -33,11 +33,11 @@ from opengenome_assets.lineage.records import Record
 from opengenome_assets.lineage.tree import draw, trace
 from opengenome_assets.plots.report_page import Notice, Report, Section, render
 from opengenome_assets.storage.files import write_bytes
-from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.record import Provenance, sealed
 from opengenome_assets.storage.tables import Home, Named
 
 NAME = "corpus_report"
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 TOP_KMERS = 10
 HISTOGRAMS = ["gc_histogram", "length_edges", "length_histogram"]
 
@@ -75,7 +75,7 @@ def report_asset(
         write_bytes(f"{folder}/{NAME}.html", render(page).encode())
         write_bytes(f"{folder}/summary.csv", flat.to_csv(index=False).encode())
         provenance = making.recorded(provenance)  # again, with the whole time
-        write_bytes(f"{folder}/summary.json", json.dumps(summary(gathered, flat, provenance), indent=2).encode())
+        write_bytes(f"{folder}/summary.json", sealed(summary(gathered, flat, provenance)))
         for notice in page.notices:
             context.log.warning(notice.text)
         return dg.MaterializeResult(

@@ -214,15 +214,17 @@ def parse(
 
 def find_parsed(home: Home, tasks: Iterable[ParseTask]) -> list[Parsed | None]:
     """Return for each task the result of an earlier run on the same bytes with the same settings, or None."""
-    shards, rejected = (home.table(spec).parts() for spec in (SEQUENCE_SHARDS, REJECTED_RECORDS))
+    tasks = list(tasks)
+    shards = home.table(SEQUENCE_SHARDS).parts().find_all(task.shards_key for task in tasks)
+    rejected = home.table(REJECTED_RECORDS).parts().find_all(task.rejected_key for task in tasks)
     return [_find_parsed(shards, rejected, task) for task in tasks]
 
 
-def _find_parsed(shards: PartIndex, rejected: PartIndex, task: ParseTask) -> Parsed | None:
-    part = shards.find(task.shards_key)
+def _find_parsed(shards: Mapping[str, Part], rejected: Mapping[str, Part], task: ParseTask) -> Parsed | None:
+    part = shards.get(task.shards_key)
     if part is None:
         return None
-    refused = rejected.find(task.rejected_key)
+    refused = rejected.get(task.rejected_key)
     if refused is None and part.facts["rejected"] == 0:  # a unit without refused records misses no row
         empty = REJECTED_RECORDS.schema.empty_table()
         refused = write_part(task.rejected_uri, task.rejected_key, empty, **_facts_of(part))
@@ -350,9 +352,9 @@ def most_refused(home: Home, top: int = 3) -> str:
 def record_count(home: Home) -> Iterator[str]:
     """Compare the parser's count of each file with the stream's count of header lines, and with the table."""
     shards = home.table(SEQUENCE_SHARDS).at()
-    index = PartIndex(shards.uri)
+    parts = PartIndex(shards.uri).find_all(shards.parts)
     for key, files in shards.parts.items():
-        part, count = index.find(key), sum(file.rows for file in files)
+        part, count = parts.get(key), sum(file.rows for file in files)
         if part is None:
             yield f"{shards.uri}/{key}: files of the table are missing or were cut; materialise sequence_shards again"
             continue
@@ -380,9 +382,8 @@ def every_file(home: Home) -> Iterator[str]:
     catalogue = home.table(RAW_FASTA).at(shards.provenance.inputs[RAW_FASTA.name].version).read().to_pylist()
     index = PartIndex(shards.uri)
     parsed: Counter[tuple[str, str, str]] = Counter()  # source, path of the unit, SHA-256 of a stored file
-    for key in shards.parts:
-        if part := index.find(key):  # a missing part is named by record_count
-            parsed.update(_read_from(part))
+    for part in index.find_all(shards.parts).values():  # a missing part is named by record_count
+        parsed.update(_read_from(part))
     left_out = {(row["source"], row["file"]) for row in shards.provenance.settings.get(UNUSABLE, [])}
     listed: dict[tuple[str, str, str], list[str]] = {}
     for row in catalogue:

@@ -454,6 +454,11 @@ TFIDF_INDEX = TableSpec(
     kinds=SPARK,
 )
 
+# Mapped files of tfidf_index: byte planes (``kernels/batches.py``), then these columns. Its weights, then its norms.
+INDEX_NAMES = ("seq_id", "source", "file", "length", "description")
+MAPPED_NAMES = pa.schema([(name, TFIDF_INDEX.schema.field(name).type) for name in INDEX_NAMES])
+MAPPED_VALUE = pa.schema([("value", pa.float64())])
+
 TABLES = (
     RAW_FASTA,
     REJECTED_RECORDS,

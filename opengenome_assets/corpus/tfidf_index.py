@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from opengenome_assets.corpus.passes.mapping import map_index
 from opengenome_assets.corpus.passes.profiles import profile_sequences
 from opengenome_assets.corpus.settings import CorpusSettings
 from opengenome_assets.corpus.tables import SEQUENCE_SHARDS, TFIDF_INDEX, TFIDF_TERMS
@@ -36,7 +37,12 @@ def weights(home: Home) -> dict[str, Any]:
 
 
 tfidf_index = Scan(
-    "indexing sequences", profile_sequences, SEQUENCE_SHARDS, (TFIDF_INDEX, TFIDF_TERMS), facts=weights
+    "indexing sequences",
+    profile_sequences,
+    SEQUENCE_SHARDS,
+    (TFIDF_INDEX, TFIDF_TERMS),
+    facts=weights,
+    beside=map_index,
 ).asset()
 
 

@@ -6,6 +6,7 @@ belong here: a deployment whose storage is a database; it has another ``dagster.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import tempfile
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from dagster import DagsterInstance, EventLogEntry, Field
 
+from opengenome_assets.deployment.records import LocalRecords
 from opengenome_assets.framework.private import ConfigurableClassData, InstanceRef
 from opengenome_assets.settings import SettingsError, local_home, read_home
 
@@ -51,7 +53,10 @@ class LocalInstance(DagsterInstance):
                 file.write(bytes(SQLITE_BYTES))
         except OSError as error:
             raise _unwritable(folder, error.strerror or str(error)) from error
-        return InstanceRef.config_defaults(str(folder))
+        records = ConfigurableClassData(
+            LocalRecords.__module__, LocalRecords.__name__, json.dumps({"base_dir": str(folder)})
+        )
+        return {**InstanceRef.config_defaults(str(folder)), "storage": records}
 
     def store_event(self, event: EventLogEntry) -> None:
         """Write an event to the log.

@@ -5,7 +5,6 @@ which figures there are (each group), and how they are drawn (``plots``).
 """
 
 import hashlib
-import json
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from opengenome_assets.framework.table import TableSpec
 from opengenome_assets.plots.images import ink, thumbnail, to_png, to_svg
 from opengenome_assets.plots.style import Picture
 from opengenome_assets.storage.files import read_bytes, write_bytes
-from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.record import Provenance, sealed, unsealed
 from opengenome_assets.storage.tables import Home
 
 WORDS = ("title", "caption", "alt")
@@ -104,10 +103,10 @@ class SavedFigure:
     svg_sha256: str
     provenance: Provenance
 
-    def record(self) -> str:
-        """Return the JSON record beside the pictures."""
+    def record(self) -> bytes:
+        """Return the JSON record beside the pictures, with its digest."""
         words = {word: getattr(self, word) for word in (*WORDS, "png_sha256", "svg_sha256")}
-        return json.dumps({**words, "provenance": self.provenance.model_dump(mode="json")}, indent=1)
+        return sealed({**words, "provenance": self.provenance.model_dump(mode="json")})
 
 
 def figure_metadata(saved: SavedFigure) -> dict[str, Any]:
@@ -139,16 +138,15 @@ def save_figure(home: Home, name: str, picture: Picture, provenance: Provenance)
     )
     write_bytes(saved.png, png)
     write_bytes(saved.svg, svg)
-    write_bytes(_record_address(home, name), saved.record().encode())
+    write_bytes(_record_address(home, name), saved.record())
     return saved
 
 
 def load_figure(home: Home, name: str) -> SavedFigure | None:
     """Return a saved figure; None if there is none or its files were changed."""
-    content = read_bytes(_record_address(home, name))
     png, svg = _addresses(home, name)
     try:
-        record = json.loads(content or b"")
+        record = unsealed(read_bytes(_record_address(home, name)) or b"")
         provenance = Provenance.model_validate(record.pop("provenance"))
         saved = SavedFigure(name=name, png=png, svg=svg, provenance=provenance, **record)
     except (ValueError, LookupError, TypeError):  # missing or damaged: the figure is drawn again

@@ -43,6 +43,9 @@ class Group:
         Modules that workers preload before the first task.
     commands
         Commands that it adds to ``opengenome``.
+    refuse
+        Function from the settings that raises a ``ValueError`` if they name input that is not there. It takes no
+        second, and is called before Dagster starts.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Group:
     build: Callable[[Settings], dg.Definitions]
     passes: tuple[str, ...] = ()
     commands: Callable[[], Sequence[click.Command]] = tuple
+    refuse: Callable[[Settings], None] = lambda _: None
 
 
 def definitions(

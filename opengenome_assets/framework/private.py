@@ -1,8 +1,11 @@
 """The private parts of Dagster that the platform uses, in one place for an upgrade.
 
 Belongs here: every import from a module of Dagster whose name begins with an underscore, or of ``dagster_shared``. Does
-not belong here: code of this package.
+not belong here: code of this package. Storage in SQLite is imported at its first use, since it imports SQLAlchemy.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
@@ -25,25 +28,51 @@ from dagster._grpc.types import GetCurrentRunsResult
 from dagster._serdes import ConfigurableClassData, deserialize_value
 from dagster_shared.error import SerializableErrorInfo
 
+if TYPE_CHECKING:
+    from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+    from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
+    from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
+    from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+    from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+
+_SQLITE = {
+    "SQLITE_BUSY_TIMEOUT_SECONDS": "sqlite",
+    "DagsterSqliteStorage": "sqlite_storage",
+    "SqliteEventLogStorage": "event_log.sqlite.sqlite_event_log",
+    "SqliteRunStorage": "runs.sqlite.sqlite_run_storage",
+    "SqliteScheduleStorage": "schedules.sqlite.sqlite_schedule_storage",
+}
+
 __all__ = [
     "CODE_VERSION_TAG",
     "DATA_VERSION_IS_USER_PROVIDED_TAG",
     "DATA_VERSION_TAG",
     "GRPC_INFO_TAG",
     "NULL_EVENT_POINTER",
+    "SQLITE_BUSY_TIMEOUT_SECONDS",
     "AssetCheckExecutionRecordStatus",
     "CheckRunHealthResult",
     "ConfigurableClassData",
     "DagsterGrpcClient",
+    "DagsterSqliteStorage",
     "DagsterUserCodeUnreachableError",
     "DefaultRunLauncher",
     "GetCurrentRunsResult",
     "InstanceRef",
     "InstigatorType",
     "SerializableErrorInfo",
+    "SqliteEventLogStorage",
+    "SqliteRunStorage",
+    "SqliteScheduleStorage",
     "UnresolvedAssetJobDefinition",
     "WorkerStatus",
     "deserialize_value",
     "get_input_data_version_tag",
     "get_input_event_pointer_tag",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SQLITE:
+        return getattr(import_module(f"dagster._core.storage.{_SQLITE[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -66,6 +66,8 @@ class Scan:
         Function from the home with the new tables to further metadata for Dagster.
     by_source
         The setting that each source has its own value of, if there is one.
+    beside
+        Function from the home with the new tables that keeps what follows from them beside them, if it is missing.
     """
 
     label: str
@@ -75,6 +77,7 @@ class Scan:
     settings: dict[str, Any] = field(default_factory=dict)
     facts: Callable[[Home], Mapping[str, Any]] = lambda _: {}
     by_source: BySource | None = None
+    beside: Callable[[Home], None] = lambda _: None
 
     @property
     def module(self) -> str:
@@ -145,7 +148,8 @@ class Scan:
             values = self.by_source.values(home, config, sorted({shard.source for shard in shards}), context.log)
         own = {source: {self.by_source.argument: value} for source, value in values.items()} if self.by_source else {}
         keys = {shard.name: self.key(shard, own.get(shard.source)) for shard in shards}
-        parts = {shard.name: _present(indexes, keys[shard.name]) for shard in shards}
+        finished = [index.find_all(keys.values()) for index in indexes]
+        parts = {name: _present(finished, key) for name, key in keys.items()}
         new = [shard for shard in shards if not parts[shard.name]]
         results = engine.map(
             run_scan,
@@ -177,6 +181,7 @@ class Scan:
             pieces = [part[position] for part in parts.values()]
             committed.append((output, home.table(output).commit(output.schema, pieces, provenance), provenance))
         context.log.info(f"{self.label}: {len(new):,} shards scanned, {len(shards) - len(new):,} reused")
+        self.beside(home)
         facts = self.facts(home)
         for output, commit, provenance in committed:
             yield making.result(output, commit, provenance, {**facts, **counts})
@@ -187,10 +192,10 @@ class Scan:
 
 def list_shards(snapshot: Snapshot) -> list[Shard]:
     """Return the shards of a version of a table, sorted by name."""
-    index = PartIndex(snapshot.uri)
+    parts = PartIndex(snapshot.uri).find_all(snapshot.parts)
     shards = []
     for key, files in snapshot.parts.items():
-        part = index.find(key)
+        part = parts.get(key)
         if part is None:
             raise dg.Failure(
                 f"{snapshot.name}: files of {snapshot.uri}/{key} are missing or were changed by hand, though the table "
@@ -211,7 +216,7 @@ def list_shards(snapshot: Snapshot) -> list[Shard]:
     return shards
 
 
-def _present(indexes: Sequence[PartIndex], key: str) -> list[Part]:
+def _present(tables: Sequence[Mapping[str, Part]], key: str) -> list[Part]:
     """Return the part of each table with that key; none unless all are there."""
-    parts = [part for index in indexes if (part := index.find(key))]
-    return parts if len(parts) == len(indexes) else []
+    parts = [table[key] for table in tables if key in table]
+    return parts if len(parts) == len(tables) else []

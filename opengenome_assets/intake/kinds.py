@@ -40,6 +40,9 @@ class FileKind:
 # Without .faa, the usual ending of proteins.
 FASTA = FileKind("FASTA", (".fa", ".fasta", ".fna", ".ffn", ".frn", ".fas", ".fsa"), b">")
 
+# Qualities may begin with the mark too: the count of its lines is an upper bound of the records.
+FASTQ = FileKind("FASTQ", (".fq", ".fastq"), b"@")
+
 
 def without_ending(name: str, endings: tuple[str, ...]) -> str:
     """Return the name without the first of the endings that it has, in upper or lower case."""

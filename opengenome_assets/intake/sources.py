@@ -125,6 +125,42 @@ def split(specification: str) -> list[str]:
     return [part.strip().replace(r"\,", ",") for part in parts if part.strip()]
 
 
+def refuse_missing(specification: str, *, sample: Path | None = None) -> None:
+    """Refuse a specification with a local place that does not exist. Nothing is listed.
+
+    Raises
+    ------
+    SourceError
+        If there is one.
+    """
+    for name in split(specification):
+        if not (name.startswith(HUB_PREFIX) or (name == SAMPLE and sample is not None)):
+            existing(name)
+
+
+def existing(name: str) -> Path:
+    """Return the path of a local place.
+
+    Raises
+    ------
+    SourceError
+        If there is none.
+    """
+    if "://" in name:
+        raise SourceError(
+            f"{name}: expected 'sample', a local file or folder, or hf://datasets/OWNER/NAME[@REVISION]/PATH-OR-GLOB. "
+            "Download files from elsewhere first"
+        )
+    root = Path(name).expanduser().absolute()
+    if not root.exists():
+        raise SourceError(
+            f"{name}: no such file or folder (looked for {root}). Check the name, in the environment variable (of "
+            "the corpus: OPENGENOME_SOURCE) or the run config that gives it. Commas separate names; a comma in a name "
+            r"is written \,"
+        )
+    return root
+
+
 def remote_places(specification: str) -> list[Specification]:
     """Return the places on the Hub that a specification names.
 
@@ -156,11 +192,6 @@ def _find(
         return _find_sample(sample, kind)
     if name.startswith(HUB_PREFIX):
         return _find_remote(name, kind, skipped)
-    if "://" in name:
-        raise SourceError(
-            f"{name}: expected 'sample', a local file or folder, or hf://datasets/OWNER/NAME[@REVISION]/PATH-OR-GLOB. "
-            "Download files from elsewhere first"
-        )
     return _find_local(name, kind, skipped, visited)
 
 
@@ -187,13 +218,7 @@ def _find_local(
     name: str, kind: FileKind, skipped: list[str], visited: set[str]
 ) -> Iterator[tuple[PurePath, SourceFile]]:
     """Yield a file, or those below a folder. ``visited`` has the real folders visited so far, and gets the others."""
-    root = Path(name).expanduser().absolute()
-    if not root.exists():
-        raise SourceError(
-            f"{name}: no such file or folder (looked for {root}). Check the name: that of the corpus is set by "
-            "OPENGENOME_SOURCE, that of queries by OPENGENOME_QUERIES, or either by the run config. Commas separate "
-            r"names; a comma in a name is written \,"
-        )
+    root = existing(name)
     if root.is_file():
         yield _local(root, root.parent / source_name(root.name, kind), root.name)
         return

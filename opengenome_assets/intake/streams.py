@@ -166,8 +166,11 @@ class StoredFiles(io.RawIOBase):
 def refuse_changed(file: StoredFile, sha256: str) -> None:
     """Raise `ChangedError` if a file's expected SHA-256 is known and differs."""
     if file.sha256 not in (None, sha256):
+        # The store names a file by its digest, and would take what is there again.
+        damaged = f"/{file.sha256}" in file.uri
         raise ChangedError(
             f"{file.name}: changed since it was catalogued (sha256 {sha256[:16]}…, expected {file.sha256[:16]}…)"
+            + (". It is damaged: delete it, so that it is fetched again" if damaged else "")
         )
 
 

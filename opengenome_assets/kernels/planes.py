@@ -172,6 +172,25 @@ def score(
     _score(_read(planes), readonly(by_place), readonly(pairs), *_range(planes, first, stop), result)
 
 
+def add_document_frequency(planes: Planes, rows: npt.NDArray[np.int64], frequency: npt.NDArray[np.int64]) -> None:
+    """Add to ``frequency`` the number of the given rows with each 6-mer.
+
+    Parameters
+    ----------
+    planes : Planes
+        The counts.
+    rows : int64 array of shape (m,)
+    frequency : int64 array of shape (4096,)
+        Changed.
+
+    Raises
+    ------
+    IndexError
+        If there is no such row.
+    """
+    _add_document_frequency(_read(planes), readonly(_rows(planes, rows)), frequency)
+
+
 def dot(planes: Planes, weights: npt.NDArray[np.float64], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Return dot products of the given rows with weights, in 64 bits.
 
@@ -193,10 +212,8 @@ def dot(planes: Planes, weights: npt.NDArray[np.float64], rows: npt.NDArray[np.i
     IndexError
         If there is no such row.
     """
-    if len(rows) and not 0 <= rows.min() <= rows.max() < planes.rows:
-        raise IndexError(f"expected rows from 0 to {planes.rows - 1:,}, found {rows.min():,} to {rows.max():,}")
     result = np.empty(len(rows))
-    _dot(_read(planes), readonly(weights), readonly(rows), result)
+    _dot(_read(planes), readonly(weights), readonly(_rows(planes, rows)), result)
     return result
 
 
@@ -208,6 +225,12 @@ def _range(planes: Planes, first: int, stop: int) -> tuple[int, int]:
     if not 0 <= first <= stop <= planes.rows:
         raise IndexError(f"expected rows from 0 to {planes.rows:,}, found {first:,} to {stop:,}")
     return first, stop
+
+
+def _rows(planes: Planes, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    if len(rows) and not 0 <= rows.min() <= rows.max() < planes.rows:
+        raise IndexError(f"expected rows from 0 to {planes.rows - 1:,}, found {rows.min():,} to {rows.max():,}")
+    return rows
 
 
 @njit(nogil=True)
@@ -304,6 +327,15 @@ def _norms(planes: Any, weights: Any, first: int, stop: int, result: Any) -> Non
         for code in range(KMERS):
             counts[code] *= weights[code]
         result[row] = np.sqrt(_sum_of_products(counts, counts))
+
+
+@njit(cache=True, nogil=True)
+def _add_document_frequency(planes: Any, rows: Any, frequency: Any) -> None:
+    counts = np.empty(KMERS)
+    for row in rows:
+        _unpack(planes, row, counts)
+        for code in range(KMERS):
+            frequency[code] += np.int64(counts[code] != 0)
 
 
 @njit(cache=True, nogil=True)

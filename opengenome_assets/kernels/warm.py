@@ -8,15 +8,21 @@ import io
 
 import numpy as np
 
+from opengenome_assets.kernels.alignments import FULL, align_pairs
+from opengenome_assets.kernels.amino_acids import doubled_scores, encode
+from opengenome_assets.kernels.assignment import Index
 from opengenome_assets.kernels.codons import CodonCounter
 from opengenome_assets.kernels.composition import composition
 from opengenome_assets.kernels.containment import KmerSet, distinct_kmers
 from opengenome_assets.kernels.fasta import read_records, split_headers
+from opengenome_assets.kernels.fastq import QualityCounter, read_fastq
+from opengenome_assets.kernels.frameshifts import align_frames
 from opengenome_assets.kernels.genes import ORF, find_genes
 from opengenome_assets.kernels.identifiers import SeenIdentifiers
 from opengenome_assets.kernels.kmers import KmerCounter, valid_windows
+from opengenome_assets.kernels.lanes import LEAST
 from opengenome_assets.kernels.occurrences import count_occurrences, find_occurrences
-from opengenome_assets.kernels.planes import dot, norms, pack, score
+from opengenome_assets.kernels.planes import add_document_frequency, dot, norms, pack, score
 from opengenome_assets.kernels.profiles import KMERS, document_frequency, sequence_kmers
 from opengenome_assets.kernels.tfidf import tfidf
 
@@ -25,6 +31,8 @@ def warm() -> None:
     """Call every kernel once, on a few letters."""
     for batch in read_records(io.BytesIO(b">a b\nACGTN\n").readinto, name="warm"):
         split_headers(batch)
+    for reads in read_fastq(io.BytesIO(b"@a\nACGTN\n+\nIIIII\n").readinto, name="warm"):
+        QualityCounter().add(reads)
     letters = np.frombuffer(b"ACGTNACGTACGTACGTACGT" * 256, np.uint8)
     SeenIdentifiers().add(letters, np.arange(len(letters)))  # enough for its table to grow
     offsets = np.array([0, len(letters)])
@@ -44,3 +52,12 @@ def warm() -> None:
     norms(planes, np.ones(KMERS), 0, 1, np.empty(1))
     score(planes, np.ones((1, KMERS), np.float32), 0, 1, np.empty((1, 1), np.float32))
     dot(planes, np.ones(KMERS), np.zeros(1, np.int64))
+    add_document_frequency(planes, np.zeros(1, np.int64), np.zeros(KMERS, np.int64))
+    protein = encode("MKTAYIAKQRQISFVKSHFSRQ")
+    ends = np.array([0, len(protein)])
+    pairs, _ = Index(protein, ends).candidates(protein, ends)
+    align_pairs(protein, ends, protein, ends, pairs, doubled_scores("BLOSUM62"), 20, 1)
+    align_pairs(protein, ends, protein[:20], np.array([0, 20]), pairs, doubled_scores("BLOSUM62"), 20, 1, least_proof=1)
+    pairs = np.zeros((LEAST, 2), np.int32)
+    align_pairs(protein, ends, protein, ends, pairs, doubled_scores("BLOSUM62"), 20, 1, least_proof=FULL)
+    align_frames(protein, protein, doubled_scores("BLOSUM62"), 20, 1, 30)

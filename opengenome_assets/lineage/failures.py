@@ -6,7 +6,6 @@ they are shown (``cli``).
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ import dagster as dg
 from dagster import DagsterEvent, DagsterEventType
 
 from opengenome_assets.framework.private import SerializableErrorInfo
-from opengenome_assets.settings import SettingsError, local_home, read_home
+from opengenome_assets.settings import SettingsError, dagster_home, local_home, read_home
 
 EVENTS = {DagsterEventType.STEP_FAILURE, DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.RUN_FAILURE}
 # Dagster's wrappers of a failed check or an exception; the reason stands in another event, or in the cause.
@@ -46,8 +45,8 @@ class FailedRun:
 
 
 def open_instance() -> dg.DagsterInstance:
-    """Open the instance of DAGSTER_HOME, else of the current folder, as Dagster's commands do."""
-    return dg.DagsterInstance.from_config(os.environ.get("DAGSTER_HOME") or ".")
+    """Open the instance of `dagster_home`."""
+    return dg.DagsterInstance.from_config(str(dagster_home()))
 
 
 @contextmanager

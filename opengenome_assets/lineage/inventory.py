@@ -6,7 +6,6 @@ how it is shown (``cli``).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from opengenome_assets.framework.environment import libraries
 from opengenome_assets.framework.table import Role, Specs
 from opengenome_assets.settings import Setting, Settings
 from opengenome_assets.storage.files import filesystem, read_bytes
-from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.record import Provenance, unsealed
 from opengenome_assets.storage.tables import Home, Table
 
 Outside = Callable[[str], str | None]
@@ -203,7 +202,7 @@ def _figure_state(home: str, name: str, judge: _Judge) -> str:
         record = read_bytes(f"{home}/figures/{name}.json")
         if record is None:
             return "without record"
-        return judge(Provenance.model_validate(json.loads(record)["provenance"]))
+        return judge(Provenance.model_validate(unsealed(record)["provenance"]))
     except Exception as error:
         return _unreadable(error)
 

@@ -12,11 +12,11 @@ from functools import cached_property
 from typing import Literal
 
 import pyarrow.fs as pafs
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from opengenome_assets.storage.files import filesystem, read_bytes
 from opengenome_assets.storage.history import History
-from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.record import Provenance, unsealed
 from opengenome_assets.storage.snapshot import MissingTableError, MissingVersionError
 from opengenome_assets.storage.tables import Home
 
@@ -143,8 +143,8 @@ def beside_tables(home: str) -> Iterator[Record]:
         for info in sorted(fs.get_file_info(pafs.FileSelector(root, allow_not_found=True)), key=lambda info: info.path):
             if info.path.endswith(".json"):
                 try:
-                    content = read_bytes(f"{place}/{info.base_name}") or b""
-                    provenance = _Recorded.model_validate_json(content).provenance
-                except ValidationError:
+                    content = unsealed(read_bytes(f"{place}/{info.base_name}") or b"")
+                    provenance = _Recorded.model_validate(content).provenance
+                except ValueError:
                     continue
                 yield Record(provenance.name, kind, None, provenance.started, provenance)

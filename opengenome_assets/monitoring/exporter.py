@@ -16,11 +16,12 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
+from pydantic import ValidationError
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from opengenome_assets.monitoring.messages import Messenger, of_alerts
+from opengenome_assets.monitoring.messages import Alerts, Messenger, of_alerts
 from opengenome_assets.monitoring.problems import Problem, Tracker, problems
 from opengenome_assets.monitoring.status import status_page
 
@@ -137,9 +138,9 @@ def create_app(
         if request.headers.get("content-type", "").partition(";")[0] != "application/json":
             raise HTTPException(415, "Expected Alertmanager's JSON, with Content-Type: application/json")
         try:
-            messages = of_alerts(await request.json())
-        except (ValueError, KeyError, TypeError) as error:
-            raise HTTPException(422, f"Expected Alertmanager's JSON, found something else: {error!r}") from error
+            messages = of_alerts(Alerts.model_validate_json(await request.body()))
+        except ValidationError as error:
+            raise HTTPException(422, f"Expected Alertmanager's JSON, found something else: {error}") from error
         for message in messages:
             messenger.tell(message, only="webhook")
         return {"taken": len(messages)}

@@ -63,6 +63,10 @@ NUMBERS = {
     "bases_reused": ("bases_reused", 1.0),
     "shards_reused": ("parts_reused", 1.0),
     "files_reused": ("parts_reused", 1.0),
+    "batches_reused": ("parts_reused", 1.0),
+    "units_reused": ("parts_reused", 1.0),
+    "reports_reused": ("parts_reused", 1.0),
+    "units_failed": ("parts_failed", 1.0),
 }
 NUMBER_WORDS = {
     "rows": "Rows of the table, as the last materialisation has them",
@@ -70,7 +74,8 @@ NUMBER_WORDS = {
     "seconds": "Time that the last materialisation took",
     "bases": "Bases that the last materialisation covered, reused ones not included",
     "bases_reused": "Bases whose results the last materialisation reused",
-    "parts_reused": "Parts (shards or files) that the last materialisation reused",
+    "parts_reused": "Parts (shards, files, batches, units or reports) that the last materialisation reused",
+    "parts_failed": "Units that failed in the last materialisation",
 }
 
 

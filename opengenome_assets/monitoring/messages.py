@@ -25,10 +25,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import tenacity
 from prometheus_client.core import CounterMetricFamily, Metric
+from pydantic import BaseModel
 
 from opengenome_assets import words
 from opengenome_assets.monitoring.problems import Problem
@@ -275,13 +276,34 @@ def of_problem(problem: Problem, over: bool) -> Message:
     return Message(f"{problem.rule.name}: {problem.summary}", link=problem.runbook, over=over)
 
 
-def of_alerts(given: Mapping[str, Any]) -> list[Message]:
-    """Return the messages of what Alertmanager posts to a webhook."""
+class Notes(BaseModel):
+    """What a rule says of an alert."""
+
+    summary: str = ""
+    runbook_url: str = ""
+
+
+class Alert(BaseModel):
+    """An alert, as Alertmanager posts it."""
+
+    status: Literal["firing", "resolved"]
+    labels: dict[str, str]
+    annotations: Notes = Notes()
+
+
+class Alerts(BaseModel):
+    """What Alertmanager posts to a webhook: the alerts of a group."""
+
+    alerts: list[Alert]
+
+
+def of_alerts(given: Alerts) -> list[Message]:
+    """Return the messages of a group of alerts."""
     return [
         Message(
-            f"{alert['labels']['alertname']}: {alert.get('annotations', {}).get('summary', '')}",
-            link=alert.get("annotations", {}).get("runbook_url", ""),
-            over=alert["status"] == "resolved",
+            f"{alert.labels.get('alertname', 'alert')}: {alert.annotations.summary}",
+            link=alert.annotations.runbook_url,
+            over=alert.status == "resolved",
         )
-        for alert in given["alerts"]
+        for alert in given.alerts
     ]

@@ -1,6 +1,7 @@
 """Pins: runs whose table versions are exempt from vacuum, whatever their age.
 
-A pin is a small file in the home that names the version of each table, so it outlives Dagster's database. A run with
+A pin is a small file in the home that names the version of each table, so it outlives Dagster's database. A digest in
+it covers the record: a damaged pin is refused, since it would let a vacuum remove what it was to keep. A run with
 Dagster's tag ``opengenome/pinned`` is pinned too: it gets its file when pins are read next.
 
 Belongs here: writing, reading and removing pins. Does not belong here: removing versions (``storage/vacuum.py``).
@@ -9,6 +10,7 @@ Belongs here: writing, reading and removing pins. Does not belong here: removing
 from __future__ import annotations
 
 import contextlib
+import posixpath
 from collections.abc import Iterator
 
 import dagster as dg
@@ -16,8 +18,8 @@ import pyarrow.fs as pafs
 
 from opengenome_assets.lineage.runs import UnknownRunError
 from opengenome_assets.operations.checkout import Checkout, state_after, whole_id
-from opengenome_assets.storage.files import filesystem, read_bytes, write_bytes
-from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.files import DamagedError, filesystem, read_bytes, write_bytes
+from opengenome_assets.storage.record import Provenance, sealed, unsealed
 from opengenome_assets.storage.tables import Home
 
 TAG = "opengenome/pinned"
@@ -37,7 +39,7 @@ def pin(home: Home, instance: dg.DagsterInstance, run: str) -> Checkout:
     state = state_after(home, instance, run)
     inputs = {name: home.table(name).at(version).input for name, version in state.versions.items()}
     record = Provenance(name="pin", code_version="1", inputs=inputs, run_id=state.run_id)
-    write_bytes(_address(home, state.run_id), record.model_dump_json().encode())
+    write_bytes(_address(home, state.run_id), sealed(record.model_dump(mode="json")))
     _tag(instance, state.run_id, "true")
     return state
 
@@ -49,6 +51,8 @@ def unpin(home: Home, instance: dg.DagsterInstance, run: str) -> str:
     ------
     UnknownRunError
         If no run or more than one has this beginning, or the run is not pinned.
+    DamagedError
+        If a pin is damaged.
     """
     files = [record.run_id for record in _read(home) if record.run_id.startswith(run)]
     run_id = files[0] if len(files) == 1 and run else whole_id(home, instance, run)
@@ -64,7 +68,13 @@ def unpin(home: Home, instance: dg.DagsterInstance, run: str) -> str:
 
 
 def pinned(home: Home, instance: dg.DagsterInstance) -> list[Provenance]:
-    """Return a record per pinned run; its inputs are the versions to keep."""
+    """Return a record per pinned run; its inputs are the versions to keep.
+
+    Raises
+    ------
+    DamagedError
+        If a pin is damaged.
+    """
     known = {record.run_id for record in _read(home)}
     for run in instance.get_runs(filters=dg.RunsFilter(tags={TAG: "true"})):
         if run.run_id not in known:
@@ -77,7 +87,21 @@ def _read(home: Home) -> Iterator[Provenance]:
     fs, root = filesystem(f"{home.uri}/{FOLDER}")
     for info in fs.get_file_info(pafs.FileSelector(root, allow_not_found=True)):
         if info.path.endswith(".json"):
-            yield Provenance.model_validate_json(read_bytes(f"{home.uri}/{FOLDER}/{info.base_name}") or b"")
+            yield _record(f"{home.uri}/{FOLDER}/{info.base_name}")
+
+
+def _record(uri: str) -> Provenance:
+    try:
+        record = Provenance.model_validate(unsealed(read_bytes(uri) or b""))
+        if posixpath.basename(uri) != f"{record.run_id}.json":
+            raise ValueError(f"it is the pin of run {record.run_id}")
+    except ValueError as error:
+        run = posixpath.basename(uri).removesuffix(".json")
+        raise DamagedError(
+            f"{uri} is damaged: expected the pin of run {run}, found other content. Delete it, and pin the run "
+            f"again: opengenome pin {run}. Until then nothing is removed"
+        ) from error
+    return record
 
 
 def _address(home: Home, run_id: str) -> str:

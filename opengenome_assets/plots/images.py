@@ -75,7 +75,9 @@ def thumbnail(png: bytes, width: int = 480) -> bytes:
             height = max(1, round(small.height * width / small.width))
             small = small.resize((width, height), Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
-        small.quantize(128, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
+        # An octree keeps the colours of single small marks; a median cut takes the nearest large one instead.
+        few = small.quantize(128, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        few.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from opengenome_assets import words
 
@@ -181,3 +182,14 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+
+def _breakable(name: str) -> Markup:
+    """A name that may break between its pieces; at a space it may anyway."""
+    marked = Markup("")
+    for piece in words.pieces(name):
+        marked += Markup("<wbr>") + piece if marked and not marked[-1].isspace() else Markup(escape(piece))
+    return marked
+
+
+_TEMPLATES.filters["breakable"] = _breakable

@@ -16,6 +16,7 @@ from typing import Literal
 
 import matplotlib.style
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -28,6 +29,9 @@ ALL = "all"
 
 MAX_SOURCES = 24
 """Maximum number of sources in a figure; of more, the largest are drawn and the heading says so."""
+
+LONGEST_NAME = 80
+"""Maximum number of characters of a source's name in a figure; the middle of a longer one is left out."""
 
 WIDTH = 7.5
 """Width of a figure in inches: the text width of a page."""
@@ -161,13 +165,31 @@ def sources_to_draw(sizes: pd.Series[int] | pd.Series[float], limit: int = MAX_S
     return sorted(ranked[:limit]), f"{limit} largest of {words.count(len(own))} sources"
 
 
-def label(source: str) -> str:
-    """Name of a source as a figure shows it: short, on one line.
+def label(source: str, *sizes: str, width: int = LONGEST_NAME) -> str:
+    """Name of a source as a figure shows it, with sizes in brackets: whole, in lines of up to ``width`` characters.
 
-    matplotlib leaves out legend entries that begin with an underscore; a zero-width space keeps them in.
+    Only a name longer than `LONGEST_NAME` is cut. matplotlib leaves out legend entries that begin with an underscore; a
+    zero-width space keeps them in.
     """
-    text = words.shorten(source)
+    name = words.shorten(source, LONGEST_NAME)
+    text = "\n".join(words.wrap(f"{name} ({', '.join(sizes)})" if sizes else name, width))
     return f"\u200b{text}" if text.startswith("_") else text
+
+
+def lines_in(labels: Iterable[str]) -> int:
+    """Maximum number of lines of some labels; 1 without any."""
+    return max((text.count("\n") + 1 for text in labels), default=1)
+
+
+def legend_below(figure: Figure, handles: Sequence[Artist], labels: Sequence[str], most: int) -> None:
+    """Write a legend below the panels, in up to ``most`` columns that hold the whole labels, and make room for it."""
+    width, height = figure.get_size_inches()
+    # A letter at 10 pt is 0.076 inch wide on average; a mark and its margins take 0.6 inch.
+    longest = max(len(line) for text in labels for line in text.split("\n"))
+    columns = max(1, min(most, len(labels), int(width / (0.6 + 0.076 * longest))))
+    rows = -(-len(labels) // columns)
+    figure.set_size_inches(width, height + 0.2 * rows * lines_in(labels))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
 def panel_columns(panels: int) -> int:

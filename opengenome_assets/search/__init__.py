@@ -9,13 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from opengenome_assets.search.index import Explanation, SearchIndex, SharedKmer
+    from opengenome_assets.search.explanation import Explanation, SharedKmer
+    from opengenome_assets.search.index import SearchIndex
     from opengenome_assets.search.kmers import KmerHit, KmerMatches, Occurrence, find_kmer
     from opengenome_assets.search.queries import Query, QueryError, read_queries
     from opengenome_assets.search.ranking import Hit
 
 _MODULES = {
-    "Explanation": "index",
+    "Explanation": "explanation",
     "Hit": "ranking",
     "KmerHit": "kmers",
     "KmerMatches": "kmers",
@@ -23,7 +24,7 @@ _MODULES = {
     "Query": "queries",
     "QueryError": "queries",
     "SearchIndex": "index",
-    "SharedKmer": "index",
+    "SharedKmer": "explanation",
     "find_kmer": "kmers",
     "read_queries": "queries",
 }

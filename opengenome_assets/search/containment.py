@@ -21,8 +21,8 @@ from opengenome_assets.corpus.tables import SEQUENCE_SHARDS, TFIDF_INDEX, TFIDF_
 from opengenome_assets.framework.shards import part_key, shard_name
 from opengenome_assets.kernels.bases import Letters
 from opengenome_assets.kernels.containment import KmerSet, distinct_kmers, estimated_identity, specific_k
-from opengenome_assets.search.options import Strand
-from opengenome_assets.search.queries import Query
+from opengenome_assets.search.options import CANDIDATES, Strand
+from opengenome_assets.search.queries import Query, QueryError
 from opengenome_assets.search.ranking import Hit
 from opengenome_assets.storage.parts import DataFile
 from opengenome_assets.storage.record import Provenance
@@ -114,6 +114,23 @@ class IndexedSequences:
                     values = opened.read_values(group, "sequence", "length", here)
                     yield from ((first + row, letters) for row, letters in values)
                 first = end
+
+
+def refuse_many_comparisons(queries: int, candidates: int, most: int) -> None:
+    """Refuse to read more hits than ``most``, over all queries, before any is looked for.
+
+    Raises
+    ------
+    QueryError
+        If ``queries * candidates`` is larger.
+    """
+    if queries * candidates > most:
+        raise QueryError(
+            f"expected at most {most:,} hits over all queries, since each is read and compared with its query; "
+            f"found {queries:,} queries with up to {candidates:,} hits each. Ask for fewer hits, or search with "
+            f"fewer queries at a time; to sort by containment, {CANDIDATES} times as many hits are read as are "
+            "listed. The asset query_hits has no such limit"
+        )
 
 
 def contain(

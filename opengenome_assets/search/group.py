@@ -31,6 +31,12 @@ def _commands() -> Sequence[click.Command]:
     return [search]
 
 
+def _refuse(settings: Settings) -> None:
+    from opengenome_assets.intake.sources import refuse_missing
+
+    refuse_missing(settings.section(SearchSettings).queries)
+
+
 GROUP = Group(
     name="search",
     tables=TABLES,
@@ -38,4 +44,5 @@ GROUP = Group(
     build=_build,
     passes=("opengenome_assets.search.passes",),
     commands=_commands,
+    refuse=_refuse,
 )

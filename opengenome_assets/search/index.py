@@ -1,20 +1,21 @@
 """SearchIndex: the sequences of the corpus most similar to a query, exactly ranked.
 
 Similarity is the cosine similarity of TF-IDF vectors of 6-mers (``kernels/tfidf.py``). The index holds only counts, so
-that a version shares all unchanged rows with the one before. Weights follow from the counts when it is opened, so that
-none is out of date. Every row is scored in 32-bit floats, whose error has a bound. Rows that may be hits within that
-bound are scored again in 64 bits. By default the reverse complement of a query is compared too: its counts are those of
-the query in another order, and both are scored in one reading of the rows.
+that a version shares all unchanged rows with the one before. Weights follow from the counts of one version: they are
+kept with its mapped files, or taken from the counts when it is opened. Every row is scored in 32-bit floats, whose
+error has a bound. Rows that may be hits within that bound are scored again in 64 bits. By default the reverse
+complement of a query is compared too: its counts are those of the query in another order, and both are scored in one
+reading of the rows.
 
-Belongs here: opening a version of tfidf_index, and scoring its rows. Does not belong here: the sums
-(``kernels/planes.py``), weights and ranks (``ranking.py``), what hits hold of a query (``containment.py``), occurrences
-of single k-mers, and serving answers.
+Belongs here: opening a version of tfidf_index, and scoring its rows. Does not belong here: where rows lie
+(``blocks.py``), the sums (``kernels/planes.py``), weights and ranks (``ranking.py``), what hits hold of a query
+(``containment.py``), occurrences of single k-mers, and serving answers.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,35 +24,32 @@ from typing import Any, Self, get_args
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from opengenome_assets.corpus.tables import TFIDF_INDEX
-from opengenome_assets.kernels.bases import kmer_strings, reverse_complement_codes
-from opengenome_assets.kernels.planes import Planes, concatenate, dot, norms, pack, score, unpack
-from opengenome_assets.kernels.profiles import KMERS, K, SequenceKmers, document_frequency, sequence_kmers
+from opengenome_assets.kernels.bases import reverse_complement_codes
+from opengenome_assets.kernels.batches import BATCH_ROWS
+from opengenome_assets.kernels.planes import Planes, dot, norms, score, unpack
+from opengenome_assets.kernels.profiles import KMERS, K
 from opengenome_assets.kernels.tfidf import inverse_document_frequency
-from opengenome_assets.search.containment import IndexedSequences, Pair, contain, held_by
-from opengenome_assets.search.options import Sort, Strand, candidates_of
+from opengenome_assets.search.blocks import Block, IndexRows, matching, open_rows, sources_of, stored_weights
+from opengenome_assets.search.containment import IndexedSequences, Pair, contain, held_by, refuse_many_comparisons
+from opengenome_assets.search.explanation import Explanation, explained
+from opengenome_assets.search.options import MAX_COMPARISONS, Sort, Strand, candidates_of
 from opengenome_assets.search.queries import Query
 from opengenome_assets.search.ranking import (
     DECIMALS,
-    NAMES,
     Hit,
     by_containment,
     candidates,
     query_counts,
     query_weights,
     rank,
-    unit,
 )
 from opengenome_assets.settings import read_home
-from opengenome_assets.storage.parts import DataFile
 from opengenome_assets.storage.record import Provenance
-from opengenome_assets.storage.snapshot import Snapshot
 from opengenome_assets.storage.tables import Home, Table
 
-# Rows that one thread scores at once, and vectors scored in one pass over memory (scoring is memory-bound).
-_ROWS = 1024
+# Vectors scored in one pass over memory (scoring is memory-bound).
 _VECTORS = 16
 
 
@@ -64,54 +62,12 @@ class UnknownSequenceError(LookupError):
 
 
 @dataclass(frozen=True)
-class SharedKmer:
-    """A 6-mer of both query and hit: its occurrences in each, and its share of their similarity, in (0, 1]."""
-
-    kmer: str
-    query_count: int
-    hit_count: int
-    share: float
-
-
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """Why a hit ranks.
-
-    Attributes
-    ----------
-    strand
-        ``+``, or ``-`` if the reverse complement of the query is more similar than the query.
-    terms
-        The shared 6-mers with the largest share, in descending order; the query's occurrences are those on this strand.
-    shared
-        Number of all shared 6-mers.
-    query_profile, hit_profile
-        The TF-IDF vectors of length 1, of 4,096 float64 in alphabetical order; the query's on this strand.
-    """
-
-    strand: str
-    terms: list[SharedKmer]
-    shared: int
-    query_profile: npt.NDArray[np.float64]
-    hit_profile: npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
 class Candidate:
     """A hit by similarity alone, and the row of a part of the index that it is."""
 
     hit: Hit
     part: str
     row: int
-
-
-@dataclass(frozen=True, eq=False)
-class _Segment:
-    """A part of the table in memory: its names, its counts, and the document frequency of each 6-mer."""
-
-    names: pa.Table
-    planes: Planes
-    document_frequency: npt.NDArray[np.int64]
 
 
 class SearchIndex:
@@ -125,8 +81,8 @@ class SearchIndex:
         The record of its making.
     sequences
         Number of sequences.
-    sources
-        The sources of the sequences, sorted.
+    idf
+        Weight of each 6-mer, float64, shape (4096,).
     """
 
     def __init__(
@@ -134,28 +90,26 @@ class SearchIndex:
         table: Table,
         version: int,
         provenance: Provenance,
-        segments: dict[str, _Segment],
+        rows: IndexRows,
         threads: int | None = None,
-        idf: npt.NDArray[np.float64] | None = None,
+        weights: npt.NDArray[np.float64] | None = None,
+        norms_of_rows: npt.NDArray[np.float64] | None = None,
     ) -> None:
         self.table = table
         self.version = version
         self.provenance = provenance
-        self._segments = segments
+        self._rows = rows
         self._threads = threads or len(os.sched_getaffinity(0))
-        self._keys, self._parts = list(segments), list(segments.values())
-        self._firsts = np.cumsum([0, *(part.planes.rows for part in self._parts)])
-        self.sequences = int(self._firsts[-1])
-        empty = pa.schema([(name, pa.int64() if name == "length" else pa.string()) for name in NAMES]).empty_table()
-        self._names = pa.concat_tables([empty, *(part.names for part in self._parts)]).combine_chunks()
-        sources = self._names["source"].combine_chunks().dictionary_encode()
-        self._source_codes = sources.indices.to_numpy()
-        self._source_names = sources.dictionary.to_pylist()
-        self.sources = tuple(sorted(self._source_names))
-        self.idf = self._own_idf() if idf is None else idf
         self._pool = ThreadPoolExecutor(self._threads, "search")
-        self._norms = np.empty(self.sequences)
-        self._each_range(lambda part, first, a, b: norms(part.planes, self.idf, a, b, self._norms[first:]))
+        self.sequences = len(rows.places)
+        self.idf = inverse_document_frequency(rows.document_frequency(), self.sequences) if weights is None else weights
+        self._norms = np.zeros(len(rows.rows))
+        if norms_of_rows is None:
+            self._each_range(lambda planes, first, a, b: norms(planes, self.idf, a, b, self._norms[first:]))
+            self._norms[rows.rows < 0] = 0
+        else:
+            self._norms[rows.places] = norms_of_rows
+        # A place without a row has the norm 0, and so the similarity 0.
         with np.errstate(divide="ignore"):
             self._inverse_norms = np.where(self._norms > 0, 1 / self._norms, 0).astype(np.float32)
 
@@ -170,7 +124,7 @@ class SearchIndex:
         parts: Collection[str] | None = None,
         idf: npt.NDArray[np.float64] | None = None,
     ) -> Self:
-        """Read a version of tfidf_index into memory.
+        """Open a version of tfidf_index: map it where it has mapped files, else read it into memory.
 
         Parameters
         ----------
@@ -186,7 +140,7 @@ class SearchIndex:
             Keys of the table's parts to read. Default: all.
         idf
             Weight of each 6-mer, float64, shape (4096,). With the weights of the whole table, hits in some of its
-            parts are those of the whole. Default: from the counts that are read.
+            parts are those of the whole. Default: from the counts.
 
         Raises
         ------
@@ -195,14 +149,13 @@ class SearchIndex:
         """
         table = Home(home or read_home()).table(TFIDF_INDEX)
         snapshot = table.at(version)
-        files = snapshot.parts
-        keys = files if parts is None else [key for key in files if key in parts]
-        known = previous._segments if previous and previous.table == table else {}
+        known = previous._rows if previous and previous.table == table else None
         with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
-            new = {key: pool.submit(_read_segment, snapshot, files[key]) for key in keys if key not in known}
-            segments = {key: new[key].result() if key in new else known[key] for key in keys}
+            rows = open_rows(snapshot, parts, known, pool)
         pa.default_memory_pool().release_unused()
-        return cls(table, snapshot.version, snapshot.provenance, segments, threads, idf)
+        stored = stored_weights(snapshot) if parts is None and idf is None else None
+        weights, row_norms = stored or (idf, None)
+        return cls(table, snapshot.version, snapshot.provenance, rows, threads, weights, row_norms)
 
     @property
     def data_version(self) -> str:
@@ -216,9 +169,18 @@ class SearchIndex:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory; a later version may share a part of them."""
-        parts = sum(part.planes.nbytes + part.document_frequency.nbytes for part in self._parts)
-        return int(parts + self._names.nbytes + self._norms.nbytes + self._inverse_norms.nbytes)
+        """Bytes of this process's own memory, without mapped files; a later version may share a part of them."""
+        return int(self._rows.nbytes + self._rows.places.nbytes + self._norms.nbytes + self._inverse_norms.nbytes)
+
+    @property
+    def mapped_bytes(self) -> int:
+        """Bytes of mapped files, whose pages the system keeps in memory while there is room."""
+        return self._rows.mapped_bytes
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources of the sequences, sorted."""
+        return tuple(sorted(self._sources[1]))
 
     def is_current(self) -> bool:
         """Tell whether the table has no newer rows."""
@@ -233,6 +195,7 @@ class SearchIndex:
         source: str | None = None,
         strand: Strand = "both",
         sort: Sort = "similarity",
+        max_comparisons: int = MAX_COMPARISONS,
     ) -> list[list[Hit]]:
         """Return the sequences most similar to each query, and what they hold of it.
 
@@ -255,11 +218,14 @@ class SearchIndex:
         sort
             ``similarity``, or ``containment``: the hits are then those with the largest containment among the
             ``top_n * CANDIDATES`` most similar sequences. Equal containments rank by similarity.
+        max_comparisons
+            Maximum number of sequences that may have to be read, over all queries.
 
         Raises
         ------
         QueryError
-            If a query has no 6 letters in a row that are all A, C, G or T.
+            If a query has no 6 letters in a row that are all A, C, G or T, or if the queries together ask for more
+            than ``max_comparisons``.
         UnknownSourceError
             If there is no such source.
         MissingTableError, MissingVersionError, DamagedTableError, DamagedFileError
@@ -271,9 +237,9 @@ class SearchIndex:
         """
         if sort not in get_args(Sort):
             raise ValueError(f"expected sort to be {' or '.join(get_args(Sort))}, found {sort!r}")
-        found = self.by_cosine(
-            queries, top_n=candidates_of(top_n, sort), threshold=threshold, source=source, strand=strand
-        )
+        compared = candidates_of(top_n, sort)
+        refuse_many_comparisons(len(queries), min(compared, self.sequences), max_comparisons)
+        found = self.by_cosine(queries, top_n=compared, threshold=threshold, source=source, strand=strand)
         pairs = [Pair(number, each.part, each.row) for number, some in enumerate(found) for each in some]
         held = iter(
             contain(queries, pairs, self._indexed, strand=strand, threads=self._pool if self._threads > 1 else None)
@@ -307,14 +273,14 @@ class SearchIndex:
             raise ValueError(f"expected a threshold from 0 to 1, found {threshold}")
         if strand not in get_args(Strand):
             raise ValueError(f"expected strand to be {' or '.join(get_args(Strand))}, found {strand!r}")
-        if source is not None and source not in self._source_names:
+        if source is not None and source not in self.sources:
             raise UnknownSourceError(f"no source is called {source!r}; there are {', '.join(self.sources) or 'none'}")
-        chosen = None if source is None else self._source_codes == self._source_names.index(source)
+        chosen = None if source is None else self._sources[0] == self._sources[1].index(source)
         found: list[list[Candidate]] = []
         step = _VECTORS // 2 if strand == "both" else _VECTORS
         for first in range(0, len(queries), step):
             weights = self._weights(query_counts(queries[first : first + step]), strand)
-            scores = self._scores(weights.reshape(-1, KMERS)).reshape(*weights.shape[:2], self.sequences)
+            scores = self._scores(weights.reshape(-1, KMERS)).reshape(*weights.shape[:2], -1)
             for own_weights, own_scores in zip(weights, scores, strict=True):
                 best = own_scores.max(axis=0)
                 if chosen is not None:
@@ -332,25 +298,8 @@ class SearchIndex:
         UnknownSequenceError
             If the index does not hold the hit's sequence.
         """
-        row = self.row(hit.seq_id, hit.source, hit.file)
-        hit_counts = self.counts(row)
-        hit_profile = unit(hit_counts * self.idf)
-        given = query_counts([query])[0]
-        strands = [given, given[reverse_complement_codes(K)]] if strand == "both" else [given]
-        profiles = [unit(counts * self.idf) for counts in strands]
-        similarities = [round(float(profile @ hit_profile), DECIMALS) for profile in profiles]
-        best = similarities.index(max(similarities))
-        counts, query_profile = strands[best], profiles[best]
-        products = query_profile * hit_profile
-        heaviest = np.lexsort((np.arange(KMERS), -products))[:most]
-        shares = (products[heaviest] / products.sum()).tolist()
-        kmers = kmer_strings(K)
-        terms = [
-            SharedKmer(str(kmers[code]), int(counts[code]), int(hit_counts[code]), share)
-            for code, share in zip(heaviest.tolist(), shares, strict=True)
-            if share > 0
-        ]
-        return Explanation("+-"[best], terms, int(np.count_nonzero(products)), query_profile, hit_profile)
+        counts = self.counts(self.row(hit.seq_id, hit.source, hit.file))
+        return explained(query_counts([query])[0], counts, self.idf, most, both=strand == "both")
 
     def row(self, seq_id: str, source: str | None = None, file: str | None = None) -> int:
         """Return the row of a sequence, the first of several with the same names.
@@ -361,31 +310,28 @@ class SearchIndex:
             If there is none.
         """
         criteria = {"seq_id": seq_id, "source": source, "file": file}
-        found = None
-        for name, value in criteria.items():
-            if value is not None:
-                here = pc.equal(self._names[name], value)
-                found = here if found is None else pc.and_(found, here)
-        row: int = pc.index(found, True).as_py()
-        if row < 0:
-            among = "".join(f", {name} {value}" for name, value in criteria.items() if value and name != "seq_id")
+        given = {name: value for name, value in criteria.items() if value is not None}
+        rows = self._rows.rows[matching(self._rows.names, given)]
+        rows = rows[rows >= 0]
+        if not len(rows):
+            among = "".join(f", {name} {value}" for name, value in given.items() if value and name != "seq_id")
             raise UnknownSequenceError(f"the index holds no sequence {seq_id}{among}")
-        return row
+        return int(rows.min())
 
     def names(self, rows: npt.NDArray[np.int64]) -> pa.Table:
         """Return seq_id, source, file, length and description of the given rows."""
-        return self._names.take(pa.array(rows))
+        return self._rows.take(self._rows.places[rows])
 
     def counts(self, row: int) -> npt.NDArray[np.int64]:
         """Return the 6-mer counts of a row, shape (4096,), in alphabetical order."""
-        part = int(np.searchsorted(self._firsts, row, side="right")) - 1
-        return unpack(self._parts[part].planes, row - int(self._firsts[part]))
+        place = int(self._rows.places[row])
+        block = int(np.searchsorted(self._rows.starts, place, side="right")) - 1
+        return unpack(self._rows.blocks[block].checked(), place - int(self._rows.starts[block]))
 
-    def _own_idf(self) -> npt.NDArray[np.float64]:
-        frequency = np.zeros(KMERS, np.int64)
-        for part in self._parts:
-            frequency += part.document_frequency
-        return inverse_document_frequency(frequency, self.sequences)
+    @cached_property
+    def _sources(self) -> tuple[npt.NDArray[np.int32], list[str]]:
+        """The code of each place's source, and the sources."""
+        return sources_of(self._rows.names, self._rows.rows)
 
     @cached_property
     def _indexed(self) -> IndexedSequences:
@@ -393,21 +339,24 @@ class SearchIndex:
         return IndexedSequences(self.table.home, self.provenance)
 
     @cached_property
-    def _ranges(self) -> list[tuple[_Segment, int, int, int]]:
-        """Parts, their first rows, and ranges of their rows that each take a thread about the same time."""
+    def _ranges(self) -> list[tuple[Block, int, int, int]]:
+        """Blocks, their first places, and ranges of their rows that each take a thread about the same time."""
         return [
-            (part, int(first), start, min(start + _ROWS, part.planes.rows))
-            for part, first in zip(self._parts, self._firsts[:-1], strict=True)
-            for start in range(0, part.planes.rows, _ROWS)
+            (block, first, start, min(start + BATCH_ROWS, block.planes.rows))
+            for block, first in zip(self._rows.blocks, self._rows.starts.tolist(), strict=False)
+            for start in range(0, block.planes.rows, BATCH_ROWS)
         ]
 
-    def _each_range(self, work: Callable[[_Segment, int, int, int], Any]) -> None:
+    def _each_range(self, work: Callable[[Planes, int, int, int], Any]) -> None:
+        def one(each: tuple[Block, int, int, int]) -> None:
+            work(each[0].checked(), *each[1:])
+
         if len(self._ranges) > 1 and self._threads > 1:
-            for _ in self._pool.map(lambda each: work(*each), self._ranges):
+            for _ in self._pool.map(one, self._ranges):
                 pass
         else:
             for each in self._ranges:
-                work(*each)
+                one(each)
 
     def _weights(self, counts: npt.NDArray[np.int64], strand: Strand) -> npt.NDArray[np.float64]:
         """Return weights for queries' counts and, for both strands, their reverse complements'.
@@ -420,18 +369,18 @@ class SearchIndex:
 
     def _scores(self, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
         """Return similarities of all rows to some vectors, shape (vectors, rows), within `ranking.MARGIN`."""
-        scores = np.empty((len(weights), self.sequences), np.float32)
+        scores = np.empty((len(weights), len(self._rows.rows)), np.float32)
         narrow = weights.astype(np.float32)
 
-        def one(part: _Segment, first: int, start: int, stop: int) -> None:
-            score(part.planes, narrow, start, stop, scores[:, first:])
+        def one(planes: Planes, first: int, start: int, stop: int) -> None:
+            score(planes, narrow, start, stop, scores[:, first:])
             scores[:, first + start : first + stop] *= self._inverse_norms[first + start : first + stop]
 
         self._each_range(one)
         return scores
 
     def _ranked(
-        self, weights: npt.NDArray[np.float64], rows: npt.NDArray[np.int64], top_n: int, threshold: float
+        self, weights: npt.NDArray[np.float64], places: npt.NDArray[np.int64], top_n: int, threshold: float
     ) -> list[Candidate]:
         """Score rows again, exactly, and return the hits among them.
 
@@ -439,44 +388,18 @@ class SearchIndex:
         ----------
         weights
             Weights of the query and optionally of its reverse complement, shape (strands, 4096).
-        rows
+        places
             Candidates, ascending.
         """
-        cuts = np.searchsorted(rows, self._firsts)
-        similarities = np.empty((len(weights), len(rows)))
-        for part, first, start, stop in zip(self._parts, self._firsts, cuts, cuts[1:], strict=False):
+        starts = self._rows.starts
+        cuts = np.searchsorted(places, starts)
+        similarities = np.empty((len(weights), len(places)))
+        for number in np.flatnonzero(np.diff(cuts)).tolist():
+            planes, (begin, end) = self._rows.blocks[number].checked(), cuts[number : number + 2]
             for strand, own in enumerate(weights):
-                if start < stop:
-                    similarities[strand, start:stop] = dot(part.planes, own, rows[start:stop] - first)
-        similarities = np.minimum(np.round(similarities / self._norms[rows], DECIMALS), 1)
+                similarities[strand, begin:end] = dot(planes, own, places[begin:end] - starts[number])
+        similarities = np.minimum(np.round(similarities / self._norms[places], DECIMALS), 1)
         strand = similarities.argmax(axis=0)
-        hits, places = rank(similarities.max(axis=0), strand, self.names(rows), top_n, threshold)
-        found = rows[places]
-        parts = np.searchsorted(self._firsts, found, side="right") - 1
-        own = (found - self._firsts[parts]).tolist()
-        keys = [self._keys[part] for part in parts.tolist()]
-        return [Candidate(*each) for each in zip(hits, keys, own, strict=True)]
-
-
-def _read_segment(snapshot: Snapshot, files: Iterable[DataFile]) -> _Segment:
-    names, planes, frequency = [], [], np.zeros(KMERS, np.int64)
-    for file in files:
-        with snapshot.open(file) as (opened, groups):
-            for group in groups:
-                rows = opened.read_row_group(group, columns=[*NAMES, "codes", "counts"], use_threads=False)
-                rows = rows.combine_chunks()
-                kmers = _kmers(rows["codes"].chunk(0), rows["counts"].chunk(0))
-                planes.append(pack(kmers))
-                frequency += document_frequency(kmers)
-                names.append(rows.select(NAMES))
-    if len(planes) != 1:
-        planes = (
-            [concatenate(planes)] if planes else [pack(sequence_kmers(np.empty(0, np.uint8), np.zeros(1, np.int64)))]
-        )
-    return _Segment(pa.concat_tables(names), planes[0], frequency)
-
-
-def _kmers(codes: pa.ListArray, counts: pa.ListArray) -> SequenceKmers:
-    offsets = codes.offsets.to_numpy().astype(np.int64)
-    windows = np.zeros(len(codes), np.int64)  # not used here
-    return SequenceKmers(offsets - offsets[0], codes.flatten().to_numpy(), counts.flatten().to_numpy(), windows)
+        hits, best = rank(similarities.max(axis=0), strand, self._rows.take(places), top_n, threshold)
+        parts = self._rows.part_of(self._rows.rows[places[best]])
+        return [Candidate(hit, *part) for hit, part in zip(hits, parts, strict=True)]

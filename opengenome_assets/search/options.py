@@ -17,6 +17,9 @@ Sort = Literal["similarity", "containment"]
 # To sort by containment, this many times as many of the most similar sequences are read as hits are listed.
 CANDIDATES = 10
 
+# Maximum number of hits that one search reads and compares with their queries, over all queries: about a gigabyte.
+MAX_COMPARISONS = 1_000_000
+
 
 def candidates_of(top_n: int, sort: Sort) -> int:
     """Return how many of the most similar sequences are compared, for the best ``top_n`` in an order."""

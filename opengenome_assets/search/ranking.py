@@ -14,11 +14,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from opengenome_assets.corpus.tables import INDEX_NAMES
 from opengenome_assets.kernels.planes import RELATIVE_ERROR
 from opengenome_assets.kernels.profiles import KMERS, K, sequence_kmers
 from opengenome_assets.search.queries import Query, QueryError
 
-NAMES = ("seq_id", "source", "file", "length", "description")
+NAMES = INDEX_NAMES
 
 # Decimals of a similarity; equal similarities rank by the sequences' names.
 DECIMALS = 12

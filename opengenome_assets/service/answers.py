@@ -196,6 +196,7 @@ class Limits(_Answer):
     max_queries: int
     max_bases: int
     max_hits: int
+    max_comparisons: int
 
 
 class IndexAnswer(_Answer):

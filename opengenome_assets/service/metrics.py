@@ -45,7 +45,9 @@ class Metrics:
         )
         self.index_version.set(-1)
         self.index_sequences = Gauge("opengenome_index_sequences", "Sequences in the index", registry=self.registry)
-        self.index_bytes = Gauge("opengenome_index_bytes", "Memory that the index takes", registry=self.registry)
+        self.index_bytes = Gauge(
+            "opengenome_index_bytes", "Memory that the index takes, without mapped files", registry=self.registry
+        )
         self.index_current = Gauge(
             "opengenome_index_current", "1 if the index is the newest, 0 if it could not be had", registry=self.registry
         )

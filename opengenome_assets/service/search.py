@@ -196,6 +196,7 @@ async def search_similar(body: answers.SimilarRequest, service: CurrentService) 
             source=body.source,
             strand=body.strand,
             sort=body.sort,
+            max_comparisons=service.limits.max_comparisons,
         )
         return answers.SimilarAnswer(
             searched=searched(opened),

@@ -31,7 +31,7 @@ class ServerSettings(Section):
 
     Attributes
     ----------
-    max_body_bytes, max_queries, max_bases, max_hits
+    max_body_bytes, max_queries, max_bases, max_hits, max_comparisons
         Limits of one request.
     requests_per_minute, requests_at_once
         Rate limit of one client, and maximum number of requests under way.
@@ -60,6 +60,12 @@ class ServerSettings(Section):
         default=1000,
         validation_alias=_variable("max_hits"),
         description="maximum hits per query, and sequences that a k-mer search lists",
+    )
+    max_comparisons: int = Field(
+        default=10_000,
+        validation_alias=_variable("max_comparisons"),
+        description="maximum hits of one request, over all queries: each is read and compared with its query; "
+        "to sort by containment, ten times as many are",
     )
     requests_per_minute: int = Field(
         default=300,
@@ -105,6 +111,7 @@ class ServerSettings(Section):
         "max_queries",
         "max_bases",
         "max_hits",
+        "max_comparisons",
         "requests_per_minute",
         "requests_at_once",
         mode="before",

@@ -27,7 +27,7 @@ import pyarrow.fs as pafs
 from opengenome_assets.storage.commits import LOG_FOLDER
 from opengenome_assets.storage.files import filesystem, read_bytes, write_bytes
 from opengenome_assets.storage.parquet.file import DamagedFileError, refuse_damaged_pages
-from opengenome_assets.storage.parts import MANIFEST
+from opengenome_assets.storage.parts import DATA, MANIFEST
 from opengenome_assets.storage.seals import note_newest
 from opengenome_assets.storage.tables import Home
 
@@ -108,7 +108,7 @@ def missing(source: Home, target: Home, name: str) -> Freight:
     for folder, run in groupby(sorted(mine), key=posixpath.dirname):
         manifest, paths = f"{folder}/{MANIFEST}", set(run)
         if manifest in paths:  # without a manifest it is no finished part
-            data = sorted(path for path in paths if path.endswith(".parquet"))
+            data = sorted(path for path in paths if path.endswith(DATA))
             travelling += [path for path in [*data, manifest] if mine[path] != theirs.get(path)]
     arriving = theirs.keys() | set(travelling)
     whole = {

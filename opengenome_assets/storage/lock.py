@@ -6,6 +6,7 @@ an object store (``lease.py``). docs/decisions/0003-locks.md says why there are 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -17,6 +18,7 @@ from opengenome_assets.storage.files import filesystem, unwritable
 from opengenome_assets.storage.lease import NAME, TIME_TO_LIVE, Lease, hold_lease
 
 POLL_SECONDS = 0.5
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 @contextmanager
@@ -60,9 +62,9 @@ def only_writer(
     except OSError as error:
         raise unwritable(path, error) from error
     try:
-        if not _locked(descriptor):
+        if not _locked(descriptor, path):
             tell(f"{home} is in use: waiting for {os.pread(descriptor, 100, 0).decode()} to end")
-            while not _locked(descriptor):
+            while not _locked(descriptor, path):
                 time.sleep(POLL_SECONDS)
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, holder.encode(), 0)
@@ -71,9 +73,17 @@ def only_writer(
         os.close(descriptor)
 
 
-def _locked(descriptor: int) -> bool:
+def _locked(descriptor: int, home: Path) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        words = (
+            f"its file system has no locks ({error.strerror}). Mount it with them (Lustre: the option flock; NFS: a "
+            "server with a lock service), or set OPENGENOME_HOME to another place"
+        )
+        raise OSError(error.errno, words, str(home)) from error
     return True

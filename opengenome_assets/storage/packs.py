@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -25,6 +26,7 @@ from opengenome_assets.storage.parts import DataFile, Part, PartWriter, find_par
 from opengenome_assets.storage.record import digest
 
 PACKS_FOLDER = "packs"
+REQUESTS = 32  # at once, of a store or a file server
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,16 @@ class PartIndex:
     def find(self, key: str) -> Part | None:
         """Return the part with that key; None if it is missing, or any of its files is missing or truncated."""
         return self._packed.get(key) or find_part(self.table_uri, key)
+
+    def find_all(self, keys: Iterable[str]) -> dict[str, Part]:
+        """Return the parts that `find` returns, by key, in the order of the keys.
+
+        A part costs two requests of a store or server, so many are asked for at once.
+        """
+        wanted = list(dict.fromkeys(keys))
+        with ThreadPoolExecutor(REQUESTS) as threads:
+            found = threads.map(self.find, wanted)
+        return {key: part for key, part in zip(wanted, found, strict=True) if part}
 
 
 def write_pack(table_uri: str, parts: Iterable[Part]) -> Pack:

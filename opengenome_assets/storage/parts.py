@@ -30,6 +30,7 @@ from opengenome_assets.storage.parquet.file import ParquetWriter
 from opengenome_assets.storage.record import digest
 
 MANIFEST = "_manifest.json"
+DATA = (".parquet", ".arrow")  # endings of files that manifests name; the second are mapped files
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
@@ -175,12 +176,16 @@ class PartWriter:
     def finish(self, **facts: Any) -> Part:
         """Write the manifest. The part exists from then on."""
         self.close_file()
-        part = Part(self.key, tuple(self.files), facts)
-        files = [{"path": file.path, "size": file.size, "rows": file.rows} for file in part.files]
-        manifest = {"files": files, "contents": [file.content for file in part.files], "facts": facts}
-        content = json.dumps({**manifest, "digest": digest(manifest)})  # a manifest changed by hand is invalid
-        write_bytes(f"{self.table_uri}/{self.key}/{MANIFEST}", content.encode())
-        return part
+        return write_manifest(self.table_uri, Part(self.key, tuple(self.files), facts))
+
+
+def write_manifest(table_uri: str, part: Part) -> Part:
+    """Write the manifest of a part whose files are written. The part exists from then on."""
+    files = [{"path": file.path, "size": file.size, "rows": file.rows} for file in part.files]
+    manifest = {"files": files, "contents": [file.content for file in part.files], "facts": part.facts}
+    content = json.dumps({**manifest, "digest": digest(manifest)})  # a manifest changed by hand is invalid
+    write_bytes(f"{table_uri}/{part.key}/{MANIFEST}", content.encode())
+    return part
 
 
 def write_part(table_uri: str, key: str, table: pa.Table, **facts: Any) -> Part:

@@ -35,6 +35,27 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def sealed(content: Mapping[str, Any]) -> bytes:
+    """Return a small record as JSON, with a digest that covers the rest of it."""
+    return json.dumps({"digest": digest(content), **content}, indent=1).encode()
+
+
+def unsealed(text: bytes) -> dict[str, Any]:
+    """Return the content of a sealed record. One that version 0.1.0 wrote has no digest, and is taken as it is.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged.
+    """
+    content = json.loads(text)
+    if not isinstance(content, dict):
+        raise ValueError("it is no record")
+    if content.pop("digest", None) not in (None, digest(content)):
+        raise ValueError("its digest is that of another content")
+    return content
+
+
 def abbreviated(value: Any) -> Any:
     """Return a value with its digests, also within mappings, cut to 16 digits for people."""
     if isinstance(value, dict):

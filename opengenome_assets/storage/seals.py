@@ -9,10 +9,13 @@ Does not belong here: commits of other tools. They have no seal and are not judg
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from opengenome_assets.storage.files import DamagedError, read_bytes, write_bytes
+import pyarrow.fs as pafs
+
+from opengenome_assets.storage.files import DamagedError, filesystem, read_bytes, write_bytes
 from opengenome_assets.storage.parts import DataFile
 from opengenome_assets.storage.record import digest
 
@@ -40,7 +43,8 @@ def refuse_changed_entries(uri: str, number: int, commit: Mapping[str, Any]) -> 
 def refuse_changed_files(uri: str, number: int, files: Iterable[DataFile]) -> None:
     """Raise DamagedTableError if the files of a version do not match its seal."""
     # The library's history would describe the version that is newest at the time of the call.
-    lines = (read_bytes(f"{uri.rstrip('/')}/_delta_log/{number:020}.json") or b"").splitlines()
+    content = read_bytes(_entry(uri, number)) or b""
+    lines = content.splitlines()
     try:
         entries = [json.loads(line) for line in lines if b"commitInfo" in line]
     except ValueError as error:
@@ -50,6 +54,17 @@ def refuse_changed_files(uri: str, number: int, files: Iterable[DataFile]) -> No
     for seal in [entry["commitInfo"][SEAL_KEY] for entry in entries if SEAL_KEY in entry.get("commitInfo", {})]:
         if _seal(uri, number, seal)["files"] != _files(files):
             raise _damaged(uri, number, "the files it names, up to this version,")
+    # A seal does not hold the number, which a commit learns last. Two entries are never equal: each has its time.
+    fs, folder = filesystem(posixpath.dirname(_entry(uri, number)))
+    for info in fs.get_file_info(pafs.FileSelector(folder)):
+        other = info.base_name.removesuffix(".json")
+        alike = info.size == len(content) and other.isdigit() and int(other) != number
+        if alike and read_bytes(_entry(uri, int(other))) == content:
+            raise _damaged(uri, number, f"its lines, which are those of entry {int(other)},")
+
+
+def _entry(uri: str, number: int) -> str:
+    return f"{uri.rstrip('/')}/_delta_log/{number:020}.json"
 
 
 def newest_noted(uri: str) -> int | None:
@@ -101,9 +116,8 @@ def _files(files: Iterable[DataFile]) -> str:
 
 
 def _damaged(uri: str, number: int, part: str) -> DamagedTableError:
-    entry = f"{uri.rstrip('/')}/_delta_log/{number:020}.json"
     return DamagedTableError(
-        f"{entry}: {part} were changed after they were written: expected those of its seal. Put the file back "
-        "from a copy, or move the folder _delta_log away and materialise that asset again: its files are used again, "
-        "its older versions are lost"
+        f"{_entry(uri, number)}: {part} were changed after they were written: expected those of its seal. Put the file "
+        "back from a copy, or move the folder _delta_log away and materialise that asset again: its files are used "
+        "again, its older versions are lost"
     )

@@ -23,8 +23,9 @@ from itertools import groupby
 import pyarrow.fs as pafs
 
 from opengenome_assets.storage.commits import LOG_FOLDER
-from opengenome_assets.storage.files import filesystem
-from opengenome_assets.storage.parts import MANIFEST, find_part
+from opengenome_assets.storage.files import DamagedError, filesystem
+from opengenome_assets.storage.mapped import has_mapped, mapped_of
+from opengenome_assets.storage.parts import DATA, MANIFEST, find_part
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.seals import NOTE
 from opengenome_assets.storage.tables import Home, Table
@@ -113,6 +114,7 @@ def vacuum(table: Table, kept: Collection[int], since: datetime, *, dry_run: boo
         return {file.path for file in table.named(version)}
 
     needed = {path for version in kept for path in named(version)}
+    needed |= _mapped(table, kept)
     gone = _strays(uri, files, needed | {path for path, info in files.items() if info.mtime >= since})
     left = files.keys() - set(gone)
     readable, lost = [], []
@@ -141,13 +143,22 @@ def vacuum(table: Table, kept: Collection[int], since: datetime, *, dry_run: boo
     return removal
 
 
+def _mapped(table: Table, kept: Iterable[int]) -> set[str]:
+    """Return the paths of the mapped files that kept versions use; none if such a version cannot be read."""
+    needed: set[str] = set()
+    for version in kept if has_mapped(table.uri) else ():
+        with contextlib.suppress(LookupError, DamagedError):
+            needed |= mapped_of(table.at(version))
+    return needed
+
+
 def _strays(uri: str, files: Iterable[str], needed: Set[str]) -> list[str]:
     """Return the files to remove: unneeded ones, and manifests of parts without a needed file."""
     gone = []
     for folder, run in groupby(sorted(files), key=posixpath.dirname):
         paths = set(run)
         manifest = f"{folder}/{MANIFEST}"
-        data = {path for path in paths if path.endswith(".parquet")}
+        data = {path for path in paths if path.endswith(DATA)}
         strays = paths - needed
         if not data or data & needed:
             strays.discard(manifest)

@@ -61,7 +61,7 @@ def test_what_does_not_end_when_asked_is_killed_with_what_it_started(tmp_path: P
     home = tmp_path / "home"
     stubborn = f"trap '' INT; sleep 600 & touch {tmp_path}/ready; wait"
     program = (
-        "import os; from opengenome_assets.cli.serve import together; "
+        "import os; from opengenome_assets.cli.processes import together; "
         f"raise SystemExit(together(['sh', '-c', {stubborn!r}], ['sleep', '600'], environment=os.environ, grace=1))"
     )
     with started([sys.executable, "-c", program], home) as process:

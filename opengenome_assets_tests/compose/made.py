@@ -15,6 +15,17 @@ BASES = 2_000_000
 ASSETS = ("raw_fasta", "rejected_records", "sequence_shards", "kmer_", "kmer_freq_k6")
 
 
+def write(folder: Path) -> np.ndarray:
+    """Write the files into a new folder, which everybody may read; return the occurrences of each 6-mer."""
+    folder.mkdir(mode=0o755)
+    random, counter = np.random.default_rng(20261120), KmerCounter((6,))
+    for number in range(FILES):
+        letters = np.frombuffer(b"ACGT", np.uint8)[random.integers(0, 4, BASES, np.uint8)]
+        counter.add(letters, np.array([0, BASES]))
+        (folder / f"{number:02d}.fa").write_bytes(b">made-%d\n%b\n" % (number, letters.tobytes()))
+    return counter.counts()[6]
+
+
 @dataclass
 class Corpus:
     """Files in the data volume, and what they hold.
@@ -31,15 +42,10 @@ class Corpus:
 
     @classmethod
     def make(cls, cluster: Cluster, folder: Path) -> "Corpus":
-        """Write the files into a new folder, which everybody may read, and copy it into the volume."""
-        folder.mkdir(mode=0o755)
-        random, counter = np.random.default_rng(20261120), KmerCounter((6,))
-        for number in range(FILES):
-            letters = np.frombuffer(b"ACGT", np.uint8)[random.integers(0, 4, BASES, np.uint8)]
-            counter.add(letters, np.array([0, BASES]))
-            (folder / f"{number:02d}.fa").write_bytes(b">made-%d\n%b\n" % (number, letters.tobytes()))
+        """Write the files into a new folder, and copy it into the volume."""
+        counts = write(folder)
         cluster.compose("cp", str(folder), "dagster-webserver:/data/made")
-        return cls(cluster, counter.counts()[6])
+        return cls(cluster, counts)
 
     def launch(self) -> str:
         """Start a run that finds nothing made before, since its settings are new; they change no row."""

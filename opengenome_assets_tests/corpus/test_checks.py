@@ -208,6 +208,7 @@ def test_a_column_of_another_type_is_found(good, tmp_path, asset):
     assert "expected" in found[0]
 
 
+@pytest.mark.long
 def test_a_failed_check_stops_what_follows(good, tmp_path):
     tables = poisoned(good, tmp_path, "kmer_", change("counts", one_more_count))
     made = Corpus(tables, str(tmp_path / "none"), KS)

@@ -222,6 +222,22 @@ def test_a_failed_run_publishes_nothing_and_the_next_one_fetches_only_what_was_m
     assert {row["sequence"] for row in made.content("sequence_shards") if row["seq_id"] == "z1"} == {"ACGTACGTACGT"}
 
 
+def test_a_damaged_file_of_the_store_is_left_out_by_name_and_fetched_again_once_it_is_deleted(hub, made):
+    made.materialize("raw_fasta")
+    digest = hashlib.sha256(FASTA[PLAIN]).hexdigest()
+    file = Path(made.home.uri, "raw", "objects", "sha256", digest[:2], digest)
+    file.chmod(0o644)
+    file.write_bytes(FASTA[PLAIN].replace(b"GGG", b"GGC"))
+    damaged = made.materialize("sequence_shards,rejected_records")
+    (check,) = [each for each in damaged.get_asset_check_evaluations() if not each.passed]
+    assert f"{file}" in check.description
+    assert "It is damaged: delete it, so that it is fetched again. Materialise raw_fasta again" in check.description
+    assert {row["seq_id"] for row in made.content("sequence_shards")}.isdisjoint({"p1", "p2"})
+    file.unlink()
+    made.materialize("raw_fasta,sequence_shards,rejected_records")
+    assert {"p1", "p2"} <= {row["seq_id"] for row in made.content("sequence_shards")}
+
+
 def test_the_token_is_sent_to_the_hub_only_and_is_kept_and_shown_nowhere(hub, made, tmp_path, caplog, capfd):
     caplog.set_level(logging.DEBUG)
     (tmp_path / "instance").mkdir()

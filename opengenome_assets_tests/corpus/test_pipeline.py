@@ -229,6 +229,7 @@ def test_too_many_refused_records_stop_the_run_and_are_shown(corpus):
     assert made.home.table("sequence_shards").read().num_rows == 5
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("source", "said"),
     [

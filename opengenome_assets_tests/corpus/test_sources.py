@@ -42,6 +42,7 @@ def unnamed(corpus: Corpus) -> list[str]:
     return [row["path"] for row in corpus.content("raw_fasta")]
 
 
+@pytest.mark.long
 def test_a_home_keeps_its_source_when_none_is_named(made):
     made.materialize("raw_fasta")
     assert unnamed(made) == ["animals/two.fa", "plants/one.fa"]
@@ -49,6 +50,7 @@ def test_a_home_keeps_its_source_when_none_is_named(made):
     assert source_of(Home(f"{made.home.uri}-new"), None) == "sample"
 
 
+@pytest.mark.long
 def test_another_source_is_used_only_when_named_and_it_is_said(made, tmp_path, capfd):
     made.materialize("raw_fasta")
     write_files(tmp_path / "other", {"x.fa": ">x\nACGT\n"})
@@ -77,6 +79,7 @@ def test_a_home_that_did_not_remember_asks_for_its_source(made):
         source_of(made.home, None)
 
 
+@pytest.mark.long
 def test_bad_files_are_left_out_loudly_and_the_good_ones_made(made, tmp_path, monkeypatch):
     write_files(tmp_path / "fasta", {**BAD, "plants/three.fa": ">t\nACGT\n"})
     result = made.materialize("*sequence_stats,rejected_records,corpus_report")
@@ -125,6 +128,7 @@ def test_more_bad_files_than_the_setting_allows_stop_the_run(made, tmp_path):
     assert not made.home.table("sequence_shards").exists()
 
 
+@pytest.mark.long
 def test_small_sources_are_drawn_whole(made, tmp_path):
     many = "".join(f">t{number}\nACGTACG{'ACGT'[number % 4]}\n" for number in range(200))
     write_files(tmp_path / "fasta", {"tiny/many.fa": many})

@@ -21,7 +21,7 @@ from opengenome_assets_tests.corpora import Corpus
 pytestmark = pytest.mark.slow
 
 TABLES = ["raw_fasta", "rejected_records", "sequence_shards", "shard_stats", "kmer_", "codon_counts", "tfidf_index"]
-ATTEMPT = re.compile(r"-[0-9a-f]{8}(?=\.parquet)")
+ATTEMPT = re.compile(r"-[0-9a-f]{8}(?=\.(?:parquet|arrow))")
 
 
 @pytest.fixture

@@ -200,7 +200,7 @@ def test_units_of_folders_are_apart_and_all_problems_are_named() -> None:
 # Parts
 
 
-@settings(deadline=None, max_examples=share(60))
+@settings(max_examples=share(60))
 @given(
     kind=st.sampled_from(["fa.gz", "fa.bz2", "fa.zst", "tar", "tar.gz"]),
     places=st.lists(st.floats(0, 1), max_size=3),
@@ -378,7 +378,7 @@ def test_a_damaged_header_is_not_taken_for_the_end(tmp_path: Path) -> None:
             assert "damaged" in fails(tmp_path, "x.tar", bytes(damaged))
 
 
-@settings(deadline=None, max_examples=share(150))
+@settings(max_examples=share(150))
 @given(
     format=st.sampled_from([tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),
     edits=st.lists(st.tuples(st.integers(0, 1 << 14), st.integers(0, 255)), min_size=1, max_size=4),

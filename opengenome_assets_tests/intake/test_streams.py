@@ -16,7 +16,7 @@ from unittest import mock
 
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import opengenome_assets
@@ -114,7 +114,6 @@ def test_a_file_that_is_not_the_one_catalogued_is_an_error_at_its_end(kind: str)
             read_all(stream_of(stored, catalogued))
 
 
-@settings(deadline=None)
 @given(pieces=st.lists(st.binary(max_size=9), min_size=1, max_size=5), size=st.integers(1, 9))
 def test_files_in_a_row_are_one_and_each_is_verified(pieces: list[bytes], size: int) -> None:
     files = [StoredFile(f"{i}", f"{i}", hashlib.sha256(piece).hexdigest()) for i, piece in enumerate(pieces)]
@@ -142,7 +141,6 @@ def test_header_lines_equal_zgrep(file: Path) -> None:
     assert stream.header_lines == int(counted.stdout)
 
 
-@settings(deadline=None)
 @given(text=st.text(">\nA\r", max_size=60).map(str.encode), block=st.integers(1, 9))
 def test_header_lines_across_blocks(text: bytes, block: int) -> None:
     with mock.patch.object(streams, "_BLOCK", block):

@@ -52,7 +52,7 @@ def assert_equal(counts: np.ndarray, sequences: list[bytes]) -> None:
     assert [by_kmer(frame, 3) for frame in counts] == twin(sequences)
 
 
-@settings(max_examples=share(100), deadline=None)
+@settings(max_examples=share(100))
 @given(given_text=texts())
 def test_counts_equal_a_dictionary(given_text: Text) -> None:
     assert_equal(count(given_text), given_text.sequences)
@@ -71,7 +71,7 @@ def test_frames_survive_an_ambiguous_letter() -> None:
     assert by_kmer(counts[0], 3) == {"ATG": 1, "TTT": 1, "CAT": 1}
 
 
-@settings(max_examples=share(40), deadline=None)
+@settings(max_examples=share(40))
 @given(given_text=texts())
 def test_counts_add_up(given_text: Text) -> None:
     counter = CodonCounter()

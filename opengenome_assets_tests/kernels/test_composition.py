@@ -10,7 +10,7 @@ from opengenome_assets_tests.examples import share
 from opengenome_assets_tests.kernels.texts import Text, sample, sample_text, text, texts
 
 
-@settings(max_examples=share(100), deadline=None)
+@settings(max_examples=share(100))
 @given(given_text=texts())
 def test_counts_equal_a_loop(given_text: Text) -> None:
     acgt, gc = composition(given_text.data, given_text.offsets)

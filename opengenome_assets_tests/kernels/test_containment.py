@@ -38,7 +38,7 @@ def letters(sequence: bytes) -> Any:
     return np.frombuffer(sequence, np.uint8)
 
 
-@settings(max_examples=share(50), deadline=None)
+@settings(max_examples=share(50))
 @given(sequences(), ODD)
 def test_distinct_kmers_are_those_of_a_set_of_strings(sequence: bytes, k: int) -> None:
     codes, found = distinct_kmers(letters(sequence), k)
@@ -49,7 +49,7 @@ def test_distinct_kmers_are_those_of_a_set_of_strings(sequence: bytes, k: int) -
     )
 
 
-@settings(max_examples=share(50), deadline=None)
+@settings(max_examples=share(50))
 @given(sequences(), sequences(), ODD, st.integers(0, 200), st.booleans())
 def test_look_ups_are_those_in_a_set_of_strings(query: bytes, other: bytes, k: int, cut: int, backward: bool) -> None:
     piece = query[:cut]

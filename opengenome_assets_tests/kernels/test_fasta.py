@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from Bio.SeqIO.FastaIO import SimpleFastaParser
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from opengenome_assets.kernels.fasta import (
@@ -127,7 +127,6 @@ def fasta_text(draw: st.DrawFn) -> bytes:
     return (text if draw(st.booleans()) else text.rstrip("\r\n")).encode()
 
 
-@settings(deadline=None)  # the first example compiles
 @given(
     text=st.one_of(fasta_text(), st.text(">\n\r \tACGTNacgt*U\x00ÿ@", max_size=80).map(str.encode)),
     sizes=st.lists(st.integers(1, 150), min_size=1, max_size=5),
@@ -147,7 +146,6 @@ def test_equals_the_slow_reader(text: bytes, sizes: list[int], batch_bases: int,
         assert_same(text, list(batches()), max_length)
 
 
-@settings(deadline=None)  # the first example compiles
 @given(
     records=st.lists(
         st.tuples(st.text("abc |.", max_size=30), st.text("ACGTNacgtn", max_size=300)), min_size=1, max_size=6

@@ -13,16 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opengenome_assets.kernels.bases import kmer_strings
-from opengenome_assets.kernels.genes import (
-    GAP,
-    METAGENOMIC,
-    ORF,
-    TRAINED,
-    Genes,
-    choose_method,
-    find_genes,
-    open_reading_frames,
-)
+from opengenome_assets.kernels.frames import GAP, open_reading_frames
+from opengenome_assets.kernels.genes import METAGENOMIC, ORF, TRAINED, Genes, choose_method, find_genes
 from opengenome_assets_tests.examples import share
 from opengenome_assets_tests.kernels.texts import fasta, random_bases, sample, sequences
 
@@ -104,7 +96,7 @@ def rows(sequence: str, genetic_code: int, min_codons: int, max_overlap: int) ->
     return [tuple(row) for row in found.tolist()]
 
 
-@settings(max_examples=share(200), deadline=None)
+@settings(max_examples=share(200))
 @given(
     sequence=sequences(600),
     genetic_code=st.sampled_from([1, 2, 5, 11, 27, 31]),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from opengenome_assets.kernels.identifiers import SeenIdentifiers, murmur3_128
@@ -14,7 +14,6 @@ def add(seen: SeenIdentifiers, names: list[bytes]) -> list[bool]:
     return seen.add(data, offsets).tolist()
 
 
-@settings(deadline=None)  # the first example compiles
 @given(st.lists(st.lists(st.binary(max_size=40), max_size=30), max_size=6))
 def test_equals_a_set(calls: list[list[bytes]]) -> None:
     seen, twin = SeenIdentifiers(), set()

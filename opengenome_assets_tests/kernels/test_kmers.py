@@ -41,7 +41,7 @@ def twin(sequences: list[bytes], k: int) -> Counter[str]:
 
 
 @pytest.mark.parametrize("ks", KS)
-@settings(max_examples=share(40), deadline=None)
+@settings(max_examples=share(40))
 @given(given_text=texts())
 def test_counts_equal_a_dictionary(ks: tuple[int, ...], given_text: Text) -> None:
     counts = count(given_text, ks)
@@ -74,7 +74,7 @@ def test_every_length_of_run_at_every_place(ks: tuple[int, ...]) -> None:
                 assert by_kmer(counts[k], k) == twin(given_text.sequences, k), (length, before)
 
 
-@settings(max_examples=share(40), deadline=None)
+@settings(max_examples=share(40))
 @given(given_text=texts(), cut=st.integers(0, 5))
 def test_counts_add_up(given_text: Text, cut: int) -> None:
     cut = min(cut, len(given_text.sequences))
@@ -87,7 +87,7 @@ def test_counts_add_up(given_text: Text, cut: int) -> None:
         np.testing.assert_array_equal(counts, together[k])
 
 
-@settings(max_examples=share(40), deadline=None)
+@settings(max_examples=share(40))
 @given(given_text=texts(), limit=st.sampled_from([1, 7, 100, 300, 1000]))
 def test_flushing_changes_nothing(given_text: Text, limit: int) -> None:
     flushed = count(given_text, (3, 8), flush_limit=limit)
@@ -108,7 +108,7 @@ def test_tables_are_flushed_before_they_overflow() -> None:
     assert counter.counts()[8][0] > 2 * (2**32 - 1)
 
 
-@settings(max_examples=share(40), deadline=None)
+@settings(max_examples=share(40))
 @given(given_text=texts())
 def test_windows_are_those_of_the_counts(given_text: Text) -> None:
     found = valid_windows(given_text.data, given_text.offsets)

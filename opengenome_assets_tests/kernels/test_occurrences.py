@@ -51,7 +51,7 @@ def searches(draw: st.DrawFn) -> tuple[Text, bytes]:
     return given_text, draw(st.one_of(anything, st.sampled_from(valid)) if valid else anything)
 
 
-@settings(max_examples=share(150), deadline=None)
+@settings(max_examples=share(150))
 @given(search=searches())
 @pytest.mark.slow
 def test_occurrences_are_those_that_a_look_at_every_place_finds(search: tuple[Text, bytes]) -> None:

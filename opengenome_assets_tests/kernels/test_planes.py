@@ -3,11 +3,22 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from opengenome_assets.kernels.planes import RELATIVE_ERROR, Planes, concatenate, dot, norms, pack, score, unpack
+from opengenome_assets.kernels.batches import from_batch, to_batch
+from opengenome_assets.kernels.planes import (
+    RELATIVE_ERROR,
+    Planes,
+    add_document_frequency,
+    concatenate,
+    dot,
+    norms,
+    pack,
+    score,
+    unpack,
+)
 from opengenome_assets.kernels.profiles import KMERS, SequenceKmers
 
 LARGEST = 2**31 - 1
@@ -36,7 +47,6 @@ def rows(seed: int = 0) -> npt.NDArray[np.int64]:
     return random.permutation(np.concatenate(kinds))
 
 
-@settings(deadline=None)
 @given(
     hnp.arrays(
         np.int64,
@@ -111,3 +121,20 @@ def test_what_would_be_read_outside_is_refused() -> None:
         dot(planes, np.ones(KMERS), np.array([0, planes.rows]))
     with pytest.raises(IndexError, match="rows from 0 to 37, found 3 to 38"):
         score(planes, np.ones((1, KMERS), np.float32), 3, 38, np.empty((1, 40), np.float32))
+
+
+def test_document_frequencies_are_those_of_the_counts() -> None:
+    counts = rows()
+    chosen = np.arange(0, len(counts), 2)
+    frequency = np.ones(KMERS, np.int64)
+    add_document_frequency(pack(kmers(counts)), chosen, frequency)
+    np.testing.assert_array_equal(frequency, 1 + (counts[chosen] > 0).sum(axis=0))
+    with pytest.raises(IndexError, match="expected rows from 0 to 36, found 0 to 37"):
+        add_document_frequency(pack(kmers(counts)), np.array([0, 37]), frequency)
+
+
+def test_planes_come_back_from_a_record_batch() -> None:
+    planes = pack(kmers(rows()))
+    for one, other in zip(from_batch(to_batch(planes)), planes, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)

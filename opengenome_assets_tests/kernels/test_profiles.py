@@ -43,14 +43,14 @@ def assert_equal(given_text: Text) -> None:
     assert {spell(code, 6): n for code, n in enumerate(document_frequency(kmers).tolist()) if n} == occurs
 
 
-@settings(max_examples=share(60), deadline=None)
+@settings(max_examples=share(60))
 @given(given_text=texts())
 @pytest.mark.slow
 def test_short_sequences_equal_a_dictionary(given_text: Text) -> None:
     assert_equal(given_text)
 
 
-@settings(max_examples=share(15), deadline=None)
+@settings(max_examples=share(15))
 @given(pieces=st.lists(st.lists(sequences(), min_size=1, max_size=12), max_size=4), short=sequences())
 @pytest.mark.slow
 def test_long_sequences_equal_a_dictionary(pieces: list[list[bytes]], short: bytes) -> None:

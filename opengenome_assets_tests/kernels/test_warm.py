@@ -24,17 +24,23 @@ for module in pkgutil.iter_modules(kernels.__path__):
     run = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     signatures = {(module, name): int(number) for module, name, number in map(str.split, run.stdout.splitlines())}
     kernels = {
+        "alignments",
+        "assignment",
         "kmers",
         "codons",
         "profiles",
         "composition",
         "containment",
         "fasta_scan",
-        "genes",
+        "fastq",
+        "frames",
+        "frameshifts",
         "identifiers",
+        "lanes",
         "occurrences",
         "planes",
         "tfidf",
+        "translation",
     }
     assert kernels == {module for module, _ in signatures}
     signatures.pop(("identifiers", "murmur3_128"))  # called by a kernel, which is cached with it inside

@@ -14,12 +14,13 @@ from opengenome_assets.lineage.changes import FileChanges
 from opengenome_assets.lineage.failures import open_instance
 from opengenome_assets.terminal import written
 from opengenome_assets_tests.processes import REPOSITORY, typed
+from opengenome_assets_tests.shared import copied
 
 
 @pytest.fixture
 def home(story, tmp_path, monkeypatch):
     """A copy of the corpus with a history, and the environment of a user of it."""
-    shutil.copytree(story.home.uri, tmp_path / "home")
+    copied(story.home.uri, tmp_path / "home")
     monkeypatch.setenv("OPENGENOME_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("OPENGENOME_KS", "2")
     monkeypatch.setenv("DAGSTER_HOME", str(REPOSITORY))

@@ -1,7 +1,6 @@
 """Diff: provenance and rows of two versions, compared with the rows themselves."""
 
 import json
-import shutil
 
 import pyarrow as pa
 import pytest
@@ -14,6 +13,7 @@ from opengenome_assets.storage.packs import PackSizes
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.snapshot import MissingVersionError
 from opengenome_assets.storage.tables import Home
+from opengenome_assets_tests.shared import copied
 
 SPECS = groups.specs()
 
@@ -124,7 +124,7 @@ def test_empty_values_nested_values_and_columns_are_compared(tmp_path):
 
 
 def test_only_parts_that_differ_are_read_also_out_of_packs(story, tmp_path):
-    shutil.copytree(story.home.uri, tmp_path / "home")
+    copied(story.home.uri, tmp_path / "home")
     home = Home(str(tmp_path / "home"))
     home.table("sequence_shards").compact(PackSizes(small=2**20, size=2**20, parts=64))
     assert compared(story, "sequence_shards", 1, 2, home=home) == compared(story, "sequence_shards", 1, 2)

@@ -141,4 +141,6 @@ def test_without_a_readable_sequence_shards_nothing_is_called_current_or_old(mad
     found = states(made)
     assert found["sequence_shards"].startswith("unreadable: ")
     assert found["raw_fasta"] == "current"
-    assert {found[name] for name in ("codon_rscu", "kmer_freq_k6", "figure_rscu")} == {"without sequence_shards"}
+    assert {found[name] for name in ("codon_rscu", "kmer_freq_k6", "figure_rscu")} == {
+        "without sequence_shards or raw_proteins"
+    }

@@ -10,7 +10,7 @@ import pytest
 from opengenome_assets import groups
 from opengenome_assets.lineage.records import UnknownNameError
 from opengenome_assets.lineage.tree import draw, lineage
-from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.record import Provenance, sealed
 from opengenome_assets.storage.snapshot import MissingVersionError
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.lineage.conftest import A, B, C
@@ -126,6 +126,7 @@ def test_a_record_of_a_newer_package_is_refused(story, tmp_path):
     file = tmp_path / "figures" / "figure_rscu.json"
     record = json.loads(file.read_text())
     record["provenance"] |= {"format": 99, "package_version": "9.0"}
-    file.write_text(json.dumps(record))
+    record.pop("digest")
+    file.write_bytes(sealed(record))
     with pytest.raises(RuntimeError, match=r"figure_rscu was made by opengenome-assets 9\.0.*Upgrade"):
         lineage(Home(str(tmp_path)), SPECS, "figure_rscu")

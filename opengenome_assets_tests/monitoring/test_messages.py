@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import tenacity
 
-from opengenome_assets.monitoring.messages import Message, Messenger, channels_of, of_alerts
+from opengenome_assets.monitoring.messages import Alerts, Message, Messenger, channels_of, of_alerts
 from opengenome_assets.monitoring.settings import MonitoringSettings
 from opengenome_assets.settings import SettingsError
 from opengenome_assets_tests.monitoring.receivers import bodies, mail_server, receiver
@@ -111,7 +111,9 @@ def test_alerts_of_alertmanager_are_messages() -> None:
         "labels": {"alertname": "DaemonDown"},
         "annotations": {"summary": "gone", "runbook_url": "https://r"},
     }
-    assert of_alerts({"alerts": [alert]}) == [Message("DaemonDown: gone", link="https://r", over=True)]
+    assert of_alerts(Alerts.model_validate({"alerts": [alert]})) == [
+        Message("DaemonDown: gone", link="https://r", over=True)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import dagster as dg
 import pytest
 import uvicorn
 from dagster._daemon.types import DaemonHeartbeat
+from fastapi import FastAPI
 from prometheus_client.core import GaugeMetricFamily
 
 from opengenome_assets.monitoring.exporter import Reading, create_app
@@ -26,6 +27,9 @@ from opengenome_assets.monitoring.instance import InstanceMetrics
 from opengenome_assets.monitoring.messages import Messenger, channels_of
 from opengenome_assets.monitoring.settings import MonitoringSettings
 from opengenome_assets.monitoring.telling import Teller
+from opengenome_assets.service import app as service
+from opengenome_assets.service.settings import ServerSettings
+from opengenome_assets.settings import Settings
 from opengenome_assets_tests.monitoring.receivers import Letters, bodies, mail_server, receiver
 from opengenome_assets_tests.monitoring.test_instance import CHECK, PLACE, add_ticks, make
 from opengenome_assets_tests.processes import free_port, wait_for
@@ -86,7 +90,7 @@ class Stack:
 def stack(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The cluster's files, with other addresses and without waiting."""
     folder = tmp_path_factory.mktemp("stack")
-    exporter, prometheus, alertmanager = (free_port() for _ in range(3))
+    exporter, search, prometheus, alertmanager = (free_port() for _ in range(4))
     with ExitStack() as open_things:
         instance = open_things.enter_context(dg.instance_for_test())
         smtp, letters = open_things.enter_context(mail_server())
@@ -105,11 +109,9 @@ def stack(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) 
             Teller(read, frozenset({"failures"})),
             interval=1,
         )
-        server = uvicorn.Server(uvicorn.Config(app, port=exporter, log_level="warning"))
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        open_things.callback(thread.join)
-        open_things.callback(lambda: setattr(server, "should_exit", True))
+        searching = service.create_app(Settings.of({"home": str(folder / "home")}), ServerSettings.of({}))
+        for each, port in ((app, exporter), (searching, search)):
+            open_things.enter_context(served(each, port))
 
         (folder / "token").touch()
         config = (CONFIG / "prometheus.yml").read_text()
@@ -118,7 +120,7 @@ def stack(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) 
             "metrics:3002": f"127.0.0.1:{exporter}",
             "alertmanager:9093": f"127.0.0.1:{alertmanager}",
             "/run/secrets/search_token": str(folder / "token"),
-            "search:3001": f"127.0.0.1:{exporter}",
+            "search:3001": f"127.0.0.1:{search}",
         }.items():
             assert name in config
             config = config.replace(name, value)
@@ -163,6 +165,19 @@ def stack(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) 
         found = Stack(instance, f"http://127.0.0.1:{prometheus}", letters, accepted)
         wait_for(lambda: _answers(found), "reading of Prometheus", 60, every=0.2)
         yield found
+
+
+@contextmanager
+def served(app: FastAPI, port: int) -> Iterator[None]:
+    """Serve an application in a thread."""
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def _answers(stack: Stack) -> bool:

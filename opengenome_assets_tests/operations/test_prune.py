@@ -124,6 +124,32 @@ def test_a_pin_outlives_dagsters_memory(twice: Twice) -> None:
     assert readable(twice, "kmer_") == [1]
 
 
+def test_a_damaged_pin_is_refused_by_name_and_nothing_is_removed(twice: Twice) -> None:
+    run("pin", twice.runs[0])
+    (file,) = Path(twice.home.uri, "pins").iterdir()
+    whole = json.loads(file.read_text())
+    whole["inputs"]["kmer_"]["version"] = 1
+    file.write_text(json.dumps(whole))
+    result = run("prune", "--keep", "1", "--yes")
+    assert result.exit_code == 1
+    assert f"{file} is damaged" in result.output
+    assert f"opengenome pin {twice.runs[0]}" in result.output
+    assert readable(twice, "kmer_") == [0, 1]
+    file.unlink()
+    assert run("pin", twice.runs[0]).exit_code == 0
+    told("prune", "--keep", "1", "--yes")
+    assert readable(twice, "kmer_") == [0, 1]
+
+
+def test_a_pin_of_version_0_1_0_is_read(twice: Twice, instance: dg.DagsterInstance) -> None:
+    run("pin", twice.runs[0])
+    (file,) = Path(twice.home.uri, "pins").iterdir()
+    whole = json.loads(file.read_text())
+    del whole["digest"]
+    file.write_text(json.dumps(whole))
+    assert [record.run_id for record in pinned(twice.home, instance)] == [twice.runs[0]]
+
+
 def test_a_run_that_was_tagged_in_dagster_is_pinned_too_and_upkeep_heeds_it(
     twice: Twice, instance: dg.DagsterInstance
 ) -> None:

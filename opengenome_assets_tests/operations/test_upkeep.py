@@ -48,6 +48,7 @@ def summary(made: Corpus) -> dict[str, Any]:
     told = json.loads(Path(made.home.uri, "reports", "summary.json").read_text())
     for name in ("run_id", "started", "seconds", "cpu_seconds"):
         del told["provenance"][name]
+    del told["digest"]  # of these too
     return told
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from opengenome_assets.corpus.plots import sequences
+from opengenome_assets.corpus.plots import profiles, sequences
 from opengenome_assets.plots import images
 from opengenome_assets_tests.corpus.plots.tables import Tables
 
@@ -57,3 +57,13 @@ def test_blank_pictures_are_recognised(sample: Tables) -> None:
     half[:25] = 0
     assert images.ink(_png(half)).is_blank, "two colours are no figure"
     assert not images.ink(images.to_png(sequences.gc_histogram(sample.sequence_stats).figure)).is_blank
+
+
+def test_a_thumbnail_keeps_the_colour_of_one_small_mark(sample: Tables) -> None:
+    """The green of the human mitochondrion, the only one of its source, beside many marks in blue and orange."""
+    index = sample.tfidf_index
+    picture = profiles.kmer_pca(profiles.kmer_profiles(index), index["source"].tolist(), index["length"].tolist())
+    with Image.open(io.BytesIO(images.thumbnail(images.to_png(picture.figure), 800))) as small:
+        colours = np.array([colour for _, colour in small.convert("RGB").getcolors(1 << 20)])
+    green = (0, 158, 115)
+    assert np.linalg.norm(colours - green, axis=1).min() < 10

@@ -23,7 +23,7 @@ from opengenome_assets.plots.style import Picture
 from opengenome_assets_tests.corpus.plots.tables import Tables
 
 HOSTILE = "\"><script src=http://evil.example/x.js>alert('1')</script><img src=x onerror=alert(1)>&amp;{{ 7*7 }}"
-VOID = {"meta", "img", "br", "hr", "link", "input"}
+VOID = {"meta", "img", "br", "hr", "link", "input", "wbr"}
 
 
 class Page(HTMLParser):

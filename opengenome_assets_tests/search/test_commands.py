@@ -122,6 +122,19 @@ def test_what_cannot_be_searched_with_is_told(query: str, code: int, message: st
     assert "Traceback" not in result.output
 
 
+@pytest.mark.long
+def test_more_hits_than_a_search_reads_are_refused(tmp_path: Path) -> None:
+    many = 1_000_000 // 8 + 1  # the corpus has 8 sequences
+    (tmp_path / "many.fasta").write_text("".join(f">q{number}\nACGTACGT\n" for number in range(many)))
+    refused = run("similar", "--query", str(tmp_path / "many.fasta"), "--top-n", "1000")
+    said = " ".join(refused.output.split())
+    assert refused.exit_code == 1
+    assert "at most 1,000,000 hits over all queries" in said
+    assert f"found {many:,} queries with up to 8 hits each" in said
+    assert "search with fewer queries at a time" in said
+    assert "query_hits has no such limit" in said
+
+
 def test_standard_input_is_read_once() -> None:
     result = run("similar", "--query", "-", "--query", "-", stdin=PIECE.encode())
     assert result.exit_code == 2

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from opengenome_assets.kernels.containment import specific_k
-from opengenome_assets.search import Hit, Query, SearchIndex, containment
+from opengenome_assets.search import Hit, Query, QueryError, SearchIndex, containment
 from opengenome_assets.search.options import CANDIDATES
 from opengenome_assets.storage.packs import PackSizes
 from opengenome_assets.storage.parquet import file as parquet
@@ -165,6 +165,15 @@ def test_only_the_most_similar_are_sorted_by_containment(index: SearchIndex, gen
     (short,) = index.similar([query("ACGTACGTAC")], top_n=29, sort="containment")
     assert {hit.containment for hit in short} == {None}  # so that similarity is left to sort by
     assert [hit.similarity for hit in short] == sorted((hit.similarity for hit in short), reverse=True)
+
+
+def test_hits_that_are_read_are_bounded_over_all_queries(index: SearchIndex, genomes: dict[str, str]) -> None:
+    two = [query(genome[:1000]) for genome in list(genomes.values())[:2]]
+    assert all(len(hits) <= 3 for hits in index.similar(two, top_n=3, max_comparisons=6))
+    with pytest.raises(QueryError, match=r"at most 5 hits over all queries.*found 2 queries with up to 3 hits each"):
+        index.similar(two, top_n=3, max_comparisons=5)
+    with pytest.raises(QueryError, match=f"up to {min(30, index.sequences)} hits each"):
+        index.similar(two, top_n=3, sort="containment", max_comparisons=6)
 
 
 def test_packed_sequences_give_the_same(tmp_path: Path) -> None:

@@ -246,6 +246,7 @@ def test_text_is_no_query(index: SearchIndex) -> None:
         index.explain("ACGTACGT", hit)
 
 
+@pytest.mark.long
 def test_many_threads_get_the_same_answers(index: SearchIndex) -> None:
     queries = [Query(str(number), letters(200, number).encode()) for number in range(50)]
     alone = [index.similar([query]) for query in queries]

@@ -114,7 +114,7 @@ def home(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> str
 
 
 @pytest.mark.long
-@settings(max_examples=share(80), deadline=None)
+@settings(max_examples=share(80))
 @given(
     kmer=st.text("ACGT", min_size=1, max_size=7),
     strand=st.sampled_from(["both", "given"]),

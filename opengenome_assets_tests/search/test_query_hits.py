@@ -149,6 +149,7 @@ def test_hits_are_those_of_scikit_learn(
         np.testing.assert_allclose([hit["similarity"] for hit in found], row[order], rtol=0, atol=1e-9)
 
 
+@pytest.mark.long
 def test_queries_come_from_files_of_every_kind(indexed: Corpus, asked: Callable[..., str]) -> None:
     given = list(queries().items())[:5]
     records = [fasta({name: sequence}) for name, sequence in given]
@@ -217,6 +218,7 @@ def test_queries_come_from_the_hub(indexed: Corpus, monkeypatch: pytest.MonkeyPa
     assert sha256 == hashlib.sha256(packed).hexdigest()
 
 
+@pytest.mark.long
 def test_queries_without_any_hit_are_a_result(indexed: Corpus, asked: Callable[..., str]) -> None:
     config = {"queries": asked({"q.fasta": fasta(queries())}), "threshold": 1.0, "source": "genomes"}
     metadata = indexed.metadata(indexed.materialize("query_hits", query_hits=config), "query_hits")

@@ -138,6 +138,19 @@ def test_what_one_request_may_ask_for_is_bounded(home: Path) -> None:
         assert client.get("/api/index").json()["limits"]["max_queries"] == 2
 
 
+def test_the_hits_of_a_request_are_bounded_over_all_its_queries(home: Path) -> None:
+    two = f">a\n{QUERY}\n>b\n{QUERY}\n"
+    with serving(home, max_comparisons=40) as client:
+        assert client.get("/api/index").json()["limits"]["max_comparisons"] == 40
+        assert client.post("/api/similar", json={"queries": two, "top_n": 20}).status_code == 200
+        said = problem(client.post("/api/similar", json={"queries": two, "top_n": 21}), 422)
+        assert "at most 40 hits over all queries" in said
+        assert "found 2 queries with up to 21 hits each. Ask for fewer hits" in said
+        # To sort by containment, all 34 sequences are read for 4 hits.
+        sorted_by = {"queries": two, "top_n": 4, "sort": "containment"}
+        assert "found 2 queries with up to 34 hits each" in problem(client.post("/api/similar", json=sorted_by), 422)
+
+
 def explain(client: TestClient, **changes: Any) -> Any:
     hit = {"seq_id": "plant7", "source": "plants", "file": "plants/plants.fasta"}
     return client.post("/api/explain", json={"query": f">mine\n{QUERY}", **hit, **changes})

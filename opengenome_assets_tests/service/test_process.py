@@ -153,7 +153,7 @@ def test_a_fuzzer_finds_no_failure_and_no_answer_that_is_not_described(server: S
     operation = schemathesis.openapi.from_url(f"{server.url}/openapi.json")[path][method]
 
     @given(operation.as_strategy())
-    @settings(max_examples=share(150), derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=share(150), derandomize=True, suppress_health_check=list(HealthCheck))
     def fuzz(case: schemathesis.Case) -> None:
         case.call_and_validate(checks=CHECKS)
 

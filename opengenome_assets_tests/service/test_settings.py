@@ -13,11 +13,12 @@ def test_defaults_hold_where_nothing_is_set() -> None:
 
 
 def test_every_number_has_a_variable(tmp_path: Path) -> None:
-    names = ["max_body_bytes", "max_queries", "max_bases", "max_hits", "requests_per_minute", "requests_at_once"]
+    names = ["max_body_bytes", "max_queries", "max_bases", "max_hits", "max_comparisons"]
+    names += ["requests_per_minute", "requests_at_once"]
     env = {f"OPENGENOME_SEARCH_{name.upper()}": str(number) for number, name in enumerate(names, 1)}
     settings = ServerSettings.from_environment({**env, "OPENGENOME_SEARCH_DAGSTER_URL": "https://host/dagster"})
     assert ServerSettings.from_environment({"OPENGENOME_SEARCH_DAGSTER_URL": "../"}).dagster_url == "../"
-    expected = ServerSettings(**dict(zip(names, range(1, 7), strict=True)), dagster_url="https://host/dagster")
+    expected = ServerSettings(**dict(zip(names, range(1, 8), strict=True)), dagster_url="https://host/dagster")
     assert settings.model_dump() == expected.model_dump()
     assert ServerSettings.from_environment({"OPENGENOME_SEARCH_REQUESTS_PER_MINUTE": "0"}).requests_per_minute == 0
 

@@ -8,7 +8,6 @@ table has parts of their own, packs, three versions with rows and one that only 
 import random
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pytest
 from opengenome_assets.storage.files import DamagedError
 from opengenome_assets.storage.snapshot import MissingTableError, MissingVersionError
 from opengenome_assets.storage.tables import Home
+from opengenome_assets_tests.adversary.damages import damages
 from opengenome_assets_tests.shared import once
 from opengenome_assets_tests.storage.numbers import NAME, commit, compact, held
 
@@ -35,23 +35,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Home:
         return home
 
     return once(tmp_path_factory, "damage", make)
-
-
-def damages(path: Path, flips: int, chance: random.Random) -> Iterator[tuple[str, bytes | None]]:
-    """Yield each damage to a file: what is done, and its bytes after it; None if it is gone."""
-    content = path.read_bytes()
-    siblings = [other for other in sorted(path.parents[1].rglob(f"*{path.suffix}")) if other != path]
-    for sibling in chance.sample(siblings, min(2, len(siblings))):
-        if sibling.read_bytes() != content:
-            yield f"replaced by {sibling.name}", sibling.read_bytes()
-    for size in {0, 1, len(content) // 2, len(content) - 1}:
-        yield f"cut to {size}", content[:size]
-    for _ in range(flips):
-        place, bit = chance.randrange(len(content)), chance.randrange(8)
-        changed = bytearray(content)
-        changed[place] ^= 1 << bit
-        yield f"bit {bit} of byte {place} flipped", bytes(changed)
-    yield "deleted", None
 
 
 def outcome(home: Home, version: int | None) -> str:
@@ -97,3 +80,16 @@ def test_no_flipped_bit_gives_other_rows(whole: Home, tmp_path: Path) -> None:
     found = damage_everything(whole, tmp_path, 150)
     print(dict(found))
     assert found["damages"] > 3000
+
+
+def test_an_entry_of_the_log_in_the_place_of_another_is_refused(tmp_path: Path) -> None:
+    home = Home(str(tmp_path))
+    commit(home, [0, 1])
+    commit(home, [0, 2])
+    first, second = sorted(Path(home.table(NAME).uri, "_delta_log").glob("*.json"))
+    content = second.read_bytes()
+    second.write_bytes(first.read_bytes())
+    with pytest.raises(DamagedError, match="are those of entry 0"):
+        home.table(NAME).at(1).read()
+    second.write_bytes(content)
+    assert home.table(NAME).at(1).read().to_pylist() == held(0, 2)

@@ -1,5 +1,7 @@
 """The home's lock: one writer at a time, a dead one frees it, and one that lost it commits and removes nothing."""
 
+import errno
+import fcntl
 import json
 import signal
 import subprocess
@@ -471,3 +473,17 @@ def test_two_runs_and_an_upkeep_at_once_leave_what_one_run_alone_makes(
     assert rows(made[0]) == rows(reference)
     assert made[0].metadata(again, "sequence_shards")["files_reused"] == 4
     assert made[0].metadata(again, "shard_stats")["shards_reused"] == 4
+
+
+@pytest.mark.long
+def test_a_file_system_without_locks_is_told_with_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int, operation: int) -> None:  # as Lustre does that is mounted without them
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (
+        pytest.raises(OSError, match="Mount it with them") as caught,
+        only_writer(str(tmp_path), "a", silent),
+    ):
+        pass
+    assert caught.value.filename == str(tmp_path)

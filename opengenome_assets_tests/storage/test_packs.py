@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from opengenome_assets.storage import commits
+from opengenome_assets.storage import commits, packs
 from opengenome_assets.storage import tables as tables_module
 from opengenome_assets.storage.packs import PartIndex, find_packs, write_pack
 from opengenome_assets.storage.parquet.file import DamagedFileError
@@ -283,3 +284,16 @@ def test_packing_and_committing_at_once_never_doubles_or_loses_a_part(home):
         expected = json.loads(history.provenance(number).code_version)
         assert DeltaTable(home.table(NAME).uri, version=number).to_pyarrow_table().num_rows == 4 * len(expected)
         assert content(home, number) == held(*expected)
+
+
+def test_many_parts_are_looked_up_side_by_side_and_the_missing_ones_left_out(home, monkeypatch):
+    commit(home, [3, 1, 2])
+    compact(home)
+    commit(home, [3, 1, 2, 4, 5])
+    index = PartIndex(home.table(NAME).uri)
+    present = list(home.table(NAME).at().parts)
+    assert index.find_all([*present, "missing", *present]) == {key: index.find(key) for key in present}
+    # Each look-up waits for the others: one after the other they would never meet.
+    met = threading.Barrier(packs.REQUESTS)
+    monkeypatch.setattr(packs, "find_part", lambda uri, key: met.wait(timeout=30) and None)
+    assert index.find_all(f"missing {number}" for number in range(packs.REQUESTS)) == {}

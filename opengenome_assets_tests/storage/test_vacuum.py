@@ -280,7 +280,7 @@ step = st.one_of(
 )
 
 
-@settings(max_examples=share(20), deadline=None)
+@settings(max_examples=share(20))
 @given(steps=st.lists(step, min_size=2, max_size=9))
 def test_whatever_is_done_in_whatever_order_what_is_kept_reads_as_it_was_committed(tmp_path_factory, steps):
     home = Home(str(tmp_path_factory.mktemp("home")))

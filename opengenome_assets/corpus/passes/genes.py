@@ -11,7 +11,8 @@ import pyarrow as pa
 from opengenome_assets.corpus.tables import GENE_CODONS, GENES
 from opengenome_assets.framework.shards import Shard, read_shard
 from opengenome_assets.kernels.bases import Letters, arrow_text
-from opengenome_assets.kernels.genes import ORF, Genes, codes_of_stops, find_genes, long_frames
+from opengenome_assets.kernels.frames import codes_of_stops, long_frames
+from opengenome_assets.kernels.genes import ORF, Genes, find_genes
 from opengenome_assets.storage.parts import PartWriter
 
 EXAMINED = 1_000_000

@@ -9,7 +9,7 @@ Each source is drawn only at the amino acid of its own code.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 
 import numpy as np
@@ -42,6 +42,7 @@ _GAP = 0.6  # between two amino acids, in widths of a codon
 _MAX_BARS = 4  # maximum of sources as bars side by side; with more, a bar is thinner than its outline
 _MAX_HEATMAP_ROWS = 24
 _NOT_READ = "#d9d9d9"
+_NAME = 24  # letters of a line of a source's name beside a heatmap
 
 
 def codon_columns(codon_rscu: pd.DataFrame) -> list[CodonColumn]:
@@ -102,8 +103,8 @@ def codon_usage(codon_rscu: pd.DataFrame, frame: int = GENES, *, sources: Iterab
     codes = table.groupby("source")["genetic_code"].first()
     if chosen:
         handles = [_legend_mark(styles[source], len(chosen)) for source in chosen]
-        labels = [f"{style.label(source)} (genetic code {codes[source]})" for source in chosen]
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(chosen)))
+        labels = [style.label(source, f"genetic code {codes[source]}") for source in chosen]
+        style.legend_below(figure, handles, labels, most=3)
     place = frame_name(frame)
     title = f"Codon usage in {place}"
     counted = OF_GENES if frame == GENES else NOT_GENES
@@ -143,7 +144,10 @@ def rscu_heatmap(codon_rscu: pd.DataFrame) -> Picture:
     columns = codon_columns(table)
     values = _grid(table, rows, columns)
     highest = max(2, math.ceil(np.nanmax(values, initial=0)))
-    figure, bands = _banded_figure(columns, 0.62 + 0.2 * max(len(rows), 1))
+    names = {source: style.label(source, width=_NAME) for source in chosen}
+    # A group of rows is as high as its name, if that has more lines than the group has rows.
+    height = 0.2 * max(1.0, style.lines_in(names.values()) / max(len(frames), 1))
+    figure, bands = _banded_figure(columns, 0.62 + height * max(len(rows), 1))
     norm = TwoSlopeNorm(vcenter=1, vmin=0, vmax=highest)
     colours = colormaps["RdBu_r"].with_extremes(bad=_NOT_READ)
     for ax, start, band in bands:
@@ -153,7 +157,7 @@ def rscu_heatmap(codon_rscu: pd.DataFrame) -> Picture:
             cells = np.ma.masked_invalid(values[:, start + group[0] : start + group[-1] + 1])
             ax.pcolormesh(edges, np.arange(len(rows) + 1), cells, cmap=colours, norm=norm, ec="white", lw=0.6)
         _amino_acids(ax, band, places)
-        ax.set_yticks(np.arange(len(rows)) + 0.5, _row_names(rows, frames), fontsize=9)
+        _row_names(ax, rows, frames, names)
         ax.set_ylim(max(len(rows), 1), 0)
         ax.tick_params(axis="y", length=0)
         ax.spines[:].set_visible(False)
@@ -252,11 +256,24 @@ def _grid(table: pd.DataFrame, rows: list[tuple[str, int]], columns: list[CodonC
     return values
 
 
-def _row_names(rows: list[tuple[str, int]], frames: list[int]) -> list[str]:
+def _row_names(ax: Axes, rows: list[tuple[str, int]], frames: list[int], names: Mapping[str, str]) -> None:
+    """Write each row's frame beside it, and left of the frames of a source its name; of one frame only the name."""
+    places = np.arange(len(rows)) + 0.5
     if len(frames) == 1:
-        return [style.label(source) for source, _ in rows]
-    names = {GENES: "genes"}
-    return [f"{style.label(source)}, {names.get(frame, f'frame {frame}')}" for source, frame in rows]
+        ax.set_yticks(places, [names[source] for source, _ in rows], fontsize=9)
+        return
+    ax.set_yticks(places, ["genes" if frame == GENES else f"frame {frame}" for _, frame in rows], fontsize=9)
+    for first in range(0, len(rows), max(len(frames), 1)):
+        ax.annotate(
+            names[rows[first][0]],
+            (0, first + len(frames) / 2),
+            xycoords=ax.get_yaxis_transform(),
+            xytext=(-52, 0),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            fontsize=9,
+        )
 
 
 def _colour_bar(figure: Figure, axes: list[Axes], colours: ScalarMappable, highest: int) -> None:

@@ -46,13 +46,14 @@ def top_kmers(kmer_freq: pd.DataFrame, k: int, top: int = 20, *, sources: Iterab
     styles = style.source_styles(kmer_freq["source"].unique() if sources is None else sources)
     columns = min(3, max(len(chosen), 1)) if len(chosen) <= 9 else 4
     bars = min(top, int(kmer_freq["rank"].max())) if chosen else top
-    figure, axes = style.panels(len(chosen), columns, 0.17 * bars + 0.75)
+    names = {source: style.label(source, width={1: 90, 2: 40}.get(columns, 66 // columns)) for source in chosen}
+    lines = style.lines_in(names.values())
+    figure, axes = style.panels(len(chosen), columns, 0.17 * (bars + lines - 1) + 0.75)
     leaders = []
     for index, (ax, source) in enumerate(zip(axes, chosen, strict=False)):
         table = kmer_freq[kmer_freq["source"] == source]
         leaders.append(f"{source} {_bars(ax, table.set_index('kmer'), bars, styles[source])}")
-        name = words.shorten(style.label(source), 28 if columns < 3 else 60 // columns)
-        ax.set_title(f"{name}\nn = {words.count(totals[source])}")
+        ax.set_title(f"{names[source]}\nn = {words.count(totals[source])}")
         if index + columns >= len(chosen):
             ax.set_xlabel(f"frequency (% of {k}-mers)" if columns < 4 else f"% of {k}-mers")
     title = f"Most frequent {k}-mers"
@@ -96,7 +97,7 @@ def kmer_spectrum(tables: Mapping[int, pd.DataFrame], *, sources: Iterable[str] 
     chosen, remark = style.sources_to_draw(sizes.groupby(level=0).max())
     drawn = [*chosen, style.ALL] if len(chosen) > 1 and style.ALL in known else chosen
     styles = style.source_styles(known if sources is None else sources)
-    figure, axes = style.panels(len(tables), _SPECTRUM_COLUMNS, 2.9 + 0.22 * (-(-len(drawn) // 4)))
+    figure, axes = style.panels(len(tables), _SPECTRUM_COLUMNS, 2.9)
     limits: list[tuple[float, float, float, float]] = []
     for ax, (k, table) in zip(axes, sorted(tables.items()), strict=False):
         for source in drawn:
@@ -130,7 +131,7 @@ def kmer_spectrum(tables: Mapping[int, pd.DataFrame], *, sources: Iterable[str] 
             )
             for s in drawn
         ]
-        figure.legend(handles, [style.label(s) for s in drawn], loc="outside lower center", ncols=min(4, len(drawn)))
+        style.legend_below(figure, handles, [style.label(source) for source in drawn], most=4)
     else:
         style.say_empty(axes[0], "no k-mers in the corpus")
     title = "k-mer spectrum"

@@ -128,7 +128,7 @@ def kmer_pca(
     styles = style.source_styles(names if sources is None else sources)
     present = pd.Series(names).value_counts()
     chosen, remark = style.sources_to_draw(present)
-    figure, (ax,) = style.panels(1, 1, 4.2 + 0.2 * (len(chosen) // 3))
+    figure, (ax,) = style.panels(1, 1, 4.2)
     title = f"{k}-mer profiles of the sequences"
     if without := _nothing_to_compare(len(names), explained, k):
         style.say_empty(ax, without)
@@ -136,8 +136,8 @@ def kmer_pca(
         return Picture(figure, title, f"Nothing to compare: {without}.", f"No points: {without}.")
     _draw_points(ax, scores, names, _areas(sizes), {source: styles[source] for source in chosen})
     marks = [Line2D([], [], ls="", marker=styles[s].marker, color=styles[s].color) for s in chosen]
-    labels = [f"{style.label(source)} (n = {words.count(present[source])})" for source in chosen]
-    figure.legend(marks, labels, loc="outside lower center", ncols=min(3, len(labels)))
+    labels = [style.label(source, f"n = {words.count(present[source])}") for source in chosen]
+    style.legend_below(figure, marks, labels, most=3)
     ax.set_xlabel(f"PC1 ({words.percent(explained[0])} of variance)")
     ax.set_ylabel(f"PC2 ({words.percent(explained[1])} of variance)")
     drawn = int(present[chosen].sum())
@@ -196,7 +196,7 @@ def outliers(
 def _label(ax: Axes, point: npt.NDArray[np.float64], text: str) -> None:
     left = point[0] > np.mean(ax.get_xlim())
     ax.annotate(
-        style.label(text),
+        style.label(text, width=40),
         (point[0], point[1]),
         xytext=(-6 if left else 6, 4),
         textcoords="offset points",

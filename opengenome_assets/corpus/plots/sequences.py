@@ -5,7 +5,7 @@ Belongs here: histograms of GC content and of length. Does not belong here: k-me
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +38,8 @@ def gc_histogram(sequence_stats: pd.DataFrame, *, sources: Iterable[str] | None 
     histograms = [np.asarray(row, dtype=np.int64) for row in stats["gc_histogram"]]
     width, low, high = _gc_bins(histograms)
     columns = style.panel_columns(len(stats))
-    figure, axes = style.panels(len(stats), columns, _height(len(stats)), share_x=True)
+    titles = _panel_titles({str(source): [words.count(row["sequences"])] for source, row in stats.iterrows()}, columns)
+    figure, axes = style.panels(len(stats), columns, _height(titles), share_x=True)
     for ax, (source, row), histogram in zip(axes, stats.iterrows(), histograms, strict=False):
         coarse = histogram[low:high].reshape(-1, width).sum(axis=1)
         edges = np.arange(low, high + 1, width) / 10
@@ -47,7 +48,7 @@ def gc_histogram(sequence_stats: pd.DataFrame, *, sources: Iterable[str] | None 
         ax.set_xlim(edges[0], edges[-1])
         without = "no A, C, G or T" if row["sequences"] else _NO_SEQUENCES
         _histogram(ax, coarse, edges, styles[str(source)], 100 * median, text, without)
-        ax.set_title(_panel_title(str(source), columns, words.count(row["sequences"])))
+        ax.set_title(titles[str(source)])
         ax.xaxis.set_major_locator(MaxNLocator(nbins=8 // columns + 2, steps=[1, 2, 5, 10]))
     _outer_labels(axes, columns, "GC content (% of A, C, G and T)", "GC content (%)", stats.empty)
     title = "GC content of the sequences"
@@ -78,7 +79,12 @@ def length_distribution(sequence_stats: pd.DataFrame, *, sources: Iterable[str] 
     stats, remark, styles = _choose(sequence_stats, sources)
     low, high = _length_limits(stats)
     columns = style.panel_columns(len(stats))
-    figure, axes = style.panels(len(stats), columns, _height(len(stats)), share_x=True)
+    sizes = {
+        str(source): [words.count(row["sequences"]), words.bases(row["bases"])][: 2 if columns < _CROWDED else 1]
+        for source, row in stats.iterrows()
+    }
+    titles = _panel_titles(sizes, columns)
+    figure, axes = style.panels(len(stats), columns, _height(titles), share_x=True)
     for ax, (source, row) in zip(axes, stats.iterrows(), strict=False):
         edges = np.maximum(np.asarray(row["length_edges"], dtype=np.float64), 0.5)  # zero has no logarithm
         counts = np.asarray(row["length_histogram"], dtype=np.int64)
@@ -87,8 +93,7 @@ def length_distribution(sequence_stats: pd.DataFrame, *, sources: Iterable[str] 
         n50 = float(row["n50"])
         text = f"{'N50 ' if columns < _CROWDED else ''}{words.bases(n50)}"
         _histogram(ax, counts, edges, styles[str(source)], n50, text, _NO_SEQUENCES)
-        sizes = words.count(row["sequences"]), words.bases(row["bases"])
-        ax.set_title(_panel_title(str(source), columns, *sizes[: 2 if columns < _CROWDED else 1]))
+        ax.set_title(titles[str(source)])
     _outer_labels(axes, columns, "sequence length (log scale)", "length (log scale)", stats.empty)
     title = "Length of the sequences"
     style.heading(figure, title, remark, _sizes(stats), "log-spaced bins", "line: N50")
@@ -188,13 +193,14 @@ def _outer_labels(axes: list[Axes], columns: int, x_label: str, short: str, is_e
             ax.set_ylabel("sequences")
 
 
-def _height(number: int) -> float:
-    return 2.6 if number == 1 else 1.75
+def _height(titles: Mapping[str, str]) -> float:
+    return (2.6 if len(titles) == 1 else 1.75) + 0.17 * (style.lines_in(titles.values()) - 1)
 
 
-def _panel_title(source: str, columns: int, *sizes: str) -> str:
-    name = words.shorten(style.label(source), 28 if columns < _CROWDED else 18)
-    return f"{name} (n = {', '.join(sizes)})"
+def _panel_titles(sizes: Mapping[str, Sequence[str]], columns: int) -> dict[str, str]:
+    """Title of each source's panel, in lines as long as a panel is wide."""
+    width = {1: 90, 2: 42}.get(columns, 26)
+    return {source: style.label(source, f"n = {', '.join(own)}", width=width) for source, own in sizes.items()}
 
 
 def _sizes(stats: pd.DataFrame) -> str:

@@ -82,10 +82,14 @@ def test_heatmap_cells_are_rscu_and_the_scale_is_centred_on_one(sample: Tables) 
     figure = codons.rscu_heatmap(sample.codon_rscu).figure
     cells, absent = [], 0
     for ax in figure.axes[:-1]:
-        assert [text.get_text() for text in ax.get_yticklabels()][:2] == [
-            "mitochondria, genes",
-            "mitochondria, frame 0",
+        assert [text.get_text() for text in ax.get_yticklabels()][:5] == [
+            "genes",
+            "frame 0",
+            "frame 1",
+            "frame 2",
+            "genes",
         ]
+        assert {"mitochondria", "plastids"} <= {text.get_text() for text in ax.texts}
         for mesh in ax.collections:
             values = mesh.get_array()
             assert values.shape[0] == 12

@@ -65,6 +65,7 @@ def random_rows(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     return path, sequences
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("wanted", [[], [0], [599], [1, 2, 300, 598]])
 def test_values_are_read_by_their_rows(random_rows, wanted):
     path, sequences = random_rows
@@ -100,7 +101,7 @@ def test_arrow_duckdb_and_polars_read_what_was_written(tmp_path, compression):
     assert text(path, "more") == expected["more"].to_pylist()
 
 
-@settings(max_examples=share(30), deadline=None)
+@settings(max_examples=share(30))
 @given(groups=st.lists(st.lists(st.text("ACGTNR", max_size=30), max_size=10), max_size=4))
 def test_any_rows_come_back(tmp_path_factory, groups):
     path = tmp_path_factory.mktemp("any") / "a.parquet"

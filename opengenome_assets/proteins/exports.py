@@ -1,0 +1,217 @@
+"""Exports: the tables in the forms that other programs and people read.
+
+Belongs here: hAMRonization's and SubScan's columns, manifests of accessions, and alignments as text. Does not belong
+here: commands (``commands.py``), and anything that is not in the tables.
+
+hAMRonization: the specification of version 1.3.1, a row a call (github.com/pha4ge/hAMRonization).
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow.compute as pc
+
+from opengenome_assets import __version__
+from opengenome_assets.proteins.alignment import Alignment
+from opengenome_assets.proteins.tables import (
+    ACCESSION_MANIFEST,
+    ALIGNMENTS,
+    ASSIGNED_PROTEINS,
+    DISTINCT_PROTEINS,
+    MUTATION_CALLS,
+    MUTATION_STATUS,
+    NOVEL_SUBSTITUTIONS,
+    SUBSTITUTIONS,
+    WILD_TYPES,
+)
+from opengenome_assets.storage.tables import Home
+
+HAMRONIZATION = (
+    *("input_file_name", "gene_symbol", "gene_name", "reference_database_name", "reference_database_version"),
+    *("reference_accession", "analysis_software_name", "analysis_software_version", "genetic_variation_type"),
+    *("antimicrobial_agent", "coverage_percentage", "coverage_depth", "coverage_ratio", "drug_class"),
+    *("input_gene_length", "input_gene_start", "input_gene_stop", "input_protein_length", "input_protein_start"),
+    *("input_protein_stop", "input_sequence_id", "nucleotide_mutation", "nucleotide_mutation_interpretation"),
+    *("predicted_phenotype", "predicted_phenotype_confidence_level", "amino_acid_mutation"),
+    *("amino_acid_mutation_interpretation", "reference_gene_length", "reference_gene_start", "reference_gene_stop"),
+    *("reference_protein_length", "reference_protein_start", "reference_protein_stop", "resistance_mechanism"),
+    *("strand_orientation", "sequence_identity"),
+)
+SUBSCAN = (
+    *("accession", "gene_name", "position", "reference_aa", "variant_aa", "mutation_type", "clinical_significance"),
+    *("confidence_score", "coverage"),
+)
+SHIPPED_NAME = "NCBI AMRFinderPlus reference catalogue, protein mutations"
+
+
+def hamronized(home: Home) -> Iterator[dict[str, Any]]:
+    """Yield a row of hAMRonization's specification for each call; None where nothing is known."""
+    catalogue = home.table(WILD_TYPES).provenance().settings.get("catalogue", "")
+    lengths = dict(zip(*home.table(WILD_TYPES).read(["reference", "length"]).to_pydict().values(), strict=True))
+    checksums = home.table(DISTINCT_PROTEINS).read(["protein_sha256", "length"]).to_pydict().values()
+    own = dict(zip(*checksums, strict=True))
+    for row in _sorted(home, MUTATION_CALLS):
+        first, last = row["reference_window"].split("-")
+        start, stop = row["query_window"].split("-")
+        yield dict.fromkeys(HAMRONIZATION) | {
+            "input_file_name": row["file"],
+            "gene_symbol": row["gene"],
+            "gene_name": row["gene"],
+            "reference_database_name": SHIPPED_NAME if catalogue == "shipped" else catalogue,
+            "reference_database_version": row["catalogue_version"],
+            "reference_accession": row["reference"],
+            "analysis_software_name": "opengenome-assets",
+            "analysis_software_version": __version__,
+            "genetic_variation_type": "protein_variant_detected",
+            "antimicrobial_agent": row["drug"] or None,
+            "coverage_percentage": round(100 * row["coverage_reference"], 2),
+            "drug_class": row["drug_class"] or None,
+            "input_protein_length": own[row["protein_sha256"]],
+            "input_protein_start": int(start),
+            "input_protein_stop": int(stop),
+            "input_sequence_id": row["protein_id"],
+            "amino_acid_mutation": row["hgvs"],
+            "reference_protein_length": lengths[row["reference"]],
+            "reference_protein_start": int(first),
+            "reference_protein_stop": int(last),
+            "sequence_identity": round(100 * row["identity"], 2),
+        }
+
+
+def subscan(home: Home) -> Iterator[dict[str, Any]]:
+    """Yield SubScan's columns for each change of each assigned protein, known or not.
+
+    ``clinical_significance`` is the class of drugs of a known mutation; ``confidence_score`` the identity, ``coverage``
+    the covered share of the reference, both in percent.
+    """
+    known = {
+        (row["accession"], row["protein_id"], row["reference"], row["position"], row["alt_aa"]): row["drug_class"]
+        for row in _sorted(home, MUTATION_CALLS)
+    }
+    changes: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in home.table(SUBSTITUTIONS).read().to_pylist():
+        changes.setdefault((row["protein_sha256"], row["reference"]), []).append(row)
+    for row in _sorted(home, ASSIGNED_PROTEINS):
+        for change in changes.get((row["protein_sha256"], row["reference"]), ()):
+            place = row["accession"], row["protein_id"], row["reference"], change["position"], change["alt_aa"]
+            yield {
+                "accession": row["accession"],
+                "gene_name": row["gene"],
+                "position": change["position"],
+                "reference_aa": change["ref_aa"] or "-",
+                "variant_aa": change["alt_aa"] or "-",
+                "mutation_type": change["kind"],
+                "clinical_significance": known.get(place, "unknown") or "known",
+                "confidence_score": round(100 * row["identity"], 2),
+                "coverage": round(100 * row["coverage_reference"], 2),
+            }
+
+
+def manifests(home: Home) -> dict[str, dict[str, Any]]:
+    """Return the manifest of each accession: its numbers, calls, status, and how they were made."""
+    record = home.table(MUTATION_CALLS).provenance()
+    found: dict[str, dict[str, Any]] = {}
+    for row in _sorted(home, ACCESSION_MANIFEST):
+        found[row["accession"]] = {
+            **row,
+            "software": {"name": "opengenome-assets", "version": __version__},
+            "data_version": record.data_version,
+            "levels": record.settings.get("levels"),
+            "alignment": home.table(ALIGNMENTS).provenance().settings,
+            "seconds": record.seconds,
+            "mutation_calls": [],
+            "mutation_status": [],
+            "novel_substitutions": [],
+        }
+    for spec in (MUTATION_CALLS, MUTATION_STATUS, NOVEL_SUBSTITUTIONS):
+        for row in _sorted(home, spec):
+            found[row["accession"]][spec.name].append(
+                {name: value for name, value in row.items() if name != "accession"}
+            )
+    return found
+
+
+def alignments_of(home: Home, accession: str | None = None, gene: str | None = None) -> Iterator[str]:
+    """Yield each assigned protein's alignment as text, with its measures, calls and other changes."""
+    wild = dict(zip(*home.table(WILD_TYPES).read(["reference", "sequence"]).to_pydict().values(), strict=True))
+    rows = [
+        row
+        for row in _sorted(home, ASSIGNED_PROTEINS)
+        if accession in (None, row["accession"]) and (gene is None or gene.lower() == row["gene"].lower())
+    ]
+    if not rows:
+        return
+    wanted = {row["protein_sha256"] for row in rows}
+    pairs = {}
+    for row in home.table(ALIGNMENTS).read().to_pylist():
+        if row["protein_sha256"] in wanted:
+            pairs[row["protein_sha256"], row["reference"]] = row
+    sequences: dict[str, str] = {}
+    for group in home.table(DISTINCT_PROTEINS).row_groups(["protein_sha256", "sequence"]):
+        for name, sequence in zip(*(column.to_pylist() for column in group.columns), strict=True):
+            if name in wanted:
+                sequences[name] = sequence
+    calls: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for call in _sorted(home, MUTATION_CALLS):
+        calls.setdefault((call["accession"], call["file"], call["protein_id"]), []).append(call)
+    for row in rows:
+        pair = pairs[row["protein_sha256"], row["reference"]]
+        alignment = Alignment(
+            *(sequences[row["protein_sha256"]], wild[row["reference"]], pair["score"], pair["cigar"]),
+            *(pair["query_start"] - 1, pair["query_end"], pair["reference_start"] - 1, pair["reference_end"]),
+            pair["proof"],
+        )
+        own = calls.get((row["accession"], row["file"], row["protein_id"]), [])
+        yield "\n".join([*_heading(row, pair), *_listed(row, alignment, own), "", alignment.text().rstrip(), ""])
+
+
+def _heading(row: Mapping[str, Any], pair: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{row['accession']}, {row['protein_id']}: {row['gene']}, {row['reference']}",
+        f"file {row['file']}, SHA-256 of the protein {row['protein_sha256']}",
+        f"level {row['level']}, identity {row['identity']:.2%}, coverage of the protein "
+        f"{row['coverage_query']:.2%}, of the "
+        f"reference {row['coverage_reference']:.2%}, score {row['score']:g}, proof {pair['proof']}",
+    ]
+
+
+def _listed(row: Mapping[str, Any], alignment: Alignment, calls: Sequence[Mapping[str, Any]]) -> list[str]:
+    known = [
+        f"known     {call['symbol']}  {call['hgvs']}  {call['drug_class']}  ({call['evidence']})" for call in calls
+    ]
+    names = {name for call in calls for name in (call["short"], call["hgvs"])}
+    others = [change.short() for change in alignment.changes if change.short() not in names] if row["changes"] else []
+    return [*(known or ["known     none"]), f"others    {', '.join(others) or 'none'}"]
+
+
+def _sorted(home: Home, spec: Any) -> list[dict[str, Any]]:
+    table = home.table(spec).read()
+    keys = [(name, "ascending") for name in spec.key]
+    rows: list[dict[str, Any]] = table.take(pc.sort_indices(table, keys)).to_pylist()
+    return rows
+
+
+def as_tsv(columns: Sequence[str], rows: Iterator[Mapping[str, Any]]) -> str:
+    """Return rows as TSV; empty where a value is None."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, delimiter="\t", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, indent=1) + "\n"
+
+
+FORMS: Mapping[str, Callable[[Home], dict[str, str]]] = {
+    "hamronization-tsv": lambda home: {"hamronization.tsv": as_tsv(HAMRONIZATION, hamronized(home))},
+    "hamronization-json": lambda home: {"hamronization.json": _as_json(list(hamronized(home)))},
+    "subscan": lambda home: {"subscan.tsv": as_tsv(SUBSCAN, subscan(home))},
+    "manifests": lambda home: {f"{name}.json": _as_json(content) for name, content in manifests(home).items()},
+    "alignments": lambda home: {"alignments.txt": "\n".join(alignments_of(home))},
+}
+"""Files of each form: names and contents."""

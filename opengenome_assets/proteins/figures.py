@@ -1,0 +1,134 @@
+"""figure_*: pictures of the tables of proteins.
+
+Belongs here: the list of figures, and the data frames of each. Does not belong here: drawing (``plots``), and storing a
+figure (``framework/figures.py``).
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from opengenome_assets.framework.figures import FigureSpec
+from opengenome_assets.framework.group import Member
+from opengenome_assets.framework.summaries import Step
+from opengenome_assets.plots.style import Picture
+from opengenome_assets.proteins.plots import mutations
+from opengenome_assets.proteins.settings import Level, ProteinsSettings
+from opengenome_assets.proteins.tables import (
+    ACCESSIONS,
+    ASSIGNED_PROTEINS,
+    MUTATION_CALLS,
+    MUTATION_STATUS,
+    SUBSTITUTIONS,
+    WILD_TYPES,
+)
+
+Frame = Any  # a data frame; the stubs of pandas give each cell the type of every scalar
+
+
+def define(settings: ProteinsSettings) -> list[Member]:
+    """Return the figures."""
+    return [*figure_specs(settings.levels)]
+
+
+def figure_specs(levels: Sequence[Level]) -> list[FigureSpec]:
+    """Return every figure of the group."""
+    return [
+        FigureSpec(
+            "figure_mutation_matrix",
+            "Which accession has which known mutation, and what could not be examined.",
+            (MUTATION_CALLS, MUTATION_STATUS),
+            draw_matrix,
+        ),
+        FigureSpec(
+            "figure_mutation_positions",
+            "Changes along each gene, known against novel.",
+            (ASSIGNED_PROTEINS, SUBSTITUTIONS, MUTATION_CALLS, WILD_TYPES),
+            draw_lollipop,
+        ),
+        FigureSpec(
+            "figure_prevalence",
+            "Share of accessions with each known mutation, with 95 % Wilson intervals.",
+            (MUTATION_CALLS, MUTATION_STATUS),
+            draw_prevalence,
+        ),
+        FigureSpec(
+            "figure_identity_coverage",
+            "Identity against coverage of the assigned proteins, with the borders of the levels.",
+            (ASSIGNED_PROTEINS,),
+            partial(draw_identity, levels=levels),
+        ),
+        FigureSpec(
+            "figure_drug_classes",
+            "Classes of drugs with known mutations, and their combinations.",
+            (MUTATION_CALLS, ACCESSIONS),
+            draw_classes,
+        ),
+    ]
+
+
+def draw_matrix(step: Step) -> Picture:
+    """Draw accessions and mutations."""
+    calls = step[MUTATION_CALLS].read(["accession", "gene", "symbol", "position"]).to_pandas()
+    status = step[MUTATION_STATUS].read(["accession", "gene", "examined"]).to_pandas()
+    return mutations.mutation_matrix(calls, status)
+
+
+def draw_lollipop(step: Step) -> Picture:
+    """Draw changes along the genes."""
+    columns = ["accession", "protein_sha256", "reference", "gene"]
+    assigned = step[ASSIGNED_PROTEINS].read(columns).to_pandas()
+    rows = step[SUBSTITUTIONS].read(["protein_sha256", "reference", "position", "short"]).to_pandas()
+    own = assigned.merge(rows, on=["protein_sha256", "reference"])
+    calls = step[MUTATION_CALLS].read(["accession", "reference", "gene", "position", "short"]).to_pandas()
+    known = calls.assign(known=True)
+    pairs = ["accession", "reference", "gene", "position", "short"]
+    both = own[pairs].drop_duplicates().merge(known.drop_duplicates(), on=pairs, how="outer")
+    both["known"] = both["known"].notna()
+    lengths = step[WILD_TYPES].read(["reference", "length"]).to_pandas()
+    both = both.merge(lengths, on="reference")
+    keys = ["gene", "position", "short"]
+    changes = both.groupby(keys).agg(
+        accessions=("accession", "nunique"), known=("known", "max"), length=("length", "max")
+    )
+    return mutations.lollipop(changes.reset_index())
+
+
+def prevalences(calls: Frame, status: Frame) -> Frame:
+    """Return for each organism and mutation in how many accessions it is, of how many that were examined."""
+    found = calls.groupby(["organism", "gene", "symbol"])["accession"].agg(set)
+    examined = status[status["examined"]].groupby(["organism", "gene"])["accession"].agg(set)
+    rows = [
+        {
+            "organism": organism,
+            "gene": gene,
+            "symbol": symbol,
+            "found": len(own),
+            # Found in a gene that was not seen whole: the accession counts on both sides.
+            "examined": len(own | examined.get((organism, gene), set())),
+        }
+        for (organism, gene, symbol), own in found.items()
+    ]
+    return pd.DataFrame(rows, columns=["organism", "gene", "symbol", "found", "examined"])
+
+
+def draw_prevalence(step: Step) -> Picture:
+    """Draw shares of accessions."""
+    calls = step[MUTATION_CALLS].read(["accession", "organism", "gene", "symbol"]).to_pandas()
+    status = step[MUTATION_STATUS].read(["accession", "organism", "gene", "examined"]).to_pandas()
+    return mutations.prevalence(prevalences(calls, status))
+
+
+def draw_identity(step: Step, levels: Sequence[Level]) -> Picture:
+    """Draw identity against coverage."""
+    frame = step[ASSIGNED_PROTEINS].read(["identity", "coverage_query", "coverage_reference", "level"]).to_pandas()
+    frame["coverage"] = frame[["coverage_query", "coverage_reference"]].min(axis=1)
+    return mutations.identity_coverage(frame, levels)
+
+
+def draw_classes(step: Step) -> Picture:
+    """Draw classes of drugs."""
+    calls = step[MUTATION_CALLS].read(["accession", "drug_class"]).to_pandas()
+    return mutations.drug_classes(calls, step[ACCESSIONS].rows)

@@ -1,0 +1,54 @@
+"""The asset group ``proteins``, as the platform knows it.
+
+Belongs here: its declaration, without Dagster. Does not belong here: its definitions, which are imported when Dagster
+asks for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from opengenome_assets.framework.group import Group
+from opengenome_assets.proteins.settings import SAMPLE_FOLDER, SHIPPED, ProteinsSettings
+from opengenome_assets.proteins.tables import TABLES
+from opengenome_assets.settings import Settings
+
+if TYPE_CHECKING:
+    import click
+    import dagster as dg
+
+PASSES = ("align", "distinct", "parse")
+
+
+def _build(settings: Settings) -> dg.Definitions:
+    from opengenome_assets.proteins.definitions import build
+
+    return build(settings)
+
+
+def _commands() -> Sequence[click.Command]:
+    from opengenome_assets.proteins.commands import proteins
+
+    return [proteins]
+
+
+def _refuse(settings: Settings) -> None:
+    from opengenome_assets.intake.sources import refuse_missing
+
+    section = settings.section(ProteinsSettings)
+    refuse_missing(section.source, sample=SAMPLE_FOLDER)
+    refuse_missing(section.sheet)
+    if section.catalogue != SHIPPED:
+        refuse_missing(section.catalogue)
+
+
+GROUP = Group(
+    name="proteins",
+    tables=TABLES,
+    settings=ProteinsSettings,
+    build=_build,
+    passes=tuple(f"opengenome_assets.proteins.passes.{name}" for name in PASSES),
+    commands=_commands,
+    refuse=_refuse,
+)

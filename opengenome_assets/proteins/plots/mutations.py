@@ -1,0 +1,296 @@
+"""Figures of mutations: who has which, where they lie, how frequent they are, and how good the alignments are.
+
+Belongs here: drawing from data frames. Does not belong here: reading tables, and the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+
+from opengenome_assets import words
+from opengenome_assets.plots import style
+from opengenome_assets.plots.style import Picture
+from opengenome_assets.proteins.settings import Level
+
+MAX_ROWS, MAX_COLUMNS, MAX_GENES, TOP = 40, 40, 8, 30
+Frame = Any  # a data frame; the stubs of pandas give each cell the type of every scalar
+_NONE = "no known mutation was found"
+_OUTCOMES = {
+    "mutated": ("#D55E00", "known mutation"),
+    "wild_type": ("#56B4E9", "examined, not found"),
+    "not examined": ("#d0d0d0", "not examined"),
+}
+_COLORS = dict(zip(("HIGH", "MEDIUM", "LOW", "FAILED"), ("#009E73", "#0072B2", "#E69F00", "#595959"), strict=True))
+
+
+@style.house_style()
+def mutation_matrix(calls: Frame, status: Frame) -> Picture:
+    """Matrix of accessions and known mutations: found, wild type, or not examined.
+
+    Parameters
+    ----------
+    calls
+        Columns accession, gene, symbol, position.
+    status
+        Columns accession, gene, examined.
+    """
+    title = "Known mutations by accession"
+    genes = set(zip(status["accession"], status["gene"], strict=True))
+    seen = set(zip(*(status[status["examined"]][name] for name in ("accession", "gene")), strict=True))
+    ranked = calls.drop_duplicates(["accession", "symbol"])["symbol"].value_counts()
+    chosen = calls[calls["symbol"].isin(ranked.index[:MAX_COLUMNS])]
+    columns = list(
+        chosen.sort_values(["gene", "position", "symbol"])[["gene", "symbol"]]
+        .drop_duplicates()
+        .itertuples(index=False, name=None)
+    )
+    counts = calls.groupby("accession")["symbol"].nunique()
+    accessions = sorted(set(status["accession"]), key=lambda name: (-counts.get(name, 0), name))
+    rows = accessions[:MAX_ROWS]
+    found = set(zip(calls["accession"], calls["symbol"], strict=True))
+    figure, (ax,) = style.panels(1, 1, 1.3 + 0.22 * max(len(rows), 3))
+    if not columns:
+        style.say_empty(ax, _NONE)
+    else:
+        kinds = np.array(
+            [
+                [
+                    0 if (row, symbol) in found else 1 if (row, gene) in seen else 2 if (row, gene) in genes else 3
+                    for gene, symbol in columns
+                ]
+                for row in rows
+            ]
+        )
+        palette = [color for color, _ in _OUTCOMES.values()]
+        for kind, color in enumerate(palette):
+            y, x = np.nonzero(kinds == kind)
+            ax.barh(y, 0.9, 0.86, left=x - 0.45, color=color)
+        ax.set_xlim(-0.5, len(columns) - 0.5)
+        ax.set_ylim(len(rows) - 0.5, -0.5)
+        ax.set_xticks(
+            range(len(columns)), [words.shorten(symbol, 20) for _, symbol in columns], rotation=90, fontsize=8
+        )
+        ax.set_yticks(range(len(rows)), [style.label(row) for row in rows], fontsize=8)
+        handles = [Patch(color=color, label=label) for color, label in _OUTCOMES.values()]
+        figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9)
+    style.heading(
+        figure,
+        title,
+        _share(len(rows), len(accessions), "accession"),
+        _share(len(columns), len(ranked), "mutation"),
+        "white: no gene of the organism's catalogue",
+    )
+    names = [f"{row}: {counts.get(row, 0)}" for row in rows]
+    return Picture(
+        figure,
+        title,
+        "Each column is a known mutation that was found in some accession, by gene and position. Not examined: "
+        "the gene is "
+        "absent, cut, diverged or ambiguous at some known site (mutation_status says which). White: the catalogue of "
+        "the accession's organism does not have the gene.",
+        f"Known mutations found. {words.listing(names)}." if columns else f"{_NONE.capitalize()}.",
+    )
+
+
+@style.house_style()
+def lollipop(changes: Frame) -> Picture:
+    """Changes along the genes: in how many accessions each is, known against novel, one panel per gene.
+
+    Parameters
+    ----------
+    changes
+        Columns gene, position, short, known (bool), accessions (count), length of the reference.
+    """
+    title = "Changes along each gene"
+    ranked = changes[changes["known"]].groupby("gene")["accessions"].sum().sort_values(ascending=False, kind="stable")
+    genes = list(ranked.index[:MAX_GENES])
+    figure, axes = style.panels(max(len(genes), 1), 1, 1.25)
+    if not genes:
+        style.say_empty(axes[0], _NONE)
+    for ax, gene in zip(axes, genes, strict=False):
+        own = changes[changes["gene"] == gene]
+        for known, color, size in ((False, "#9a9a9a", 12), (True, "#D55E00", 26)):
+            part = own[own["known"] == known]
+            ax.vlines(part["position"], 0, part["accessions"], color=color, linewidth=0.9)
+            ax.scatter(part["position"], part["accessions"], s=size, color=color, zorder=3, linewidths=0)
+        for row in own[own["known"]].nlargest(6, "accessions").itertuples():
+            ax.annotate(
+                row.short, (row.position, row.accessions), (0, 4), textcoords="offset points", ha="center", fontsize=8
+            )
+        ax.set_xlim(0, own["length"].max() + 1)
+        ax.set_ylim(0, own["accessions"].max() * 1.45)
+        style.count_axis(ax, "y", 3)
+        ax.set_title(gene)
+    if genes:
+        axes[-1].set_xlabel("position on the reference (amino acids)")
+        axes[len(genes) // 2].set_ylabel("accessions")
+        handles = [Patch(color=color, label=label) for color, label in (("#D55E00", "known"), ("#9a9a9a", "not known"))]
+        figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=9)
+    style.heading(figure, title, _share(len(genes), len(ranked), "gene"), "those with known mutations")
+    return Picture(
+        figure,
+        title,
+        "Accessions with each change of the reference, by position. Changes that no entry of the catalogue names "
+        "are grey: "
+        "most are of no known meaning.",
+        f"Genes with the most known mutations: {words.listing(genes)}." if genes else f"{_NONE.capitalize()}.",
+    )
+
+
+def wilson(found: np.ndarray, number: np.ndarray, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper bound of a share by Wilson's score interval (1927), of 95 % for z = 1.96."""
+    share = found / number
+    middle = (share + z * z / (2 * number)) / (1 + z * z / number)
+    half = z * np.sqrt(share * (1 - share) / number + z * z / (4 * number * number)) / (1 + z * z / number)
+    return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
+
+
+@style.house_style()
+def prevalence(shares: Frame) -> Picture:
+    """The most frequent mutations with their share of the examined accessions, and 95 % Wilson intervals.
+
+    Parameters
+    ----------
+    shares
+        Columns organism, symbol, found, examined (counts of accessions).
+    """
+    title = "Prevalence of known mutations"
+    top = shares.sort_values(["found", "organism", "symbol"], ascending=[False, True, True], kind="stable").head(TOP)
+    figure, (ax,) = style.panels(1, 1, 0.8 + 0.2 * max(len(top), 3))
+    if top.empty:
+        style.say_empty(ax, _NONE)
+    else:
+        found, number = top["found"].to_numpy(float), top["examined"].to_numpy(float)
+        low, high = wilson(found, number)
+        places, share = np.arange(len(top)), found / number
+        ax.errorbar(
+            share, places, xerr=[share - low, high - share], fmt="o", color="#0072B2", ecolor="#9a9a9a", markersize=5
+        )
+        ax.set_ylim(len(top) - 0.5, -0.5)
+        ax.set_xlim(-0.02, 1.02)
+        labels = [
+            f"{row.symbol}, {row.organism.replace('_', ' ') or 'any'} ({row.found}/{row.examined})"
+            for row in top.itertuples()
+        ]
+        ax.set_yticks(places, labels, fontsize=8)
+        ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+        ax.set_xlabel("share of the examined accessions of the organism")
+    style.heading(figure, title, _share(len(top), len(shares), "mutation"), "lines: 95 % Wilson intervals")
+    names = [f"{row.symbol} {row.found} of {row.examined}" for row in top.itertuples()]
+    return Picture(
+        figure,
+        title,
+        "Accessions with a mutation, divided by those of its organism in which its gene was examined or the "
+        "mutation found. "
+        "Intervals are Wilson's, of 95 %. Accessions are no random sample of a population.",
+        f"Most frequent: {words.listing(names)}." if names else f"{_NONE.capitalize()}.",
+    )
+
+
+@style.house_style()
+def identity_coverage(assigned: Frame, levels: Sequence[Level]) -> Picture:
+    """Identity against coverage of the assigned proteins, with the borders of the levels.
+
+    Parameters
+    ----------
+    assigned
+        Columns identity, coverage (the smaller one), level.
+    levels
+        The levels with their borders.
+    """
+    title = "Identity and coverage of the assigned proteins"
+    figure, (ax,) = style.panels(1, 1, 3.9)
+    if assigned.empty:
+        style.say_empty(ax, "no protein has a reference")
+    else:
+        for level, color in _COLORS.items():
+            own = assigned[assigned["level"] == level]
+            label = f"{level} ({words.count(len(own))})"
+            ax.scatter(own["coverage"], own["identity"], s=16, color=color, label=label, alpha=0.7, linewidths=0)
+        for name, identity, coverage, _ in levels:
+            ax.plot(
+                [coverage, coverage, 1.02],
+                [1.02, identity, identity],
+                color=_COLORS.get(name, style.MUTED),
+                linewidth=0.9,
+            )
+        ax.set_xlim(min(0.25, float(assigned["coverage"].min()) - 0.02), 1.02)
+        ax.set_ylim(min(0.45, float(assigned["identity"].min()) - 0.02), 1.02)
+        ax.set_xlabel("coverage, the smaller of protein and reference")
+        ax.set_ylabel("identity")
+        figure.legend(loc="outside lower center", ncols=4, fontsize=9)
+    style.heading(figure, title, words.plural(len(assigned), "protein"), "lines: borders of the levels")
+    counts = assigned["level"].value_counts()
+    listed = words.listing([f"{level} {counts.get(level, 0)}" for level in _COLORS])
+    return Picture(
+        figure,
+        title,
+        "Each point is a protein with its best reference. A level also asks for a least score by letter, so that "
+        "a point "
+        "inside the borders may be of a lower level.",
+        f"Proteins by level: {listed}.",
+    )
+
+
+@style.house_style()
+def drug_classes(calls: Frame, accessions: int) -> Picture:
+    """Accessions with a known mutation by class of drugs, and the combinations of classes (an UpSet plot).
+
+    Parameters
+    ----------
+    calls
+        Columns accession, drug_class.
+    accessions
+        Number of all accessions.
+    """
+    title = "Classes of drugs with known mutations"
+    pairs = calls[calls["drug_class"] != ""][["accession", "drug_class"]].drop_duplicates()
+    totals = pairs["drug_class"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    sets = pairs.groupby("accession")["drug_class"].agg(lambda names: tuple(sorted(names)))
+    combined = sets.value_counts().sort_index().sort_values(ascending=False, kind="stable").head(TOP)
+    names = list(totals.index[:20])
+    figure, axes = style.panels(2, 1, 1.2 + 0.12 * max(len(names), 3))
+    bars, grid = axes
+    if not names:
+        for ax in axes:
+            style.say_empty(ax, _NONE)
+    else:
+        bars.bar(range(len(combined)), combined.to_numpy(), color="#0072B2", width=0.6)
+        bars.set_ylabel("accessions")
+        style.count_axis(bars)
+        _combinations(grid, names, list(combined.index), totals)
+        for ax in axes:
+            ax.set_xlim(-0.7, len(combined) - 0.3)
+            ax.set_xticks([])
+    style.heading(figure, title, f"{words.plural(accessions, 'accession')}, {len(sets):,} with a known mutation")
+    listed = [f"{name.lower()} {number}" for name, number in totals.items()]
+    return Picture(
+        figure,
+        title,
+        "Above: accessions with each combination of classes of drugs to which a known mutation is attributed. "
+        "Below: the "
+        "classes of each combination, with the number of accessions that have each.",
+        f"Accessions by class: {words.listing(listed)}." if listed else f"{_NONE.capitalize()}.",
+    )
+
+
+def _combinations(ax: Axes, names: Sequence[str], combined: Sequence[tuple[str, ...]], totals: Frame) -> None:
+    for place, members in enumerate(combined):
+        rows = [row for row, name in enumerate(names) if name in members]
+        ax.scatter([place] * len(names), range(len(names)), s=22, color=style.RULE)
+        ax.scatter([place] * len(rows), rows, s=26, color=style.INK)
+        if rows:
+            ax.vlines(place, min(rows), max(rows), color=style.INK, linewidth=1)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set_yticks(
+        range(len(names)), [f"{words.shorten(name.capitalize(), 34)} ({totals[name]})" for name in names], fontsize=8
+    )
+
+
+def _share(shown: int, number: int, noun: str) -> str:
+    return words.plural(number, noun) if shown == number else f"{shown} of {words.plural(number, noun)}"

@@ -1,0 +1,169 @@
+"""Sections of the report of proteins: the choice of numbers, and their order.
+
+Belongs here: data frames in, parts of a `report_page.Report` out. Does not belong here: their look on the page, and
+drawing figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from opengenome_assets import words
+from opengenome_assets.plots.report_page import Cell, Fact, Illustration, ReportColumn, ReportTable, Section
+
+SHOWN = 40
+OUTCOMES = {
+    "mutated": "a known mutation was found",
+    "wild_type": "all known sites were seen, without a known mutation",
+    "absent": "no protein is alike to the wild type",
+    "truncated": "the protein does not reach all known sites",
+    "edge": "the gene runs over the edge of its contig",
+    "diverged": "the identity to the wild type is below 0.8",
+    "ambiguous": "letters such as X stand at known sites",
+    "organism_unknown": "the sample sheet names no organism of the catalogue",
+}
+
+
+def summary(manifest: pd.DataFrame, status: pd.DataFrame) -> list[Fact]:
+    """The numbers at the top."""
+    genes = status[status["gene"] != ""]
+    examined = int(genes["examined"].sum())
+    return [
+        Fact("accessions", words.count(len(manifest))),
+        Fact(
+            "proteins",
+            words.count(int(manifest["proteins"].sum())),
+            f"{int(manifest['assigned'].sum()):,} with a wild type",
+        ),
+        Fact("known mutations", words.count(int(manifest["calls"].sum()))),
+        Fact("wild types examined", words.count(examined), f"of {len(genes):,}, each gene of each accession"),
+        Fact("rejected records", words.count(int(manifest["rejected"].sum()))),
+    ]
+
+
+def accessions(manifest: pd.DataFrame, figures: Sequence[Illustration]) -> Section:
+    """Each accession in numbers."""
+    columns = {
+        "accession": ReportColumn("Accession"),
+        "organism": ReportColumn("Organism"),
+        **{name: ReportColumn(name.capitalize(), "count") for name in ("proteins", "assigned", "rejected")},
+        **{name: ReportColumn(name.upper(), "count") for name in ("high", "medium", "low", "failed")},
+        "calls": ReportColumn("Known mutations", "count"),
+        "novel": ReportColumn("Novel at known sites", "count"),
+        "examined": ReportColumn("Genes examined", "count"),
+        "catalogue_genes": ReportColumn("Genes of the catalogue", "count"),
+    }
+    return Section("Accessions", "", figures, [_table("Accessions", columns, manifest.sort_values("accession"))])
+
+
+def calls(mutation_calls: pd.DataFrame, figures: Sequence[Illustration]) -> Section:
+    """Known mutations, the most frequent first."""
+    if mutation_calls.empty:
+        return Section("Known mutations", "None was found. What was examined stands below.", figures)
+    keys = ["organism", "gene", "symbol", "hgvs", "drug_class"]
+    frame = mutation_calls.groupby(keys)["accession"].agg(lambda names: sorted(set(names))).reset_index()
+    frame["number"] = frame["accession"].map(len)
+    frame["accession"] = [words.listing(names, 5) for names in frame["accession"]]
+    frame = frame.sort_values(["number", *keys[:3]], ascending=[False, True, True, True])
+    columns = {
+        "symbol": ReportColumn("Mutation", "code"),
+        "hgvs": ReportColumn("HGVS, on the reference", "code"),
+        "organism": ReportColumn("Organism"),
+        "drug_class": ReportColumn("Class of drugs"),
+        "number": ReportColumn("Accessions", "count"),
+        "accession": ReportColumn("They are"),
+    }
+    text = (
+        "A known mutation is an entry of the catalogue of the accession's organism that its protein shows. It is "
+        "evidence "
+        "from sequence, not a measured resistance. Resistance by an acquired gene, by 16S and 23S ribosomal RNA and by "
+        "promoters is not looked for here."
+    )
+    return Section("Known mutations", text, figures, [_table("Known mutations", columns, frame)])
+
+
+def status(mutation_status: pd.DataFrame) -> Section:
+    """What was examined, and what was not and why."""
+    counts = mutation_status["outcome"].value_counts()
+    rows: list[list[Cell]] = [
+        [name.replace("_", " "), int(counts.get(name, 0)), text] for name, text in OUTCOMES.items()
+    ]
+    heads = [ReportColumn("Outcome"), ReportColumn("Genes", "count"), ReportColumn("Meaning")]
+    hidden = mutation_status[~mutation_status["examined"] & (mutation_status["outcome"] != "absent")]
+    columns = {
+        "accession": ReportColumn("Accession"),
+        "gene": ReportColumn("Gene"),
+        "outcome": ReportColumn("Outcome"),
+        "sites_examined": ReportColumn("Sites seen", "count"),
+        "sites": ReportColumn("Sites", "count"),
+        "reason": ReportColumn("Reason"),
+    }
+    text = (
+        "Each gene of the catalogue of an accession's organism has one outcome. Wild type is said only where "
+        "every known "
+        "site was seen."
+    )
+    return Section(
+        "What could not be examined",
+        text,
+        tables=[
+            ReportTable("Genes of all accessions by outcome", heads, rows),
+            _table(
+                "Not examined as a whole, those that are absent left out",
+                columns,
+                hidden.sort_values(["accession", "gene"]),
+            ),
+        ],
+    )
+
+
+def novel(novel_substitutions: pd.DataFrame) -> Section:
+    """Substitutions at known sites that no entry names."""
+    columns = {
+        "accession": ReportColumn("Accession"),
+        "gene": ReportColumn("Gene"),
+        "short": ReportColumn("Substitution", "code"),
+        "known": ReportColumn("Known there"),
+        "drug_class": ReportColumn("Class of drugs"),
+        "level": ReportColumn("Level"),
+    }
+    frame = novel_substitutions.sort_values(["gene", "position", "accession"])
+    text = "Substitutions at a known site, to an amino acid that the catalogue does not name there. They are no calls."
+    return Section("Novel substitutions at known sites", text, tables=[_table("Novel at known sites", columns, frame)])
+
+
+def outliers(frame: pd.DataFrame) -> Section:
+    """What differs from the others."""
+    columns = {
+        "unit": ReportColumn("Unit"),
+        "name": ReportColumn("Name"),
+        "measure": ReportColumn("Measure"),
+        "robust_z": ReportColumn("Robust z", "number"),
+        "reason": ReportColumn("Finding"),
+    }
+    text = (
+        "Accessions and references with a robust z of 3.5 or more, of five or more, and proteins whose header "
+        "names another "
+        "gene than their wild type. A question, not an error."
+    )
+    return Section("Outliers", text, tables=[_table("Outliers", columns, frame.sort_values(["unit", "name"]))])
+
+
+def rejected(frame: pd.DataFrame) -> Section:
+    """Refused records and entries of the catalogue."""
+    columns = {
+        "where": ReportColumn("File or catalogue"),
+        "line": ReportColumn("Line", "count"),
+        "header": ReportColumn("Header or entry", "quote"),
+        "reason": ReportColumn("Reason"),
+    }
+    return Section("Refused records and entries", "", tables=[_table("Refused", columns, frame)])
+
+
+def _table(caption: str, columns: dict[str, ReportColumn], frame: pd.DataFrame) -> ReportTable:
+    number = len(frame)
+    rows: list[list[Cell]] = frame[list(columns)].head(SHOWN).astype(object).to_numpy().tolist()
+    more = f", the first {SHOWN} of {words.count(number)}" if number > SHOWN else "" if number else ": none"
+    return ReportTable(f"{caption}{more}.", list(columns.values()), rows)

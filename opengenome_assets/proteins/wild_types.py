@@ -1,0 +1,173 @@
+"""wild_types, known_mutations and rejected_mutations: the catalogue as tables, with its version.
+
+Belongs here: which files are read, their rows, and the rules of the three tables. Does not belong here: reading and
+checking entries (``catalogue.py``).
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from opengenome_assets import words
+from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.checks import rule
+from opengenome_assets.framework.group import Member
+from opengenome_assets.framework.making import Making, emitted
+from opengenome_assets.framework.table import TableSpec
+from opengenome_assets.intake.sources import split
+from opengenome_assets.proteins.catalogue import Catalogue, CatalogueError, Mutation, Reference, read_catalogue
+from opengenome_assets.proteins.settings import SHIPPED, ProteinsSettings
+from opengenome_assets.proteins.tables import KNOWN_MUTATIONS, REJECTED_MUTATIONS, WILD_TYPES
+from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.tables import Home
+
+
+def define(settings: ProteinsSettings) -> list[Member]:
+    """Return the tables and their rules."""
+    return [wild_types_asset(settings.catalogue), entries_agree, every_entry_is_used]
+
+
+def wild_types_asset(specification: str) -> dg.AssetsDefinition:
+    """Return the asset that reads a catalogue into the three tables."""
+
+    @dg.multi_asset(
+        name=WILD_TYPES.name,
+        can_subset=True,
+        specs=[asset_spec(spec, []) for spec in (WILD_TYPES, KNOWN_MUTATIONS, REJECTED_MUTATIONS)],
+    )
+    def wild_types(
+        context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
+        making = Making(context, __name__)
+        try:
+            catalogue = open_catalogue(specification)
+        except (CatalogueError, OSError) as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        for entry in catalogue.rejected[:20]:
+            context.log.warning(f"line {entry.line}: {entry.symbol} is refused: {entry.reason}")
+        facts = {
+            "catalogue": specification,
+            "catalogue_version": catalogue.version,
+            "references": len(catalogue.references),
+            "mutations": len(catalogue.mutations),
+            "rejected": len(catalogue.rejected),
+            "organisms": len(catalogue.organisms),
+        }
+        for spec, rows in rows_of(catalogue):
+            record = Provenance(
+                name=spec.name,
+                code_version=spec.code_version,
+                settings={"catalogue": specification, "catalogue_version": catalogue.version},
+            )
+            provenance = making.recorded(record)
+            commit = home.table(spec).write(pa.Table.from_pylist(rows, schema=spec.schema), provenance)
+            yield emitted(context, home, making.result(spec, commit, provenance, facts))
+
+    return wild_types
+
+
+def open_catalogue(specification: str) -> Catalogue:
+    """Read the shipped catalogue, or two files separated by a comma.
+
+    Raises
+    ------
+    CatalogueError
+        If not two files are named, or they cannot be read as a catalogue.
+    OSError
+        If a file cannot be read.
+    """
+    if specification == SHIPPED:
+        return read_catalogue()
+    files = [Path(name).expanduser() for name in split(specification)]
+    if len(files) != 2:
+        raise CatalogueError(
+            f"OPENGENOME_CATALOGUE is {specification!r}: expected 'shipped', or a TSV of mutations and a FASTA of "
+            "references, separated by a comma"
+        )
+    return read_catalogue(*files)
+
+
+def rows_of(catalogue: Catalogue) -> list[tuple[TableSpec, list[dict[str, Any]]]]:
+    """Return the rows of the three tables."""
+    version = {"catalogue_version": catalogue.version}
+    numbers = Counter(entry.reference.accession for entry in catalogue.mutations)
+    organisms: dict[str, set[str]] = {}
+    for entry in catalogue.mutations:
+        organisms.setdefault(entry.reference.accession, set()).add(entry.organism)
+    references = [
+        {
+            "reference": each.accession,
+            "gene": each.gene,
+            "organisms": sorted(organisms[each.accession]),
+            "mutations": numbers[each.accession],
+            "length": len(each.sequence),
+            "sha256": hashlib.sha256(each.sequence.encode()).hexdigest(),
+            "sequence": each.sequence,
+            **version,
+        }
+        for each in catalogue.references
+    ]
+    known = [
+        {
+            "line": entry.line,
+            "reference": entry.reference.accession,
+            "gene": entry.reference.gene,
+            "organism": entry.organism,
+            "symbol": entry.symbol,
+            "position": entry.position,
+            "numbering": entry.numbering,
+            "ref_aa": entry.ref,
+            "alt_aa": entry.alt,
+            "stop_after": entry.stop_after,
+            "kind": entry.kind,
+            "normal_form": f"{entry.ref}{entry.position}{entry.alt}fsTer{entry.stop_after}"
+            if entry.stop_after
+            else ";".join(change.short() for change in entry.changes),
+            "drug_class": entry.drug_class,
+            "drug": entry.drug,
+            **version,
+        }
+        for entry in catalogue.mutations
+    ]
+    fields = ("line", "symbol", "reference", "reason", "expected", "found")
+    rejected = [{**{name: getattr(entry, name) for name in fields}, **version} for entry in catalogue.rejected]
+    return [(WILD_TYPES, references), (KNOWN_MUTATIONS, known), (REJECTED_MUTATIONS, rejected)]
+
+
+def catalogue_of(references: pa.Table, mutations: pa.Table) -> Catalogue:
+    """Return the catalogue that the tables hold, without its refused entries."""
+    wild = [Reference(row["reference"], row["gene"], row["sequence"]) for row in references.to_pylist()]
+    by_name = {each.accession: each for each in wild}
+    known = tuple(
+        Mutation(
+            *(by_name[row["reference"]], row["organism"], row["symbol"], row["position"], row["numbering"]),
+            *(row["ref_aa"], row["alt_aa"], row["stop_after"], row["drug_class"], row["drug"], row["line"]),
+        )
+        for row in mutations.to_pylist()
+    )
+    versions = references["catalogue_version"].unique().to_pylist()
+    return Catalogue(tuple(wild), known, (), versions[0] if versions else "")
+
+
+@rule(KNOWN_MUTATIONS, "The reference has the letters of each entry at its position, and each entry has one")
+def entries_agree(home: Home) -> Iterator[str]:
+    """Read the letters again."""
+    rows = home.table(WILD_TYPES).read(["reference", "sequence"]).to_pydict()
+    sequences = dict(zip(rows["reference"], rows["sequence"], strict=True))
+    for row in home.table(KNOWN_MUTATIONS).read().to_pylist():
+        start = row["position"] - 1
+        found = sequences.get(row["reference"], "")[start : start + len(row["ref_aa"])]
+        if found != row["ref_aa"] or start < 0:
+            yield f"line {row['line']}, {row['symbol']}: {row['reference']} has {found or 'nothing'} there"
+
+
+@rule(REJECTED_MUTATIONS, "Every entry of the catalogue is used", blocking=False)
+def every_entry_is_used(home: Home) -> Iterator[str]:
+    """Name the refused entries."""
+    for row in home.table(REJECTED_MUTATIONS).read().to_pylist():
+        yield f"line {row['line']}, {row['symbol']}: {words.shorten(row['reason'], 200)}"

@@ -1,0 +1,75 @@
+"""alignments: each sample's reads on the reference, as CRAM.
+
+Belongs here: samples as units, the place of their files, and what must be true of them. Does not belong here: aligning
+(``passes/align.py``).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from opengenome_assets.engine import Engine
+from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.checks import rule
+from opengenome_assets.framework.group import Member
+from opengenome_assets.framework.making import table_of
+from opengenome_assets.settings import local_home
+from opengenome_assets.storage.tables import Home
+from opengenome_assets.variants.passes.quality import added
+from opengenome_assets.variants.plans import plan_alignments
+from opengenome_assets.variants.settings import VariantsSettings
+from opengenome_assets.variants.tables import ALIGNMENTS, RAW_READS, READ_FILES, REFERENCE
+from opengenome_assets.variants.units import carry_out
+
+SHOWN = 50
+
+
+def define(_: VariantsSettings) -> list[Member]:
+    """Return the table and its rules."""
+    return [alignments, reads_are_conserved, files_exist]
+
+
+@dg.multi_asset(name=ALIGNMENTS.name, specs=[asset_spec(ALIGNMENTS, [RAW_READS, REFERENCE])])
+def alignments(
+    context: dg.AssetExecutionContext, home: dg.ResourceParam[Home], engine: dg.ResourceParam[Engine]
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
+    """Align the samples that were not aligned before."""
+    yield from carry_out(context, home, engine, plan_alignments(home), lambda: {"samples": _listed(home)})
+
+
+def _listed(home: Home) -> dg.TableMetadataValue:
+    columns = ("sample", "reads", "mapped", "properly_paired", "duplicates", "path")
+    rows = home.table(ALIGNMENTS).read(columns).to_pylist()
+    return table_of(columns, [[row[name] for name in columns] for row in rows[:SHOWN]])
+
+
+@rule(
+    ALIGNMENTS,
+    "The CRAM file holds every read of the sample's files once, with the same name, letters and qualities: the sum of "
+    "their hashes is the same, and so is their number",
+)
+def reads_are_conserved(home: Home) -> Iterator[str]:
+    """Compare the reads of each CRAM file, written as FASTQ again, with those of the read files."""
+    if not home.table(READ_FILES).exists():
+        yield f"there is no table {READ_FILES.name} to compare with; materialise it"
+        return
+    files: dict[str, list[dict[str, Any]]] = {}
+    for row in home.table(READ_FILES).read(["sample", "reads", "digest"]).to_pylist():
+        files.setdefault(row["sample"], []).append(row)
+    for row in home.table(ALIGNMENTS).read(["sample", "reads", "digest"]).to_pylist():
+        given = files.get(row["sample"], [])
+        reads = sum(each["reads"] for each in given)
+        if reads != row["reads"]:
+            yield f"sample {row['sample']}: {reads:,} reads in its files, {row['reads']:,} in the CRAM file"
+        elif added([each["digest"] for each in given]) != row["digest"]:
+            yield f"sample {row['sample']}: names, letters or qualities in the CRAM file are not those of its files"
+
+
+@rule(ALIGNMENTS, "Each CRAM file and its index exist")
+def files_exist(home: Home) -> Iterator[str]:
+    """Look for the files."""
+    for row in home.table(ALIGNMENTS).read(["sample", "path"]).to_pylist():
+        for path in (row["path"], f"{row['path']}.crai"):
+            if not (local_home(home.uri) / path).exists():
+                yield f"sample {row['sample']}: {path} is missing; materialise {ALIGNMENTS.name} again"

@@ -1,0 +1,134 @@
+"""coverage, variants_raw and genotypes: depth and variants of each sample, by region.
+
+Belongs here: regions of samples as units, and what must be true of the tables. Does not belong here: the work on a
+region (``passes/depth.py``, ``passes/call.py``).
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from opengenome_assets.engine import Engine
+from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.checks import rule
+from opengenome_assets.framework.group import Member
+from opengenome_assets.storage.tables import Home
+from opengenome_assets.variants.plans import fasta_of, plan_calls, plan_coverage
+from opengenome_assets.variants.regions import REGION
+from opengenome_assets.variants.settings import VariantsSettings
+from opengenome_assets.variants.tables import ALIGNMENTS, COVERAGE, GENOTYPES, REFERENCE, VARIANTS_RAW
+from opengenome_assets.variants.units import carry_out
+
+
+class RegionsConfig(dg.Config):
+    """Run config of coverage and of the calls."""
+
+    region_bases: int = Field(
+        default=REGION,
+        ge=1_000,
+        multiple_of=1_000,
+        description="Letters of a region, the unit of work. Any size gives the same records.",
+    )
+
+
+def define(_: VariantsSettings) -> list[Member]:
+    """Return the tables and their rules."""
+    return [
+        coverage,
+        genotypes,
+        windows_cover_the_contigs,
+        ref_is_the_reference,
+        no_record_twice,
+        reads_of_alleles,
+        samples_have_variants,
+    ]
+
+
+@dg.multi_asset(name=COVERAGE.name, specs=[asset_spec(COVERAGE, [ALIGNMENTS, REFERENCE])])
+def coverage(
+    context: dg.AssetExecutionContext,
+    config: RegionsConfig,
+    home: dg.ResourceParam[Home],
+    engine: dg.ResourceParam[Engine],
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
+    """Measure the depth of regions that were not measured before."""
+    yield from carry_out(context, home, engine, plan_coverage(home, config.region_bases))
+
+
+@dg.multi_asset(
+    name=GENOTYPES.name,
+    can_subset=True,
+    specs=[asset_spec(VARIANTS_RAW, [ALIGNMENTS, REFERENCE]), asset_spec(GENOTYPES, [ALIGNMENTS, REFERENCE])],
+)
+def genotypes(
+    context: dg.AssetExecutionContext,
+    config: RegionsConfig,
+    home: dg.ResourceParam[Home],
+    engine: dg.ResourceParam[Engine],
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
+    """Call the regions that were not called before."""
+    yield from carry_out(context, home, engine, plan_calls(home, config.region_bases))
+
+
+@rule(COVERAGE, "The windows of each sample add up to every contig's length")
+def windows_cover_the_contigs(home: Home) -> Iterator[str]:
+    """Compare the sum of windows with the reference."""
+    lengths = dict(zip(*home.table(REFERENCE).read(["contig", "length"]).to_pydict().values(), strict=True))
+    sums: Counter[tuple[str, str]] = Counter()
+    for row in home.table(COVERAGE).read(["sample", "contig", "start", "end"]).to_pylist():
+        sums[row["sample"], row["contig"]] += row["end"] - row["start"] + 1
+    for sample in home.table(ALIGNMENTS).read(["sample"])["sample"].to_pylist():
+        for contig, length in lengths.items():
+            if sums[sample, contig] != length:
+                yield f"sample {sample}, {contig}: windows of {sums[sample, contig]:,} letters, expected {length:,}"
+
+
+@rule(GENOTYPES, "The reference, read by pysam, has the letters REF at the position of every record")
+def ref_is_the_reference(home: Home) -> Iterator[str]:
+    """Compare REF with the FASTA."""
+    import pysam
+
+    with pysam.FastaFile(fasta_of(home)) as fasta:
+        for table in (VARIANTS_RAW, GENOTYPES):
+            for row in home.table(table).read(["sample", "contig", "pos", "ref"]).to_pylist():
+                first = row["pos"] - 1
+                letters = fasta.fetch(row["contig"], first, first + len(row["ref"]))
+                if letters != row["ref"]:
+                    yield f"{table.name}, sample {row['sample']}, {row['contig']}:{row['pos']:,}: REF is {row['ref']}, "
+                    yield f"the reference has {letters}"
+
+
+@rule(GENOTYPES, "No allele stands twice for a sample, and every record lies within its contig")
+def no_record_twice(home: Home) -> Iterator[str]:
+    """Look for records of two regions."""
+    lengths = dict(zip(*home.table(REFERENCE).read(["contig", "length"]).to_pydict().values(), strict=True))
+    for table, columns in ((VARIANTS_RAW, ["ref", "alt"]), (GENOTYPES, ["ref", "alt"])):
+        names = ["sample", "contig", "pos", *columns]
+        rows = [tuple(row.values()) for row in home.table(table).read(names).to_pylist()]
+        for row, times in Counter(rows).items():
+            if times > 1:
+                yield f"{table.name}: {row} stands {times} times"
+            if not 1 <= row[2] <= lengths.get(row[1], 0):
+                yield f"{table.name}: {row} lies outside of its contig"
+
+
+@rule(GENOTYPES, "Reads with either allele are no more than all reads, and fractions are in [0, 1]")
+def reads_of_alleles(home: Home) -> Iterator[str]:
+    """Look for impossible numbers."""
+    columns = ["sample", "variant_key", "dp", "ad_ref", "ad_alt", "vaf", "copies", "ploidy"]
+    for row in home.table(GENOTYPES).read(columns).to_pylist():
+        reads = (row["ad_ref"] or 0) + (row["ad_alt"] or 0)
+        if reads > (row["dp"] or 0) or not 0 <= (row["vaf"] or 0) <= 1 or not 0 < row["copies"] <= row["ploidy"]:
+            yield ", ".join(f"{name} {value}" for name, value in row.items())
+
+
+@rule(GENOTYPES, "Every sample has variants", blocking=False)
+def samples_have_variants(home: Home) -> Iterator[str]:
+    """Look for samples without any variant, which more often is a mistake than a finding."""
+    having = set(home.table(GENOTYPES).read(["sample"])["sample"].to_pylist())
+    for sample in home.table(ALIGNMENTS).read(["sample"])["sample"].to_pylist():
+        if sample not in having:
+            yield f"sample {sample} has no variant; compare its coverage, and its reference with that of its reads"

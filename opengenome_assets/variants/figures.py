@@ -1,0 +1,62 @@
+"""figure_*: pictures of the group's tables.
+
+Belongs here: the list of figures, and the tables of each. Does not belong here: drawing (``plots``), and storing a
+figure (``framework/figures.py``).
+"""
+
+import pandas as pd
+import pyarrow.compute as pc
+
+from opengenome_assets.framework.figures import FigureSpec
+from opengenome_assets.framework.group import Member
+from opengenome_assets.framework.summaries import Step
+from opengenome_assets.plots.style import Picture
+from opengenome_assets.storage.snapshot import Snapshot
+from opengenome_assets.variants.passes.call import PASS
+from opengenome_assets.variants.plots import samples
+from opengenome_assets.variants.settings import VariantsSettings
+from opengenome_assets.variants.tables import ALIGNMENTS, COVERAGE, GENOTYPES, READ_QUALITY
+
+
+def define(_: VariantsSettings) -> list[Member]:
+    """Return every figure of the group."""
+    return [
+        FigureSpec("figure_read_qualities", "Mean quality of reads by cycle.", (READ_QUALITY,), draw_qualities),
+        FigureSpec("figure_insert_sizes", "Insert sizes of pairs.", (ALIGNMENTS,), draw_insert_sizes),
+        FigureSpec("figure_depth", "Depth along the reference.", (COVERAGE,), draw_depth),
+        FigureSpec("figure_allele_fractions", "Fractions of reads with called alleles.", (GENOTYPES,), draw_fractions),
+        FigureSpec("figure_substitutions", "Variants by substitution.", (GENOTYPES,), draw_substitutions),
+    ]
+
+
+def passing(table: Snapshot) -> pd.DataFrame:
+    """Return the calls that passed."""
+    rows = table.read()
+    frame: pd.DataFrame = rows.filter(pc.equal(rows["filter"], PASS)).to_pandas()
+    return frame
+
+
+def draw_qualities(step: Step) -> Picture:
+    """Draw qualities by cycle."""
+    columns = ["sample", "mate", "cycle", "reads", "mean_quality"]
+    return samples.qualities(step[READ_QUALITY].read(columns).to_pandas())
+
+
+def draw_insert_sizes(step: Step) -> Picture:
+    """Draw insert sizes."""
+    return samples.insert_sizes(step[ALIGNMENTS].read(["sample", "reads", "insert_sizes"]).to_pandas())
+
+
+def draw_depth(step: Step) -> Picture:
+    """Draw depth along contigs."""
+    return samples.depth(step[COVERAGE].read(["sample", "contig", "start", "end", "mean"]).to_pandas())
+
+
+def draw_fractions(step: Step) -> Picture:
+    """Draw allele fractions."""
+    return samples.fractions(passing(step[GENOTYPES]))
+
+
+def draw_substitutions(step: Step) -> Picture:
+    """Draw substitutions."""
+    return samples.substitutions(passing(step[GENOTYPES]))

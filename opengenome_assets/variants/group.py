@@ -1,0 +1,53 @@
+"""The asset group ``variants``, as the platform knows it.
+
+Belongs here: its declaration, without Dagster. Does not belong here: its definitions, which are imported when Dagster
+asks for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from opengenome_assets.framework.group import Group
+from opengenome_assets.settings import Settings
+from opengenome_assets.variants.settings import NONE, SAMPLE, VariantsSettings
+from opengenome_assets.variants.tables import TABLES
+
+if TYPE_CHECKING:
+    import click
+    import dagster as dg
+
+PASSES = ("align", "call", "depth", "quality", "vcf")
+
+
+def _build(settings: Settings) -> dg.Definitions:
+    from opengenome_assets.variants.definitions import build
+
+    return build(settings)
+
+
+def _commands() -> Sequence[click.Command]:
+    from opengenome_assets.variants.commands import variants
+
+    return [variants]
+
+
+def _refuse(settings: Settings) -> None:
+    from opengenome_assets.intake.sources import existing
+
+    section = settings.section(VariantsSettings)
+    for name in (section.samples, section.reference, section.clinvar, section.gnomad, section.genes):
+        if name not in (SAMPLE, NONE) and not name.startswith("corpus:"):
+            existing(name)
+
+
+GROUP = Group(
+    name="variants",
+    tables=TABLES,
+    settings=VariantsSettings,
+    build=_build,
+    passes=tuple(f"opengenome_assets.variants.passes.{name}" for name in PASSES),
+    commands=_commands,
+    refuse=_refuse,
+)

@@ -1,0 +1,239 @@
+"""Figures of samples: qualities, insert sizes, depth, allele fractions and substitutions.
+
+Belongs here: drawing each, for all samples of a table or for one. Does not belong here: reading tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from opengenome_assets import words
+from opengenome_assets.plots import style
+from opengenome_assets.plots.style import Picture
+
+MOST_CONTIGS = 6
+MOST_POINTS = 4_000  # windows drawn of a contig; of more, neighbours are averaged
+SUBSTITUTIONS = ("C>A", "C>G", "C>T", "T>A", "T>C", "T>G")
+_COMPLEMENT = str.maketrans("ACGT", "TGCA")
+
+
+def _samples(names: Sequence[str], sizes: pd.Series[float]) -> tuple[list[str], str]:
+    """Return the samples to draw, and the remark if some are left out."""
+    chosen, remark = style.sources_to_draw(sizes.reindex(sorted(set(names)), fill_value=0))
+    return chosen, remark.replace("sources", "samples")
+
+
+def _legend(axes: Axes, number: int) -> None:
+    if number > 1 or axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="best", ncols=min(3, max(1, number)))
+
+
+@style.house_style()
+def qualities(cycles: pd.DataFrame) -> Picture:
+    """Draw the mean quality of each cycle, mate 1 as a line and mate 2 dashed.
+
+    Parameters
+    ----------
+    cycles
+        Columns sample, mate, cycle, reads, mean_quality of read_quality.
+    """
+    chosen, remark = _samples(list(cycles["sample"]), cycles.groupby("sample")["reads"].sum())
+    styles = style.source_styles(chosen)
+    figure, (axes,) = style.panels(1, 1, 3.2)
+    lowest = []
+    for sample in chosen:
+        own = cycles[cycles["sample"] == sample]
+        for mate, line in ((1, "-"), (2, "--")):
+            rows = own[own["mate"] == mate]
+            sums = (rows["mean_quality"] * rows["reads"]).groupby(rows["cycle"]).sum()
+            mean = sums / rows.groupby("cycle")["reads"].sum()
+            if len(mean):
+                lowest.append((float(mean.min()), sample))
+                name = style.label(sample) if mate == 1 else None
+                axes.plot(mean.index, mean, line, color=styles[sample].color, label=name, linewidth=1.4)
+    axes.set_ylim(0, 42)
+    axes.set_xlabel("cycle (place in the read)")
+    axes.set_ylabel("mean Phred score")
+    _legend(axes, len(chosen))
+    if not lowest:
+        style.say_empty(axes, "no reads")
+    title = "Quality of the reads by cycle"
+    style.heading(figure, title, remark, "line: mate 1", "dashed: mate 2")
+    found = f"The lowest mean is {min(lowest)[0]:.1f}, in {min(lowest)[1]}." if lowest else "There are no reads."
+    return Picture(
+        figure,
+        title,
+        "Mean Phred score of all reads that have the cycle, over the sample's lanes. A score of 30 is one error in "
+        "1,000 letters.",
+        found,
+    )
+
+
+@style.house_style()
+def insert_sizes(alignments: pd.DataFrame) -> Picture:
+    """Draw the distribution of insert sizes.
+
+    Parameters
+    ----------
+    alignments
+        Columns sample, reads, insert_sizes of alignments.
+    """
+    chosen, remark = _samples(list(alignments["sample"]), alignments.groupby("sample")["reads"].sum())
+    styles = style.source_styles(chosen)
+    figure, (axes,) = style.panels(1, 1, 3.0)
+    facts, longest = [], 1
+    for sample in chosen:
+        counts = np.asarray(alignments[alignments["sample"] == sample]["insert_sizes"].iloc[0], np.int64)
+        if counts.sum():
+            sums = np.cumsum(counts)
+            facts.append(f"{sample} {int(np.searchsorted(sums, sums[-1] / 2))}")
+            longest = max(longest, int(np.searchsorted(sums, sums[-1] * 0.995)))
+            smooth = np.convolve(counts / counts.sum(), np.ones(5) / 5, "same")
+            axes.plot(100 * smooth, color=styles[sample].color, label=style.label(sample), linewidth=1.2)
+    axes.set_xlim(0, longest * 1.05)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("insert size (letters)")
+    axes.set_ylabel("pairs (%)")
+    _legend(axes, len(chosen))
+    if not facts:
+        style.say_empty(axes, "no pairs")
+    title = "Insert sizes"
+    style.heading(figure, title, remark, "mean of five neighbours")
+    return Picture(
+        figure,
+        title,
+        "Distance between the outer ends of both mates on the reference, of pairs on one contig. The last half per "
+        "cent is not shown.",
+        f"Median insert sizes: {', '.join(facts) or 'none'}.",
+    )
+
+
+@style.house_style()
+def depth(coverage: pd.DataFrame) -> Picture:
+    """Draw the mean depth along the longest contigs, a panel each.
+
+    Parameters
+    ----------
+    coverage
+        Columns sample, contig, start, end, mean of coverage.
+    """
+    sizes = coverage["mean"].groupby(coverage["sample"]).sum()
+    chosen, remark = _samples(list(coverage["sample"]), sizes)
+    styles = style.source_styles(chosen)
+    lengths = coverage.groupby("contig")["end"].max().sort_values(ascending=False)
+    contigs = sorted(lengths.index[:MOST_CONTIGS], key=lambda name: (-lengths[name], name))
+    figure, panels = style.panels(len(contigs), 1, 2.6 if len(contigs) < 3 else 1.7)
+    for axes, contig in zip(panels, contigs, strict=False):
+        for sample in chosen:
+            rows = coverage[(coverage["contig"] == contig) & (coverage["sample"] == sample)].sort_values("start")
+            step = -(-len(rows) // MOST_POINTS) or 1
+            group = np.arange(len(rows)) // step
+            points = rows.assign(middle=(rows["start"] + rows["end"]) / 2)[["middle", "mean"]].groupby(group).mean()
+            line = styles[sample]
+            color, name = line.color, style.label(sample)
+            axes.plot(points["middle"], points["mean"], line.linestyle, color=color, label=name, linewidth=1.2)
+        axes.set_title(str(contig))
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel("mean depth")
+        axes.xaxis.set_major_formatter(lambda value, _: words.bases(value))
+    panels[-1].set_xlabel("position")
+    _legend(panels[0], len(chosen))
+    if not contigs:
+        style.say_empty(panels[0], "no coverage")
+    title = "Depth along the reference"
+    left_out = f"{MOST_CONTIGS} longest of {len(lengths)} contigs" if len(lengths) > MOST_CONTIGS else ""
+    style.heading(figure, title, remark, left_out, "windows of 1 kb")
+    means = [f"{sample} {coverage[coverage['sample'] == sample]['mean'].mean():.0f}" for sample in chosen]
+    return Picture(
+        figure,
+        title,
+        "Mean depth of windows of 1,000 letters, without duplicates; where mates overlap they count once. Near the "
+        "ends of a circular contig depth is lower, because reads across its origin are clipped.",
+        f"Mean depth: {', '.join(means) or 'none'}.",
+    )
+
+
+@style.house_style()
+def fractions(genotypes: pd.DataFrame) -> Picture:
+    """Draw the fractions of reads with the called allele.
+
+    Parameters
+    ----------
+    genotypes
+        Columns sample, vaf of genotypes that passed.
+    """
+    chosen, remark = _samples(list(genotypes["sample"]), genotypes.groupby("sample")["vaf"].count().astype(float))
+    styles = style.source_styles(chosen)
+    figure, (axes,) = style.panels(1, 1, 2.8)
+    edges = np.linspace(0, 1, 41).tolist()
+    for sample in chosen:
+        values = genotypes[genotypes["sample"] == sample]["vaf"].dropna()
+        color = styles[sample].color
+        axes.hist(values, edges, histtype="step", color=color, label=style.label(sample), linewidth=1.4)
+    axes.set_xlim(0, 1.01)
+    axes.set_xlabel("share of reads with the allele")
+    axes.set_ylabel("alleles")
+    style.count_axis(axes)
+    _legend(axes, len(chosen))
+    if not len(genotypes):
+        style.say_empty(axes, "no variants")
+    title = "Fractions of alleles"
+    style.heading(figure, title, remark, f"{words.count(len(genotypes))} calls", "bins of 2.5 %")
+    mixed = float((genotypes["vaf"] < 0.9).mean()) if len(genotypes) else 0.0
+    return Picture(
+        figure,
+        title,
+        "Reads with the called allele, over reads with it or the reference's. A haploid or homozygous allele is near "
+        "1, a heterozygous one near 0.5. Haploid alleles well below 1 are heteroplasmy, contamination, or copies in "
+        "the nucleus.",
+        f"{words.percent(mixed)} of the calls have a share below 0.9.",
+    )
+
+
+@style.house_style()
+def substitutions(genotypes: pd.DataFrame) -> Picture:
+    """Draw single-nucleotide variants by substitution, both strands together.
+
+    Parameters
+    ----------
+    genotypes
+        Columns sample, ref, alt of genotypes that passed.
+    """
+    single = genotypes[(genotypes["ref"].str.len() == 1) & (genotypes["alt"].str.len() == 1)]
+    kinds = [substitution(ref, alt) for ref, alt in zip(single["ref"], single["alt"], strict=True)]
+    counts = pd.crosstab(single["sample"].to_numpy(), np.asarray(kinds, dtype=object)) if kinds else pd.DataFrame()
+    counts = counts.reindex(columns=SUBSTITUTIONS, fill_value=0)
+    chosen, remark = _samples(list(counts.index), counts.sum(axis=1).astype(float))
+    styles = style.source_styles(chosen)
+    figure, (axes,) = style.panels(1, 1, 2.8)
+    width = 0.8 / max(len(chosen), 1)
+    for place, sample in enumerate(chosen):
+        at = np.arange(len(SUBSTITUTIONS)) - 0.4 + width * (place + 0.5)
+        axes.bar(at, counts.loc[sample], width, color=styles[sample].color, label=style.label(sample))
+    axes.set_xticks(range(len(SUBSTITUTIONS)), SUBSTITUTIONS)
+    axes.set_ylabel("variants")
+    style.count_axis(axes)
+    _legend(axes, len(chosen))
+    if not chosen:
+        style.say_empty(axes, "no variants")
+    title = "Substitutions"
+    style.heading(figure, title, remark, f"{words.count(len(single))} single-nucleotide variants")
+    transitions = int(counts[["C>T", "T>C"]].to_numpy().sum())
+    return Picture(
+        figure,
+        title,
+        "Single-nucleotide variants by substitution, written from the strand with C or T in the reference. C>T and T>C "
+        "are transitions.",
+        f"{words.count(transitions)} of {words.count(len(single))} are transitions.",
+    )
+
+
+def substitution(ref: str, alt: str) -> str:
+    """Return a substitution as seen from the strand on which the reference has C or T."""
+    if ref in "AG":
+        ref, alt = ref.translate(_COMPLEMENT), alt.translate(_COMPLEMENT)
+    return f"{ref}>{alt}"

@@ -1,0 +1,214 @@
+"""variant_report: a report of each sample, as HTML and PDF.
+
+Belongs here: which samples have a report, its files, and its tables and figures. Does not belong here: words and
+numbers of its sections (``plots/report_sections.py``), and its layout (``plots/report_page.py``, ``report_pdf.py``).
+
+The PDF has no date: the same tables give the same bytes.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from opengenome_assets import __version__
+from opengenome_assets.framework.checks import rule
+from opengenome_assets.framework.group import Member
+from opengenome_assets.framework.making import Making, lineage, table_of
+from opengenome_assets.framework.summaries import Step, pinned
+from opengenome_assets.plots.images import to_png
+from opengenome_assets.plots.report_page import Illustration, Origin, Report, render
+from opengenome_assets.plots.report_pdf import render_pdf
+from opengenome_assets.plots.style import Picture
+from opengenome_assets.storage.files import read_bytes, write_bytes
+from opengenome_assets.storage.record import digest
+from opengenome_assets.storage.tables import Home, Named
+from opengenome_assets.variants.consequences import IMPACTS
+from opengenome_assets.variants.figures import passing
+from opengenome_assets.variants.plots import report_sections, samples
+from opengenome_assets.variants.settings import VariantsSettings
+from opengenome_assets.variants.tables import (
+    ALIGNMENTS,
+    ANNOTATIONS,
+    CLINVAR,
+    CONSEQUENCES,
+    COVERAGE,
+    GENE_MODELS,
+    GENOTYPES,
+    GNOMAD,
+    RAW_READS,
+    READ_FILES,
+    READ_QUALITY,
+    REFERENCE,
+    SAMPLE_QC,
+    VARIANTS,
+)
+
+
+@dataclass(frozen=True)
+class _Named:
+    name: str
+
+
+REPORT = _Named("variant_report")
+NAME = REPORT.name
+CODE_VERSION = "2"
+FOOTER = "For research, not for diagnosis. Statements are those of the databases named, not of this platform."
+READS = (
+    RAW_READS,
+    READ_FILES,
+    READ_QUALITY,
+    REFERENCE,
+    ALIGNMENTS,
+    COVERAGE,
+    GENOTYPES,
+    VARIANTS,
+    CLINVAR,
+    GNOMAD,
+    ANNOTATIONS,
+    GENE_MODELS,
+    CONSEQUENCES,
+    SAMPLE_QC,
+)
+
+
+def define(_: VariantsSettings) -> list[Member]:
+    """Return the report and its rule."""
+    return [variant_report, reports_exist]
+
+
+@dg.asset(
+    name=NAME,
+    deps=[each.name for each in READS],
+    code_version=CODE_VERSION,
+    kinds={"html", "pdf"},
+    description="A report of each sample as HTML and PDF: quality, depth, variants with what databases state of them, "
+    "and how it was made. For research, not for diagnosis.",
+)
+def variant_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult[Any]:
+    """Write the reports whose content has changed."""
+    making = Making(context, __name__)
+    step = Step(home, pinned(home, READS), log=context.log)
+    frames = {each.name: step[each].read().to_pandas() for each in READS}
+    frames[GENOTYPES.name] = passing(step[GENOTYPES])
+    origins = [origin(step, each) for each in READS]
+    rows, written = [], 0
+    for sample in sorted(frames[ALIGNMENTS.name]["sample"]):
+        own = {name: frame_of(frame, sample) for name, frame in frames.items()}
+        key = digest([CODE_VERSION, __version__, sample, {name: _content(frame) for name, frame in own.items()}])
+        uri = address(home, sample)
+        if f"opengenome:{key}" not in (read_bytes(f"{uri}.html") or b"").decode() or not read_bytes(f"{uri}.pdf"):
+            report = build(own, sample, key, origins)
+            write_bytes(f"{uri}.pdf", render_pdf(report, FOOTER))
+            write_bytes(f"{uri}.html", render(report).encode())  # last: it has the key
+            written += 1
+        rows.append((sample, f"{uri}.html", f"{uri}.pdf"))
+    provenance = making.recorded(step.provenance(NAME, CODE_VERSION, {}))
+    return dg.MaterializeResult(
+        metadata={
+            "reports": table_of(("sample", "html", "pdf"), rows),
+            "reports_written": written,
+            "reports_reused": len(rows) - written,
+            **making.metadata(),
+            **lineage(provenance),
+        },
+        data_version=dg.DataVersion(provenance.data_version),
+    )
+
+
+def address(home: Home, sample: str) -> str:
+    """Return the address of a sample's report, without its ending."""
+    return f"{home.uri}/reports/samples/{sample}"
+
+
+def frame_of(frame: pd.DataFrame, sample: str) -> pd.DataFrame:
+    """Return a sample's rows of a table; all rows of a table without samples."""
+    for column in ("sample", "source"):
+        if column in frame:
+            return frame[frame[column] == sample]
+    return frame
+
+
+def _content(frame: pd.DataFrame) -> str:
+    return hashlib.sha256(frame.to_json(orient="values", default_handler=str).encode()).hexdigest()
+
+
+def origin(step: Step, table: Named) -> Origin:
+    """Return a table's origin, in the page's form, without what differs from run to run."""
+    snapshot = step[table]
+    record = snapshot.provenance
+    return Origin(
+        name=table.name,
+        version=snapshot.version,
+        rows=snapshot.rows,
+        code_version=f"{record.code_version} (package {record.package_version})",
+        settings={name: str(value) for name, value in record.settings.items()},
+        inputs={name: given.data_version[:12] for name, given in record.inputs.items()},
+    )
+
+
+def build(own: dict[str, pd.DataFrame], sample: str, key: str, origins: list[Origin]) -> Report:
+    """Return the content of a sample's report."""
+    draw: list[tuple[Callable[[pd.DataFrame], Picture], Named]] = [
+        (samples.qualities, READ_QUALITY),
+        (samples.insert_sizes, ALIGNMENTS),
+        (samples.depth, COVERAGE),
+        (samples.fractions, GENOTYPES),
+        (samples.substitutions, GENOTYPES),
+    ]
+    pictures = [illustration(function(own[table.name])) for function, table in draw]
+    variants = merged(own[GENOTYPES.name], own[ANNOTATIONS.name], own[VARIANTS.name], own[CONSEQUENCES.name])
+    databases = {
+        each.name: next(o.settings.get("file", "none") for o in origins if o.name == each.name)
+        for each in (CLINVAR, GNOMAD, GENE_MODELS)
+    }
+    qc = {str(name): value for name, value in own[SAMPLE_QC.name].iloc[0].items()}
+    return Report(
+        title=f"Variants of {sample}",
+        generated=f"by OpenGenome Assets {__version__}, content opengenome:{key}. {FOOTER}",
+        summary=report_sections.summary(qc, variants),
+        sections=[
+            report_sections.findings(variants, databases),
+            report_sections.calls(variants, pictures[3:]),
+            report_sections.depth(own[COVERAGE.name], own[REFERENCE.name], pictures[2:3]),
+            report_sections.reads(own[READ_FILES.name], own[ALIGNMENTS.name], pictures[:2]),
+            report_sections.method(own[ALIGNMENTS.name], own[RAW_READS.name], own[REFERENCE.name], databases),
+        ],
+        provenance=origins,
+    )
+
+
+def merged(
+    genotypes: pd.DataFrame, annotations: pd.DataFrame, variants: pd.DataFrame, consequences: pd.DataFrame
+) -> pd.DataFrame:
+    """Return a sample's calls with what is stated of their alleles, and the consequence of the highest impact."""
+    order = consequences["impact"].map(IMPACTS.index)
+    worst = consequences.assign(order=order).sort_values(["variant_key", "order", "transcript"], kind="stable")
+    worst = worst.drop_duplicates("variant_key")[["variant_key", "gene", "consequence", "impact", "hgvs_p"]]
+    shown = annotations.drop(columns=["contig", "pos", "ref", "alt"])
+    cohort = variants[["variant_key", "kind", "ac", "an"]]
+    return (
+        genotypes.merge(shown, on="variant_key", how="left")
+        .merge(cohort, on="variant_key", how="left")
+        .merge(worst, on="variant_key", how="left")
+    )
+
+
+def illustration(picture: Picture) -> Illustration:
+    """Return a picture as PNG, which both forms of the report can hold."""
+    return Illustration(picture.title, picture.caption, picture.alt, to_png(picture.figure, dpi=110), "image/png")
+
+
+@rule(REPORT, "Every sample has a report as HTML and as PDF, and both name it", blocking=False)
+def reports_exist(home: Home) -> list[str]:
+    """Look for the files."""
+    problems = []
+    for sample in home.table(ALIGNMENTS).read(["sample"])["sample"].to_pylist():
+        for ending, mark in (("html", f"Variants of {sample}".encode()), ("pdf", b"%PDF-")):
+            if mark not in (read_bytes(f"{address(home, sample)}.{ending}") or b""):
+                problems.append(f"sample {sample}: no {ending.upper()} in {Path(address(home, sample)).parent}")
+    return problems

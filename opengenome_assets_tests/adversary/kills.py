@@ -1,0 +1,183 @@
+"""Runs killed at random moments: ``python -m opengenome_assets_tests.adversary.kills FOLDER SEED KILLS SELECTION...``.
+
+FOLDER holds ``home``, where everything is made, ``fasta``, which has changed since, and ``queries.fa``. For each
+selection one run is left alone: it gives the rows expected, its CPU time, and the moment of its first write. Then as
+many runs as asked for are sent SIGKILL at random moments, each in a copy of the home of before. The next run finds what
+the killed one left. Prints the outcome of each kill as a line of JSON. Without a selection, each asset is one in turn,
+and all together are the last.
+
+A process is forked for each run, so that imports and first uses are paid for once. The moment is a
+share of the CPU time of the run left alone, so that other load on the machine moves nothing.
+"""
+
+import hashlib
+import json
+import os
+import pickle
+import random
+import select
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from opengenome_assets import groups
+from opengenome_assets.engine.preload import preload
+from opengenome_assets.storage.tables import Home
+from opengenome_assets_tests.corpora import Corpus
+from opengenome_assets_tests.drafts import drafts
+
+CONFIG = {"sequence_shards": {"min_length": 11}}
+ALL = "group:corpus,group:search"  # reads have no files here
+EARLY = 0.2  # of the kills; the others come after the moment of the first write
+LATEST = 0.97  # of the CPU time: after it most runs have ended
+PICTURES = {".png", ".svg"}  # drafts: the same data give the same bytes
+EVERY = 0.001  # seconds between two looks at a run
+
+
+@dataclass
+class Ended:
+    """A run that ended: whether it was killed, its result, its CPU seconds, and those before its first write."""
+
+    killed: bool
+    result: Any
+    cpu: float
+    quiet: float | None
+
+
+def forked(work: Callable[[], Any], *, kill_after: float | None = None, home: Path | None = None) -> Ended:
+    """Run work in a forked process, killed after some CPU seconds; look for the first write in a home.
+
+    Only forks open tables: the threads of delta-rs do not outlive a fork.
+    """
+    known = stamps(home) if home else None
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            with os.fdopen(writer, "wb") as pipe:
+                pickle.dump(work(), pipe)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    os.close(writer)
+    clock = (~child << 3) | 2  # of the CPU time of that process: clock_getcpuclockid(3)
+    content, cpu, quiet = b"", 0.0, None
+    with os.fdopen(reader, "rb") as pipe:
+        while not select.select([pipe], [], [], EVERY)[0]:
+            cpu = time.clock_gettime(clock)
+            if kill_after is not None and cpu >= kill_after:
+                os.kill(child, signal.SIGKILL)
+                kill_after = None
+            if home and quiet is None and stamps(home) != known:
+                quiet = cpu
+        content = pipe.read()
+    _, status = os.waitpid(child, 0)
+    killed = os.WIFSIGNALED(status)
+    assert killed or status == 0, "a run failed: see above"
+    return Ended(killed, None if killed else pickle.loads(content), cpu, quiet)
+
+
+@dg.asset
+def nothing() -> None:
+    """Let Dagster make its records in memory once before a process is forked."""
+
+
+def stamps(home: Path) -> set[tuple[str, int]]:
+    """The files of a home and when each was written."""
+    found = set()
+    for folder, _, names in os.walk(home):
+        for name in names:
+            if name != ".lock":
+                path = f"{folder}/{name}"
+                try:
+                    found.add((path, os.stat(path).st_mtime_ns))
+                except FileNotFoundError:  # moved in the meantime
+                    found.add((path, 0))
+    return found
+
+
+def state(home: Path) -> dict[str, Any]:
+    """The rows of every table, and the digest of every picture, by its name."""
+    opened = Home(str(home))
+    found: dict[str, Any] = {name: opened.table(name).read().to_pylist() for name in opened.names()}
+    for path in (home / "figures").iterdir():
+        if path.suffix in PICTURES:
+            found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def main(folder: Path, seed: int, kills: int, selections: Sequence[str]) -> None:
+    """Kill runs in homes below a folder, and compare what they and the next runs leave with runs left alone."""
+    chance = random.Random(seed)
+
+    def corpus(home: Path) -> Corpus:
+        return Corpus(Home(str(home)), str(folder / "fasta"), queries=str(folder / "queries.fa"))
+
+    def make(home: Path, selection: str) -> None:
+        os.environ["OPENGENOME_HOME"] = str(home)
+        with drafts():
+            corpus(home).materialize(selection, **CONFIG)  # Dagster's records stay in memory
+
+    def resumed(home: Path, selection: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What a killed run left, and what the next run makes of it."""
+        left = state(home)
+        make(home, selection)
+        return left, state(home)
+
+    preload(groups.passes())
+    dg.materialize([nothing])
+    graph = corpus(folder / "home").graph()
+    made = dg.AssetSelection.from_coercible(ALL.split(",")).resolve(graph)
+    each = [key.to_user_string() for key in graph.toposorted_asset_keys if key in made]
+    stages = [(name, name) for name in selections] or [*zip(each, each, strict=True), (ALL, "everything")]
+    first, case = folder / "home", 0
+    previous = first
+    for selection, name in stages:
+        before = first if selection == ALL else previous
+        after, home = folder / f"after-{name}", folder / "killed"
+        shutil.copytree(before, after)
+        alone = forked(partial(make, after, selection), home=after)
+        quiet = min(alone.quiet or 0.0, alone.cpu)
+        old, new = (forked(partial(state, place)).result for place in (before, after))
+        assert selection != ALL or old != new
+        for _ in range(kills):
+            shutil.copytree(before, home)
+            known = stamps(home)
+            early = chance.random() < EARLY
+            moment = chance.uniform(0, quiet) if early else chance.uniform(quiet, alone.cpu * LATEST)
+            run = forked(partial(make, home, selection), kill_after=moment)
+            wrote = stamps(home) != known
+            left, again = forked(partial(resumed, home, selection)).result
+            # Each is whole: it is as before, or as after.
+            wrong = [each for each in old.keys() | left if left.get(each) not in (old.get(each), new.get(each))]
+            wrong += [each for each in new.keys() | again if again.get(each) != new.get(each)]
+            outcome = {
+                "case": case,
+                "selection": selection,
+                "killed": run.killed,
+                "moment": round(moment / alone.cpu, 2),
+                "wrote": wrote,
+                "changed": sum(left.get(each) != old.get(each) for each in new),
+                "changes": sum(new[each] != old.get(each) for each in new),
+                "wrong": sorted(set(wrong)),
+            }
+            print(json.dumps(outcome), flush=True)
+            shutil.rmtree(home)
+            case += 1
+        if before != first:
+            shutil.rmtree(before)
+        previous = after
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])

@@ -1,0 +1,1 @@
+"""Tests of opengenome_assets.proteins."""

@@ -1,0 +1,168 @@
+"""The sample as people and programs get it: calls, commands, files for other programs, figures and the report."""
+
+import csv
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy.stats import binomtest
+
+from opengenome_assets.cli import main
+from opengenome_assets.proteins import read_catalogue
+from opengenome_assets.proteins.catalogue import SHIPPED
+from opengenome_assets.proteins.manifest import robust_z
+from opengenome_assets.proteins.plots.mutations import wilson
+from opengenome_assets.storage.tables import Home
+from opengenome_assets_tests.proteins.runs import Run, failed_checks, folder
+
+DATA = Path(__file__).parent / "amrfinder"
+
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The sample, first with a catalogue in which an entry is missing and another has another name."""
+    path = tmp_path_factory.mktemp("sample")
+    lines = (SHIPPED / "mutations.tsv").read_text().replace("nfsA_R15C", "nfsB_R15C").splitlines()
+    files = {"m.tsv": "\n".join(line for line in lines if "pmrB_C84R" not in line) + "\n"}
+    files["r.fasta"] = (SHIPPED / "references.fasta").read_text()
+    own = folder(path / "catalogue", files)
+    home = Home(str(path / "home"))
+    Run(home, {"catalogue": f"{own}/m.tsv,{own}/r.fasta"}).materialize("*mutation_calls", checks=False)
+    run = Run(home)
+    assert failed_checks(run.materialize("*")) == {}
+    return run
+
+
+@pytest.fixture
+def command(shipped: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Run ``opengenome proteins`` on the sample."""
+    monkeypatch.setenv("OPENGENOME_HOME", shipped.home.uri)
+
+    def run(*arguments: str, code: int = 0) -> str:
+        result = CliRunner().invoke(main, ["proteins", *arguments], catch_exceptions=False)
+        assert result.exit_code == code, result.output
+        return result.output
+
+    return run
+
+
+def test_the_sample_gives_the_rows_that_amrfinderplus_expects_of_proteins(shipped: Run) -> None:
+    """Promoters and 23S are of the catalogue of nucleotides."""
+    proteins = {entry.symbol.replace("STOP", "Ter") for entry in read_catalogue().mutations}
+    for accession, file in (("escherichia-dna", "test_dna.expected"), ("escherichia-prot", "test_prot.expected")):
+        with (DATA / file).open() as text:
+            rows = [row for row in csv.DictReader(text, delimiter="\t") if row["Subtype"] == "POINT"]
+        expected = [row["Element symbol"].replace("STOP", "Ter") for row in rows]
+        calls = [row for row in shipped.rows("mutation_calls") if row["accession"] == accession]
+        wanted = [symbol for symbol in expected if symbol in proteins]
+        assert wanted
+        # The protein ends there too; NCBI's run of nucleotides expects it.
+        extra = ["nfsA_K141Ter"] if file == "test_prot.expected" else []
+        assert sorted(row["symbol"].replace("STOP", "Ter") for row in calls) == sorted([*wanted, *extra])
+    found = {row["symbol"] for row in shipped.rows("mutation_calls") if row["accession"] == "campylobacter-dna"}
+    assert found == {"gyrA_T86I", "rplV_A103V"}  # as the headers of those records say
+
+
+def test_show_prints_the_alignment_with_its_calls(command: Callable[..., str]) -> None:
+    text = command("show", "campylobacter-dna", "gyrA")
+    assert text.startswith("mutated: gyrA_T86I.")
+    assert "known     gyrA_T86I  p.Thr86Ile  QUINOLONE  (residue)" in text
+    assert "level HIGH" in text
+    assert "reference      1 M" in text
+    assert command("show", "escherichia-dna", "gyrA").startswith("absent: No protein is alike to WP_")
+    assert "no accession 'x'. It has: campylobacter-dna" in command("show", "x", "gyrA", code=1)
+    assert "knows no gene 'nothing' of Escherichia" in command("show", "escherichia-dna", "nothing", code=1)
+
+
+def test_diff_says_what_was_gained_and_renamed_and_why(command: Callable[..., str], shipped: Run) -> None:
+    newest = shipped.home.table("mutation_calls").at().version
+    changes = json.loads(command("diff", "0", str(newest), "--format", "json"))
+    found = {(each["change"], each["accession"], each["before"], each["after"]) for each in changes}
+    accessions = ("escherichia-dna", "escherichia-prot")
+    assert found == {
+        *(("gained", accession, "", "pmrB_C84R") for accession in accessions),
+        *(("renamed", accession, "nfsB_R15C", "nfsA_R15C") for accession in accessions),
+    }
+    assert {each["reason"] for each in changes if each["change"] == "gained"} == {
+        "The catalogue of version 0 does not have the entry yet."
+    }
+    assert "lost" in command("diff", str(newest), "0")
+    assert command("diff", "0", "0") == "no call differs\n"
+
+
+def test_exports_are_complete(command: Callable[..., str], shipped: Run, tmp_path: Path) -> None:
+    for form in ("subscan", "manifests", "alignments"):
+        command("export", form, str(tmp_path))
+    with (tmp_path / "subscan.tsv").open() as text:
+        rows = list(csv.DictReader(text, delimiter="\t"))
+    known = {
+        (row["gene_name"], row["position"], row["variant_aa"])
+        for row in rows
+        if row["clinical_significance"] != "unknown"
+    }
+    assert known == {
+        *(("gyrA", "86", "I"), ("rplV", "103", "V"), ("pmrB", "84", "R"), ("nfsA", "15", "C")),
+    }
+    manifest = json.loads((tmp_path / "escherichia-dna.json").read_text())
+    assert manifest["calls"] == len(manifest["mutation_calls"]) == 4
+    assert len(manifest["mutation_status"]) == manifest["catalogue_genes"]
+    assert manifest["alignment"]["matrix"] == "BLOSUM62"
+    assert manifest["levels"][0][0] == "HIGH"
+    assert (tmp_path / "alignments.txt").read_text().count("SHA-256") == len(shipped.rows("assigned_proteins"))
+
+
+def test_hamronization_reads_the_export_as_its_own(
+    command: Callable[..., str], shipped: Run, tmp_path: Path, tool: Callable[[str], str]
+) -> None:
+    program = Path(tool("hamronize"))
+    for form in ("tsv", "json"):
+        command("export", f"hamronization-{form}", str(tmp_path))
+        arguments = [
+            program,
+            "summarize",
+            "-t",
+            "json",
+            "-o",
+            tmp_path / f"{form}.out",
+            tmp_path / f"hamronization.{form}",
+        ]
+        subprocess.run(arguments, check=True, capture_output=True)
+        entries = json.loads((tmp_path / f"{form}.out").read_text())
+        assert sorted(entry["amino_acid_mutation"] for entry in entries) == sorted(
+            row["hgvs"] for row in shipped.rows("mutation_calls")
+        )
+    script = (
+        "import json, sys; from hAMRonization.hAMRonizedResult import hAMRonizedResult as R\n"
+        "for row in json.load(open(sys.argv[1])): R(**row)"
+    )
+    python = program.read_text().splitlines()[0].removeprefix("#!").strip()
+    subprocess.run([python, "-c", script, tmp_path / "hamronization.json"], check=True, capture_output=True)
+
+
+def test_the_report_says_what_was_found_and_what_was_not_examined(shipped: Run) -> None:
+    page = Path(shipped.home.uri, "reports", "proteins_report.html").read_text()
+    for words in ("gyrA_T86I", "p.Thr86Ile", "What could not be examined", "not a measured resistance"):
+        assert words in page
+    assert page.count("<figure") == 5
+    assert "is left out." not in page
+
+
+def test_wilson_intervals_are_those_of_scipy() -> None:
+    found, number = np.array([0.0, 1, 5, 10]), np.array([1.0, 3, 10, 10])
+    low, high = wilson(found, number, 1.959963984540054)
+    for place in range(4):
+        given = binomtest(int(found[place]), int(number[place])).proportion_ci(method="wilson")
+        assert (low[place], high[place]) == pytest.approx((given.low, given.high), abs=1e-12)
+
+
+def test_robust_z_by_hand() -> None:
+    assert robust_z(np.array([1.0, 2, 3, 4, 100])).tolist() == pytest.approx([-1.349, -0.6745, 0, 0.6745, 65.4265])
+    assert robust_z(np.array([2.0, 2, 2, 4])).tolist() == pytest.approx([0, 0, 0, 3.1916])
+    assert robust_z(np.ones(3)).tolist() == [0, 0, 0]

@@ -1,0 +1,31 @@
+"""Recall and precision on a seeded truth, and of the assignment on both sides of its bound."""
+
+import pytest
+
+from opengenome_assets.proteins import Catalogue, read_catalogue
+from opengenome_assets_tests.proteins.mutants import KINDS, mutants, scored, shortened
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return read_catalogue()
+
+
+@pytest.mark.long
+def test_every_change_is_found_and_no_other(catalogue: Catalogue) -> None:
+    """Changes that stand apart; mutants with 21 substitutions and an indel among them."""
+    truth = mutants(catalogue, 60, seed=2)
+    found = scored(catalogue, truth)
+    assert (found.assigned, found.elsewhere) == (len(truth), 0)
+    assert min(found.put[kind] for kind in KINDS) >= 1
+    assert {kind: (found.recall(kind), found.precision(kind)) for kind in KINDS} == dict.fromkeys(KINDS, (1, 1))
+
+
+def test_assignment_is_lossless_within_its_bound(catalogue: Catalogue) -> None:
+    truth = shortened(catalogue, 0.35, 0.81, 60)
+    assert scored(catalogue, truth).assigned == len(truth)
+
+
+def test_what_is_far_beyond_the_bound_is_not_assigned(catalogue: Catalogue) -> None:
+    truth = shortened(catalogue, 0.2, 0.5, 60)
+    assert scored(catalogue, truth).assigned < len(truth) / 2

@@ -1,0 +1,156 @@
+"""Jobs of a user on two nodes: the sample, and faults in the middle of a run."""
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from opengenome_assets.storage.tables import Home
+from opengenome_assets_tests.processes import wait_for
+from opengenome_assets_tests.slurm.cluster import Job, Slurm
+from opengenome_assets_tests.slurm.conftest import SELECT
+
+SIZE = ("--nodes", "2", "--cores", "1", "--memory", "2500M", "--time", "20")
+
+
+def scratch_of(tmp_path: Path) -> str:
+    """Make the folder that stands for the nodes' own disks."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    return str(folder)
+
+
+def assert_same(home: Path, local: Home, *, elsewhere: tuple[str, ...] = ()) -> None:
+    """Assert that all tables are those of a local run, bit for bit, but for columns that say where files lie."""
+    tables = Home(str(home))
+    assert tables.names() == local.names()
+    for name in tables.names():
+        mine, theirs = tables.table(name).read(), local.table(name).read()
+        if set(elsewhere) <= set(mine.column_names):
+            mine, theirs = (each.drop_columns(list(elsewhere)) for each in (mine, theirs))
+        assert mine.equals(theirs, check_metadata=True), name
+
+
+def assert_left_nothing(job: Job, scratch: str) -> None:
+    """Assert that no process, no secret and no file on a node's disk is left."""
+    assert job.processes() == []
+    assert list(Path(scratch).iterdir()) == []
+    assert list(job.home.glob("slurm/*/secrets")) == []
+
+
+def test_the_command_line_works_in_the_sif(sif: Path) -> None:
+    answer = subprocess.run(["apptainer", "exec", sif, "opengenome", "--help"], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert "Genomic corpora as Dagster assets" in answer.stdout
+    assert "quote" not in answer.stderr
+
+
+def test_a_job_can_be_written_inside_the_sif(sif: Path, slurm: Slurm, tmp_path: Path) -> None:
+    command = ["opengenome", "slurm", "submit", *SIZE, "--image", str(sif), "--dry-run"]
+    inside = ["apptainer", "exec", "--env", f"OPENGENOME_HOME={tmp_path}", str(sif), *command]
+    assert slurm.run(*inside) == slurm.run(*command, OPENGENOME_HOME=str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def sample(slurm: Slurm, sif: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Job, str]:
+    """Every asset of the sample on two nodes; the job, and the nodes' disk."""
+    folder = tmp_path_factory.mktemp("sample")
+    scratch = scratch_of(folder)
+    job = slurm.submit(folder / "home", sif, *SIZE, "--scratch", scratch)
+    job.completed()
+    return job, scratch
+
+
+def test_every_table_of_the_sample_is_that_of_a_local_run_bit_for_bit(
+    sample: tuple[Job, str], local_sample: Home
+) -> None:
+    assert_same(sample[0].home, local_sample, elsewhere=("uri",))
+
+
+def test_each_node_had_an_executor_and_the_end_was_clean(sample: tuple[Job, str]) -> None:
+    job, scratch = sample
+    for node in ("n1", "n2"):
+        assert "Asked to launch executor" in (job.folder() / f"worker-{node}.log").read_text()
+    assert not re.search("Killed|error|CANCELLED", job.log()), job.log()
+    assert f"Tables at {job.home}" in job.log()
+    assert_left_nothing(job, scratch)
+
+
+def scanning(slurm: Slurm, sif: Path, genomes: Path, tmp_path: Path) -> tuple[Job, str]:
+    """Submit a job on the corpus, and wait until it is in the middle of its scan."""
+    scratch = scratch_of(tmp_path)
+    job = slurm.submit(
+        tmp_path / "home", sif, *SIZE, "--select", SELECT, "--scratch", scratch, OPENGENOME_SOURCE=str(genomes)
+    )
+
+    def under_way() -> bool:
+        assert job.state()["JobState"] in {"PENDING", "RUNNING"}, job.log()
+        return len(job.parts("kmer_")) >= 4
+
+    wait_for(under_way, "part of the scan", 900, every=0.1)
+    assert len(job.parts("kmer_")) < 60
+    return job, scratch
+
+
+def test_a_killed_worker_costs_its_tasks_only_and_starts_again(
+    slurm: Slurm, sif: Path, genomes: Path, local_genomes: Home, tmp_path: Path
+) -> None:
+    job, scratch = scanning(slurm, sif, genomes, tmp_path)
+    os.kill(job.worker("n2"), signal.SIGKILL)
+    job.completed()
+    assert "the worker of n2 ended; another starts" in (job.folder() / "worker-n2.log").read_text()
+    assert_same(job.home, local_genomes)
+    assert_left_nothing(job, scratch)
+
+
+@pytest.mark.parametrize(
+    "interruption",
+    [
+        pytest.param(("scontrol", "requeue"), id="pre-empted"),
+        pytest.param(("scancel", "--batch", "--signal=USR1"), id="at its time limit"),
+    ],
+)
+def test_a_requeued_job_goes_on_from_the_parts_that_are_finished(
+    slurm: Slurm, sif: Path, genomes: Path, local_genomes: Home, tmp_path: Path, interruption: tuple[str, ...]
+) -> None:
+    job, scratch = scanning(slurm, sif, genomes, tmp_path)
+    finished = {part: part.stat().st_mtime_ns for part in job.parts("kmer_")}
+    slurm.run(*interruption, job.number)
+    wait_for(lambda: job.state()["Restarts"] == "1", f"requeue: {job.log()}", 120, every=0.5)
+    # Slurm holds a requeued job back for two minutes.
+    slurm.run("scontrol", "update", f"JobId={job.number}", "StartTime=now", ok=False)
+    job.completed()
+    assert {part: part.stat().st_mtime_ns for part in finished} == finished
+    assert_same(job.home, local_genomes)
+    assert_left_nothing(job, scratch)
+
+
+def test_a_cancelled_job_ends_at_once_and_leaves_nothing(
+    slurm: Slurm, sif: Path, genomes: Path, tmp_path: Path
+) -> None:
+    job, scratch = scanning(slurm, sif, genomes, tmp_path)
+    slurm.run("scancel", job.number)
+    assert job.ended(60) == "CANCELLED"
+    wait_for(lambda: not job.processes(), "end of all processes", 30, every=0.5)
+    assert_left_nothing(job, scratch)
+
+
+def test_tasks_of_an_array_and_jobs_of_one_home_run_one_after_the_other(
+    slurm: Slurm, sif: Path, tmp_path: Path
+) -> None:
+    size = ("--nodes", "1", "--cores", "1", "--memory", "2500M", "--time", "20", "--scratch", scratch_of(tmp_path))
+    first = slurm.submit(tmp_path / "home", sif, *size, "--select", "key:raw_fasta", "--select", "key:sequence_shards")
+    later = slurm.submit(tmp_path / "home", sif, *size, "--select", "key:kmer_")
+    later.completed(1800)
+    assert Home(str(tmp_path / "home")).names() != []
+    times = [
+        slurm.run("scontrol", "--oneliner", "show", "job", number)
+        for number in (f"{first.number}_0", f"{first.number}_1", later.number)
+    ]
+    spans = [re.search(r"StartTime=(\S+) EndTime=(\S+)", shown) for shown in times]
+    assert all("JobState=COMPLETED" in shown for shown in times), times
+    assert spans[0][2] <= spans[1][1]
+    assert spans[1][2] <= spans[2][1]
