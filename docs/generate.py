@@ -21,6 +21,7 @@ from packaging.utils import canonicalize_name
 
 from opengenome_assets import groups
 from opengenome_assets.framework.table import TableFamily, TableSpec
+from opengenome_assets.logs import LogSettings
 from opengenome_assets.monitoring.problems import alerting_rules
 from opengenome_assets.monitoring.settings import MonitoringSettings
 from opengenome_assets.service.settings import ServerSettings
@@ -77,7 +78,7 @@ def settings_page() -> str:
     ]
     sections: dict[str, type[Section]] = {"The platform": Settings}
     sections |= {f"Group {group.name}": group.settings for group in groups.GROUPS}
-    sections |= {"The search server": ServerSettings, "The exporter": MonitoringSettings}
+    sections |= {"The search server": ServerSettings, "The exporter": MonitoringSettings, "Log lines": LogSettings}
     for title, section in sections.items():
         lines += ["", f"## {title}", "", "| variable | default | meaning |", "|---|---|---|"]
         for name, variable in section.variables().items():

@@ -5,7 +5,6 @@ Belongs here: starting and ending servers. Does not belong here: answering reque
 
 from __future__ import annotations
 
-import logging
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,22 +13,14 @@ import click
 
 from opengenome_assets.cli.platform import settings_in_use
 from opengenome_assets.cli.processes import MODULE, dagster_environment, program, together
+from opengenome_assets.logs import logging_config
 from opengenome_assets.terminal import setting_errors
 
 HOST = "127.0.0.1"
 
 REQUESTS_GRACE = 5  # seconds for requests under way to end
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {
-        name: {"handlers": ["stderr"], "level": logging.INFO, "propagate": False}
-        for name in ("opengenome.search", "opengenome.metrics", "opengenome.messages", "uvicorn")
-    },
-}
+LOGGERS = ("opengenome.search", "opengenome.metrics", "opengenome.messages", "uvicorn")
 
 
 @click.command()
@@ -50,10 +41,11 @@ def serve(host: str, port: int) -> None:
 
     with setting_errors():
         limits = ServerSettings.from_environment()
+        log_config = logging_config("search", LOGGERS)
     app = create_app(settings, limits)
     listener = _listener(host, port, "--port")
     click.echo(f"Search page: http://{host}:{port}")
-    config = configure(app, limits, log_config=LOGGING, timeout_graceful_shutdown=REQUESTS_GRACE)
+    config = configure(app, limits, log_config=log_config, timeout_graceful_shutdown=REQUESTS_GRACE)
     with listener, suppress(KeyboardInterrupt):  # raised again after an orderly end
         uvicorn.Server(config).run(sockets=[listener])
 
@@ -81,6 +73,7 @@ def metrics(host: str, port: int, names: Sequence[str]) -> None:
 
     with setting_errors():
         watched = MonitoringSettings.from_environment()
+        log_config = logging_config("metrics", LOGGERS)
     checks = sorted(build_defs(settings).resolve_asset_graph().asset_check_keys)
     instance = InstanceMetrics(open_instance, checks, settings.home)
     messenger = Messenger(channels_of(watched), watched.messages_per_hour)
@@ -92,7 +85,7 @@ def metrics(host: str, port: int, names: Sequence[str]) -> None:
     )
     listener = _listener(host, port, "--port")
     click.echo(f"Status page: http://{host}:{port}/status")
-    config = uvicorn.Config(app, log_config=LOGGING, access_log=False, timeout_graceful_shutdown=REQUESTS_GRACE)
+    config = uvicorn.Config(app, log_config=log_config, access_log=False, timeout_graceful_shutdown=REQUESTS_GRACE)
     with listener, suppress(KeyboardInterrupt):  # raised again after an orderly end
         uvicorn.Server(config).run(sockets=[listener])
 

@@ -1,7 +1,7 @@
-"""Dagster's instance on one machine: its storage lies under the platform's home without any setting.
+"""Dagster's instance: its log lines, and on one machine its storage under the platform's home without any setting.
 
-Belongs here: the default folder, since a ``dagster.yaml`` can read a variable but has no default for it. Does not
-belong here: a deployment whose storage is a database; it has another ``dagster.yaml``.
+Belongs here: what every process that opens the instance needs, and a default folder, since a ``dagster.yaml`` can read
+a variable but has no default for it. Does not belong here: a storage in a database, which a ``dagster.yaml`` names.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import sqlite3
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from dagster import DagsterInstance, EventLogEntry, Field
 
+from opengenome_assets.deployment.logs import use_json_lines
 from opengenome_assets.deployment.records import LocalRecords
 from opengenome_assets.framework.private import ConfigurableClassData, InstanceRef
 from opengenome_assets.settings import SettingsError, local_home, read_home
@@ -21,16 +23,29 @@ from opengenome_assets.settings import SettingsError, local_home, read_home
 SQLITE_BYTES = 1 << 17  # what SQLite needs beside a database to open it: an index of 32 KiB, and a few pages
 
 
-class LocalInstance(DagsterInstance):
-    """An instance with its run history, event log, schedules and step logs at ``$OPENGENOME_HOME/dagster``.
+class Instance(DagsterInstance):
+    """An instance whose processes write log lines in the form that OPENGENOME_LOG_FORMAT names."""
 
-    SQLite cannot use an object store. With a home in one, they lie at ``data/dagster`` in the current folder.
-    """
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        use_json_lines()
 
     @classmethod
     def config_schema(cls) -> Mapping[str, Field]:
         """Return the settings of ``dagster.yaml`` for this class: none."""
         return {}
+
+    @classmethod
+    def config_defaults(cls, base_dir: str) -> Mapping[str, ConfigurableClassData | None]:
+        """Return Dagster's own defaults."""
+        return InstanceRef.config_defaults(base_dir)
+
+
+class LocalInstance(Instance):
+    """An instance with its run history, event log, schedules and step logs at ``$OPENGENOME_HOME/dagster``.
+
+    SQLite cannot use an object store. With a home in one, they lie at ``data/dagster`` in the current folder.
+    """
 
     @classmethod
     def config_defaults(cls, base_dir: str) -> Mapping[str, ConfigurableClassData | None]:

@@ -33,6 +33,7 @@ from opengenome_assets.engine.order import deal, heaviest_first
 from opengenome_assets.engine.preload import VARIABLE
 from opengenome_assets.engine.processes import Processes
 from opengenome_assets.engine.progress import PROGRESS_SECONDS, Progress
+from opengenome_assets.logs import LogSettings
 
 MAX_TASKS = 2000
 # The retry policy of a step after a failure of the cluster: the wait gives lost machines time to return.
@@ -63,11 +64,13 @@ class Spark(LazyPySparkResource):
     preload: list[str] = Field(default_factory=list)
     spark_config: dict[str, Any] = Field(default_factory=dict)
     _app_name: str = PrivateAttr(default="opengenome")
+    _run_id: str = PrivateAttr(default="")
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Name the application after the run."""
+        """Name the application after the run, whose id is in its log lines too."""
         if context.run is not None:
-            self._app_name = f"{context.run.job_name} {context.run.run_id}"
+            self._run_id = context.run.run_id
+            self._app_name = f"{context.run.job_name} {self._run_id}"
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Stop the session at the end of the run, also after an error."""
@@ -118,6 +121,8 @@ class Spark(LazyPySparkResource):
         # The passes run in Python. An optimising compiler and a parallel collector for Spark's own code would take half
         # of the CPU time of its start.
         java_options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+        lines = f"-Dopengenome.log={LogSettings.from_environment().log_format}"
+        run = f"-Dopengenome.run={self._run_id}"  # for log lines, of executors too
         # An embedded engine and its page are for this machine only.
         loopback = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
         logging_config = Path(__file__).with_name("log4j2.properties")
@@ -130,8 +135,9 @@ class Spark(LazyPySparkResource):
             "spark.python.authenticate.socketTimeout": "60s",
             "spark.ui.showConsoleProgress": "false",
             # As a URI, since Spark splits these options at blanks.
-            "spark.driver.extraJavaOptions": f"{java_options} -Dlog4j2.configurationFile={logging_config.as_uri()}",
-            "spark.executor.extraJavaOptions": java_options,
+            "spark.driver.extraJavaOptions": f"{java_options} {run} {lines} "
+            f"-Dlog4j2.configurationFile={logging_config.as_uri()}",
+            "spark.executor.extraJavaOptions": f"{java_options} {run}",
             "spark.task.maxFailures": "8",
             "spark.sql.shuffle.partitions": "8",
             "spark.port.maxRetries": "64",

@@ -7,6 +7,7 @@ not belong here: code of this package. Storage in SQLite is imported at its firs
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from dagster import _loggers as loggers
 from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
     DATA_VERSION_IS_USER_PROVIDED_TAG,
@@ -69,6 +70,7 @@ __all__ = [
     "deserialize_value",
     "get_input_data_version_tag",
     "get_input_event_pointer_tag",
+    "loggers",
 ]
 
 

@@ -1,4 +1,6 @@
-"""Prometheus metrics of the server, and the middleware that counts every request.
+"""Prometheus metrics of the server, and the middleware that counts, names and logs every request.
+
+A request has an id: that of its header ``X-Request-ID``, else a new one. The answer, the log and a failure have it too.
 
 Belongs here: metrics, and the answer to an unexpected failure. Does not belong here: refusals (``guards.py``). A stack
 trace never leaves the server: the answer has an id, and the log the rest.
@@ -7,18 +9,23 @@ trace never leaves the server: the answer has an id, and the log the rest.
 from __future__ import annotations
 
 import logging
+import re
 import time
 import uuid
 from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opengenome_assets.corpus.tables import TFIDF_INDEX
+from opengenome_assets.logs import REQUEST_ID
 from opengenome_assets.service.problems import problem_response
 
 LOG = logging.getLogger("opengenome.search")
+
+ID = re.compile("[A-Za-z0-9_-]{8,64}")
 
 
 class Metrics:
@@ -74,18 +81,21 @@ class Observer:
             return
         status = 0
         started = time.perf_counter()
+        given = Headers(scope=scope).get("x-request-id", "")
+        identity = given if ID.fullmatch(given) else uuid.uuid4().hex
+        in_lines = REQUEST_ID.set(identity)
 
         async def send_observed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = identity
             await send(message)
 
         with self.metrics.in_flight.track_inprogress():
             try:
                 await self.app(scope, receive, send_observed)
             except Exception:  # any failure: its trace stays here
-                identity = uuid.uuid4().hex
                 LOG.exception("request %s failed: %s %s", identity, scope["method"], ascii(scope["path"]))
                 if not status:
                     words = f"The server failed. Its log says more under the id {identity}"
@@ -94,4 +104,8 @@ class Observer:
         # The route's pattern, not the path: the number of time series must not depend on requests.
         route = getattr(scope.get("route"), "path_format", "none")
         self.metrics.requests.labels(route, status).inc()
-        self.metrics.seconds.labels(route).observe(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        self.metrics.seconds.labels(route).observe(seconds)
+        if route.startswith("/api/"):
+            LOG.info("%s %s: %d, %.0f ms, request %s", scope["method"], route, status, 1000 * seconds, identity)
+        REQUEST_ID.reset(in_lines)
