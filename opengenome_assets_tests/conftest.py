@@ -65,7 +65,14 @@ def tool() -> Callable[[str], str]:
     They are required when CI=true or OPENGENOME_REQUIRE_TOOLS=1. The package is named where it is called
     otherwise than the program.
     """
-    packages = {"cusp": "emboss", "fuzznuc": "emboss", "promtool": "prometheus", "amtool": "prometheus-alertmanager"}
+    packages = {
+        "cusp": "emboss",
+        "fuzznuc": "emboss",
+        "promtool": "prometheus",
+        "amtool": "prometheus-alertmanager",
+        "pg_createcluster": "postgresql",
+        "docker": "docker-compose-plugin",
+    }
     alone = "install {} from PyPI into an environment of its own, and link its command on the PATH"
     installed_by = {
         "hamronize": alone.format("hAMRonization"),

@@ -95,6 +95,15 @@ def test_info_of_an_empty_home_says_what_to_do() -> None:
     assert "make ui, then open http://127.0.0.1:3000" in output
 
 
+def test_info_advises_what_can_be_typed_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # without a Makefile
+    assert "opengenome ui, then open http://127.0.0.1:3000" in run("info").output
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", "postgresql://dagster@postgres/dagster")
+    output = run("info").output
+    assert not re.search(r"make |opengenome ui|127\.0\.0\.1", output)
+    assert "`docker compose ps`" in output
+
+
 def test_info_sums_up_what_was_made(home: Path) -> None:
     rows = pa.table({"n": pa.array(range(1234), pa.int64())})
     Home(str(home)).table("kmer_freq_k6").write(rows, Provenance(name="kmer_freq_k6", code_version="1"))

@@ -166,7 +166,8 @@ def machine(tmp_path: Path) -> Path:
         (tmp_path / name).symlink_to(str(shutil.which(name)))
     write_script(tmp_path / "make", f'echo "make $* CI=$CI" >> {tmp_path}/log; [ ! -e {tmp_path}/broken ]')
     write_script(tmp_path / "apt-get", f'echo "apt-get $*" >> {tmp_path}/log')
-    tools = "jellyfish kmc cusp codonw prodigal chromium bwa prometheus prometheus-alertmanager sourmash hamronize helm"
+    tools = "jellyfish kmc cusp codonw prodigal chromium bwa sourmash hamronize helm"
+    tools += " prometheus prometheus-alertmanager pg_createcluster"
     for name in ("python3", "java", *tools.split()):
         write_script(tmp_path / name, "true")
     return tmp_path

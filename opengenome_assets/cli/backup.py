@@ -20,6 +20,8 @@ from opengenome_assets.terminal import aligned, format_option, in_bytes, refusal
 if TYPE_CHECKING:
     from opengenome_assets.operations.backup import Outcome
 
+RETRY_SECONDS = 900  # after a scheduled backup that failed
+
 
 @click.command()
 @click.argument("place")
@@ -36,16 +38,18 @@ def backup(place: str, keep: int, with_raw: bool, every: float | None, output: s
     FASTA files unless asked for.
     """
     settings = settings_in_use()
+    if every is None:
+        _show(_back_up(settings, absolute(place), keep, with_raw), output)
+        return
     while True:
         try:
+            # A restarted process goes on with the schedule, so that restarts do not push old backups out.
+            time.sleep(_due(absolute(place), every * 3600))
             _show(_back_up(settings, absolute(place), keep, with_raw), output)
         except click.ClickException as error:
-            if every is None:
-                raise
-            click.echo(f"Error: {error.message}", err=True)
-        if every is None:
-            return
-        time.sleep(every * 3600)
+            pause = min(every * 3600, RETRY_SECONDS)
+            click.echo(f"Error: {error.message}\nTried again in {pause / 60:.0f} min", err=True)
+            time.sleep(pause)
 
 
 @click.command("restore-backup")
@@ -75,6 +79,16 @@ def restore_backup(place: str, stamp: str, with_raw: bool, listing: bool, output
         with only_writer(settings.home, "a restoration", click.echo) as lease, open_instance() as instance:
             outcome = put_back(source, Home(settings.home, lease), instance, stamp, raw)
     _show(outcome, output)
+
+
+def _due(place: str, every: float) -> float:
+    """Return the seconds until the next backup is due, this many after the newest."""
+    from opengenome_assets.operations.backup import backups, began  # imports Dagster
+    from opengenome_assets.storage.tables import Home
+
+    with setting_errors(), refusals():
+        stamps = backups(Home(place))
+    return max(0.0, began(stamps[-1]).timestamp() + every - time.time()) if stamps else 0.0
 
 
 def _back_up(settings: Settings, place: str, keep: int, with_raw: bool) -> Outcome:

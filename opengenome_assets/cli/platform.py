@@ -1,9 +1,13 @@
-"""Platform: the settings and the graph of assets, for the commands over all groups.
+"""Platform: settings, the graph of assets, and what to do next, for the commands over all groups.
 
-Belongs here: reading them, with faults as errors of the command. Does not belong here: any command.
+Belongs here: reading them, with faults as errors of the command, and what to type next. Does not belong here: any
+command.
 """
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
 
 from opengenome_assets import groups
 from opengenome_assets.settings import Settings
@@ -14,6 +18,25 @@ def settings_in_use() -> Settings:
     """Read the settings from the environment; a wrong value is an error of the command."""
     with setting_errors():
         return groups.read_settings()
+
+
+def in_cluster() -> bool:
+    """Return whether Dagster's services run beside this process, in the containers of a cluster."""
+    return "DAGSTER_POSTGRES_URL" in os.environ or "KUBERNETES_SERVICE_HOST" in os.environ
+
+
+def next_step(target: str) -> str:
+    """Return what to type here: a target of the Makefile, in a folder that has one, else the command of that name."""
+    if in_cluster():
+        return "dagster asset materialize --select '*', or Dagster's page"
+    return f"{'make' if Path('Makefile').exists() else 'opengenome'} {target}"
+
+
+def pages() -> list[str]:
+    """Return where the user interface is, in lines."""
+    if in_cluster():
+        return ["served by the cluster; its ports are those of `docker compose ps`, or of the Helm chart's services"]
+    return [f"{next_step('ui')}, then open http://127.0.0.1:3000", "and, to search, http://127.0.0.1:3001"]
 
 
 def parents_of_assets(settings: Settings) -> dict[str, set[str]]:

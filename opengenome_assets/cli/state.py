@@ -15,7 +15,7 @@ from functools import partial
 import click
 
 from opengenome_assets import groups, words
-from opengenome_assets.cli.platform import settings_in_use
+from opengenome_assets.cli.platform import next_step, pages, settings_in_use
 from opengenome_assets.terminal import aligned, clock, format_option, in_bytes, indented, known, section, setting_errors
 
 COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
@@ -50,7 +50,7 @@ def validate(output: str) -> None:
     if output == "json":
         click.echo(json.dumps({"ok": not failed, "verdicts": [asdict(each) for each in verdicts]}, indent=2))
     else:
-        click.echo(f"\nNot ready: {', '.join(failed)}." if failed else "\nReady. Next: make run")
+        click.echo(f"\nNot ready: {', '.join(failed)}." if failed else f"\nReady. Next: {next_step('run')}")
     if failed:
         raise SystemExit(1)
 
@@ -82,7 +82,7 @@ def info(output: str) -> None:
         for each in inventory.tables
     ]
     heading = ("table", "rows", "version", "files", "size", "made (UTC)", "state")
-    lines = aligned([heading, *tables], right=(1, 2, 3, 4)) if tables else ["none yet: make run"]
+    lines = aligned([heading, *tables], right=(1, 2, 3, 4)) if tables else [f"none yet: {next_step('run')}"]
     section(f"Tables at {settings.home}/tables", lines)
     figures = [
         (each.name, ", ".join(path.rpartition(".")[2] for path in each.files), each.state) for each in inventory.figures
@@ -92,7 +92,7 @@ def info(output: str) -> None:
     if inventory.unusable:
         shown = [indented(f"- {words.shorten(reason, 300)}") for reason in inventory.unusable[:20]]
         section(f"LEFT OUT: {words.plural(len(inventory.unusable), 'file')} that cannot be used", shown)
-    section("User interface", ["make ui, then open http://127.0.0.1:3000", "and, to search, http://127.0.0.1:3001"])
+    section("User interface", pages())
 
 
 @click.command()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opengenome_assets.cli.platform import settings_in_use
+from opengenome_assets.cli.platform import next_step, settings_in_use
 from opengenome_assets.settings import Settings
 from opengenome_assets.terminal import aligned, format_option, in_bytes, ranges, refusals, section, setting_errors
 
@@ -39,7 +39,8 @@ Keeping = tuple[str, int]
 def upkeep(dry_run: bool, retention_days: float, output: str) -> None:
     """Remove files that no kept version needs (vacuum), and pack small ones together (compaction).
 
-    Keeps the versions of the last days, and all inputs of these, the figures and the report. Runs the job `upkeep`,
+    Keeps the versions of the last days, and all inputs of these, the figures and the report. Removes records and step
+    logs of runs that ended 90 days ago, without the last of each job and asset. Runs the job `upkeep`,
     which waits until no other run uses the tables. Exits with status 1 if it fails.
     """
     settings = settings_in_use()
@@ -87,7 +88,7 @@ def prune(keeping: tuple[Keeping, ...], raw: bool, yes: bool, output: str) -> No
     from opengenome_assets.cli.jobs import run_job  # imports Dagster
     from opengenome_assets.operations.upkeep import NAME, OP
 
-    config = {"retention_days": 0, "small_megabytes": 0, "raw_files": raw, **dict(keeping)}
+    config = {"retention_days": 0, "small_megabytes": 0, "runs_days": 0, "raw_files": raw, **dict(keeping)}
     if not yes:
         planned = run_job(settings, NAME, OP, {**config, "dry_run": True})
         _show(settings, planned, True, output)
@@ -151,7 +152,7 @@ def _show(settings: Settings, tables: Mapping[str, Mapping[str, Any]], dry_run: 
         for name, each in tables.items()
     ]
     title = f"Planned changes to the tables at {settings.home}" if dry_run else f"Tables at {settings.home}"
-    section(title, aligned([heading, *rows], right=(1, 2, 6)) if rows else ["none yet: make run"])
+    section(title, aligned([heading, *rows], right=(1, 2, 6)) if rows else [f"none yet: {next_step('run')}"])
     for each in tables.values():
         if "raw_files_removed" in each:
             section(

@@ -142,7 +142,7 @@ class _Samples:
                         self.get("dagster_daemon_last_heartbeat_timestamp_seconds"), key=_by_labels
                     )
                 ],
-                "none": "No daemon has run here. Queue, sensors and schedules need one: make ui starts it.",
+                "none": "No daemon has run here. Queue, sensors and schedules need one.",
             },
             {
                 "title": "Sensors and schedules",

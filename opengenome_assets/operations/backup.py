@@ -31,6 +31,7 @@ from opengenome_assets.storage.tables import Home
 
 FOLDER = "backups"
 FORMAT = 1
+STAMP = "%Y-%m-%dT%H-%M-%SZ"
 # Folders of the home that are small, and have no history.
 FILES = ("figures", "reports", "pins")
 ATTEMPTS = 3
@@ -216,10 +217,15 @@ def backups(place: Home) -> list[str]:
     return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
 
+def began(stamp: str) -> datetime:
+    """Return when a backup began, from its name."""
+    return datetime.strptime(stamp, STAMP).replace(tzinfo=UTC)
+
+
 def _stamp(place: Home) -> str:
     """Return a name that no backup has, one a second."""
     while True:
-        stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+        stamp = datetime.now(UTC).strftime(STAMP)
         if stamp not in backups(place):
             return stamp
         time.sleep(0.2)

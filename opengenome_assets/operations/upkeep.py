@@ -1,9 +1,9 @@
-"""The job ``upkeep``: vacuum of files that no kept version needs, and compaction of small parts into packs.
+"""The job ``upkeep``: vacuum of files that no kept version needs, compaction of small parts, and records of old runs.
 
 The job makes no asset, so no selection of assets runs it. It waits until no other run uses the home.
 
 Belongs here: its schedule, settings and reports. Does not belong here: how parts are packed (``storage/packs.py``), and
-which versions are kept (``storage/vacuum.py``).
+which versions (``storage/vacuum.py``) and runs (``retention.py``) are kept.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,6 +17,7 @@ from opengenome_assets.framework.table import Role, Specs
 from opengenome_assets.intake.hub.store import Store
 from opengenome_assets.lineage.records import beside_tables
 from opengenome_assets.operations.pins import pinned
+from opengenome_assets.operations.retention import old_runs, remove_runs
 from opengenome_assets.settings import local_home
 from opengenome_assets.storage.packs import PackSizes
 from opengenome_assets.storage.tables import Home
@@ -58,6 +59,12 @@ class UpkeepConfig(dg.Config):
         description="Maximum size of a pack, in MiB; a pack is written again if one of its parts changes.",
     )
     pack_parts: int = Field(default=64, ge=2, description="Maximum number of parts in a pack.")
+    runs_days: float = Field(
+        default=90,
+        ge=0,
+        description="Days for which the records and step logs of a run are kept after its end; 0 keeps all. The last "
+        "run of each job and of each asset, and pinned runs, stay.",
+    )
 
 
 def upkeep_job(specs: Specs) -> dg.JobDefinition:
@@ -99,6 +106,12 @@ def upkeep_job(specs: Specs) -> dg.JobDefinition:
             context.log_event(dg.AssetObservation(name, metadata=metadata))
         word = "would be freed" if config.dry_run else "freed"
         context.log.info(f"{len(kept):,} tables; {freed:,} bytes {word}")
+        if config.runs_days:
+            runs = old_runs(context.instance, datetime.now(UTC) - timedelta(days=config.runs_days))
+            if not config.dry_run:
+                remove_runs(context.instance, runs)
+            word = "would be removed" if config.dry_run else "removed"
+            context.log.info(f"records and step logs of {len(runs):,} old runs {word}")
 
     @dg.job(name=NAME, description=DESCRIPTION)
     def upkeep() -> None:

@@ -2,9 +2,11 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import dagster as dg
+import pytest
 from click.testing import CliRunner
 
 from opengenome_assets.cli import main
@@ -95,6 +97,34 @@ def test_damage_of_a_backup_is_named_and_nothing_is_half_restored(twice: Twice, 
     picture.write_bytes(kept)
     typed("restore-backup", str(place))  # goes on where it stopped
     assert Home(twice.home.uri).names()
+
+
+def test_a_scheduled_backup_goes_on_with_its_schedule_and_is_tried_again(
+    twice: Twice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class EndedError(Exception):
+        pass
+
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 4:
+            raise EndedError
+
+    place = tmp_path / "backup"
+    (tmp_path / "backup").touch()  # no place for a backup
+    monkeypatch.setattr(time, "sleep", sleep)
+    with pytest.raises(EndedError):
+        CliRunner().invoke(main, ["backup", str(place), "--every", "2"], catch_exceptions=False)
+    assert slept == [0, 900, 0, 900]
+    place.unlink()
+    slept.clear()
+    typed("backup", str(place))
+    assert slept == []
+    with pytest.raises(EndedError):
+        CliRunner().invoke(main, ["backup", str(place), "--every", "2"], catch_exceptions=False)
+    assert 7100 < slept[0] <= 7200
 
 
 def test_a_backup_of_another_kind_of_database_is_refused(twice: Twice, tmp_path: Path) -> None:

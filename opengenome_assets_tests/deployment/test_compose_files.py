@@ -1,0 +1,63 @@
+"""Compose takes the cluster's file with each overlay. It needs no engine for that."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opengenome_assets_tests.processes import REPOSITORY
+
+OVERLAYS = sorted(path.name for path in (REPOSITORY / "docker").glob("compose.*.yml"))
+
+pytestmark = pytest.mark.peer
+
+
+def config(tool: Callable[[str], str], *overlays: str, **settings: str) -> dict[str, Any]:
+    files = ["docker-compose.yml", *(f"docker/{each}" for each in overlays)]
+    answer = subprocess.run(
+        [
+            tool("docker"),
+            "compose",
+            *(word for each in files for word in ("--file", each)),
+            "config",
+            "--format",
+            "json",
+        ],
+        cwd=REPOSITORY,
+        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **settings},
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 0, answer.stderr
+    found: dict[str, Any] = json.loads(answer.stdout)["services"]
+    return found
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_overlay_is_valid(overlay: str, tool: Callable[[str], str], tmp_path: Path) -> None:
+    services = config(
+        tool,
+        overlay,
+        OPENGENOME_FOLDER=str(tmp_path),
+        OPENGENOME_HOME="s3://bucket/home",
+        AWS_ENDPOINT_URL="https://store.example.org",
+    )
+    assert {"postgres", "dagster-daemon", "metrics"} <= set(services)
+
+
+def test_one_setting_reaches_every_service_of_the_image(tool: Callable[[str], str]) -> None:
+    services = config(tool, "compose.monitoring.yml", OPENGENOME_LOG_FORMAT="json")
+    ours = {name: each for name, each in services.items() if "opengenome" in each["image"]}
+    assert len(ours) == 7
+    assert {each["environment"].get("OPENGENOME_LOG_FORMAT") for each in ours.values()} == {"json"}
+    named = {name for name, each in ours.items() if each["environment"].get("OPENGENOME_SERVICE") == name}
+    assert named == set(ours) - {"search", "metrics"}  # these name themselves
+
+
+def test_a_slow_start_is_no_failure(tool: Callable[[str], str]) -> None:
+    for name, service in config(tool).items():
+        assert service["healthcheck"]["start_period"] == "5m0s", name
