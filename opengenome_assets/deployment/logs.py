@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from opengenome_assets.framework.private import loggers as dagster_loggers
+from opengenome_assets.framework.private import loggers
 from opengenome_assets.logs import json_lines
 
 
@@ -25,13 +25,12 @@ def use_json_lines() -> None:
 
     def of_run(name: str, level: str | int) -> logging.Logger:
         logger = logging.getLoggerClass()(name, level=level)
-        # As Dagster's own, it follows a step's standard error into the step's log.
-        handler = dagster_loggers.coloredlogs.StandardErrorHandler()
+        handler = logging.StreamHandler()
         handler.setFormatter(lines)
         logger.addHandler(handler)
         return logger
 
-    dagster_loggers.create_console_logger = of_run
+    loggers.create_console_logger = of_run
     if uvicorn := sys.modules.get("uvicorn.config"):  # configures its loggers when the webserver starts
         for formatter in uvicorn.LOGGING_CONFIG["formatters"].values():
             formatter.clear()

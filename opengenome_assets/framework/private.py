@@ -7,7 +7,6 @@ not belong here: code of this package. Storage in SQLite is imported at its firs
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from dagster import _loggers as loggers
 from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
     DATA_VERSION_IS_USER_PROVIDED_TAG,
@@ -35,6 +34,9 @@ if TYPE_CHECKING:
     from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
     from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
     from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+
+# Its functions are replaced where a deployment asks for other lines.
+loggers: Any = import_module("dagster._loggers")
 
 _SQLITE = {
     "SQLITE_BUSY_TIMEOUT_SECONDS": "sqlite",
