@@ -34,6 +34,8 @@ class Rule:
     measure
         ``value``; ``age``, the seconds since the value, a moment; or ``share``, the value divided by that of
         ``whole`` with the same labels.
+    least
+        Whether the smallest value of all series counts, as one problem: what stops together is told once.
     beyond, limit
         Whether values above or below the limit are a problem.
     seconds
@@ -52,6 +54,7 @@ class Rule:
     where: Mapping[str, str] = field(default_factory=dict)
     measure: Literal["value", "age", "share"] = "value"
     whole: str = ""
+    least: bool = False
     seconds: int = 30
     severity: Literal["page", "warning"] = "page"
 
@@ -59,6 +62,7 @@ class Rule:
         """Return the rule in Prometheus' language."""
         where = ",".join(f'{name}="{value}"' for name, value in self.where.items())
         series = f"{self.metric}{{{where}}}" if where else self.metric
+        series = f"min({series})" if self.least else series
         measured = {"value": series, "age": f"time() - {series}", "share": f"{series} / {self.whole}"}[self.measure]
         return f"{measured} {self.beyond} {self.limit:g}"
 
@@ -82,8 +86,9 @@ RULES = (
         "dagster_daemon_last_heartbeat_timestamp_seconds",
         ">",
         75,
-        "Dagster's daemon {daemon_type} has given no sign of life for {value}",
+        "Dagster's daemon, or a loop of it, has given no sign of life for {value}",
         measure="age",
+        least=True,
         seconds=0,
     ),
     Rule(
@@ -203,9 +208,14 @@ def problems(metrics: Iterable[Metric], now: float, rules: Sequence[Rule] = RULE
         for sample in metric.samples:
             series.setdefault(sample.name, {})[tuple(sorted(sample.labels.items()))] = sample.value
     for rule in rules:
-        for labels, given in series.get(rule.metric, {}).items():
-            if not rule.where.items() <= dict(labels).items():
-                continue
+        found = {
+            labels: value
+            for labels, value in series.get(rule.metric, {}).items()
+            if rule.where.items() <= dict(labels).items()
+        }
+        if rule.least and found:
+            found = {(): min(found.values())}
+        for labels, given in found.items():
             value = given
             if rule.measure == "age":
                 value = now - given

@@ -70,7 +70,7 @@ def test_a_fault_is_on_the_page_is_told_once_and_its_end_is_told(instance: dg.Da
         now[0] += 100  # without a heartbeat
         told, page = turn()
         assert told == [
-            "DaemonDown: Dagster's daemon SENSOR has given no sign of life for 1 min 40 s",
+            "DaemonDown: Dagster's daemon, or a loop of it, has given no sign of life for 1 min 40 s",
             f"Run {failed[:8]} of nightly failed",
         ]
         assert "2 problems" in page
@@ -84,7 +84,7 @@ def test_a_fault_is_on_the_page_is_told_once_and_its_end_is_told(instance: dg.Da
         told, page = turn()
         assert sorted(told) == [
             f"Run {done[:8]} of nightly is done",
-            "over: DaemonDown: Dagster's daemon SENSOR has given no sign of life for 1 min 55 s",
+            "over: DaemonDown: Dagster's daemon, or a loop of it, has given no sign of life for 1 min 55 s",
             "over: RunFailed: The last run of nightly failed",
         ]
         assert "All well" in page

@@ -20,7 +20,10 @@ def gauge(name: str, value: float, **labels: str) -> GaugeMetricFamily:
 @pytest.mark.parametrize(
     ("metrics", "summary"),
     [
-        ([gauge(BEAT, 900, daemon_type="SENSOR")], "Dagster's daemon SENSOR has given no sign of life for 1 min 40 s"),
+        (
+            [gauge(BEAT, 900, daemon_type="SENSOR"), gauge(BEAT, 901, daemon_type="ASSET")],
+            "Dagster's daemon, or a loop of it, has given no sign of life for 1 min 40 s",
+        ),
         ([gauge(BEAT, 990, daemon_type="SENSOR")], None),
         ([gauge("dagster_last_run_info", 1, job_name="nightly", status="failure")], "The last run of nightly failed"),
         ([gauge("dagster_last_run_info", 1, job_name="nightly", status="success")], None),
