@@ -15,7 +15,7 @@ from opengenome_assets.storage.snapshot import Snapshot
 from opengenome_assets.variants.passes.call import PASS
 from opengenome_assets.variants.plots import samples
 from opengenome_assets.variants.settings import VariantsSettings
-from opengenome_assets.variants.tables import ALIGNMENTS, COVERAGE, GENOTYPES, READ_FILES, READ_QUALITY, REFERENCE
+from opengenome_assets.variants.tables import ALIGNMENTS, GENOTYPES, READ_DEPTH, READ_FILES, READ_QUALITY, REFERENCE
 
 
 def define(_: VariantsSettings) -> list[Member]:
@@ -24,7 +24,7 @@ def define(_: VariantsSettings) -> list[Member]:
         FigureSpec("figure_read_qualities", "Mean quality of reads by cycle.", (READ_QUALITY,), draw_qualities),
         FigureSpec("figure_read_gc", "GC content of reads.", (READ_FILES,), draw_gc),
         FigureSpec("figure_insert_sizes", "Insert sizes of pairs.", (ALIGNMENTS,), draw_insert_sizes),
-        FigureSpec("figure_depth", "Depth along the reference.", (COVERAGE,), draw_depth),
+        FigureSpec("figure_depth", "Depth along the reference.", (READ_DEPTH,), draw_depth),
         FigureSpec("figure_allele_fractions", "Fractions of reads with called alleles.", (GENOTYPES,), draw_fractions),
         FigureSpec("figure_substitutions", "Variants by substitution.", (GENOTYPES,), draw_substitutions),
         FigureSpec("figure_indel_lengths", "Lengths of insertions and deletions.", (GENOTYPES,), draw_indels),
@@ -57,7 +57,7 @@ def draw_insert_sizes(step: Step) -> Picture:
 
 def draw_depth(step: Step) -> Picture:
     """Draw depth along contigs."""
-    return samples.depth(step[COVERAGE].read(["sample", "contig", "start", "end", "mean"]).to_pandas())
+    return samples.depth(step[READ_DEPTH].read(["sample", "contig", "start", "end", "mean"]).to_pandas())
 
 
 def draw_fractions(step: Step) -> Picture:

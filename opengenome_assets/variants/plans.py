@@ -24,9 +24,9 @@ from opengenome_assets.variants.passes import align, call, depth, quality
 from opengenome_assets.variants.regions import REGION, cut, ploidies
 from opengenome_assets.variants.tables import (
     ALIGNMENTS,
-    COVERAGE,
     GENOTYPES,
     RAW_READS,
+    READ_DEPTH,
     READ_FILES,
     READ_QUALITY,
     REFERENCE,
@@ -150,7 +150,7 @@ def _lanes(files: Sequence[dict[str, Any]]) -> Iterator[align.LaneReads]:
         yield align.LaneReads(lane, (one, two))
 
 
-def plan_coverage(home: Home, size: int = REGION) -> Plan:
+def plan_depth(home: Home, size: int = REGION) -> Plan:
     """Return the plan of coverage: a unit per sample and region."""
     settings = {"samtools": tools.versions()["samtools"]}
     fasta, folder = fasta_of(home), local_home(home.uri)
@@ -161,7 +161,7 @@ def plan_coverage(home: Home, size: int = REGION) -> Plan:
         work = depth.Covering(name, region, str(folder / sample["path"]), fasta)
         units.append(Unit(f"{name}:{region.name}", name, content, region.letters, work))
     reads = ALIGNMENTS, REFERENCE
-    return Plan("measuring depth", depth.measure, reads, (COVERAGE,), tuple(units), settings, "letters", 5e-7)
+    return Plan("measuring depth", depth.measure, reads, (READ_DEPTH,), tuple(units), settings, "letters", 5e-7)
 
 
 def plan_calls(home: Home, size: int = REGION) -> Plan:
