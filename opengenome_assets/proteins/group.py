@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import click
     import dagster as dg
 
-PASSES = ("align", "distinct", "parse")
+PASSES = ("align", "contigs", "distinct", "parse")
 
 
 def _build(settings: Settings) -> dg.Definitions:
