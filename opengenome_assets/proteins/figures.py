@@ -13,7 +13,9 @@ import pandas as pd
 from opengenome_assets.framework.figures import FigureSpec
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.summaries import Step
+from opengenome_assets.framework.table import TableSpec
 from opengenome_assets.plots.style import Picture
+from opengenome_assets.proteins.differences import call_changes, earlier
 from opengenome_assets.proteins.plots import mutations
 from opengenome_assets.proteins.settings import Level, ProteinsSettings
 from opengenome_assets.proteins.tables import (
@@ -41,18 +43,21 @@ def figure_specs(levels: Sequence[Level]) -> list[FigureSpec]:
             "Which accession has which known mutation, and what could not be examined.",
             (MUTATION_CALLS, MUTATION_STATUS),
             draw_matrix,
+            code_version="2",
         ),
         FigureSpec(
             "figure_mutation_positions",
             "Changes along each gene, known against novel.",
             (ASSIGNED_PROTEINS, SUBSTITUTIONS, MUTATION_CALLS, WILD_TYPES),
             draw_lollipop,
+            code_version="2",
         ),
         FigureSpec(
             "figure_prevalence",
             "Share of accessions with each known mutation, with 95 % Wilson intervals.",
             (MUTATION_CALLS, MUTATION_STATUS),
             draw_prevalence,
+            code_version="2",
         ),
         FigureSpec(
             "figure_identity_coverage",
@@ -66,13 +71,26 @@ def figure_specs(levels: Sequence[Level]) -> list[FigureSpec]:
             (MUTATION_CALLS, ACCESSIONS),
             draw_classes,
         ),
+        FigureSpec(
+            "figure_catalogue_diff",
+            "Known mutations gained, lost and renamed since the version before, by entry and cause.",
+            (MUTATION_CALLS,),
+            draw_diff,
+        ),
     ]
+
+
+def _read(step: Step, table: TableSpec, columns: list[str]) -> Frame:
+    """Return some columns; genes of DNA have names of their own, since a promoter bears that of its protein."""
+    frame = step[table].read([*columns, "molecule"]).to_pandas()
+    frame["gene"] = frame["gene"].where(frame["molecule"] != "dna", frame["gene"] + " (DNA)")
+    return frame.drop(columns=["molecule"])
 
 
 def draw_matrix(step: Step) -> Picture:
     """Draw accessions and mutations."""
-    calls = step[MUTATION_CALLS].read(["accession", "gene", "symbol", "position"]).to_pandas()
-    status = step[MUTATION_STATUS].read(["accession", "gene", "examined"]).to_pandas()
+    calls = _read(step, MUTATION_CALLS, ["accession", "gene", "symbol", "position"])
+    status = _read(step, MUTATION_STATUS, ["accession", "gene", "examined"])
     return mutations.mutation_matrix(calls, status)
 
 
@@ -82,7 +100,7 @@ def draw_lollipop(step: Step) -> Picture:
     assigned = step[ASSIGNED_PROTEINS].read(columns).to_pandas()
     rows = step[SUBSTITUTIONS].read(["protein_sha256", "reference", "position", "short"]).to_pandas()
     own = assigned.merge(rows, on=["protein_sha256", "reference"])
-    calls = step[MUTATION_CALLS].read(["accession", "reference", "gene", "position", "short"]).to_pandas()
+    calls = _read(step, MUTATION_CALLS, ["accession", "reference", "gene", "position", "short"])
     known = calls.assign(known=True)
     pairs = ["accession", "reference", "gene", "position", "short"]
     both = own[pairs].drop_duplicates().merge(known.drop_duplicates(), on=pairs, how="outer")
@@ -116,8 +134,8 @@ def prevalences(calls: Frame, status: Frame) -> Frame:
 
 def draw_prevalence(step: Step) -> Picture:
     """Draw shares of accessions."""
-    calls = step[MUTATION_CALLS].read(["accession", "organism", "gene", "symbol"]).to_pandas()
-    status = step[MUTATION_STATUS].read(["accession", "organism", "gene", "examined"]).to_pandas()
+    calls = _read(step, MUTATION_CALLS, ["accession", "organism", "gene", "symbol"])
+    status = _read(step, MUTATION_STATUS, ["accession", "organism", "gene", "examined"])
     return mutations.prevalence(prevalences(calls, status))
 
 
@@ -126,6 +144,21 @@ def draw_identity(step: Step, levels: Sequence[Level]) -> Picture:
     frame = step[ASSIGNED_PROTEINS].read(["identity", "coverage_query", "coverage_reference", "level"]).to_pandas()
     frame["coverage"] = frame[["coverage_query", "coverage_reference"]].min(axis=1)
     return mutations.identity_coverage(frame, levels)
+
+
+def draw_diff(step: Step) -> Picture:
+    """Draw what became of the calls since the newest earlier version with other rows."""
+    after = step[MUTATION_CALLS]
+    before = earlier(step.home.table(MUTATION_CALLS), after)
+    if before is None:
+        return mutations.call_changes(pd.DataFrame(columns=["change", "name", "cause", "accession"]), "")
+    changes = call_changes(step.home, before, after.version)
+    rows = [
+        (each.change, " → ".join(filter(None, (each.before, each.after))), each.cause, each.accession)
+        for each in changes
+    ]
+    frame = pd.DataFrame(rows, columns=["change", "name", "cause", "accession"])
+    return mutations.call_changes(frame, f"versions {before} and {after.version} of mutation_calls")
 
 
 def draw_classes(step: Step) -> Picture:

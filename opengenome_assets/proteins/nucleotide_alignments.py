@@ -204,7 +204,8 @@ def coding_sequences_give_the_protein(home: Home) -> Iterator[str]:
             bases = by_place.pop(tuple(row[name] for name in columns[:3]), None)
             if bases is None:
                 continue
-            found = str(Seq(bases[: len(bases) // 3 * 3]).translate(codes[row["accession"]])).partition("*")[0]
+            whole = Seq(bases[: len(bases) // 3 * 3])
+            found = str(whole.translate(codes[row["accession"]])).partition("*")[0]  # type: ignore[no-untyped-call]
             if found[1:] != row["sequence"][1:]:
                 yield f"{row['accession']}, {row['protein_id']}: the DNA does not give its protein"
     for place in by_place:

@@ -494,7 +494,7 @@ ACCESSION_MANIFEST = TableSpec(
         Column("examined", NUMBER, "Those of them whose known sites were all seen", (MUTATION_STATUS["examined"],)),
         Column("identity", SHARE, "Median identity of the proteins of level HIGH", (ASSIGNED_PROTEINS["identity"],)),
         Column("length", SHARE, "Median letters of its proteins", (PROTEINS["length"],)),
-        Column("catalogue_version", TEXT, "SHA-256 of the catalogue", (WILD_TYPES["catalogue_version"],)),
+        Column("catalogue_version", TEXT, "SHA-256 of the catalogue of proteins", (WILD_TYPES["catalogue_version"],)),
     ),
     key=("accession",),
 )

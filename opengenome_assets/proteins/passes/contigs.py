@@ -79,15 +79,14 @@ def read_contigs(task: ContigTask) -> dict[str, Part]:
     contigs = dict(_contigs(task.file, wanted)) if aligning or task.genes else {}
     parts = {}
     for spec, rows in (
-        (NUCLEOTIDE_ALIGNMENTS, lambda: _copies(task, contigs)),
-        (CODING_SEQUENCES, lambda: _coding_sequences(task, contigs)),
-        (DISRUPTIONS, lambda: _disruptions(task, contigs)),
+        (NUCLEOTIDE_ALIGNMENTS, _copies(task, contigs)),
+        (CODING_SEQUENCES, _coding_sequences(task, contigs)),
+        (DISRUPTIONS, _disruptions(task, contigs)),
     ):
         if spec.name not in task.keys:
             continue
-        table = pa.Table.from_pylist(
-            [{"accession": task.accession, "file": task.file.path, **row} for row in rows()], schema=spec.schema
-        )
+        common = {"accession": task.accession, "file": task.file.path}
+        table = pa.Table.from_pylist([{**common, **row} for row in rows], schema=spec.schema)
         if spec is NUCLEOTIDE_ALIGNMENTS:
             table = pa.concat_tables([*_copied(task), table])
         table = table.sort_by([(name, "ascending") for name in spec.key])
