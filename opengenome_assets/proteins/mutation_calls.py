@@ -123,7 +123,7 @@ class Caller:
         assigned["changes"] = numbers.reindex(pairs).fillna(0).astype("int32").to_numpy()
         calls = self._calls(assigned, changes)
         disruptions = self.step[DISRUPTIONS].read().to_pylist()
-        self._frameshifts(assigned, calls, disruptions)
+        self._broken(assigned, calls, disruptions)
         assigned["calls"] = [len(calls.get(place, ())) for place in range(len(assigned))]
         copies = self._copies()
         rows = [*self._protein_rows(assigned, calls), *self._dna_rows(copies)]
@@ -208,7 +208,7 @@ class Caller:
             found.update(zip(*(column.to_pylist() for column in rows.columns), strict=True))
         return found
 
-    def _frameshifts(
+    def _broken(
         self,
         assigned: Frame,
         calls: dict[int, list[tuple[Mutation, str]]],
@@ -233,7 +233,7 @@ class Caller:
             own = own[(own["start"] <= row["end"]) & (own["end"] >= row["start"])]
             there = {entry for place in own.index for entry, _ in calls.get(place, ())}
             if not own.empty:
-                calls[own.index[0]] += [(entry, "frameshift") for entry in named if entry not in there]
+                calls[own.index[0]] += [(entry, "disruption") for entry in named if entry not in there]
 
     def _copies(self) -> list[Copy]:
         """Return the copies of each accession's genes of DNA, with calls, by place.
@@ -392,7 +392,7 @@ def _in_gene(
     there is not known, since the reference is a protein.
     """
     named = {"contig": gene["contig"], "strand": gene["strand"]}
-    if evidence == "frameshift":
+    if evidence == "disruption":
         return named
     start, letters = _letters(entry, evidence)
     if evidence == "protein_end":

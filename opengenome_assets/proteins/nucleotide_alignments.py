@@ -23,7 +23,7 @@ from opengenome_assets.framework.making import Making, emitted
 from opengenome_assets.framework.summaries import Step, pinned
 from opengenome_assets.intake.streams import StoredFile
 from opengenome_assets.proteins.assignment import READS, Assignment
-from opengenome_assets.proteins.catalogue import DNA
+from opengenome_assets.proteins.catalogue import DNA, PROTEIN
 from opengenome_assets.proteins.distinct_proteins import shards_of
 from opengenome_assets.proteins.files import CONTIGS
 from opengenome_assets.proteins.nucleotides import alignment_in
@@ -141,14 +141,30 @@ def plan_files(step: Step, indexes: dict[str, PartIndex]) -> list[tuple[ContigTa
 
 
 def _genes(step: Step) -> dict[tuple[str, str], list[Gene]]:
-    """Return the genes of each file of contigs whose proteins have a near reference of their organism."""
-    assigned = Assignment(step, ()).assigned()
+    """Return the genes of each file of contigs whose proteins have a near reference of their organism.
+
+    A gene counts as not covered where a stop or frameshift is known before its first letter: a gene finder begins it
+    after an early stop.
+    """
+    assignment = Assignment(step, ())
+    assigned, known = assignment.assigned(), assignment.entries[PROTEIN]
+    early = {
+        organism: {
+            name: min(positions)
+            for name, entries in known.of(organism).items()
+            if (positions := [entry.position for entry in entries if entry.kind in ("stop", "frameshift")])
+        }
+        for organism in set(assignment.organism.values())
+    }
     found: dict[tuple[str, str], list[Gene]] = defaultdict(list)
     for row in assigned[assigned["near"] & (assigned["method"] != "file")].itertuples():
         found[row.accession, row.file].append(
             Gene(
                 *(row.protein_id, row.contig, int(row.start), int(row.end), int(row.strand)),
-                *(row.reference, float(row.coverage_reference)),
+                row.reference,
+                0.0
+                if early[row.organism].get(row.reference, row.reference_start) < row.reference_start
+                else float(row.coverage_reference),
             )
         )
     return found
@@ -183,8 +199,7 @@ def copies_hold(home: Home) -> Iterator[str]:
                 score -= 10 + 0.5 * (length - 1)
             j += length * (operation != "D")
             i += length * (operation != "I")
-        exact = not {*found.query, *found.reference} - {*"ACGT"}  # other letters have scores of their own
-        same = abs(found.identity - row["identity"]) < 1e-9 and (score == row["score"] or not exact)
+        same = abs(found.identity - row["identity"]) < 1e-9 and score == row["score"]
         if not fits or not same or (j, i) != (len(found.query), found.reference_end):
             yield f"{row['accession']}, {row['contig']}:{row['start']}, {row['reference']}: its CIGAR does not fit"
 

@@ -11,7 +11,6 @@ from opengenome_assets.proteins.catalogue import DNA_MUTATIONS, DNA_REFERENCES, 
 from opengenome_assets.proteins.nucleotides import Locus, call_nucleotides
 from opengenome_assets_tests.proteins.amrfinder import expected_dna, sequences
 
-
 # One base between two genes, numbered from each of them.
 SAME_BASE = {"mtrC_C-120T": {"mtrR_G-131A"}, "mtrR_G-131A": {"mtrC_C-120T"}}
 

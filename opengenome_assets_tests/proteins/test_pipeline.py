@@ -3,14 +3,13 @@
 import random
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from opengenome_assets.proteins import Catalogue, call, read_catalogue
 from opengenome_assets.proteins.tables import ALIGNMENTS, DISTINCT_PROTEINS, SUBSTITUTIONS
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.kernels.proteins import random_protein
-from opengenome_assets_tests.proteins.runs import Run, failed_checks, failure, fasta, folder, said
+from opengenome_assets_tests.proteins.runs import Run, changed, failed_checks, failure, fasta, folder, said
 
 GYRA = "gyrA_S83L"
 
@@ -247,17 +246,6 @@ def test_a_wrong_catalogue_row_is_refused_by_name_and_the_others_are_used(tmp_pa
     assert (refused["line"], refused["expected"], refused["found"]) == (3, "A", "S")
     # Entries of no organism are of every organism, so that the accession needs none.
     assert [row["symbol"] for row in run.rows("mutation_calls")] == ["gyrA_S83L"]
-
-
-def changed(run: Run, spec: object, column: str, value: object) -> None:
-    """Write another value into the first row of a table."""
-    table = run.home.table(spec)  # type: ignore[arg-type]
-    rows = table.read()
-    place = rows.schema.get_field_index(column)
-    values = rows[column].to_pylist()
-    values[0] = value
-    wrong = rows.set_column(place, rows.schema.field(column), pa.array(values, rows.schema.field(column).type))
-    table.write(wrong, table.provenance(), key=f"wrong{column}".encode().hex())
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,10 @@ from opengenome_assets.storage.parts import Part, PartWriter
 
 @dataclass(frozen=True)
 class Gene:
-    """A gene found in the file, from 1, both ends included, with the reference of its protein by name."""
+    """A gene found in the file, from 1, both ends included, with the reference of its protein by name.
+
+    ``coverage`` is the share of the reference that is covered; 0 if the DNA around is to be looked at in any case.
+    """
 
     protein_id: str
     contig: str
