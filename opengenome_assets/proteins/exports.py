@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from opengenome_assets import __version__
 from opengenome_assets.proteins.alignment import Alignment
 from opengenome_assets.proteins.catalogue import DNA, PROTEIN
-from opengenome_assets.proteins.nucleotides import alignment_in
+from opengenome_assets.proteins.nucleotides import LEAST_IDENTITY, alignment_in
 from opengenome_assets.proteins.tables import (
     ACCESSION_MANIFEST,
     ALIGNMENTS,
@@ -225,10 +225,13 @@ def copies_of(home: Home, accession: str | None = None, gene: str | None = None)
                 f"{row['accession']}, {name}, strand {row['strand']:+d}: {reference['gene']} (DNA), {row['reference']}",
                 f"file {row['file']}, identity {row['identity']:.2%}, coverage of the reference "
                 f"{row['coverage_reference']:.2%}, score {row['score']:g}",
-                *(_known(own)),
+                *(_known(own) if row["identity"] >= LEAST_IDENTITY else [_DIVERGED]),
                 *("", alignment.text().rstrip(), ""),
             ]
         )
+
+
+_DIVERGED = f"known     not looked for: identity below {LEAST_IDENTITY:g}"
 
 
 def _known(calls: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -150,15 +150,18 @@ def draw_diff(step: Step) -> Picture:
     """Draw what became of the calls since the newest earlier version with other rows."""
     after = step[MUTATION_CALLS]
     before = earlier(step.home.table(MUTATION_CALLS), after)
-    if before is None:
-        return mutations.call_changes(pd.DataFrame(columns=["change", "name", "cause", "accession"]), "")
-    changes = call_changes(step.home, before, after.version)
+    changes = []
+    try:
+        changes = call_changes(step.home, before, after.version) if before is not None else []
+    except LookupError:  # upkeep has removed a table that it was made from
+        before = None
     rows = [
         (each.change, " → ".join(filter(None, (each.before, each.after))), each.cause, each.accession)
         for each in changes
     ]
     frame = pd.DataFrame(rows, columns=["change", "name", "cause", "accession"])
-    return mutations.call_changes(frame, f"versions {before} and {after.version} of mutation_calls")
+    versions = "" if before is None else f"versions {before} and {after.version} of mutation_calls"
+    return mutations.call_changes(frame, versions)
 
 
 def draw_classes(step: Step) -> Picture:

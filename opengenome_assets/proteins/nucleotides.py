@@ -35,7 +35,7 @@ LEAST_COVERAGE = 0.3
 
 _APART = 64  # diagonals: a longer insertion or deletion parts a place into two, each with its alignment
 _RELATED = 0.6  # identity; what chance makes is below
-_CUT = 8  # cost of a differing pair where the ends are cut: identity below 0.62 costs more than it scores
+_CUT = 2  # times that a differing pair or a gap costs where the ends are cut: an identity below 0.62 scores nothing
 _OPEN, _EXTEND = 20, 1  # doubled
 
 
@@ -201,8 +201,8 @@ def _scoring() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
 def _best_part(alignment: Alignment) -> Alignment | None:
     """The run of columns with the highest score, as a local alignment has it; None if nothing is aligned.
 
-    A differing pair costs `_CUT` here: by EDNAFULL, letters beyond the copy's end that are paired by chance score more
-    than nothing.
+    What differs costs `_CUT` times as much here: by EDNAFULL, letters beyond the copy's end that are paired by chance
+    score more than nothing.
     """
     score, start = 0.0, 0
     best, part = 0.0, (0, 0)
@@ -222,14 +222,14 @@ def _best_part(alignment: Alignment) -> Alignment | None:
     query_end, reference_end = query_start + _letters(kept, "D"), reference_start + _letters(kept, "I")
     cigar = "".join(f"{length}{operation}" for length, operation in kept)
     query, reference, proof = alignment.query, alignment.reference, alignment.proof
-    best = sum(_column_scores(length, operation, 4) for length, operation in kept)
+    best = sum(_column_scores(length, operation) for length, operation in kept)
     return Alignment(query, reference, best, cigar, query_start, query_end, reference_start, reference_end, proof)
 
 
-def _column_scores(length: int, operation: str, different: float) -> float:
+def _column_scores(length: int, operation: str, factor: int = 1) -> float:
     if operation in "ID":
-        return -10 - 0.5 * (length - 1)
-    return (5.0 if operation == "=" else -different) * length
+        return -factor * (10 + 0.5 * (length - 1))
+    return (5.0 if operation == "=" else -4.0 * factor) * length
 
 
 def _letters(runs: list[tuple[int, str]], without: str) -> int:
