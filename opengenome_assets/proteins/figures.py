@@ -21,6 +21,7 @@ from opengenome_assets.proteins.settings import Level, ProteinsSettings
 from opengenome_assets.proteins.tables import (
     ACCESSIONS,
     ASSIGNED_PROTEINS,
+    KNOWN_MUTATIONS,
     MUTATION_CALLS,
     MUTATION_STATUS,
     SUBSTITUTIONS,
@@ -41,7 +42,7 @@ def figure_specs(levels: Sequence[Level]) -> list[FigureSpec]:
         FigureSpec(
             "figure_mutation_matrix",
             "Which accession has which known mutation, and what could not be examined.",
-            (MUTATION_CALLS, MUTATION_STATUS),
+            (MUTATION_CALLS, MUTATION_STATUS, KNOWN_MUTATIONS),
             draw_matrix,
             code_version="2",
         ),
@@ -90,8 +91,9 @@ def _read(step: Step, table: TableSpec, columns: list[str]) -> Frame:
 def draw_matrix(step: Step) -> Picture:
     """Draw accessions and mutations."""
     calls = _read(step, MUTATION_CALLS, ["accession", "gene", "symbol", "position"])
-    status = _read(step, MUTATION_STATUS, ["accession", "gene", "examined"])
-    return mutations.mutation_matrix(calls, status)
+    status = _read(step, MUTATION_STATUS, ["accession", "organism", "gene", "examined"])
+    entries = step[KNOWN_MUTATIONS].read(["organism", "symbol"]).to_pydict().values()
+    return mutations.mutation_matrix(calls, status, set(zip(*entries, strict=True)))
 
 
 def draw_lollipop(step: Step) -> Picture:

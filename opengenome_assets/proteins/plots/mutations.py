@@ -5,7 +5,7 @@ Belongs here: drawing from data frames. Does not belong here: reading tables, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ _COLORS = dict(zip(("HIGH", "MEDIUM", "LOW", "FAILED"), ("#009E73", "#0072B2", "
 
 
 @style.house_style()
-def mutation_matrix(calls: Frame, status: Frame) -> Picture:
+def mutation_matrix(calls: Frame, status: Frame, entries: Collection[tuple[str, str]]) -> Picture:
     """Matrix of accessions and known mutations: found, wild type, or not examined.
 
     Parameters
@@ -39,10 +39,12 @@ def mutation_matrix(calls: Frame, status: Frame) -> Picture:
     calls
         Columns accession, gene, symbol, position.
     status
-        Columns accession, gene, examined.
+        Columns accession, organism, gene, examined.
+    entries
+        Organism and symbol of each entry of the catalogue; an empty organism stands for any.
     """
     title = "Known mutations by accession"
-    genes = set(zip(status["accession"], status["gene"], strict=True))
+    organisms = dict(zip(status["accession"], status["organism"], strict=True))
     seen = set(zip(*(status[status["examined"]][name] for name in ("accession", "gene")), strict=True))
     ranked = calls.drop_duplicates(["accession", "symbol"])["symbol"].value_counts()
     chosen = calls[calls["symbol"].isin(ranked.index[:MAX_COLUMNS])]
@@ -62,7 +64,13 @@ def mutation_matrix(calls: Frame, status: Frame) -> Picture:
         kinds = np.array(
             [
                 [
-                    0 if (row, symbol) in found else 1 if (row, gene) in seen else 2 if (row, gene) in genes else 3
+                    0
+                    if (row, symbol) in found
+                    else 3
+                    if not {(organisms[row], symbol), ("", symbol)} & {*entries}
+                    else 1
+                    if (row, gene) in seen
+                    else 2
                     for gene, symbol in columns
                 ]
                 for row in rows
@@ -85,7 +93,7 @@ def mutation_matrix(calls: Frame, status: Frame) -> Picture:
         title,
         _share(len(rows), len(accessions), "accession"),
         _share(len(columns), len(ranked), "mutation"),
-        "white: no gene of the organism's catalogue",
+        "white: no entry of the organism's catalogue",
     )
     names = [f"{row}: {counts.get(row, 0)}" for row in rows]
     return Picture(
@@ -94,7 +102,7 @@ def mutation_matrix(calls: Frame, status: Frame) -> Picture:
         "Each column is a known mutation that was found in some accession, by gene and position. Not examined: "
         "the gene is "
         "absent, cut, diverged or ambiguous at some known site (mutation_status says which). White: the catalogue of "
-        "the accession's organism does not have the gene.",
+        "the accession's organism does not have the mutation.",
         f"Known mutations found. {words.listing(names)}." if columns else f"{_NONE.capitalize()}.",
     )
 
@@ -284,7 +292,7 @@ def call_changes(changes: Frame, versions: str) -> Picture:
         figure,
         title,
         "Calls that only one of two versions of mutation_calls has, or that have another name, by mutation and cause. "
-        "`opengenome diff mutation_calls` names each.",
+        "The command opengenome diff mutation_calls names each.",
         f"Calls {listed}." if versions else "There is no earlier version.",
     )
 

@@ -21,7 +21,7 @@ OUTCOMES = {
     "absent": "no protein is alike to the wild type; of DNA, no contig",
     "truncated": "the protein does not reach all known sites",
     "edge": "the gene runs over the edge of its contig",
-    "diverged": "the identity to the wild type is below 0.8",
+    "diverged": "the identity to the wild type is below 0.8, of DNA below 0.9",
     "ambiguous": "letters such as X stand at known sites",
     "no_contigs": "ribosomal RNA and promoters are looked for in contigs, and there are proteins only",
     "organism_unknown": "the sample sheet names no organism of the catalogue",
