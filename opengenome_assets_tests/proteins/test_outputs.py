@@ -1,8 +1,11 @@
 """The sample as people and programs get it: calls, commands, files for other programs, figures and the report."""
 
+import contextlib
 import csv
+import io
 import json
 import re
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -145,6 +148,45 @@ def test_opengenome_diff_says_why_beside_the_rows(shipped: Run, monkeypatch: pyt
     found = json.loads(CliRunner().invoke(main, [*arguments, "--format", "json"], catch_exceptions=False).output)
     causes = {(each["change"], each["cause"]) for each in found["why"]}
     assert {("gained", "entry added"), ("renamed", "entry renamed"), ("gained", "reference added")} == causes
+
+
+def test_every_line_of_the_tutorial_runs(
+    shipped: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, page: str
+) -> None:
+    """Commands print what the page shows, and its Python prints what it shows. The run itself is that of the sample."""
+    monkeypatch.setenv("OPENGENOME_HOME", shipped.home.uri)
+    blocks = re.findall(r"```(\w*)\n(.*?)```", page, flags=re.S)
+    lines = [line for kind, text in blocks if kind == "bash" for line in text.splitlines()]
+    made = [line for line in lines if not line.startswith("opengenome ")]
+    assert made == [
+        "mkdir assemblies",
+        "cp opengenome_assets/proteins/sample/*.fna assemblies",
+        "OPENGENOME_PROTEINS=assemblies opengenome run --select 'group:proteins'",
+    ]
+    printed = {}
+    monkeypatch.chdir(tmp_path)
+    for line in lines:
+        if line.startswith("opengenome "):
+            result = CliRunner().invoke(main, shlex.split(line)[1:], catch_exceptions=False)
+            assert result.exit_code == 0, (line, result.output)
+            printed[line] = result.output
+    assert len(printed) == 11
+    shown = next(text for kind, text in blocks if not kind and text.startswith("mutated: gyrA"))
+    for line in shown.replace("…", "").splitlines():
+        assert line.strip() in printed["opengenome proteins show campylobacter-dna gyrA"]
+    names: dict[str, object] = {}
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        for kind, text in blocks:
+            if kind == "python":
+                exec(text, names)
+    assert next(text for kind, text in blocks if not kind and text.startswith("reference ")) in output.getvalue()
+
+
+@pytest.fixture
+def page() -> str:
+    """docs/proteins.md."""
+    return (Path(__file__).parents[2] / "docs" / "proteins.md").read_text()
 
 
 def test_exports_are_complete(command: Callable[..., str], shipped: Run, tmp_path: Path) -> None:
