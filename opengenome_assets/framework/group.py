@@ -27,6 +27,23 @@ else:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """One line of what a group's tables hold.
+
+    Attributes
+    ----------
+    subject, text
+        What it is about, in a word or two, and what was found.
+    warns
+        Whether a reader has to look at it before they conclude anything.
+    """
+
+    subject: str
+    text: str
+    warns: bool = False
+
+
+@dataclass(frozen=True)
 class Group:
     """A group of assets.
 
@@ -50,6 +67,8 @@ class Group:
     explain
         Functions by table, from a home and two versions to rows that say why the versions differ, for
         ``opengenome diff``.
+    findings
+        Function from a home to the lines that a run ends with: what its tables hold, for a scientist.
     """
 
     name: str
@@ -60,6 +79,7 @@ class Group:
     commands: Callable[[], Sequence[click.Command]] = tuple
     refuse: Callable[[Settings], None] = lambda _: None
     explain: Mapping[str, Callable[[Home, int, int], list[dict[str, Any]]]] = field(default_factory=dict)
+    findings: Callable[[Home], Sequence[Finding]] = lambda _: ()
 
 
 def definitions(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from opengenome_assets.framework.group import Group
+from opengenome_assets.framework.group import Finding, Group
 from opengenome_assets.proteins.settings import SAMPLE_FOLDER, SHIPPED, ProteinsSettings
 from opengenome_assets.proteins.tables import MUTATION_CALLS, TABLES
 from opengenome_assets.settings import Settings
@@ -52,6 +52,12 @@ def _explain(home: Home, before: int, after: int) -> list[dict[str, Any]]:
     return [asdict(each) for each in call_changes(home, before, after)]
 
 
+def _findings(home: Home) -> Sequence[Finding]:
+    from opengenome_assets.proteins.findings import findings
+
+    return findings(home)
+
+
 GROUP = Group(
     name="proteins",
     tables=TABLES,
@@ -61,4 +67,5 @@ GROUP = Group(
     commands=_commands,
     refuse=_refuse,
     explain={MUTATION_CALLS.name: _explain},
+    findings=_findings,
 )
