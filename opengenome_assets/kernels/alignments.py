@@ -58,8 +58,8 @@ _LEAST = 4
 # Sequences of about as many letters stand side by side.
 _ABOUT = 64
 
-# Doubled scores and costs of which three fit into 16 bits.
-_MOST = 10_000
+# Doubled scores and costs fit into 16 bits.
+_MOST = (1 << 15) - 1
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,9 @@ def align_pairs(
     pairs : int32 array of shape (pairs, 2)
         Numbers of the query and of the reference.
     scores : int32 array of shape (24, 24)
-        Doubled and symmetric, between -10,000 and 10,000.
+        Doubled and symmetric, in 16 bits.
     gap_open, gap_extend : int
-        Doubled costs of a gap's first letter and of each further one: ``10_000 >= gap_open >= gap_extend >= 0``.
+        Doubled costs of a gap's first letter and of each further one: ``32_767 >= gap_open >= gap_extend >= 0``.
     least_proof : int
         `BAND` leaves out the ungapped way, `FULL` the band too. The results are the same.
     local : bool
