@@ -92,6 +92,12 @@ class Alignments:
         runs = self.runs[self.run_offsets[pair] : self.run_offsets[pair + 1]].tolist()
         return "".join(f"{run >> 2}{OPERATIONS[run & 3]}" for run in runs)
 
+    def take(self, numbers: npt.NDArray[np.int64]) -> "Alignments":
+        """Some of the pairs, by their numbers."""
+        first, counts = self.run_offsets[:-1], np.diff(self.run_offsets)
+        runs = _gathered(self.runs, first[numbers], counts[numbers])
+        return Alignments(self.scores[numbers], self.proofs[numbers], self.starts[numbers], self.ends[numbers], *runs)
+
 
 def align_pairs(
     queries: npt.NDArray[np.uint8],
@@ -147,10 +153,15 @@ def align_pairs(
     runs = align_lanes(
         *texts, pairs, scores, gap_open, gap_extend, local, _CELLS, order, groups, found, starts, ends, places, runs
     )
-    counts = places[:, 1] - places[:, 0]
+    return Alignments(found, proofs, starts, ends, *_gathered(runs, places[:, 0], places[:, 1] - places[:, 0]))
+
+
+def _gathered(
+    runs: npt.NDArray[np.uint32], first: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+    """Runs of each pair, pair after pair, and their offsets."""
     offsets = np.concatenate([[0], np.cumsum(counts)])
-    runs = runs[np.arange(offsets[-1]) + np.repeat(places[:, 0] - offsets[:-1], counts)]
-    return Alignments(found, proofs, starts, ends, runs, offsets)
+    return runs[np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], counts)], offsets
 
 
 def _side_by_side(
