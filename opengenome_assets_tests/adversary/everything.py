@@ -111,7 +111,9 @@ def proteins(day: int) -> dict[str, str]:
     if day == 2:
         sheet += "last\tEscherichia coli\n"
         files |= {
-            "proteins/last_proteins.fasta": fasta({"lcl|c_prot_1 [gene=parX]": novel, "p2": mutant[:30], "p3": "MK1", **many(12)}),
+            "proteins/last_proteins.fasta": fasta(
+                {"lcl|c_prot_1 [gene=parX]": novel, "p2": mutant[:30], "p3": "MK1", **many(12)}
+            ),
             "catalogue.tsv": f"{files['catalogue.tsv']}gyrX\t9\tTR\tdel\ngyrY\t3\tS\tL\n",
             "catalogue.fa": fasta({"gyrX": GENE, "abcX": OTHER}),
         }

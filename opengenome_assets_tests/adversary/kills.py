@@ -150,7 +150,9 @@ def main(folder: Path, seed: int, kills: int, selections: Sequence[str]) -> None
 
     preload(groups.passes())
     dg.materialize([nothing])
-    stages = [(name, name) for name in selections or graph(groups.read_settings())] + [(ALL, "everything")] * (not selections)
+    stages = [(name, name) for name in selections or graph(groups.read_settings())] + [(ALL, "everything")] * (
+        not selections
+    )
     first, case = folder / "home", 0
     first.mkdir(exist_ok=True)
     previous = first
