@@ -67,7 +67,9 @@ class Inputs:
         return groups.read_settings({**self.environment, "OPENGENOME_HOME": str(home)})
 
 
-def materialize(settings: Settings, selection: str, **config: Mapping[str, Any]) -> dg.ExecuteInProcessResult:
+def materialize(
+    settings: Settings, selection: str, *, may_fail: bool = False, **config: Mapping[str, Any]
+) -> dg.ExecuteInProcessResult:
     """Materialise a selection of all groups, with the checks."""
     resources = {"home": HomeResource(uri=settings.home), "engine": ENGINE}
     defs = build_defs(settings, resource_overrides=resources)
@@ -75,7 +77,13 @@ def materialize(settings: Settings, selection: str, **config: Mapping[str, Any])
     chosen = dg.AssetSelection.from_coercible(selection.split(","))
     keys = chosen.resolve(definitions)
     ops = {name: {"config": value} for name, value in config.items() if dg.AssetKey(name) in keys}
-    return dg.materialize(definitions, selection=chosen, resources=resources, run_config={"ops": ops})
+    return dg.materialize(
+        definitions,
+        selection=chosen,
+        resources=resources,
+        run_config={"ops": ops},
+        raise_on_error=not may_fail,
+    )
 
 
 def graph(settings: Settings) -> dict[str, str]:

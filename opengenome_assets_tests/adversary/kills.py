@@ -3,11 +3,11 @@
 FOLDER holds ``home``, where everything is made, or nothing yet; the environment names the files, which have changed
 since. For each selection one run is left alone: it gives the rows expected, its CPU time, and the moment of its first
 write. Then as many runs as asked for are sent SIGKILL at random moments, each in a copy of the home of before. The next
-run finds what the killed one left. Prints the outcome of each kill as a line of JSON. Without a selection, each asset of
-every group is one in turn, and all together are the last.
+run finds what the killed one left. Prints the outcome of each kill as a line of JSON. Without a selection, each asset
+of every group is one in turn, and all together are the last.
 
-A process is forked for each run, so that imports and first uses are paid for once. The moment is a share of the CPU time
-of the run left alone, with its tools, so that other load on the machine moves nothing.
+A process is forked for each run, so that imports and first uses are paid for once. The moment is a share of the CPU
+time of the run left alone, with its tools, so that other load on the machine moves nothing.
 """
 
 import hashlib
@@ -150,15 +150,15 @@ def main(folder: Path, seed: int, kills: int, selections: Sequence[str]) -> None
 
     preload(groups.passes())
     dg.materialize([nothing])
-    stages = [(name, name) for name in selections or graph(groups.read_settings())] + [(ALL, "everything")] * (
-        not selections
-    )
+    stages = [(name, name) for name in selections or graph(groups.read_settings())]
+    if not selections:
+        stages.append((ALL, "everything"))
     first, case = folder / "home", 0
     first.mkdir(exist_ok=True)
     previous = first
     for selection, name in stages:
         before = first if selection == ALL else previous
-        after, home = folder / f"after-{name.replace(':', '-')}", folder / "killed"
+        after, home = folder / f"after-{name}", folder / "killed"
         shutil.copytree(before, after)
         alone = forked(partial(make, after, selection), home=after)
         quiet = min(alone.quiet or 0.0, alone.cpu)
