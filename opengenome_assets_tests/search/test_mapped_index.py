@@ -148,7 +148,14 @@ def flip(path: Path, place: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "number", "place"), [("rows", 0, 0.5), ("rows", 1, 0.3), ("facts", 0, 0.5), ("facts", 1, 0.4)]
+    ("kind", "number", "place"),
+    [
+        ("rows", 0, 0.5),
+        ("rows", 1, 0.3),
+        ("facts", 0, 0.5),
+        ("facts", 1, 0.4),
+        *((kind, number, place) for kind in ("rows", "facts") for number in (0, 1) for place in (0.01, 0.999)),
+    ],
 )
 def test_a_changed_byte_is_noticed_before_it_is_used(home: Home, kind: str, number: int, place: float) -> None:
     (folder,) = Path(table(home).uri, "mapped").glob(f"{kind}-*")
