@@ -38,7 +38,7 @@ from opengenome_assets_tests.corpora import failure
 from opengenome_assets_tests.drafts import drafts
 
 ALL = "*"
-EARLY = 0.2  # of the kills; the others come after the moment of the first write
+EARLY = 5  # one kill of so many comes before the first write, the others after it
 LATEST = 0.97  # of the CPU time: after it most runs have ended
 FILES = "alignments", "variant_files"  # tables whose rows have the path of a file
 PICTURES = {".png", ".svg"}  # drafts: the same data give the same bytes
@@ -56,8 +56,10 @@ class Ended:
     quiet: float | None
 
 
-def forked(work: Callable[[], Any], *, kill_after: float | None = None, home: Path | None = None) -> Ended:
-    """Run work in a forked process, killed after some CPU seconds; look for the first write in a home.
+def forked(
+    work: Callable[[], Any], *, kill_after: float | None = None, written: bool = False, home: Path | None = None
+) -> Ended:
+    """Run work in a forked process, killed after some CPU seconds, or ``written`` so many after its first write.
 
     Only forks open tables: the threads of delta-rs do not outlive a fork.
     """
@@ -77,11 +79,12 @@ def forked(work: Callable[[], Any], *, kill_after: float | None = None, home: Pa
     with os.fdopen(reader, "rb") as pipe:
         while not select.select([pipe], [], [], EVERY)[0]:
             cpu = max(cpu, seconds(child))
-            if kill_after is not None and cpu >= kill_after:
-                os.kill(child, signal.SIGKILL)
-                kill_after = None
             if home and quiet is None and stamps(home) != known:
                 quiet = cpu
+            since = quiet if written else 0.0
+            if kill_after is not None and since is not None and cpu >= since + kill_after:
+                os.kill(child, signal.SIGKILL)
+                kill_after = None
         content = pipe.read()
     _, status = os.waitpid(child, 0)
     killed = os.WIFSIGNALED(status)
@@ -172,9 +175,9 @@ def main(folder: Path, seed: int, kills: int, selections: Sequence[str]) -> None
         for _ in range(kills):
             shutil.copytree(before, home)
             known = stamps(home)
-            early = chance.random() < EARLY
-            moment = chance.uniform(0, quiet) if early else chance.uniform(quiet, alone.cpu * LATEST)
-            run = forked(partial(make, home, selection), kill_after=moment)
+            early = case % EARLY == EARLY - 1
+            moment = chance.uniform(0, quiet if early else max(0.0, alone.cpu * LATEST - quiet))
+            run = forked(partial(make, home, selection), kill_after=moment, written=not early, home=home)
             wrote = stamps(home) != known
             left, again = forked(partial(resumed, home, selection)).result
             # Each is whole: it is as before, or as after.
@@ -184,7 +187,7 @@ def main(folder: Path, seed: int, kills: int, selections: Sequence[str]) -> None
                 "case": case,
                 "selection": selection,
                 "killed": run.killed,
-                "moment": round(moment / alone.cpu, 2),
+                "moment": round((moment + (not early) * quiet) / alone.cpu, 2),
                 "wrote": wrote,
                 "changed": sum(left.get(each) != old.get(each) for each in new),
                 "changes": sorted(each for each in new if new[each] != old.get(each)),

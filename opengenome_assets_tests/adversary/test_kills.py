@@ -31,7 +31,7 @@ def kill(folder: Path, seed: int, kills: int, *selections: str) -> list[dict[str
 
 @pytest.mark.slow
 def test_after_a_kill_the_tables_are_whole_and_the_next_run_makes_them_right(tmp_path: Path) -> None:
-    (killed,) = kill(tmp_path, 14, 1, "*")
+    (killed,) = kill(tmp_path, 11, 1, "*")
     assert killed["wrote"]
     assert made(killed) == assets_of(tmp_path)
 
