@@ -30,6 +30,7 @@ def kill(folder: Path, seed: int, kills: int, *selections: str) -> list[dict[str
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # on a machine with much else to do
 def test_after_a_kill_the_tables_are_whole_and_the_next_run_makes_them_right(tmp_path: Path) -> None:
     (killed,) = kill(tmp_path, 11, 1, "*")
     assert killed["wrote"]
