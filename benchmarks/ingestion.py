@@ -52,9 +52,9 @@ def parse(file: str, home: str) -> dict[str, object]:
     wall, cpu = time.monotonic(), time.process_time()
     parsed = parse_file(task)
     cpu, wall = time.process_time() - cpu, time.monotonic() - wall
-    if parsed.shards is None:
+    if parsed.accepted is None:
         raise RuntimeError(parsed.error)
-    return {"totals": [parsed.shards.facts["accepted"], parsed.shards.facts["bases"]], "cpu": cpu, "wall": wall}
+    return {"totals": [parsed.accepted.facts["accepted"], parsed.accepted.facts["bases"]], "cpu": cpu, "wall": wall}
 
 
 def parse_task(file: Path, home: Path) -> ParseTask:

@@ -77,7 +77,7 @@ def make_shards(home: str, bases: int) -> None:
     file = Path(home, "corpus.fasta.gz")
     write_fasta(file, organelle_lengths(bases))
     tables = Home(home)
-    part = parse_file(replace(parse_task(file, Path(home)), shards_uri=tables.table(SHARDS).uri)).shards
+    part = parse_file(replace(parse_task(file, Path(home)), shards_uri=tables.table(SHARDS).uri)).accepted
     if part is None:
         raise RuntimeError(f"{file} was not parsed")
     tables.table(SHARDS).commit(SEQUENCE_SHARDS.schema, [part], Provenance(name=SHARDS, code_version="1"))

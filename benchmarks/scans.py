@@ -78,7 +78,7 @@ def make_shards(bases: int, folder: Path) -> list[Shard]:
     task = parse_task(file, folder)
     # So many shards that every core has some: Spark is left out where there is only one.
     shorter = min(task.settings.max_bases_per_shard, bases // MIN_SHARDS)
-    part = parse_file(replace(task, settings=replace(task.settings, max_bases_per_shard=shorter))).shards
+    part = parse_file(replace(task, settings=replace(task.settings, max_bases_per_shard=shorter))).accepted
     if part is None:
         raise RuntimeError(f"{file} was not parsed")
     places = zip(part.files, part.facts["shard_bases"], strict=True)

@@ -193,7 +193,7 @@ def make_corpus(home: str) -> None:
     Path(home).mkdir(parents=True)
     file, tables = Path(home, "corpus.fasta.gz"), Home(home)
     write_fasta(file, organelle_lengths(CONTAINED_BASES))
-    part = parse_file(replace(parse_task(file, Path(home)), shards_uri=tables.table(SEQUENCE_SHARDS).uri)).shards
+    part = parse_file(replace(parse_task(file, Path(home)), shards_uri=tables.table(SEQUENCE_SHARDS).uri)).accepted
     if part is None:
         raise RuntimeError(f"{file} was not parsed")
     tables.table(SEQUENCE_SHARDS).commit(

@@ -22,11 +22,11 @@ from opengenome_assets.corpus.tables import (
     SEQUENCE_SHARDS,
     SEQUENCE_STATS,
     TABLES,
-    UNUSABLE,
 )
 from opengenome_assets.framework.checks import Rule
 from opengenome_assets.framework.figures import FigureSpec
 from opengenome_assets.framework.making import Making, table_of
+from opengenome_assets.framework.parsing import UNUSABLE
 from opengenome_assets.framework.report import Gathered, origin, passed_checks, report_metadata
 from opengenome_assets.framework.table import Specs
 from opengenome_assets.lineage.records import Record

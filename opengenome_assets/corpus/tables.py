@@ -14,7 +14,6 @@ GC_BINS = 1000
 SPARK = frozenset({"spark"})
 # A reproduction must not pass over a file that has gone since. Where files were left out, the record has the share.
 ALL_MAY_BE_REFUSED = {"max_rejected_share": 1.0, "max_unusable_share": 0.0}
-UNUSABLE = "unusable_files"  # in the record of a table: files that were left out, each with source, file and reason
 
 RAW_FASTA = TableSpec(
     name="raw_fasta",

@@ -20,6 +20,7 @@ from opengenome_assets.framework.assets import asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, emitted
+from opengenome_assets.framework.parsing import UNUSABLE
 from opengenome_assets.framework.summaries import Step, pinned
 from opengenome_assets.intake.streams import StoredFile
 from opengenome_assets.proteins.assignment import READS, Assignment
@@ -36,7 +37,6 @@ from opengenome_assets.proteins.tables import (
     NUCLEOTIDE_ALIGNMENTS,
     PROTEIN_FILES,
     PROTEINS,
-    UNUSABLE,
     WILD_TYPES,
 )
 from opengenome_assets.storage.packs import PartIndex

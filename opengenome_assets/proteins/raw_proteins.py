@@ -10,7 +10,6 @@ from hashlib import sha256
 from typing import Any
 
 import dagster as dg
-import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
@@ -19,17 +18,25 @@ from opengenome_assets.framework.assets import asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, emitted
+from opengenome_assets.framework.parsing import (
+    NAMED,
+    UNUSABLE,
+    Parsed,
+    TooManyUnusableError,
+    unusable_part,
+    usable_parts,
+)
 from opengenome_assets.framework.table import TableSpec
 from opengenome_assets.intake.streams import StoredFile
 from opengenome_assets.proteins.files import CONTIGS
-from opengenome_assets.proteins.passes.parse import Parsed, ParseTask, parse_file
+from opengenome_assets.proteins.passes.parse import ParseTask, parse_file
 from opengenome_assets.proteins.settings import ProteinsSettings
-from opengenome_assets.proteins.tables import ACCESSIONS, PROTEIN_FILES, PROTEINS, REJECTED_PROTEINS, UNUSABLE
-from opengenome_assets.storage.parts import Part, write_part
+from opengenome_assets.proteins.tables import ACCESSIONS, PROTEIN_FILES, PROTEINS, REJECTED_PROTEINS
+from opengenome_assets.storage.parts import Part
 from opengenome_assets.storage.record import Provenance, digest
 from opengenome_assets.storage.tables import Home
 
-NAMED = 20
+ADVICE = "Mend or remove them and materialise protein_files and what follows again"
 
 
 class ProteinsConfig(dg.Config):
@@ -80,7 +87,12 @@ def raw_proteins(
     )
     for place, found in zip(new, parsed, strict=True):
         results[place] = found
-    parts, unusable = _usable(tasks, results, config.max_unusable_share)
+    try:
+        parts, unusable = usable_parts(
+            [(task.accession, task.file.path) for task in tasks], results, config.max_unusable_share, ADVICE
+        )
+    except TooManyUnusableError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
     tally: Counter[str] = Counter()
     for part, _ in parts:
         tally.update({name: part.facts[name] for name in ("records", "accepted", "rejected", "letters")})
@@ -108,14 +120,9 @@ def raw_proteins(
     refused = [part for _, part in parts]
     if unusable:
         rows = [
-            {"accession": row["source"], "file": row["file"], "record": 0, "line": 0, "header": "", "letter": ""}
-            | {"kind": "the file cannot be used", "reason": row["reason"]}
-            for row in unusable
+            {"accession": row["source"], "file": row["file"], "reason": row["reason"], "letter": ""} for row in unusable
         ]
-        table = pa.Table.from_pylist(rows, schema=REJECTED_PROTEINS.schema)
-        refused.append(
-            write_part(home.table(REJECTED_PROTEINS).uri, digest([REJECTED_PROTEINS.code_version, rows]), table)
-        )
+        refused.append(unusable_part(home, REJECTED_PROTEINS, rows))
     # Refused records are published in any case, so that people can look at them.
     yield emitted(context, home, publish(REJECTED_PROTEINS, refused))
     share = tally["rejected"] / max(tally["records"], 1)
@@ -159,28 +166,6 @@ def _present(home: Home, tasks: Sequence[ParseTask]) -> list[Parsed | None]:
         parts = found.find(task.proteins_key), refused.find(task.rejected_key)
         results.append(Parsed(*parts) if all(parts) else None)
     return results
-
-
-def _usable(
-    tasks: Sequence[ParseTask], results: Sequence[Parsed | None], most: float
-) -> tuple[list[tuple[Part, Part]], list[dict[str, str]]]:
-    """Return the parts of the files that can be used, and the others with the reason."""
-    parts, unusable = [], []
-    for task, result in zip(tasks, results, strict=True):
-        if result is None or result.proteins is None or result.rejected is None:
-            reason = (result and result.error) or f"{task.file.path}: not read"
-            unusable.append({"source": task.accession, "file": task.file.path, "reason": reason})
-        else:
-            parts.append((result.proteins, result.rejected))
-    if len(unusable) > most * len(tasks):
-        listed = "\n".join(f"- {row['reason']}" for row in unusable[:NAMED])
-        raise dg.Failure(
-            f"{len(unusable):,} of {len(tasks):,} files cannot be used, more than the {most:.0%} that "
-            f"max_unusable_share allows:\n{listed}\nMend or remove them and materialise protein_files and what follows "
-            "again. The files that were read are kept",
-            allow_retries=False,
-        )
-    return parts, unusable
 
 
 @rule(PROTEINS, "Accepted and refused records of each file of proteins are its header lines, counted by other code")

@@ -12,7 +12,6 @@ from opengenome_assets.framework.table import Column, Role, TableSpec
 
 TEXT, NUMBER, SHARE, YES_NO = pa.string(), pa.int32(), pa.float64(), pa.bool_()
 PARALLEL = frozenset({"spark"})
-UNUSABLE = "unusable_files"  # in the record of raw_proteins: files left out, each with source, file, reason
 
 PROTEIN_FILES = TableSpec(
     name="protein_files",

@@ -7,7 +7,8 @@ import tarfile
 
 import pytest
 
-from opengenome_assets.corpus.sequence_shards import SequenceShardsConfig, parse_tasks
+from opengenome_assets.corpus.sequence_shards import SequenceShardsConfig
+from opengenome_assets.corpus.units import parse_tasks
 from opengenome_assets.intake.containers import ContainerError
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import failure, write_files

@@ -96,12 +96,12 @@ def parsed(folder: Path, name: str, content: bytes, cuts: int, chance: random.Ra
         files.append(StoredFile(path, str(folder / path), None))
     uri = f"{folder}/tables"
     result = parse_file(ParseTask("s", name, tuple(files), "key", "key", f"{uri}/s", f"{uri}/r", SETTINGS))
-    if result.shards is None or result.rejected is None:
+    if result.accepted is None or result.rejected is None:
         assert result.error
         assert name in result.error
         return None
     rows: list[Row] = []
-    for file in result.shards.files:
+    for file in result.accepted.files:
         with open_parquet(f"{uri}/s/{file.path}", file.content) as opened:
             read = opened.read(columns=["seq_id", "sequence"]).to_pylist()
             rows += [(row["seq_id"], row["sequence"]) for row in read]

@@ -71,5 +71,5 @@ def _parse(home: Home, folder: Path, path: str, content: bytes) -> Part:
             settings=SETTINGS,
         )
     )
-    assert parsed.shards, parsed.error
-    return parsed.shards
+    assert parsed.accepted, parsed.error
+    return parsed.accepted

@@ -15,12 +15,13 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
-from opengenome_assets.corpus.tables import REJECTED_RECORDS, SEQUENCE_SHARDS
+from opengenome_assets.corpus.tables import RAW_FASTA, REJECTED_RECORDS, SEQUENCE_SHARDS
+from opengenome_assets.framework.parsing import Parsed, attempt
 from opengenome_assets.intake.containers import Unit
 from opengenome_assets.intake.kinds import FASTA
-from opengenome_assets.intake.streams import ChangedError, DecompressedStream, StoredFile, StreamError
+from opengenome_assets.intake.streams import DecompressedStream, StoredFile
 from opengenome_assets.kernels.bases import arrow_text
-from opengenome_assets.kernels.fasta import FastaBatch, FastaError, Refusal, read_records, refusals, split_headers
+from opengenome_assets.kernels.fasta import FastaBatch, Refusal, read_records, refusals, split_headers
 from opengenome_assets.kernels.identifiers import SeenIdentifiers
 from opengenome_assets.storage.parts import Part, PartWriter
 
@@ -76,23 +77,9 @@ class ParseTask:
     settings: ParseSettings
 
 
-@dataclass(frozen=True)
-class Parsed:
-    """Result of a unit: its parts, or the reason why it could not be used."""
-
-    shards: Part | None = None
-    rejected: Part | None = None
-    error: str | None = None
-
-
 def parse_file(task: ParseTask) -> Parsed:
     """Parse one unit. A faulty file is a result, not an exception."""
-    try:
-        return _parse(task)
-    except ChangedError as error:
-        return Parsed(error=f"{error}. Materialise raw_fasta again")
-    except (FastaError, StreamError) as error:
-        return Parsed(error=str(error))
+    return attempt(_parse, task, RAW_FASTA)
 
 
 def _parse(task: ParseTask) -> Parsed:
@@ -126,7 +113,7 @@ def _parse(task: ParseTask) -> Parsed:
             facts |= {"members": unit.members, "left_out": unit.left_out, "left_out_first": unit.left_out_first}
         # The shards come last: if they are there, the refused records are too.
         refused.finish()
-        return Parsed(rejected=rejected.finish(**facts), shards=intake.cutter.finish(**facts))
+        return Parsed(rejected=rejected.finish(**facts), accepted=intake.cutter.finish(**facts))
 
 
 class _Intake:

@@ -16,14 +16,15 @@ from typing import Any
 
 import pyarrow as pa
 
+from opengenome_assets.framework.parsing import Parsed, attempt
 from opengenome_assets.intake.containers import Unit
-from opengenome_assets.intake.streams import ChangedError, StoredFile, StreamError
-from opengenome_assets.kernels.fasta import FastaBatch, FastaError, read_records, refusals
+from opengenome_assets.intake.streams import StoredFile
+from opengenome_assets.kernels.fasta import FastaBatch, read_records, refusals
 from opengenome_assets.kernels.genes import find_genes
 from opengenome_assets.proteins.files import CONTIGS, KIND
 from opengenome_assets.proteins.headers import read_header
-from opengenome_assets.proteins.tables import PROTEINS, REJECTED_PROTEINS
-from opengenome_assets.storage.parts import Part, PartWriter
+from opengenome_assets.proteins.tables import PROTEIN_FILES, PROTEINS, REJECTED_PROTEINS
+from opengenome_assets.storage.parts import PartWriter
 
 MAX_HEADER = 1000
 MAX_LENGTH = 1_000_000  # titin has 35,000 letters; a longer record is no protein, and would take hours to align
@@ -47,23 +48,9 @@ class ParseTask:
     rejected_uri: str
 
 
-@dataclass(frozen=True)
-class Parsed:
-    """Result of a file: its parts, or the reason why it could not be used."""
-
-    proteins: Part | None = None
-    rejected: Part | None = None
-    error: str | None = None
-
-
 def parse_file(task: ParseTask) -> Parsed:
     """Read one file. A faulty file is a result, not an exception."""
-    try:
-        return _parse(task)
-    except ChangedError as error:
-        return Parsed(error=f"{error}. Materialise protein_files again")
-    except (FastaError, StreamError) as error:
-        return Parsed(error=str(error))
+    return attempt(_parse, task, PROTEIN_FILES)
 
 
 def _parse(task: ParseTask) -> Parsed:
@@ -96,7 +83,7 @@ def _parse(task: ParseTask) -> Parsed:
             tally["header_lines"] = stream.header_lines
         facts = {"source": task.accession, "file": task.file.path, "kind": task.kind, **tally}
         # The proteins come last: if they are there, the refused records are too.
-        return Parsed(rejected=rejected.finish(**facts), proteins=proteins.finish(**facts))
+        return Parsed(rejected=rejected.finish(**facts), accepted=proteins.finish(**facts))
 
 
 def _proteins(batch: FastaBatch, task: ParseTask, seen: set[str]) -> Iterator[dict[str, Any]]:

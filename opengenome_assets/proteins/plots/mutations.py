@@ -19,6 +19,7 @@ from opengenome_assets.plots.style import Picture
 from opengenome_assets.proteins.settings import Level
 
 MAX_ROWS, MAX_COLUMNS, MAX_GENES, TOP = 40, 40, 8, 30
+MAX_SYMBOL, MAX_LINE = 48, 40  # letters of a line; a longer name goes on in the next
 Frame = Any  # a data frame; the stubs of pandas give each cell the type of every scalar
 _NONE = "no known mutation was found"
 _OUTCOMES = {
@@ -57,7 +58,10 @@ def mutation_matrix(calls: Frame, status: Frame, entries: Collection[tuple[str, 
     accessions = sorted(set(status["accession"]), key=lambda name: (-counts.get(name, 0), name))
     rows = accessions[:MAX_ROWS]
     found = set(zip(calls["accession"], calls["symbol"], strict=True))
-    figure, (ax,) = style.panels(1, 1, 1.3 + 0.22 * max(len(rows), 3))
+    symbols = [style.label(symbol, width=MAX_SYMBOL) for _, symbol in columns]
+    # A letter at 8 pt is 0.062 inch wide on average.
+    below = 0.062 * max((len(line) for text in symbols for line in text.split("\n")), default=0)
+    figure, (ax,) = style.panels(1, 1, 0.6 + below + 0.22 * max(len(rows), 3))
     if not columns:
         style.say_empty(ax, _NONE)
     else:
@@ -82,9 +86,7 @@ def mutation_matrix(calls: Frame, status: Frame, entries: Collection[tuple[str, 
             ax.barh(y, 0.9, 0.86, left=x - 0.45, color=color)
         ax.set_xlim(-0.5, len(columns) - 0.5)
         ax.set_ylim(len(rows) - 0.5, -0.5)
-        ax.set_xticks(
-            range(len(columns)), [words.shorten(symbol, 20) for _, symbol in columns], rotation=90, fontsize=8
-        )
+        ax.set_xticks(range(len(columns)), symbols, rotation=90, fontsize=8 if style.lines_in(symbols) == 1 else 6)
         ax.set_yticks(range(len(rows)), [style.label(row) for row in rows], fontsize=8)
         handles = [Patch(color=color, label=label) for color, label in _OUTCOMES.values()]
         figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9)
@@ -128,7 +130,7 @@ def lollipop(changes: Frame) -> Picture:
             part = own[own["known"] == known]
             ax.vlines(part["position"], 0, part["accessions"], color=color, linewidth=0.9)
             ax.scatter(part["position"], part["accessions"], s=size, color=color, zorder=3, linewidths=0)
-        for row in own[own["known"]].nlargest(6, "accessions").itertuples():
+        for row in _apart(own[own["known"]].nlargest(12, "accessions"), own["length"].max()):
             ax.annotate(
                 row.short, (row.position, row.accessions), (0, 4), textcoords="offset points", ha="center", fontsize=8
             )
@@ -146,10 +148,18 @@ def lollipop(changes: Frame) -> Picture:
         figure,
         title,
         "Accessions with each change of the reference, by position. Changes that no entry of the catalogue names "
-        "are grey: "
-        "most are of no known meaning.",
+        "are grey: most are of no known meaning. The most frequent known ones have their names, where there is room.",
         f"Genes with the most known mutations: {words.listing(genes)}." if genes else f"{_NONE.capitalize()}.",
     )
+
+
+def _apart(ranked: Frame, length: int) -> list[Any]:
+    """Return the rows whose labels do not touch that of an earlier row: 0.06 of the axis is a label's width."""
+    chosen: list[Any] = []
+    for row in ranked.itertuples():
+        if all(abs(row.position - other.position) > 0.06 * length for other in chosen):
+            chosen.append(row)
+    return chosen[:6]
 
 
 def wilson(found: np.ndarray, number: np.ndarray, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:
@@ -171,7 +181,15 @@ def prevalence(shares: Frame) -> Picture:
     """
     title = "Prevalence of known mutations"
     top = shares.sort_values(["found", "organism", "symbol"], ascending=[False, True, True], kind="stable").head(TOP)
-    figure, (ax,) = style.panels(1, 1, 0.8 + 0.2 * max(len(top), 3))
+    labels = [
+        "\n".join(
+            words.wrap(
+                f"{row.symbol}, {row.organism.replace('_', ' ') or 'any'} ({row.found}/{row.examined})", MAX_LINE
+            )
+        )
+        for row in top.itertuples()
+    ]
+    figure, (ax,) = style.panels(1, 1, 0.8 + (0.06 + 0.14 * style.lines_in(labels)) * max(len(top), 3))
     if top.empty:
         style.say_empty(ax, _NONE)
     else:
@@ -183,10 +201,6 @@ def prevalence(shares: Frame) -> Picture:
         )
         ax.set_ylim(len(top) - 0.5, -0.5)
         ax.set_xlim(-0.02, 1.02)
-        labels = [
-            f"{row.symbol}, {row.organism.replace('_', ' ') or 'any'} ({row.found}/{row.examined})"
-            for row in top.itertuples()
-        ]
         ax.set_yticks(places, labels, fontsize=8)
         ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
         ax.set_xlabel("share of the examined accessions of the organism")
@@ -318,7 +332,8 @@ def drug_classes(calls: Frame, accessions: int) -> Picture:
     sets = pairs.groupby("accession")["drug_class"].agg(lambda names: tuple(sorted(names)))
     combined = sets.value_counts().sort_index().sort_values(ascending=False, kind="stable").head(TOP)
     names = list(totals.index[:20])
-    figure, axes = style.panels(2, 1, 1.2 + 0.12 * max(len(names), 3))
+    labels = ["\n".join(words.wrap(f"{name.capitalize()} ({totals[name]})", MAX_LINE)) for name in names]
+    figure, axes = style.panels(2, 1, 1.2 + (0.02 + 0.1 * style.lines_in(labels)) * max(len(names), 3))
     bars, grid = axes
     if not names:
         for ax in axes:
@@ -327,7 +342,7 @@ def drug_classes(calls: Frame, accessions: int) -> Picture:
         bars.bar(range(len(combined)), combined.to_numpy(), color="#0072B2", width=0.6)
         bars.set_ylabel("accessions")
         style.count_axis(bars)
-        _combinations(grid, names, list(combined.index), totals)
+        _combinations(grid, names, labels, list(combined.index))
         for ax in axes:
             ax.set_xlim(-0.7, len(combined) - 0.3)
             ax.set_xticks([])
@@ -343,7 +358,7 @@ def drug_classes(calls: Frame, accessions: int) -> Picture:
     )
 
 
-def _combinations(ax: Axes, names: Sequence[str], combined: Sequence[tuple[str, ...]], totals: Frame) -> None:
+def _combinations(ax: Axes, names: Sequence[str], labels: Sequence[str], combined: Sequence[tuple[str, ...]]) -> None:
     for place, members in enumerate(combined):
         rows = [row for row, name in enumerate(names) if name in members]
         ax.scatter([place] * len(names), range(len(names)), s=22, color=style.RULE)
@@ -351,9 +366,7 @@ def _combinations(ax: Axes, names: Sequence[str], combined: Sequence[tuple[str, 
         if rows:
             ax.vlines(place, min(rows), max(rows), color=style.INK, linewidth=1)
     ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.set_yticks(
-        range(len(names)), [f"{words.shorten(name.capitalize(), 34)} ({totals[name]})" for name in names], fontsize=8
-    )
+    ax.set_yticks(range(len(names)), labels, fontsize=8)
 
 
 def _share(shown: int, number: int, noun: str) -> str:

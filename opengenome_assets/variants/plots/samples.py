@@ -29,8 +29,11 @@ def _samples(names: Sequence[str], sizes: pd.Series[float]) -> tuple[list[str], 
 
 
 def _legend(axes: Axes, number: int) -> None:
-    if number > 1 or axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="best", ncols=min(3, max(1, number)))
+    """Name up to ``number`` samples below the panels: inside a panel, long names would cover it."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure = axes.get_figure(root=True)
+    if handles and figure:
+        style.legend_below(figure, handles, labels, most=min(3, number))
 
 
 @style.house_style()

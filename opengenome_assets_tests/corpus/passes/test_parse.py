@@ -56,7 +56,7 @@ def parse(tmp_path):
         parsed = parse_file(task)
         if parsed.error:
             return parsed, [], []
-        return parsed, read(tmp_path / "shards", parsed.shards), read(tmp_path / "rejected", parsed.rejected)
+        return parsed, read(tmp_path / "shards", parsed.accepted), read(tmp_path / "rejected", parsed.rejected)
 
     def read(folder, part) -> list[dict]:
         return [row for file in part.files for row in pq.read_table(folder / file.path).to_pylist()]
@@ -81,7 +81,7 @@ def test_rows_are_what_biopython_reads(parse):
                 set(record.seq) & set("SW")  # Biopython counts these two as GC and AT, we do not
             )
             assert row["acgt_bases"] == sum(record.seq.count(letter) for letter in "ACGT")
-        assert parsed.shards.facts["header_lines"] == parsed.shards.facts["records"] == len(records)
+        assert parsed.accepted.facts["header_lines"] == parsed.accepted.facts["records"] == len(records)
 
 
 @pytest.mark.slow
@@ -136,7 +136,7 @@ def test_a_bad_record_is_refused_with_its_place_and_reason_and_the_others_stay(p
     assert reason in refused["reason"]
     assert (refused["record"], refused["line"], refused["file"]) == (2, 3, "a.fa")
     assert refused["header"] == record.split(b"\n")[0][1:].decode("latin-1")
-    facts = parsed.shards.facts
+    facts = parsed.accepted.facts
     assert (facts["records"], facts["accepted"], facts["rejected"], facts["header_lines"]) == (3, 2, 1, 3)
 
 
@@ -211,7 +211,7 @@ def test_shorter_and_ambiguous_sequences_are_left_out_on_request_and_are_no_refu
     parsed, rows, rejected = parse(content, min_length=4, drop_ambiguous=True)
     assert [row["seq_id"] for row in rows] == ["good"]
     assert not rejected
-    facts = parsed.shards.facts
+    facts = parsed.accepted.facts
     assert (facts["too_short"], facts["ambiguous"], facts["accepted"], facts["records"]) == (1, 1, 1, 3)
 
 
@@ -219,8 +219,8 @@ def test_the_sample_mode_reads_the_first_records_good_or_bad(parse):
     parsed, rows, rejected = parse(b">a\nAC\n>b\nA*\n>c\nGG\n>d\nTT\n", first_records=3)
     assert [row["seq_id"] for row in rows] == ["a", "c"]
     assert [row["record"] for row in rejected] == [2]
-    assert parsed.shards.facts["records"] == 3
-    assert parsed.shards.facts["header_lines"] is None
+    assert parsed.accepted.facts["records"] == 3
+    assert parsed.accepted.facts["header_lines"] is None
 
 
 @pytest.mark.parametrize(
@@ -236,21 +236,21 @@ def test_shards_are_bounded_by_records_and_by_bases(parse, settings, shards):
     lengths = [4, 6, 20, 4, 7]
     content = b"".join(b">%d\n%s\n" % (i, b"A" * length) for i, length in enumerate(lengths))
     parsed, rows, _ = parse(content, **settings)
-    assert [file.rows for file in parsed.shards.files] == shards
+    assert [file.rows for file in parsed.accepted.files] == shards
     assert [row["length"] for row in rows] == lengths
-    assert sum(parsed.shards.facts["shard_bases"]) == sum(lengths)
-    assert len(parsed.shards.facts["shard_bases"]) == len(shards)
+    assert sum(parsed.accepted.facts["shard_bases"]) == sum(lengths)
+    assert len(parsed.accepted.facts["shard_bases"]) == len(shards)
 
 
 def test_a_file_whose_records_are_all_refused_gives_a_part_without_rows(parse):
     parsed, rows, rejected = parse(b">a\n\n>b\n\n")
-    assert (rows, len(rejected), parsed.shards.files) == ([], 2, ())
+    assert (rows, len(rejected), parsed.accepted.files) == ([], 2, ())
 
 
 def test_row_groups_are_bounded(parse, tmp_path):
     content = b"".join(b">%d\n%s\n" % (i, b"ACGT" * (1 << 20)) for i in range(10))
     parsed, _, _ = parse(content)
-    (file,) = parsed.shards.files
+    (file,) = parsed.accepted.files
     metadata = pq.ParquetFile(tmp_path / "shards" / file.path).metadata
     assert metadata.num_row_groups >= 2
     assert pa.types.is_large_string(pq.read_schema(tmp_path / "shards" / file.path).field("sequence").type)

@@ -20,7 +20,7 @@ FASTA = b">a first\nACGTTTGACA\nCCGTA\n>bad\nAC!\n>b\nGGATCCNN\n>a\nTT\n"
 @pytest.fixture
 def parse(tmp_path):
     """Parse a unit's files, kept under names that tell nothing; the result, its rows and refused records."""
-    tables = {"shards": tmp_path / "shards", "rejected": tmp_path / "rejected"}
+    tables = {"accepted": tmp_path / "shards", "rejected": tmp_path / "rejected"}
 
     def run(path, files: dict[str, bytes], key="key", **settings):
         stored = []
@@ -31,7 +31,7 @@ def parse(tmp_path):
         uris = (str(folder) for folder in tables.values())
         parsed = parse_file(ParseTask("source", path, tuple(stored), key, key, *uris, replace(DEFAULTS, **settings)))
         if parsed.error:
-            assert find_part(str(tables["shards"]), key) is None
+            assert find_part(str(tables["accepted"]), key) is None
             return parsed, [], []
         return parsed, *(
             [row for file in getattr(parsed, name).files for row in pq.read_table(folder / file.path).to_pylist()]
@@ -62,8 +62,8 @@ def test_a_gzip_cut_at_any_byte_in_two_to_four_parts_gives_the_rows_of_the_whole
             parts = {f"in/x.fa.gz.0{i}": content[bounds[i] : bounds[i + 1]] for i in range(len(bounds) - 1)}
             parsed, *found = parse("in/x.fa.gz", parts, key=f"{places}")
             assert found == [rows, refused]
-            assert parsed.shards.facts == {
-                **whole.shards.facts,
+            assert parsed.accepted.facts == {
+                **whole.accepted.facts,
                 "sha256": [hashlib.sha256(part).hexdigest() for part in parts.values()],
             }
 
@@ -85,7 +85,7 @@ def test_an_archive_gives_the_rows_of_its_members_by_their_path(parse):
     ]
     places = [(row["file"], row["record"], row["line"]) for row in refused]
     assert places == [(f"a/x.tar.gz/{name}", *at) for name in ("in/one.fa", "two.fa.gz") for at in ((2, 4), (4, 8))]
-    facts = parsed.shards.facts
+    facts = parsed.accepted.facts
     assert (facts["header_lines"], facts["records"], facts["accepted"], facts["rejected"]) == (9, 9, 5, 4)
     assert (facts["members"], facts["left_out"], facts["left_out_first"]) == (2, 2, ["in/README.md", ".x.fa"])
     assert facts["file"] == "a/x.tar.gz"
@@ -95,8 +95,8 @@ def test_an_archive_gives_the_rows_of_its_members_by_their_path(parse):
 def test_shards_and_row_groups_go_across_members(parse, tmp_path):
     members = {f"{i}.fa": b">x\n" + b"ACGT" * 250 + b"\n>bad\n\n" for i in range(100)}
     parsed, rows, refused = parse("x.tar", {"x.tar": tar_of(members)}, max_records_per_shard=40)
-    assert [file.rows for file in parsed.shards.files] == [40, 40, 20]
-    assert parsed.shards.facts["shard_bases"] == [40_000, 40_000, 20_000]
+    assert [file.rows for file in parsed.accepted.files] == [40, 40, 20]
+    assert parsed.accepted.facts["shard_bases"] == [40_000, 40_000, 20_000]
     assert [row["file"] for row in rows] == [row["file"] for row in refused] == [f"x.tar/{i}.fa" for i in range(100)]
     for file in (*(tmp_path / "shards").rglob("*.parquet"), *(tmp_path / "rejected").rglob("*.parquet")):
         assert pq.ParquetFile(file).metadata.num_row_groups == 1
@@ -111,7 +111,7 @@ def test_the_sample_mode_reads_the_first_records_of_an_archive(parse):
             continue
         assert [row["seq_id"] for row in rows] == ids
         assert len(refused) == (count > 1)
-        assert (parsed.shards.facts["records"], parsed.shards.facts["header_lines"]) == (count, None)
+        assert (parsed.accepted.facts["records"], parsed.accepted.facts["header_lines"]) == (count, None)
 
 
 def test_a_bad_member_fails_the_archive_and_leaves_no_part(parse):
