@@ -25,6 +25,7 @@ from benchmarks.proteins import proteins_growth_row, proteins_row, proteins_sear
 from benchmarks.report import Row, page, summary, tally
 from benchmarks.scans import scan_row
 from benchmarks.search import many_row, search_row
+from benchmarks.variants import variants_row
 from opengenome_assets.kernels.warm import warm
 from opengenome_assets.plots.images import to_svg
 
@@ -58,6 +59,8 @@ def measure(bases: int) -> None:
             done(proteins_search_row(folder))
         with workplace() as folder:
             done(proteins_growth_row(folder))
+        with workplace() as folder:
+            done(variants_row(folder))
     with workplace() as folder:
         done(ingestion_row(bases, folder))
     picture = None

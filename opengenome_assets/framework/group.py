@@ -6,12 +6,13 @@ Belongs here: putting the assets, rules and figures of a group together. Does no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from opengenome_assets.framework.table import Specs, TableFamily, TableSpec
 from opengenome_assets.settings import Section, Settings
+from opengenome_assets.storage.tables import Home
 
 if TYPE_CHECKING:
     import click
@@ -23,6 +24,23 @@ if TYPE_CHECKING:
     Member = dg.AssetsDefinition | Rule | FigureSpec
 else:
     Member = Any
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of what a group's tables hold.
+
+    Attributes
+    ----------
+    subject, text
+        What it is about, in a word or two, and what was found.
+    warns
+        Whether a reader has to look at it before they conclude anything.
+    """
+
+    subject: str
+    text: str
+    warns: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,6 +64,11 @@ class Group:
     refuse
         Function from the settings that raises a ``ValueError`` if they name input that is not there. It takes no
         second, and is called before Dagster starts.
+    explain
+        Functions by table, from a home and two versions to rows that say why the versions differ, for
+        ``opengenome diff``.
+    findings
+        Function from a home to the lines that a run ends with: what its tables hold, for a scientist.
     """
 
     name: str
@@ -55,6 +78,8 @@ class Group:
     passes: tuple[str, ...] = ()
     commands: Callable[[], Sequence[click.Command]] = tuple
     refuse: Callable[[Settings], None] = lambda _: None
+    explain: Mapping[str, Callable[[Home, int, int], list[dict[str, Any]]]] = field(default_factory=dict)
+    findings: Callable[[Home], Sequence[Finding]] = lambda _: ()
 
 
 def definitions(

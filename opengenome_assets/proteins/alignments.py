@@ -25,6 +25,7 @@ from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, emitted
 from opengenome_assets.kernels.amino_acids import CODES, doubled_scores
 from opengenome_assets.proteins.alignment import Scoring
+from opengenome_assets.proteins.catalogue import PROTEIN
 from opengenome_assets.proteins.changes import AMBIGUOUS, Change, apply
 from opengenome_assets.proteins.distinct_proteins import shards_of
 from opengenome_assets.proteins.passes.align import IDENTITY, AlignTask, align_batch
@@ -93,7 +94,7 @@ def protein_alignments(
         "batches": len(parts),
         "batches_reused": len(plan.found),
         "references_aligned": max((len(task.references) for task in plan.tasks), default=0),
-        "references": inputs[WILD_TYPES.name].rows,
+        "references": plan.references,
     }
     for place, spec in enumerate(OUTPUTS):
         provenance = making.recorded(
@@ -115,6 +116,7 @@ class Plan:
 
     found: list[tuple[Part, Part]]
     tasks: list[AlignTask]
+    references: int
 
     def weight(self, task: AlignTask) -> int:
         """Return a number that grows with the work of a task."""
@@ -124,7 +126,8 @@ class Plan:
 def plan_batches(home: Home, distinct: Snapshot, wild_types: Snapshot, scoring: Scoring) -> Plan:
     """Return for each batch its part, or the task that makes it of an older part and the new references."""
     columns = ["reference", "sha256", "sequence"]
-    wild = {row["reference"]: tuple(row.values()) for row in wild_types.read(columns).to_pylist()}
+    rows = wild_types.read([*columns, "molecule"]).filter(pc.field("molecule") == PROTEIN).select(columns)
+    wild = {row["reference"]: tuple(row.values()) for row in rows.to_pylist()}
     ours = [ALIGNMENTS.code_version, SUBSTITUTIONS.code_version, repr(scoring)]
     tables = [home.table(spec) for spec in OUTPUTS]
     indexes = [PartIndex(table.uri) for table in tables]
@@ -132,7 +135,7 @@ def plan_batches(home: Home, distinct: Snapshot, wild_types: Snapshot, scoring: 
     before = _by_batch(snapshots, indexes, ours)
     batches = home.table(DISTINCT_PROTEINS).parts()
     members = sorted([name, checksum] for name, checksum, _ in wild.values())
-    plan = Plan([], [])
+    plan = Plan([], [], len(wild))
     for batch in distinct.parts:
         key = digest([*ours, batch, members])
         present = [index.find(key) for index in indexes]

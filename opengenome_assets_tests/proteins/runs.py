@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 
 from opengenome_assets.engine.processes import Processes
 from opengenome_assets.framework.resources import HomeResource
@@ -66,6 +67,17 @@ def failed_checks(result: dg.ExecuteInProcessResult) -> dict[str, str]:
     """Return the descriptions of the checks that did not pass."""
     found = (each for each in result.get_asset_check_evaluations() if not each.passed)
     return {each.check_name: each.description or "" for each in found}
+
+
+def changed(run: Run, spec: object, column: str, value: object) -> None:
+    """Write another value into the first row of a table."""
+    table = run.home.table(spec)  # type: ignore[arg-type]
+    rows = table.read()
+    place = rows.schema.get_field_index(column)
+    values = rows[column].to_pylist()
+    values[0] = value
+    wrong = rows.set_column(place, rows.schema.field(column), pa.array(values, rows.schema.field(column).type))
+    table.write(wrong, table.provenance(), key=f"wrong{column}".encode().hex())
 
 
 def fasta(records: Mapping[str, str]) -> str:
