@@ -149,7 +149,8 @@ def _align_group(
     alike = others == 0
     width, height = columns.max(), rows.max()
     stride = min(width, high - low + 1)
-    block = min(height, max(1, most_cells // stride))
+    # Checkpoints of a row take about 16 times the memory of its moves, or 8: fewer rows at once would need more in all.
+    block = min(height, max(most_cells // stride, 4 * int(np.sqrt(height))))
     blocks = (height + block - 1) // block
     if len(moves) < block * stride * _WORDS:
         moves = np.empty(block * stride * _WORDS, np.uint16)

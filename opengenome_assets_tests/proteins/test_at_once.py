@@ -1,8 +1,7 @@
 """Two runs at once in one home: each ends right, and the tables of each fit together."""
 
 import shutil
-import subprocess
-import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from opengenome_assets.proteins.catalogue import SHIPPED
 from opengenome_assets.proteins.settings import SAMPLE_FOLDER
 from opengenome_assets.proteins.tables import ALIGNMENTS, MUTATION_CALLS, SUBSTITUTIONS, WILD_TYPES
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.processes import REPOSITORY, environment, typed
+from opengenome_assets_tests.processes import started, typed
 from opengenome_assets_tests.proteins.runs import Run, folder
 
 pytestmark = pytest.mark.slow
@@ -34,20 +33,14 @@ def test_two_runs_at_once_give_the_rows_of_one_after_the_other(tmp_path: Path) -
     # Dagster's database is there: two processes that make it at once, in a new home, get in each other's way.
     typed("opengenome failures || true", home)
     command = ["dagster", "asset", "materialize", "-m", "opengenome_assets.definitions", "--select", CHOSEN]
-    runs = [
-        subprocess.Popen(
-            [str(Path(sys.executable).with_name(command[0])), *command[1:]],
-            cwd=REPOSITORY,
-            env=environment(home, OPENGENOME_PROTEINS=str(source), OPENGENOME_CATALOGUE=catalogue),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for catalogue in catalogues
-    ]
-    printed = [run.communicate(timeout=500)[0] for run in runs]
-    assert [run.returncode for run in runs] == [0, 0], printed
-    assert sum("is in use: waiting for run" in each for each in printed) == 1
+    with ExitStack() as both:
+        runs = [
+            both.enter_context(started(command, home, OPENGENOME_PROTEINS=str(source), OPENGENOME_CATALOGUE=catalogue))
+            for catalogue in catalogues
+        ]
+        printed = Path(f"{home}.log")
+        assert [run.wait(250) for run in runs] == [0, 0], printed.read_text()
+    assert printed.read_text().count("is in use: waiting for run") == 1
     expected = []
     for number, catalogue in enumerate(catalogues):
         alone = Run(Home(str(tmp_path / f"alone{number}")), {"source": str(source), "catalogue": catalogue})
