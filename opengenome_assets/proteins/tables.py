@@ -217,6 +217,7 @@ ALIGNMENTS = TableSpec(
         Column("ambiguous", pa.list_(NUMBER), "Positions of the reference that meet B, J, O, U, X or Z", _PAIR),
     ),
     key=("protein_sha256", "reference"),
+    code_version="2",
     kinds=PARALLEL,
 )
 

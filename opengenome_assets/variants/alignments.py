@@ -1,4 +1,4 @@
-"""alignments: each sample's reads on the reference, as CRAM.
+"""read_alignments: each sample's reads on the reference, as CRAM.
 
 Belongs here: samples as units, the place of their files, and what must be true of them. Does not belong here: aligning
 (``passes/align.py``).
@@ -19,6 +19,7 @@ from opengenome_assets.storage.tables import Home
 from opengenome_assets.variants.passes.quality import added
 from opengenome_assets.variants.plans import plan_alignments
 from opengenome_assets.variants.settings import VariantsSettings
+from opengenome_assets.variants.sums import NAME
 from opengenome_assets.variants.tables import ALIGNMENTS, RAW_READS, READ_FILES, REFERENCE
 from opengenome_assets.variants.units import carry_out
 
@@ -27,11 +28,11 @@ SHOWN = 50
 
 def define(_: VariantsSettings) -> list[Member]:
     """Return the table and its rules."""
-    return [alignments, reads_are_conserved, files_exist]
+    return [read_alignments, reads_are_conserved, files_exist]
 
 
 @dg.multi_asset(name=ALIGNMENTS.name, specs=[asset_spec(ALIGNMENTS, [RAW_READS, REFERENCE])])
-def alignments(
+def read_alignments(
     context: dg.AssetExecutionContext, home: dg.ResourceParam[Home], engine: dg.ResourceParam[Engine]
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
     """Align the samples that were not aligned before."""
@@ -66,10 +67,11 @@ def reads_are_conserved(home: Home) -> Iterator[str]:
             yield f"sample {row['sample']}: names, letters or qualities in the CRAM file are not those of its files"
 
 
-@rule(ALIGNMENTS, "Each CRAM file and its index exist")
+@rule(ALIGNMENTS, "Each CRAM file, its index and their sums exist")
 def files_exist(home: Home) -> Iterator[str]:
     """Look for the files."""
     for row in home.table(ALIGNMENTS).read(["sample", "path"]).to_pylist():
-        for path in (row["path"], f"{row['path']}.crai"):
+        folder = row["path"].rpartition("/")[0]
+        for path in (row["path"], f"{row['path']}.crai", f"{folder}/{NAME}"):
             if not (local_home(home.uri) / path).exists():
                 yield f"sample {row['sample']}: {path} is missing; materialise {ALIGNMENTS.name} again"

@@ -26,12 +26,13 @@ class Run:
 
     home: Home
     settings: dict[str, Any] = field(default_factory=dict)
+    engine: Any = ENGINE
 
     def materialize(
         self, selection: str = TABLES, *, ok: bool = True, checks: bool = True, **config: Mapping[str, Any]
     ) -> dg.ExecuteInProcessResult:
         """Materialise a selection, with or without its checks; assert that it succeeds, or fails."""
-        resources = {"home": HomeResource(uri=self.home.uri), "engine": ENGINE}
+        resources = {"home": HomeResource(uri=self.home.uri), "engine": self.engine}
         section = ProteinsSettings.of(self.settings)
         defs = build(Settings(home=self.home.uri, engine="processes").with_sections([section]))
         definitions: list[Any] = [*(defs.assets or []), *((defs.asset_checks or []) if checks else [])]

@@ -1,4 +1,4 @@
-"""The pass of coverage: one region of one sample, in windows.
+"""The pass of read_depth: one region of one sample, in windows.
 
 Belongs here: the depth of each letter, by samtools, and its summary in windows. Does not belong here: which regions
 there are (``regions.py``).
@@ -14,8 +14,9 @@ import pyarrow.csv
 
 from opengenome_assets.storage.parts import PartWriter
 from opengenome_assets.variants import tools
+from opengenome_assets.variants.passes.call import refuse_changed_reads
 from opengenome_assets.variants.regions import Region
-from opengenome_assets.variants.tables import COVERAGE, WINDOW
+from opengenome_assets.variants.tables import READ_DEPTH, WINDOW
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Covering:
 
 def measure(work: Covering, writer: PartWriter) -> None:
     """Write the windows of a region."""
+    refuse_changed_reads(work.cram, work.fasta)
     region = work.region
     letters = region.letters
     options = pa.csv.ReadOptions(column_names=["contig", "pos", "depth"])
@@ -53,4 +55,4 @@ def measure(work: Covering, writer: PartWriter) -> None:
         "minimum": np.minimum.reduceat(depth, starts).astype(np.int32),
         **{f"share_{bound}": share for bound, share in shares.items()},
     }
-    writer.write(pa.table(columns, schema=COVERAGE.schema))
+    writer.write(pa.table(columns, schema=READ_DEPTH.schema))
