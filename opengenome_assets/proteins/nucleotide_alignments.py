@@ -93,9 +93,9 @@ def plan_files(step: Step, indexes: dict[str, PartIndex]) -> list[tuple[ContigTa
     dna = {row["reference"]: (row["reference"], row["sha256"], row["sequence"]) for row in own}
     checksums = {row["reference"]: row["sha256"] for row in wild}
     sequences = {row["reference"]: (row["gene"], row["sequence"]) for row in wild}
-    members = sorted([name, checksum] for name, checksum, _ in dna.values())
     codes = dict(zip(*step[ACCESSIONS].read(["accession", "genetic_code"]).to_pydict().values(), strict=True))
-    genes = _genes(step)
+    assignment = Assignment(step, ())
+    genes = _genes(assignment)
     table = home.table(NUCLEOTIDE_ALIGNMENTS)
     snapshot = table.at() if table.exists() else None
     before = _by_file(snapshot, indexes[NUCLEOTIDE_ALIGNMENTS.name])
@@ -105,6 +105,9 @@ def plan_files(step: Step, indexes: dict[str, PartIndex]) -> list[tuple[ContigTa
         if row["kind"] != CONTIGS or row["path"] in left_out:
             continue
         own = [row["accession"], row["path"], row["sha256"]]
+        organism, entries = assignment.organism[row["accession"]], assignment.entries[DNA]
+        wanted = [dna[name] for name in (entries.of(organism) if organism or entries.any else ())]
+        members = sorted([name, checksum] for name, checksum, _ in wanted)
         found = tuple(genes.get((row["accession"], row["path"]), ()))
         listed = [[*vars(gene).values(), checksums[gene.reference]] for gene in found]
         code = codes[row["accession"]]
@@ -115,12 +118,12 @@ def plan_files(step: Step, indexes: dict[str, PartIndex]) -> list[tuple[ContigTa
         }
         present = {name: part for name, key in keys.items() if (part := indexes[name].find(key))}
         old, had = before.get(digest(own), ("", {}))
-        kept = tuple(name for name, (_, checksum, _) in dna.items() if had.get(name) == checksum)
+        kept = tuple(name for name, checksum, _ in wanted if had.get(name) == checksum)
         task = ContigTask(
             accession=row["accession"],
             file=StoredFile(row["path"], row["uri"], row["sha256"]),
             genetic_code=code,
-            references=tuple(each for name, each in dna.items() if name not in kept)
+            references=tuple(each for each in wanted if each[0] not in kept)
             if NUCLEOTIDE_ALIGNMENTS.name not in present
             else (),
             before=shards_of(snapshot, old) if snapshot and old else (),
@@ -140,13 +143,12 @@ def plan_files(step: Step, indexes: dict[str, PartIndex]) -> list[tuple[ContigTa
     return plans
 
 
-def _genes(step: Step) -> dict[tuple[str, str], list[Gene]]:
+def _genes(assignment: Assignment) -> dict[tuple[str, str], list[Gene]]:
     """Return the genes of each file of contigs whose proteins have a near reference of their organism.
 
     A gene counts as not covered where a stop or frameshift is known before its first letter: a gene finder begins it
     after an early stop.
     """
-    assignment = Assignment(step, ())
     assigned, known = assignment.assigned(), assignment.entries[PROTEIN]
     early = {
         organism: {

@@ -248,9 +248,9 @@ _STRAND = Column("strand", pa.int8(), "1, or -1 where the contig holds the rever
 
 NUCLEOTIDE_ALIGNMENTS = TableSpec(
     name="nucleotide_alignments",
-    description="Each copy of a reference of DNA in contigs, ribosomal RNA and promoters, on both strands, from 30 % "
-    "of the reference and an identity of 0.6: EDNAFULL, gaps of 10 and 0.5, cut to the best-scoring part. Copies "
-    "without 8 shared 12-mers are not found.",
+    description="Each copy in contigs of a reference of DNA of the accession's organism, ribosomal RNA and promoters, "
+    "on both strands, from 30 % of the reference and an identity of 0.6: EDNAFULL, gaps of 10 and 0.5, cut to the "
+    "best-scoring part. Copies without 8 shared 12-mers are not found.",
     columns=(
         _ACCESSION,
         _FILE,
