@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import click
     import dagster as dg
 
+    from opengenome_assets.storage.tables import Home
+
 PASSES = ("align", "call", "depth", "quality", "vcf")
 
 
@@ -31,6 +33,12 @@ def _commands() -> Sequence[click.Command]:
     from opengenome_assets.variants.commands import variants
 
     return [variants]
+
+
+def _chains(home: Home, key: str, sample: str | None) -> Sequence[tuple[str, Sequence[tuple[str, str]]]]:
+    from opengenome_assets.variants.chain import chains
+
+    return [(f"{key} in {each.sample}", [("call", each.call), *each.links]) for each in chains(home, key, sample)]
 
 
 def _refuse(settings: Settings) -> None:
@@ -49,5 +57,6 @@ GROUP = Group(
     build=_build,
     passes=tuple(f"opengenome_assets.variants.passes.{name}" for name in PASSES),
     commands=_commands,
+    chains=_chains,
     refuse=_refuse,
 )
