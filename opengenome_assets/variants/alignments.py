@@ -1,4 +1,4 @@
-"""alignments: each sample's reads on the reference, as CRAM.
+"""read_alignments: each sample's reads on the reference, as CRAM.
 
 Belongs here: samples as units, the place of their files, and what must be true of them. Does not belong here: aligning
 (``passes/align.py``).
@@ -31,16 +31,16 @@ def define(settings: VariantsSettings) -> list[Member]:
 
 
 def alignments_asset(adapters: tuple[str, str] | None) -> dg.AssetsDefinition:
-    """Return the asset alignments, which removes ``adapters`` of mates 1 and 2 before, if there are any."""
+    """Return the asset read_alignments, which removes ``adapters`` of mates 1 and 2 before, if there are any."""
 
     @dg.multi_asset(name=ALIGNMENTS.name, specs=[asset_spec(ALIGNMENTS, [RAW_READS, REFERENCE])])
-    def alignments(
+    def read_alignments(
         context: dg.AssetExecutionContext, home: dg.ResourceParam[Home], engine: dg.ResourceParam[Engine]
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
         plan = plan_alignments(home, adapters)
         yield from carry_out(context, home, engine, plan, lambda: {"samples": _listed(home)})
 
-    return alignments
+    return read_alignments
 
 
 def _listed(home: Home) -> dg.TableMetadataValue:

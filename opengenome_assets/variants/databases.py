@@ -196,7 +196,7 @@ def refuse_other_assembly(path: Path, tally: Tally) -> None:
         )
     if tally.entries and not here:
         raise DatabaseError(
-            f"none of {tally.entries:,} entries is on a contig of the reference. Name a file of the reference's assembly"
+            f"none of {tally.entries:,} entries is on a contig of the reference. Name a file of its assembly"
         )
 
 

@@ -15,7 +15,7 @@ from opengenome_assets.storage.snapshot import Snapshot
 from opengenome_assets.variants.passes.call import PASS
 from opengenome_assets.variants.plots import samples
 from opengenome_assets.variants.settings import VariantsSettings
-from opengenome_assets.variants.tables import ALIGNMENTS, COVERAGE, GENOTYPES, READ_QUALITY
+from opengenome_assets.variants.tables import ALIGNMENTS, GENOTYPES, READ_DEPTH, READ_QUALITY
 
 
 def define(_: VariantsSettings) -> list[Member]:
@@ -23,7 +23,7 @@ def define(_: VariantsSettings) -> list[Member]:
     return [
         FigureSpec("figure_read_qualities", "Mean quality of reads by cycle.", (READ_QUALITY,), draw_qualities),
         FigureSpec("figure_insert_sizes", "Insert sizes of pairs.", (ALIGNMENTS,), draw_insert_sizes),
-        FigureSpec("figure_depth", "Depth along the reference.", (COVERAGE,), draw_depth),
+        FigureSpec("figure_depth", "Depth along the reference.", (READ_DEPTH,), draw_depth),
         FigureSpec("figure_allele_fractions", "Fractions of reads with called alleles.", (GENOTYPES,), draw_fractions),
         FigureSpec("figure_substitutions", "Variants by substitution.", (GENOTYPES,), draw_substitutions),
     ]
@@ -49,7 +49,7 @@ def draw_insert_sizes(step: Step) -> Picture:
 
 def draw_depth(step: Step) -> Picture:
     """Draw depth along contigs."""
-    return samples.depth(step[COVERAGE].read(["sample", "contig", "start", "end", "mean"]).to_pandas())
+    return samples.depth(step[READ_DEPTH].read(["sample", "contig", "start", "end", "mean"]).to_pandas())
 
 
 def draw_fractions(step: Step) -> Picture:

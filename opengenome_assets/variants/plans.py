@@ -26,9 +26,9 @@ from opengenome_assets.variants.passes.pairs import LaneReads
 from opengenome_assets.variants.regions import cut, ploidies
 from opengenome_assets.variants.tables import (
     ALIGNMENTS,
-    COVERAGE,
     GENOTYPES,
     RAW_READS,
+    READ_DEPTH,
     READ_FILES,
     READ_QUALITY,
     REFERENCE,
@@ -168,7 +168,7 @@ def _lanes(files: Sequence[dict[str, Any]]) -> Iterator[LaneReads]:
         yield LaneReads(lane, tuple(StoredFile(row["path"], row["uri"], row["sha256"]) for row in run))
 
 
-def plan_coverage(home: Home, size: int) -> Plan:
+def plan_depth(home: Home, size: int) -> Plan:
     """Return the plan of coverage: a unit per sample and region."""
     settings = {"samtools": tools.versions()["samtools"]}
     fasta, folder = fasta_of(home), local_home(home.uri)
@@ -179,7 +179,7 @@ def plan_coverage(home: Home, size: int) -> Plan:
         work = depth.Covering(name, region, str(folder / sample["path"]), fasta)
         units.append(Unit(f"{name}:{region.name}", name, content, region.letters, work))
     reads = ALIGNMENTS, REFERENCE
-    return Plan("measuring depth", depth.measure, reads, (COVERAGE,), tuple(units), settings, "letters")
+    return Plan("measuring depth", depth.measure, reads, (READ_DEPTH,), tuple(units), settings, "letters")
 
 
 def plan_calls(home: Home, size: int) -> Plan:

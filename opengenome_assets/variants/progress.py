@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from opengenome_assets.storage.tables import Home
-from opengenome_assets.variants.plans import Plan, plan_alignments, plan_calls, plan_coverage, plan_quality
+from opengenome_assets.variants.plans import Plan, plan_alignments, plan_calls, plan_depth, plan_quality
 from opengenome_assets.variants.settings import VariantsSettings
 from opengenome_assets.variants.tables import ALIGNMENTS, RAW_READS, REFERENCE
 from opengenome_assets.words import plural
@@ -18,7 +18,7 @@ from opengenome_assets.words import plural
 STEPS: dict[str, tuple[Callable[[Home, VariantsSettings], Plan], str]] = {
     "quality": (lambda home, _: plan_quality(home), "file"),
     "alignment": (lambda home, settings: plan_alignments(home, settings.adapters), "sample"),
-    "coverage": (lambda home, settings: plan_coverage(home, settings.region_bases), "region"),
+    "coverage": (lambda home, settings: plan_depth(home, settings.region_bases), "region"),
     "calling": (lambda home, settings: plan_calls(home, settings.region_bases), "region"),
 }
 

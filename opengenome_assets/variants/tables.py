@@ -16,7 +16,7 @@ MINIMUM_DEPTH = 10  # reads that cover a letter, for a sample to count as examin
 WINDOW = 1_000  # letters
 
 REFERENCE = TableSpec(
-    name="reference",
+    name="reference_contigs",
     description="Contigs of the reference that reads are aligned against. The files for tools (FASTA, its index, the "
     "aligner's index) lie in `references/` of the home.",
     columns=(
@@ -108,7 +108,7 @@ READ_FILES = TableSpec(
 _READS = (*_BYTES, REFERENCE["md5"])
 
 ALIGNMENTS = TableSpec(
-    name="alignments",
+    name="read_alignments",
     description="Each sample's reads, aligned with bwa-mem3, sorted, with duplicates marked, as CRAM 3.1. samtools, "
     "IGV and others read the file; it needs the reference's FASTA. Adapters stay in the reads unless "
     "OPENGENOME_TRIMMING names them; the aligner clips what does not fit.",
@@ -146,8 +146,8 @@ ALIGNMENTS = TableSpec(
 _ALIGNED = (ALIGNMENTS["sha256"],)
 _ALIGNED_SAMPLE = Column("sample", pa.string(), "The sample", (ALIGNMENTS["sample"],))
 
-COVERAGE = TableSpec(
-    name="coverage",
+READ_DEPTH = TableSpec(
+    name="read_depth",
     description="Depth of each sample in windows of 1,000 letters. Duplicates, secondary alignments and letters where "
     "mates overlap count once or not at all, as `samtools depth -s` has it.",
     columns=(
@@ -235,9 +235,9 @@ VARIANTS = TableSpec(
         Column("kind", pa.string(), "snv, insertion, deletion or other", (GENOTYPES["ref"], GENOTYPES["alt"])),
         Column("ac", pa.int64(), "Copies in the samples", (GENOTYPES["copies"],)),
         Column(
-            "an", pa.int64(), "Alleles in the samples that are examined", (GENOTYPES["ploidy"], COVERAGE["minimum"])
+            "an", pa.int64(), "Alleles in the samples that are examined", (GENOTYPES["ploidy"], READ_DEPTH["minimum"])
         ),
-        Column("af", pa.float64(), "ac / an", (GENOTYPES["copies"], COVERAGE["minimum"])),
+        Column("af", pa.float64(), "ac / an", (GENOTYPES["copies"], READ_DEPTH["minimum"])),
         Column("samples", pa.list_(pa.string()), "Samples that have it", (GENOTYPES["sample"],)),
     ),
     key=("variant_key",),
@@ -366,12 +366,12 @@ SAMPLE_QC = TableSpec(
         Column("mapped_share", pa.float64(), "Share of reads that are aligned", (ALIGNMENTS["mapped"],)),
         Column("duplicate_share", pa.float64(), "Share of reads marked as duplicates", (ALIGNMENTS["duplicates"],)),
         Column("insert_median", pa.float64(), "Median insert size", (ALIGNMENTS["insert_sizes"],)),
-        Column("mean_depth", pa.float64(), "Mean depth", (COVERAGE["mean"],)),
+        Column("mean_depth", pa.float64(), "Mean depth", (READ_DEPTH["mean"],)),
         Column(
             "examined_share",
             pa.float64(),
             f"Share of letters of depth {MINIMUM_DEPTH} or more",
-            (COVERAGE["share_10"],),
+            (READ_DEPTH["share_10"],),
         ),
         Column("snvs", pa.int64(), "Single-nucleotide variants", (GENOTYPES["variant_key"],)),
         Column("indels", pa.int64(), "Insertions and deletions", (GENOTYPES["variant_key"],)),
@@ -403,7 +403,7 @@ TABLES = (
     READ_QUALITY,
     READ_FILES,
     ALIGNMENTS,
-    COVERAGE,
+    READ_DEPTH,
     VARIANTS_RAW,
     GENOTYPES,
     VARIANT_FILES,

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.long
 
 TEXT = letters(3_000, 5)
 SAMPLE = f"{TEXT[:1_500]}{'A' if TEXT[1_500] != 'A' else 'C'}{TEXT[1_501:]}"  # one SNV
-STEPS = "reference,raw_reads,read_quality,read_files,alignments"
+STEPS = "reference_contigs,raw_reads,read_quality,read_files,read_alignments"
 
 # The samples whose reads cannot be used, and what is said of each.
 BAD = {
@@ -126,7 +126,7 @@ def mixed(tmp_path_factory):
             "genes": "none",
         }
         made = Cohort(Home(str(folder / "home")), given)
-        results = [made.materialize(STEPS, ok=False), made.materialize("alignments", ok=False)]
+        results = [made.materialize(STEPS, ok=False), made.materialize("read_alignments", ok=False)]
         return made, pairs, [failure(each) for each in results]
 
     return once(tmp_path_factory, "mixed", make)
@@ -143,7 +143,7 @@ def test_good_samples_beside_them_are_aligned_and_the_next_run_makes_none_again(
     good = ["bam", "cram", "one", "plain", "swapped"]
     assert sorted(row["sample"] for row in made.rows(ALIGNMENTS)) == good
     assert f"{len(BAD)} of {len(BAD) + len(good)} units failed" in words[1]
-    result = made.materialize("alignments", ok=False)
+    result = made.materialize("read_alignments", ok=False)
     assert f"{len(BAD)} of {len(BAD) + len(good)} units failed" in failure(result)
     assert not list(Path(made.home.uri, "alignments").glob("*/*.cram.*[!is]"))  # no half file is left
 
@@ -250,7 +250,7 @@ def test_adapters_are_removed_where_a_setting_asks_for_it(tmp_path):
     report = json.loads(Path(f"{made.home.uri}/{row['path']}.1.cutadapt.json").read_text())
     assert report["read_counts"]["filtered"]["too_short"] == 1
     made.given["trimming"] = "none"
-    facts = metadata(made.materialize("alignments"), "alignments")
+    facts = metadata(made.materialize("read_alignments"), "read_alignments")
     assert facts["units_reused"] == 0
     (row,) = made.rows(ALIGNMENTS)
     assert (row["trimming"], row["letters"], row["trimmed_letters"]) == ("none", 200 * len(pairs), 0)
