@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from opengenome_assets.variants.alignments import reads_are_conserved, reads_hav
 from opengenome_assets.variants.passes.extraction import Target, refuse_other_reference
 from opengenome_assets.variants.passes.pairs import SeenNames
 from opengenome_assets.variants.plans import fasta_of
-from opengenome_assets.variants.settings import ADAPTERS, VariantsSettings
-from opengenome_assets.variants.tables import ALIGNMENTS, GENOTYPES, RAW_READS, READ_FILES
+from opengenome_assets.variants.settings import ADAPTERS, SAMPLE_FOLDER, VariantsSettings
+from opengenome_assets.variants.tables import ALIGNMENTS, CLINVAR, GENOTYPES, GNOMAD, RAW_READS, READ_FILES
 from opengenome_assets.variants.work import UnusableReadsError
 from opengenome_assets_tests.corpora import failure
 from opengenome_assets_tests.shared import once
@@ -127,6 +128,7 @@ def mixed(tmp_path_factory):
         }
         made = Cohort(Home(str(folder / "home")), given)
         results = [made.materialize(STEPS, ok=False), made.materialize("read_alignments", ok=False)]
+        made.materialize("genotypes")
         return made, pairs, [failure(each) for each in results]
 
     return once(tmp_path_factory, "mixed", make)
@@ -138,12 +140,19 @@ def test_each_bad_sample_is_named_with_its_fault(mixed, sample):
     assert re.search(BAD[sample], "\n".join(words))
 
 
-def test_good_samples_beside_them_are_aligned_and_the_next_run_makes_none_again(mixed):
+@pytest.fixture
+def copy(mixed, tmp_path):
+    """A copy, to be changed."""
+    made = mixed[0]
+    return Cohort(Home(str(shutil.copytree(made.home.uri, tmp_path / "home"))), dict(made.given))
+
+
+def test_good_samples_beside_them_are_aligned_and_the_next_run_makes_none_again(mixed, copy):
     made, _, words = mixed
     good = ["bam", "cram", "one", "plain", "swapped"]
     assert sorted(row["sample"] for row in made.rows(ALIGNMENTS)) == good
     assert f"{len(BAD)} of {len(BAD) + len(good)} units failed" in words[1]
-    result = made.materialize("read_alignments", ok=False)
+    result = copy.materialize("read_alignments", ok=False)
     assert f"{len(BAD)} of {len(BAD) + len(good)} units failed" in failure(result)
     assert not list(Path(made.home.uri, "alignments").glob("*/*.cram.*[!is]"))  # no half file is left
 
@@ -173,7 +182,6 @@ def test_reads_of_a_bam_file_without_a_mate_are_left_out_and_counted(mixed):
 
 def test_reads_from_bam_and_cram_are_called_like_those_from_fastq(mixed):
     made, *_ = mixed
-    made.materialize("genotypes")
     called = {row["sample"]: row["variant_key"] for row in made.rows(GENOTYPES)}
     snv = f"c-1501-{TEXT[1_500]}-{SAMPLE[1_500]}"
     assert called == dict.fromkeys(("plain", "bam", "cram", "swapped"), snv)
@@ -196,6 +204,41 @@ def test_one_pair_of_reads_is_a_sample(mixed):
 def test_the_catalogue_has_one_row_of_a_bam_file(mixed):
     made, *_ = mixed
     assert [row["mate"] for row in made.rows(RAW_READS) if row["source"] == "bam"] == [0]
+
+
+def test_a_region_that_fails_costs_no_other_is_named_and_made_alone_afterwards(mixed, copy):
+    """Reads of sample one lie in the first region alone, so that damage to its file is met only there."""
+    (row,) = (each for each in copy.rows(ALIGNMENTS) if each["sample"] == "one")
+    path = Path(copy.home.uri, row["path"])
+    whole = path.read_bytes()
+    damaged = bytearray(whole)
+    damaged[-200:-150] = bytes(50)
+    path.write_bytes(damaged)
+    result = copy.materialize("genotypes", ok=False, genotypes={"region_bases": 2_000})
+    words = failure(result)
+    assert "1 of 10 units failed; the others are committed" in words
+    assert re.search(r"^- one:c:1-2000: bcftools mpileup failed with", words, re.MULTILINE)
+    calls = {row["sample"] for row in copy.rows(GENOTYPES)}
+    assert calls == {"plain", "bam", "cram", "swapped"}
+    path.write_bytes(whole)
+    facts = metadata(copy.materialize("genotypes", genotypes={"region_bases": 2_000}), "genotypes")
+    assert (facts["units"], facts["units_reused"], facts["units_failed"]) == (10, 9, 0)
+    assert copy.rows(GENOTYPES) == mixed[0].rows(GENOTYPES)
+
+
+def test_shipped_databases_are_left_out_of_another_reference_and_that_is_said(copy):
+    for name in ("clinvar", "gnomad", "genes"):
+        copy.given[name] = "sample"
+    result = copy.materialize("read_depth,variants,clinvar,gnomad,annotations")
+    facts = metadata(result, "annotations")
+    assert (facts["contigs_without_clinvar"], facts["alleles_without_clinvar"]) == (["c"], 1)
+    assert (facts["contigs_without_gnomad"], facts["alleles_without_gnomad"]) == (["c"], 1)
+    for table in (CLINVAR, GNOMAD):
+        assert copy.home.table(table).at().provenance.settings == {"file": "none"}
+        assert copy.rows(table) == []
+    copy.given["clinvar"] = str(next(SAMPLE_FOLDER.glob("clinvar*")))  # named by the user, it is refused
+    words = failure(copy.materialize("clinvar", ok=False))
+    assert "clinvar_chrM_2022-05-25.txt.gz: none of 2,750 entries is on a contig of the reference" in words
 
 
 HG19 = "@HD\tVN:1.6\n@SQ\tSN:chrM\tLN:16571\n"
