@@ -167,7 +167,6 @@ def test_a_run_that_is_killed_goes_on_and_gives_the_same_rows(tmp_path, moment):
     run.wait()
     whole.materialize(MADE)
     result = killed.materialize(MADE)
-    assert metadata(result, "read_quality")["units_reused"] == 2
     assert metadata(result, "read_alignments")["units_reused"] == int(moment == "calling")
     facts = metadata(result, "genotypes")
     assert facts["units"] == 17
@@ -182,7 +181,7 @@ def test_a_run_that_is_killed_goes_on_and_gives_the_same_rows(tmp_path, moment):
 @pytest.mark.slow
 def test_any_cut_of_a_contig_gives_the_same_records(tmp_path):
     """Whole, in pieces of 200,000 and of 50,000 letters, with indels at every edge of both."""
-    length, chosen = 450_000, random.Random(7)
+    length, chosen = 460_000, random.Random(7)
     text = letters(length, 7)
     changed, last = [], 0
     for place in range(50_000, length, 50_000):  # a deletion, a SNV and an insertion around each edge
@@ -208,7 +207,7 @@ def test_any_cut_of_a_contig_gives_the_same_records(tmp_path):
     tables = VARIANTS_RAW, GENOTYPES
     before = [made.rows(table) for table in tables]
     assert len([row for row in before[1] if row["filter"] == "PASS"]) >= 3 * len(around)
-    for size, units in ((200_000, 3), (50_000, 9)):
+    for size, units in ((200_000, 3), (50_000, 10)):
         result = made.materialize("genotypes", genotypes={"region_bases": size})
         assert (metadata(result, "genotypes")["units"], metadata(result, "genotypes")["units_reused"]) == (units, 0)
         assert [made.rows(table) for table in tables] == before
