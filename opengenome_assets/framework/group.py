@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from opengenome_assets.framework.table import Specs, TableFamily, TableSpec
 from opengenome_assets.settings import Section, Settings
+from opengenome_assets.storage.tables import Home
 
 if TYPE_CHECKING:
     import click
@@ -24,6 +25,23 @@ if TYPE_CHECKING:
     Member = dg.AssetsDefinition | Rule | FigureSpec
 else:
     Member = Any
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of what a group's tables hold.
+
+    Attributes
+    ----------
+    subject, text
+        What it is about, in a word or two, and what was found.
+    warns
+        Whether a reader has to look at it before they conclude anything.
+    """
+
+    subject: str
+    text: str
+    warns: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +69,8 @@ class Group:
     refuse
         Function from the settings that raises a ``ValueError`` if they name input that is not there. It takes no
         second, and is called before Dagster starts.
+    findings
+        Function from a home to the lines that a run ends with: what its tables hold, for a scientist.
     """
 
     name: str
@@ -61,6 +81,7 @@ class Group:
     commands: Callable[[], Sequence[click.Command]] = tuple
     chains: Callable[[Home, str, str | None], Sequence[tuple[str, Sequence[tuple[str, str]]]]] | None = None
     refuse: Callable[[Settings], None] = lambda _: None
+    findings: Callable[[Home], Sequence[Finding]] = lambda _: ()
 
 
 def definitions(

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from opengenome_assets.framework.group import Group
+from opengenome_assets.framework.group import Finding, Group
 from opengenome_assets.proteins.settings import SAMPLE_FOLDER, SHIPPED, ProteinsSettings
 from opengenome_assets.proteins.tables import TABLES
 from opengenome_assets.settings import Settings
+from opengenome_assets.storage.tables import Home
 
 if TYPE_CHECKING:
     import click
@@ -43,6 +44,12 @@ def _refuse(settings: Settings) -> None:
         refuse_missing(section.catalogue)
 
 
+def _findings(home: Home) -> Sequence[Finding]:
+    from opengenome_assets.proteins.findings import findings
+
+    return findings(home)
+
+
 GROUP = Group(
     name="proteins",
     tables=TABLES,
@@ -51,4 +58,5 @@ GROUP = Group(
     passes=tuple(f"opengenome_assets.proteins.passes.{name}" for name in PASSES),
     commands=_commands,
     refuse=_refuse,
+    findings=_findings,
 )

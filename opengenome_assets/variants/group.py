@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from opengenome_assets.framework.group import Group
+from opengenome_assets.framework.group import Finding, Group
 from opengenome_assets.settings import Settings
+from opengenome_assets.storage.tables import Home
 from opengenome_assets.variants.settings import NONE, SAMPLE, VariantsSettings
 from opengenome_assets.variants.tables import TABLES
 
@@ -50,6 +51,12 @@ def _refuse(settings: Settings) -> None:
             existing(name)
 
 
+def _findings(home: Home) -> Sequence[Finding]:
+    from opengenome_assets.variants.findings import findings
+
+    return findings(home)
+
+
 GROUP = Group(
     name="variants",
     tables=TABLES,
@@ -59,4 +66,5 @@ GROUP = Group(
     commands=_commands,
     chains=_chains,
     refuse=_refuse,
+    findings=_findings,
 )
