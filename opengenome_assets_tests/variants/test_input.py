@@ -7,6 +7,7 @@ import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
+import pandas as pd
 import pysam
 import pytest
 
@@ -17,8 +18,9 @@ from opengenome_assets.variants.alignments import reads_are_conserved, reads_hav
 from opengenome_assets.variants.passes.extraction import Target, refuse_other_reference
 from opengenome_assets.variants.passes.pairs import SeenNames
 from opengenome_assets.variants.plans import fasta_of
+from opengenome_assets.variants.plots.report_sections import findings
 from opengenome_assets.variants.settings import ADAPTERS, SAMPLE_FOLDER, VariantsSettings
-from opengenome_assets.variants.tables import ALIGNMENTS, CLINVAR, GENOTYPES, GNOMAD, RAW_READS, READ_FILES
+from opengenome_assets.variants.tables import ALIGNMENTS, ANNOTATIONS, CLINVAR, GENOTYPES, GNOMAD, RAW_READS, READ_FILES
 from opengenome_assets.variants.work import UnusableReadsError
 from opengenome_assets_tests.corpora import failure
 from opengenome_assets_tests.shared import once
@@ -239,6 +241,38 @@ def test_shipped_databases_are_left_out_of_another_reference_and_that_is_said(co
     copy.given["clinvar"] = str(next(SAMPLE_FOLDER.glob("clinvar*")))  # named by the user, it is refused
     words = failure(copy.materialize("clinvar", ok=False))
     assert "clinvar_chrM_2022-05-25.txt.gz: none of 2,750 entries is on a contig of the reference" in words
+
+
+def clinvar(folder, entries):
+    lines = [f"{c}\t{pos}\t{pos}\t{ref}\t{alt}\t.\t.\tCLNSIG=Benign;CLNREVSTAT=x" for c, pos, ref, alt in entries]
+    path = folder / "clinvar.vcf"
+    path.write_text("\n".join(["##fileformat=VCFv4.1", "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO", *lines, ""]))
+    return str(path)
+
+
+def test_entries_of_clinvar_whose_ref_disagrees_are_left_out_and_counted(copy, tmp_path):
+    other = {"A": "C", "C": "G", "G": "T", "T": "A"}
+    good = [("c", pos, TEXT[pos - 1], other[TEXT[pos - 1]]) for pos in range(1_480, 1_520) if pos != 1_501]
+    good.append(("c", 1_501, TEXT[1_500], SAMPLE[1_500]))
+    bad = [("c", pos, other[TEXT[pos - 1]], TEXT[pos - 1]) for pos in (5, 6, 7)]
+    copy.given["clinvar"] = clinvar(tmp_path, [*good, *bad[:1], ("z", 1, "A", "C")])
+    facts = metadata(copy.materialize("read_depth,variants,clinvar,gnomad,annotations"), "clinvar")
+    assert (facts["entries"], facts["other_ref"], facts["other_contigs"]) == (42, 1, 1)
+    assert facts["contigs"] == ["c"]
+    assert len(copy.rows(CLINVAR)) == len(good)
+    (annotation,) = copy.rows(ANNOTATIONS)
+    assert (annotation["class"], annotation["clinvar"]) == ("asserted benign", "1501")
+    copy.given["clinvar"] = clinvar(tmp_path, [*good, *bad])
+    words = failure(copy.materialize("clinvar", ok=False))
+    assert f"REF of 3 of 43 entries is not in the reference, first c-5-{bad[0][2]}-{bad[0][3]}: the ref" in words
+    assert "The file is of another assembly" in words
+
+
+def test_the_report_names_contigs_that_clinvar_has_not():
+    calls = pd.DataFrame({"class": ["not listed"], "contig": ["c"]})
+    page = findings(calls, {"clinvar": "x.vcf"}, ["c"])
+    assert "The file has no entry on c: alleles there are not listed for that reason alone." in page.text
+    assert "has no entry" not in findings(calls, {"clinvar": "x.vcf"}, []).text
 
 
 HG19 = "@HD\tVN:1.6\n@SQ\tSN:chrM\tLN:16571\n"

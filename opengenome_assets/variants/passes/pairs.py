@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import zip_longest
+from zlib import crc32
 
 from opengenome_assets.intake.containers import Unit
 from opengenome_assets.intake.kinds import FASTQ
@@ -20,7 +20,7 @@ from opengenome_assets.variants.passes.quality import refuse_old_qualities
 from opengenome_assets.variants.work import UnusableReadsError
 
 BATCH = 10_000_000  # letters
-MOST_NAMES = 1 << 20
+MOST_NAMES = 1 << 19
 ADVICE = "Take both files from their source again, and compare their checksums"
 
 Read = tuple[bytes, bytes, bytes]  # name, letters, qualities
@@ -106,8 +106,8 @@ def paired(lane: LaneReads) -> Iterator[Pair]:
 class SeenNames:
     """The names of reads so far, to find one that is there twice.
 
-    It is exact up to a million names. Of more, it keeps every second, fourth, ... by their hash, so that a file that
-    was joined to itself is still found, in bounded memory.
+    It is exact up to half a million names. Of more, it keeps every second, fourth, ... by their checksum. So a file
+    that was joined to itself is still found, in bounded memory.
     """
 
     def __init__(self, most: int = MOST_NAMES) -> None:
@@ -116,9 +116,10 @@ class SeenNames:
 
     def again(self, name: bytes) -> bool:
         """Whether a name was there before; remember it."""
-        value = int.from_bytes(blake2b(name, digest_size=8).digest())
-        if value & self._mask:
+        check = crc32(name)  # it is the same in every run, and so is what is kept
+        if check & self._mask:
             return False
+        value = hash(name) >> 32 << 32 | check
         if value in self._hashes:
             return True
         self._hashes.add(value)
