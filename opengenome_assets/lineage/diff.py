@@ -137,11 +137,13 @@ def versions(home: Home, name: str, before: int | None, after: int | None) -> tu
 
     Raises
     ------
-    MissingTableError
-        If there is no such table.
+    UnknownNameError, MissingVersionError
+        If there is no such table or version.
     LookupError
         If there is no version before.
     """
+    if before is None or after is None:
+        find(home, name, after if home.table(name).exists() else 0)  # of what is no table, it says what there is
     history = home.table(name).history()
     made = {number: history.provenance(number) for number in sorted(history.layouts())}
     last = max(made) if after is None else after

@@ -120,8 +120,6 @@ def reading(
             thread.start()
         try:
             yield stream
-        except GeneratorExit:
-            raise
         except Exception as error:
             # The input's own error says more than that of a reader whose input ended early.
             if failures:

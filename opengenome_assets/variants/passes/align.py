@@ -100,7 +100,7 @@ def align(work: SampleReads, writer: PartWriter) -> dict[str, Any]:
         tools.run(("samtools", "index", str(cram)))
         facts = summarise(cram, work.target.fasta, Path(f"{cram}.stats"))
         digest = restored(cram, work.target.fasta)
-        reports = [_report(work, lane) for lane in work.lanes] if work.trimming else []
+        reports = [_report(lane) for lane in work.lanes] if work.trimming else []
         for ending in (*reports, ".crai", ".stats", ""):  # the file itself last: with it the rest is there
             os.replace(f"{cram}{ending}", f"{target}{ending}")
     with target.open("rb") as file:
@@ -134,7 +134,7 @@ def _empty(work: SampleReads, taken: Taken) -> str:
     return f"sample {work.sample}: its files hold no reads. Remove it from the sample sheet"
 
 
-def _report(work: SampleReads, lane: LaneReads) -> str:
+def _report(lane: LaneReads) -> str:
     """Return the ending of cutadapt's report on a lane."""
     return f".{lane.lane}.cutadapt.json"
 
@@ -199,7 +199,7 @@ def _align(work: SampleReads, stream: IO[bytes], cram: Path) -> Taken:
         options.set_pe(True)
         options.set_read_group_id(group(work, lane))
         given = LanePairs(lane, work.target)
-        report = Path(f"{cram}{_report(work, lane)}")
+        report = Path(f"{cram}{_report(lane)}")
         used: Iterable[Pair] = trimming.trimmed(given, work.trimming, report) if work.trimming else given
         pairs = 0
         for batch in batches(used):
