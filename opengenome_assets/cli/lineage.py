@@ -118,11 +118,13 @@ def diff(table: str, before: int | None, after: int | None, most: int, output: s
         home = Home(settings.home)
         first, last = comparing.versions(home, table, before, after)
         found = comparing.diff(home, groups.specs(), table, first, last, most)
+        why = groups.explain(home, table, first, last)
     changes = found.made
     if output == "json":
         files = {kind: len(names) for kind, names in asdict(changes.files).items()}
         files |= {f"first_{kind}": names[:most] for kind, names in asdict(changes.files).items()}
-        click.echo(json.dumps({**asdict(found), "made": {**asdict(changes), "files": files}}, indent=2))
+        reasons = {} if why is None else {"why": why}
+        click.echo(json.dumps({**asdict(found), "made": {**asdict(changes), "files": files}, **reasons}, indent=2))
         return
     sides = [
         (f"version {side.version}", f"made {clock(side.made)}", f"{side.rows:,} rows", side.data_version[:16])
@@ -135,6 +137,9 @@ def diff(table: str, before: int | None, after: int | None, most: int, output: s
     if changes.notes:
         section("Not compared", changes.notes)
     section("Content", list(_content(found.content)))
+    if why:
+        more = [f"and {len(why) - most:,} more"] if len(why) > most else []
+        section("Why", [*aligned([tuple(why[0]), *(tuple(map(str, row.values())) for row in why[:most])]), *more])
 
 
 def file_lines(files: FileChanges, most: int) -> Iterator[str]:

@@ -6,8 +6,8 @@ Belongs here: putting the assets, rules and figures of a group together. Does no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from opengenome_assets.framework.table import Specs, TableFamily, TableSpec
@@ -69,6 +69,9 @@ class Group:
     refuse
         Function from the settings that raises a ``ValueError`` if they name input that is not there. It takes no
         second, and is called before Dagster starts.
+    explain
+        Functions by table, from a home and two versions to rows that say why the versions differ, for
+        ``opengenome diff``.
     findings
         Function from a home to the lines that a run ends with: what its tables hold, for a scientist.
     """
@@ -81,6 +84,7 @@ class Group:
     commands: Callable[[], Sequence[click.Command]] = tuple
     chains: Callable[[Home, str, str | None], Sequence[tuple[str, Sequence[tuple[str, str]]]]] | None = None
     refuse: Callable[[Settings], None] = lambda _: None
+    explain: Mapping[str, Callable[[Home, int, int], list[dict[str, Any]]]] = field(default_factory=dict)
     findings: Callable[[Home], Sequence[Finding]] = lambda _: ()
 
 

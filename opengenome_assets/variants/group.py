@@ -46,7 +46,8 @@ def _refuse(settings: Settings) -> None:
     from opengenome_assets.intake.sources import existing
 
     section = settings.section(VariantsSettings)
-    for name in (section.samples, section.reference, section.clinvar, section.gnomad, section.genes):
+    databases = section.clinvar, section.gnomad, section.genes, section.truth, section.truth_regions
+    for name in (section.samples, section.reference, *databases):
         if name not in (SAMPLE, NONE) and not name.startswith("corpus:"):
             existing(name)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from opengenome_assets.framework.table import TableSpec
@@ -24,6 +25,7 @@ from opengenome_assets.variants.passes import align, call, depth, quality, trimm
 from opengenome_assets.variants.passes.extraction import Target
 from opengenome_assets.variants.passes.pairs import LaneReads
 from opengenome_assets.variants.regions import cut, ploidies
+from opengenome_assets.variants.sums import refuse_changed
 from opengenome_assets.variants.tables import (
     ALIGNMENTS,
     GENOTYPES,
@@ -57,9 +59,11 @@ class Plan:
         What the record holds beside the inputs.
     unit
         Unit of the weights, for the log.
-    file
-        The fact that has the path, below the home, of a file that belongs to the part; a part without its file is made
-        again.
+    seconds
+        CPU seconds that one unit of weight takes, roughly: a plan of little work starts no workers.
+    files
+        The facts that have the path, below the home, of a file that belongs to the part; a part without its files is
+        made again.
     """
 
     label: str
@@ -69,7 +73,8 @@ class Plan:
     units: tuple[Unit, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
     unit: str = "bytes"
-    file: str = ""
+    seconds: float = 1.0
+    files: tuple[str, ...] = ()
 
     @cached_property
     def keys(self) -> list[str]:
@@ -86,14 +91,22 @@ class Plan:
         parts = [part for each in indexes if (part := each.find(key))]
         if len(parts) < len(indexes):
             return []
-        lost = self.file and not (local_home(home.uri) / parts[0].facts[self.file]).exists()
-        return [] if lost else parts
+        folder, facts = local_home(home.uri), parts[0].facts
+        there = all(name in facts and (folder / facts[name]).exists() for name in self.files)
+        return parts if there else []
 
 
 def fasta_of(home: Home) -> str:
     """Return the path of the reference's FASTA for tools; the aligner's index has the same path."""
     (folder,) = set(home.table(REFERENCE).read(["folder"])["folder"].to_pylist())
     return str(local_home(home.uri) / folder / index.NAME)
+
+
+def whole_fasta_of(home: Home) -> str:
+    """Return the path of the reference's FASTA after comparing it with its sum. Raises DamagedError."""
+    fasta = fasta_of(home)
+    refuse_changed(Path(fasta).parent, [index.NAME, f"{index.NAME}.fai"], REFERENCE.name)
+    return fasta
 
 
 def target_of(home: Home) -> Target:
@@ -125,7 +138,7 @@ def plan_quality(home: Home) -> Plan:
         for row in rows
     ]
     reads = (RAW_READS, REFERENCE) if target else (RAW_READS,)
-    return Plan("counting reads", quality.measure, reads, (READ_QUALITY, READ_FILES), tuple(units))
+    return Plan("counting reads", quality.measure, reads, (READ_QUALITY, READ_FILES), tuple(units), seconds=3e-8)
 
 
 def plan_alignments(home: Home, adapters: tuple[str, str] | None = None) -> Plan:
@@ -137,7 +150,9 @@ def plan_alignments(home: Home, adapters: tuple[str, str] | None = None) -> Plan
         settings["trimming"] = " ".join(("cutadapt", versions["cutadapt"], *options))
     units = tuple(_samples(home, settings, options))
     reads = RAW_READS, REFERENCE
-    return Plan("aligning reads", align.align, reads, (ALIGNMENTS,), units, settings, file="cram")
+    return Plan(
+        "aligning reads", align.align, reads, (ALIGNMENTS,), units, settings, seconds=3e-7, files=("cram", "sums")
+    )
 
 
 def _samples(home: Home, settings: Mapping[str, str], options: tuple[str, ...]) -> Iterator[Unit]:
@@ -169,7 +184,7 @@ def _lanes(files: Sequence[dict[str, Any]]) -> Iterator[LaneReads]:
 
 
 def plan_depth(home: Home, size: int) -> Plan:
-    """Return the plan of coverage: a unit per sample and region."""
+    """Return the plan of read_depth: a unit per sample and region."""
     settings = {"samtools": tools.versions()["samtools"]}
     fasta, folder = fasta_of(home), local_home(home.uri)
     units = []
@@ -179,7 +194,7 @@ def plan_depth(home: Home, size: int) -> Plan:
         work = depth.Covering(name, region, str(folder / sample["path"]), fasta)
         units.append(Unit(f"{name}:{region.name}", name, content, region.letters, work))
     reads = ALIGNMENTS, REFERENCE
-    return Plan("measuring depth", depth.measure, reads, (READ_DEPTH,), tuple(units), settings, "letters")
+    return Plan("measuring depth", depth.measure, reads, (READ_DEPTH,), tuple(units), settings, "letters", 5e-7)
 
 
 def plan_calls(home: Home, size: int) -> Plan:
@@ -198,7 +213,7 @@ def plan_calls(home: Home, size: int) -> Plan:
         work = call.Calling(name, region, str(folder / sample["path"]), fasta, tuple(ploidy))
         units.append(Unit(f"{name}:{region.name}", name, content, region.letters, work))
     reads = ALIGNMENTS, REFERENCE
-    return Plan("calling", call.call, reads, (VARIANTS_RAW, GENOTYPES), tuple(units), settings, "letters")
+    return Plan("calling", call.call, reads, (VARIANTS_RAW, GENOTYPES), tuple(units), settings, "letters", 5e-6)
 
 
 def _regions(home: Home, size: int) -> Iterator[tuple[dict[str, Any], Any, list[tuple[str, int, int, int]]]]:

@@ -397,6 +397,60 @@ VARIANT_FILES = TableSpec(
     kinds=frozenset({"vcf"}),
 )
 
+KINDS = ("snv", "indel")
+
+TRUTH_VARIANTS = TableSpec(
+    name="truth_variants",
+    description="Known alleles of samples, of the truth VCF `OPENGENOME_TRUTH`, left-aligned and trimmed. Records with "
+    "another FILTER than PASS, missing genotypes and symbolic alleles are left out.",
+    columns=(
+        Column("sample", pa.string(), "The sample, as the truth names it"),
+        Column("contig", pa.string(), "The contig, by its name in the reference", (REFERENCE["aliases"],)),
+        Column("pos", pa.int64(), "Position, from 1, of the left-aligned allele"),
+        Column("ref", pa.string(), "Letters of the reference"),
+        Column("alt", pa.string(), "The other allele"),
+        Column("variant_key", pa.string(), "contig-pos-ref-alt"),
+        Column("copies", pa.int32(), "Copies of this allele"),
+        Column("ploidy", pa.int32(), "Alleles in the genotype"),
+    ),
+    key=("sample", "contig", "pos", "ref", "alt"),
+)
+
+TRUTH_REGIONS = TableSpec(
+    name="truth_regions",
+    description="Regions where all variants of the truth's samples are known, of the BED file "
+    "`OPENGENOME_TRUTH_REGIONS`; whole contigs without one.",
+    columns=(
+        Column("contig", pa.string(), "The contig, by its name in the reference", (REFERENCE["aliases"],)),
+        Column("start", pa.int64(), "First letter, from 1"),
+        Column("end", pa.int64(), "Last letter"),
+    ),
+    key=("contig", "start"),
+)
+
+_JUDGED = (GENOTYPES["gt"], TRUTH_VARIANTS["copies"], TRUTH_REGIONS["start"], REFERENCE["md5"])
+
+BENCHMARK = TableSpec(
+    name="benchmark",
+    description="Calls with the filter PASS against the known alleles of `truth_variants` in `truth_regions`, by "
+    "sample and kind. An allele is right with the same genotype. Clusters of alleles that spell the same two "
+    "haplotypes are equal, however they are written. Samples without a truth have no row.",
+    columns=(
+        _ALIGNED_SAMPLE,
+        Column("kind", pa.string(), "snv, or indel for every other change", _JUDGED),
+        Column("known", pa.int64(), "Known alleles", _JUDGED),
+        Column("found", pa.int64(), "Known alleles that are called with their genotype (true positives)", _JUDGED),
+        Column("missed", pa.int64(), "Known alleles that are not (false negatives)", _JUDGED),
+        Column("wrong_genotype", pa.int64(), "Missed alleles that are called with another genotype", _JUDGED),
+        Column("called", pa.int64(), "Calls", _JUDGED),
+        Column("wrong", pa.int64(), "Calls that are not known so (false positives)", _JUDGED),
+        Column("precision", pa.float64(), "(called - wrong) / called; empty without calls", _JUDGED),
+        Column("recall", pa.float64(), "found / known; empty without known alleles", _JUDGED),
+        Column("f1", pa.float64(), "Harmonic mean of both; empty without", _JUDGED),
+    ),
+    key=("sample", "kind"),
+)
+
 TABLES = (
     REFERENCE,
     RAW_READS,
@@ -414,4 +468,7 @@ TABLES = (
     GENE_MODELS,
     CONSEQUENCES,
     SAMPLE_QC,
+    TRUTH_VARIANTS,
+    TRUTH_REGIONS,
+    BENCHMARK,
 )

@@ -125,7 +125,6 @@ def test_an_indel_at_a_region_s_edge_is_one_record_whatever_the_cut(odd):
 
 KILLED = """
 import sys
-from opengenome_assets_tests.variants.reads import letters, simulate, write_fastq
 from opengenome_assets_tests.variants.samples import Cohort
 from opengenome_assets.storage.tables import Home
 Cohort(Home(sys.argv[1]), {"samples": sys.argv[2], "region_bases": 1_000}).materialize()

@@ -29,7 +29,8 @@ from opengenome_assets.variants.passes import trimming
 from opengenome_assets.variants.passes.extraction import Target
 from opengenome_assets.variants.passes.pairs import LanePairs, LaneReads, Pair, batches
 from opengenome_assets.variants.passes.quality import written
-from opengenome_assets.variants.tables import ALIGNMENTS
+from opengenome_assets.variants.sums import refuse_changed, write_sums
+from opengenome_assets.variants.tables import ALIGNMENTS, REFERENCE
 from opengenome_assets.variants.work import UnusableReadsError
 
 MAX_INSERT = 2_000
@@ -90,6 +91,7 @@ class Taken:
 
 def align(work: SampleReads, writer: PartWriter) -> dict[str, Any]:
     """Write a sample's CRAM file and its row."""
+    refuse_changed(Path(work.target.fasta).parent, None, REFERENCE.name)
     target = Path(work.home, work.cram)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{target.name}.", dir=target.parent) as folder:
@@ -101,8 +103,10 @@ def align(work: SampleReads, writer: PartWriter) -> dict[str, Any]:
         facts = summarise(cram, work.target.fasta, Path(f"{cram}.stats"))
         digest = restored(cram, work.target.fasta)
         reports = [_report(lane) for lane in work.lanes] if work.trimming else []
-        for ending in (*reports, ".crai", ".stats", ""):  # the file itself last: with it the rest is there
-            os.replace(f"{cram}{ending}", f"{target}{ending}")
+        names = [f"{target.name}{ending}" for ending in (*reports, ".crai", ".stats", "")]
+        sums = write_sums(cram.parent, names)
+        for name in (sums.name, *names):  # the file itself last: with it the rest is there
+            os.replace(cram.parent / name, target.parent / name)
     with target.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     row = {
@@ -122,7 +126,7 @@ def align(work: SampleReads, writer: PartWriter) -> dict[str, Any]:
         "aligner": work.aligner,
     }
     writer.write(pa.Table.from_pylist([row], schema=ALIGNMENTS.schema))
-    return {"cram": work.cram}
+    return {"cram": work.cram, "sums": str(Path(work.cram).with_name(sums.name))}
 
 
 def _empty(work: SampleReads, taken: Taken) -> str:
