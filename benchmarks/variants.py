@@ -29,8 +29,7 @@ from benchmarks.pipeline import materialize
 from benchmarks.report import Row, Target, number, summary, table
 from opengenome_assets.intake.streams import StoredFile
 from opengenome_assets.kernels.warm import warm
-from opengenome_assets.variants.passes import align, quality
-from opengenome_assets.variants.passes.extraction import Target
+from opengenome_assets.variants.passes import align, extraction, quality
 from opengenome_assets.variants.passes.pairs import LaneReads
 from opengenome_assets.variants.settings import SAMPLE_FOLDER
 
@@ -247,7 +246,7 @@ def align_alone(folder: str) -> tuple[float, float]:
     warm()
     lane = LaneReads("1", (_stored(folder, 1), _stored(folder, 2)))
     (fasta,) = Path(folder, "home", "references").glob("*/reference.fa")
-    target = Target(str(fasta), (("chr21", MEGABASE, "", ()),))
+    target = extraction.Target(str(fasta), (("chr21", MEGABASE, "", ()),))
     work = align.SampleReads("s", "p", "NA", (lane,), target, folder, "", "bwa-mem3")
     stream = io.BytesIO()
     before = _cpu()
