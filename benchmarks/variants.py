@@ -29,7 +29,8 @@ from benchmarks.pipeline import materialize
 from benchmarks.report import Row, Target, number, summary, table
 from opengenome_assets.intake.streams import StoredFile
 from opengenome_assets.kernels.warm import warm
-from opengenome_assets.variants.passes import align, quality
+from opengenome_assets.variants.passes import align, extraction, quality
+from opengenome_assets.variants.passes.pairs import LaneReads
 from opengenome_assets.variants.settings import SAMPLE_FOLDER
 
 DATA = REPOSITORY / "opengenome_assets_tests" / "fixtures" / "chr21"
@@ -243,13 +244,13 @@ def align_alone(folder: str) -> tuple[float, float]:
     import pysam
 
     warm()
-    lane = align.LaneReads("1", (_stored(folder, 1), _stored(folder, 2)))
+    lane = LaneReads("1", (_stored(folder, 1), _stored(folder, 2)))
     (fasta,) = Path(folder, "home", "references").glob("*/reference.fa")
-    contigs = (("chr21", MEGABASE, ""),)
-    work = align.SampleReads("s", "p", "NA", (lane,), str(fasta), contigs, folder, "", "bwa-mem3")
+    target = extraction.Target(str(fasta), (("chr21", MEGABASE, "", ()),))
+    work = align.SampleReads("s", "p", "NA", (lane,), target, folder, "", "bwa-mem3")
     stream = io.BytesIO()
     before = _cpu()
-    align._align(work, stream)
+    align._align(work, stream, Path(folder, "ours"))
     cpu = _cpu() - before
     Path(folder, "ours.bam").write_bytes(stream.getvalue())
     found = []

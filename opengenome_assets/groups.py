@@ -36,6 +36,11 @@ def specs() -> Specs:
     return Specs(table for group in GROUPS for table in group.tables)
 
 
+def group_of(table: str) -> Group | None:
+    """Return the group that declares a table; None if there is none."""
+    return next((group for group in GROUPS if Specs(group.tables).knows(table)), None)
+
+
 def passes() -> list[str]:
     """Return the modules that workers preload before their first task."""
     return [name for group in GROUPS for name in group.passes]

@@ -41,13 +41,21 @@ FREQUENCY = ("before", "after", "change")
 @click.option(
     "--files", default=20, show_default=True, type=click.IntRange(min=0), help="Maximum number of files named."
 )
+@click.option("--key", help="Show the chain of this row instead: in variants, a call such as chrM-263-A-G.")
+@click.option("--sample", help="With --key: the sample; default: every sample that has the row.")
 @format_option
-def lineage(name: str, version: int | None, column: str | None, files: int, output: str) -> None:
+def lineage(
+    name: str, version: int | None, column: str | None, files: int, key: str | None, sample: str | None, output: str
+) -> None:
     """Show the provenance of NAME, a table, figure or report, as a tree down to files.
 
     Each node has its version, code, settings, run, time and cost. JSON names all files. Needs no Dagster instance.
+    With --key, the chain of one row goes down to the checksums of its files and the versions of tools.
     """
     settings = settings_in_use()
+    if key:
+        _show_chains(settings.home, name, key, sample, output)
+        return
     from opengenome_assets.lineage import tree
     from opengenome_assets.storage.tables import Home
 
@@ -64,6 +72,22 @@ def lineage(name: str, version: int | None, column: str | None, files: int, outp
         click.echo("\n".join(tree.draw(found, files=files)))
 
 
+def _show_chains(home: str, name: str, key: str, sample: str | None, output: str) -> None:
+    from opengenome_assets.storage.tables import Home
+
+    group = groups.group_of(name)
+    if group is None or group.chains is None:
+        having = ", ".join(each.name for each in groups.GROUPS if each.chains)
+        raise click.ClickException(f"{name} has no chains of rows: expected a table of the group {having}")
+    with refusals():
+        found = group.chains(Home(home), key, sample)
+    if output == "json":
+        click.echo(json.dumps([{"title": title, "links": links} for title, links in found], indent=2))
+        return
+    for title, links in found:
+        section(title, aligned(links))
+
+
 def _plain(node: Any) -> dict[str, Any]:
     record = node.record and node.record.model_dump(mode="json")
     return {**{key: value for key, value in asdict(node).items() if key != "record"}, "record": record}
@@ -71,8 +95,8 @@ def _plain(node: Any) -> dict[str, Any]:
 
 @click.command()
 @click.argument("table")
-@click.argument("before", type=click.IntRange(min=0))
-@click.argument("after", type=click.IntRange(min=0))
+@click.argument("before", type=click.IntRange(min=0), required=False)
+@click.argument("after", type=click.IntRange(min=0), required=False)
 @click.option(
     "--most",
     default=10,
@@ -81,15 +105,20 @@ def _plain(node: Any) -> dict[str, Any]:
     help="Maximum number of files and rows named per kind: added, removed, changed, moved.",
 )
 @format_option
-def diff(table: str, before: int, after: int, most: int, output: str) -> None:
-    """Show how two versions of TABLE differ: source files, code, settings and rows."""
+def diff(table: str, before: int | None, after: int | None, most: int, output: str) -> None:
+    """Show how two versions of TABLE differ: source files, code, settings and rows.
+
+    AFTER is the newest version by default, and BEFORE the one before it whose rows differ from those of AFTER.
+    """
     settings = settings_in_use()
     from opengenome_assets.lineage import diff as comparing
     from opengenome_assets.storage.tables import Home
 
     with refusals():
-        found = comparing.diff(Home(settings.home), groups.specs(), table, before, after, most)
-        why = groups.explain(Home(settings.home), table, before, after)
+        home = Home(settings.home)
+        first, last = comparing.versions(home, table, before, after)
+        found = comparing.diff(home, groups.specs(), table, first, last, most)
+        why = groups.explain(home, table, first, last)
     changes = found.made
     if output == "json":
         files = {kind: len(names) for kind, names in asdict(changes.files).items()}
@@ -166,7 +195,17 @@ def _content(content: Content) -> Iterator[str]:
         ("removed", content.first_removed, content.removed),
         ("changed", content.first_changed, content.changed),
     ):
-        yield from _named(kind, [", ".join(map(str, row.values())) for row in first], count)
+        names = [", ".join(map(str, row.values())) for row in first]
+        if kind == "changed":
+            names = [
+                "\n      ".join([name, *aligned([(n, f"{_cell(a)} -> {_cell(b)}") for n, (a, b) in values.items()])])
+                for name, values in zip(names, content.first_changes, strict=True)
+            ]
+        yield from _named(kind, names, count)
+
+
+def _cell(value: object) -> str:
+    return "—" if value is None else str(value)
 
 
 def _number(value: object) -> str:

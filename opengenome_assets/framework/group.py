@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from opengenome_assets.framework.checks import Rule
     from opengenome_assets.framework.figures import FigureSpec
+    from opengenome_assets.storage.tables import Home
 
     Member = dg.AssetsDefinition | Rule | FigureSpec
 else:
@@ -61,6 +62,10 @@ class Group:
         Modules that workers preload before the first task.
     commands
         Commands that it adds to ``opengenome``.
+    chains
+        Function from the home, a row's key and a sample or None to the chains from that row to the bytes and tools that
+        it was made from: titles, each with named links. It raises a ``LookupError`` if there is no such row. None if
+        the group has no chains.
     refuse
         Function from the settings that raises a ``ValueError`` if they name input that is not there. It takes no
         second, and is called before Dagster starts.
@@ -77,6 +82,7 @@ class Group:
     build: Callable[[Settings], dg.Definitions]
     passes: tuple[str, ...] = ()
     commands: Callable[[], Sequence[click.Command]] = tuple
+    chains: Callable[[Home, str, str | None], Sequence[tuple[str, Sequence[tuple[str, str]]]]] | None = None
     refuse: Callable[[Settings], None] = lambda _: None
     explain: Mapping[str, Callable[[Home, int, int], list[dict[str, Any]]]] = field(default_factory=dict)
     findings: Callable[[Home], Sequence[Finding]] = lambda _: ()

@@ -43,6 +43,9 @@ FASTA = FileKind("FASTA", (".fa", ".fasta", ".fna", ".ffn", ".frn", ".fas", ".fs
 # Qualities may begin with the mark too: the count of its lines is an upper bound of the records.
 FASTQ = FileKind("FASTQ", (".fq", ".fastq"), b"@")
 
+# Reads aligned by somebody else. The formats are compressed by themselves.
+ALIGNED = FileKind("BAM or CRAM", (".bam", ".cram"), b"", ())
+
 
 def without_ending(name: str, endings: tuple[str, ...]) -> str:
     """Return the name without the first of the endings that it has, in upper or lower case."""

@@ -61,6 +61,8 @@ class Content:
         Columns that only one version has.
     first_added, first_removed, first_changed
         Keys of the first of these rows, in order.
+    first_changes
+        Of each row of ``first_changed``, the columns that changed, with both values. Lists and long texts are digests.
     largest
         The rows whose frequency changed most, with both frequencies; a missing row has 0. Empty for tables without
         frequencies.
@@ -77,6 +79,7 @@ class Content:
     first_added: list[dict[str, Any]] = field(default_factory=list)
     first_removed: list[dict[str, Any]] = field(default_factory=list)
     first_changed: list[dict[str, Any]] = field(default_factory=list)
+    first_changes: list[dict[str, tuple[Any, Any]]] = field(default_factory=list)
     largest: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -129,6 +132,31 @@ def diff(home: Home, specs: Specs, name: str, before: int, after: int, most: int
     return Difference(name, sides[0], sides[1], compare(home, specs, *records), content)
 
 
+def versions(home: Home, name: str, before: int | None, after: int | None) -> tuple[int, int]:
+    """Return the versions to compare: by default the newest, and the last one before it with another data version.
+
+    Raises
+    ------
+    UnknownNameError, MissingVersionError
+        If there is no such table or version.
+    LookupError
+        If there is no version before.
+    """
+    if before is None or after is None:
+        find(home, name, after if home.table(name).exists() else 0)  # of what is no table, it says what there is
+    history = home.table(name).history()
+    made = {number: history.provenance(number) for number in sorted(history.layouts())}
+    last = max(made) if after is None else after
+    if before is not None:
+        return before, last
+    earlier = [number for number in made if number < last]
+    if not earlier:
+        raise LookupError(f"{name} has no version before {last}: there is nothing to compare it with")
+    newest = made.get(last)
+    other = [n for n in earlier if (record := made[n]) and newest and record.data_version != newest.data_version]
+    return (other or earlier)[-1], last
+
+
 def _compare(opened: Sequence[Snapshot], key: Sequence[str], most: int) -> Content:
     schemas = [snapshot.schema for snapshot in opened]
     keys = [snapshot.parts.keys() for snapshot in opened]
@@ -162,6 +190,10 @@ def _compare(opened: Sequence[Snapshot], key: Sequence[str], most: int) -> Conte
         first_added=named[0].slice(0, most).to_pylist(),
         first_removed=named[1].slice(0, most).to_pylist(),
         first_changed=named[2].slice(0, most).to_pylist(),
+        first_changes=[
+            {name: (row[name], row[f"{name} after"]) for name in differs if row[name] != row[f"{name} after"]}
+            for row in joined.filter(pa.array(changed)).slice(0, most).to_pylist()
+        ],
         largest=_largest(joined, key, most) if MEASURE in shared else [],
     )
 

@@ -18,7 +18,7 @@ from opengenome_assets.settings import local_home
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.variants.passes.quality import added
 from opengenome_assets.variants.plans import plan_alignments
-from opengenome_assets.variants.settings import VariantsSettings
+from opengenome_assets.variants.settings import NONE, VariantsSettings
 from opengenome_assets.variants.sums import NAME
 from opengenome_assets.variants.tables import ALIGNMENTS, RAW_READS, READ_FILES, REFERENCE
 from opengenome_assets.variants.units import carry_out
@@ -26,21 +26,26 @@ from opengenome_assets.variants.units import carry_out
 SHOWN = 50
 
 
-def define(_: VariantsSettings) -> list[Member]:
+def define(settings: VariantsSettings) -> list[Member]:
     """Return the table and its rules."""
-    return [read_alignments, reads_are_conserved, files_exist]
+    return [alignments_asset(settings.adapters), reads_are_conserved, files_exist, reads_have_mates]
 
 
-@dg.multi_asset(name=ALIGNMENTS.name, specs=[asset_spec(ALIGNMENTS, [RAW_READS, REFERENCE])])
-def read_alignments(
-    context: dg.AssetExecutionContext, home: dg.ResourceParam[Home], engine: dg.ResourceParam[Engine]
-) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
-    """Align the samples that were not aligned before."""
-    yield from carry_out(context, home, engine, plan_alignments(home), lambda: {"samples": _listed(home)})
+def alignments_asset(adapters: tuple[str, str] | None) -> dg.AssetsDefinition:
+    """Return the asset read_alignments, which removes ``adapters`` of mates 1 and 2 before, if there are any."""
+
+    @dg.multi_asset(name=ALIGNMENTS.name, specs=[asset_spec(ALIGNMENTS, [RAW_READS, REFERENCE])])
+    def read_alignments(
+        context: dg.AssetExecutionContext, home: dg.ResourceParam[Home], engine: dg.ResourceParam[Engine]
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
+        plan = plan_alignments(home, adapters)
+        yield from carry_out(context, home, engine, plan, lambda: {"samples": _listed(home)})
+
+    return read_alignments
 
 
 def _listed(home: Home) -> dg.TableMetadataValue:
-    columns = ("sample", "reads", "mapped", "properly_paired", "duplicates", "path")
+    columns = ("sample", "reads", "mapped", "duplicates", "trimming", "short_reads", "unpaired_reads", "path")
     rows = home.table(ALIGNMENTS).read(columns).to_pylist()
     return table_of(columns, [[row[name] for name in columns] for row in rows[:SHOWN]])
 
@@ -48,7 +53,8 @@ def _listed(home: Home) -> dg.TableMetadataValue:
 @rule(
     ALIGNMENTS,
     "The CRAM file holds every read of the sample's files once, with the same name, letters and qualities: the sum of "
-    "their hashes is the same, and so is their number",
+    "their hashes is the same. With adapters removed, reads and letters are as many as those given, without those that "
+    "cutadapt counts",
 )
 def reads_are_conserved(home: Home) -> Iterator[str]:
     """Compare the reads of each CRAM file, written as FASTQ again, with those of the read files."""
@@ -56,15 +62,32 @@ def reads_are_conserved(home: Home) -> Iterator[str]:
         yield f"there is no table {READ_FILES.name} to compare with; materialise it"
         return
     files: dict[str, list[dict[str, Any]]] = {}
-    for row in home.table(READ_FILES).read(["sample", "reads", "digest"]).to_pylist():
+    for row in home.table(READ_FILES).read(["sample", "reads", "letters", "digest"]).to_pylist():
         files.setdefault(row["sample"], []).append(row)
-    for row in home.table(ALIGNMENTS).read(["sample", "reads", "digest"]).to_pylist():
+    for row in home.table(ALIGNMENTS).read().to_pylist():
         given = files.get(row["sample"], [])
-        reads = sum(each["reads"] for each in given)
-        if reads != row["reads"]:
-            yield f"sample {row['sample']}: {reads:,} reads in its files, {row['reads']:,} in the CRAM file"
-        elif added([each["digest"] for each in given]) != row["digest"]:
-            yield f"sample {row['sample']}: names, letters or qualities in the CRAM file are not those of its files"
+        for name, left_out in (("reads", row["short_reads"]), ("letters", row["trimmed_letters"])):
+            there = sum(each[name] for each in given)
+            if there != row[name] + left_out:
+                yield (
+                    f"sample {row['sample']}: {there:,} {name} in its files, {row[name]:,} in the CRAM file, and "
+                    f"{left_out:,} removed before"
+                )
+                break
+        else:
+            if row["trimming"] == NONE and added([each["digest"] for each in given]) != row["digest"]:
+                yield f"sample {row['sample']}: names, letters or qualities in the CRAM file are not those of its files"
+
+
+@rule(ALIGNMENTS, "No read of a BAM or CRAM file was left out because its mate is not there", blocking=False)
+def reads_have_mates(home: Home) -> Iterator[str]:
+    """Look for reads without a mate."""
+    for row in home.table(ALIGNMENTS).read(["sample", "reads", "unpaired_reads"]).to_pylist():
+        if row["unpaired_reads"]:
+            yield (
+                f"sample {row['sample']}: {row['unpaired_reads']:,} reads are left out, since the file has no mate of "
+                f"them; {row['reads']:,} are aligned"
+            )
 
 
 @rule(ALIGNMENTS, "Each CRAM file, its index and their sums exist")

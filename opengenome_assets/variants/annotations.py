@@ -137,8 +137,13 @@ def annotations(step: Step) -> Rows:
             }
         )
     counts = [(each, sum(row["class"] == each for row in rows)) for each in CLASSES]
-    table = pa.Table.from_pylist(rows, schema=ANNOTATIONS.schema)
-    return Rows(table, metadata={"classes": table_of(("class", "alleles"), counts)})
+    facts: dict[str, Any] = {"classes": table_of(("class", "alleles"), counts)}
+    for spec, places in ((CLINVAR, clinvar), (GNOMAD, gnomad)):
+        # Absence says something only of contigs that the database has.
+        silent = sorted({row["contig"] for row in rows} - {place[0] for place in places})
+        facts[f"contigs_without_{spec.name}"] = silent
+        facts[f"alleles_without_{spec.name}"] = sum(row["contig"] in silent for row in rows)
+    return Rows(pa.Table.from_pylist(rows, schema=ANNOTATIONS.schema), metadata=facts)
 
 
 def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -17,7 +17,6 @@ from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.variants.plans import plan_calls, plan_depth, whole_fasta_of
-from opengenome_assets.variants.regions import REGION
 from opengenome_assets.variants.settings import VariantsSettings
 from opengenome_assets.variants.tables import ALIGNMENTS, GENOTYPES, READ_DEPTH, REFERENCE, VARIANTS_RAW
 from opengenome_assets.variants.units import carry_out
@@ -26,19 +25,19 @@ from opengenome_assets.variants.units import carry_out
 class RegionsConfig(dg.Config):
     """Run config of read_depth and of the calls."""
 
-    region_bases: int = Field(
-        default=REGION,
+    region_bases: int | None = Field(
+        default=None,
         ge=1_000,
         multiple_of=1_000,
-        description="Letters of a region, the unit of work. Any size gives the same records.",
+        description="Letters of a region, the unit of work. Any size gives the same records. Default: the environment "
+        "variable OPENGENOME_REGION_BASES.",
     )
 
 
-def define(_: VariantsSettings) -> list[Member]:
+def define(settings: VariantsSettings) -> list[Member]:
     """Return the tables and their rules."""
     return [
-        read_depth,
-        genotypes,
+        *by_region(settings.region_bases),
         windows_cover_the_contigs,
         ref_is_the_reference,
         no_record_twice,
@@ -47,30 +46,32 @@ def define(_: VariantsSettings) -> list[Member]:
     ]
 
 
-@dg.multi_asset(name=READ_DEPTH.name, specs=[asset_spec(READ_DEPTH, [ALIGNMENTS, REFERENCE])])
-def read_depth(
-    context: dg.AssetExecutionContext,
-    config: RegionsConfig,
-    home: dg.ResourceParam[Home],
-    engine: dg.ResourceParam[Engine],
-) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
-    """Measure the depth of regions that were not measured before."""
-    yield from carry_out(context, home, engine, plan_depth(home, config.region_bases))
+def by_region(default: int) -> list[dg.AssetsDefinition]:
+    """Return the assets read_depth and genotypes. Regions have ``default`` letters unless run config says another."""
 
+    @dg.multi_asset(name=READ_DEPTH.name, specs=[asset_spec(READ_DEPTH, [ALIGNMENTS, REFERENCE])])
+    def read_depth(
+        context: dg.AssetExecutionContext,
+        config: RegionsConfig,
+        home: dg.ResourceParam[Home],
+        engine: dg.ResourceParam[Engine],
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
+        yield from carry_out(context, home, engine, plan_depth(home, config.region_bases or default))
 
-@dg.multi_asset(
-    name=GENOTYPES.name,
-    can_subset=True,
-    specs=[asset_spec(VARIANTS_RAW, [ALIGNMENTS, REFERENCE]), asset_spec(GENOTYPES, [ALIGNMENTS, REFERENCE])],
-)
-def genotypes(
-    context: dg.AssetExecutionContext,
-    config: RegionsConfig,
-    home: dg.ResourceParam[Home],
-    engine: dg.ResourceParam[Engine],
-) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
-    """Call the regions that were not called before."""
-    yield from carry_out(context, home, engine, plan_calls(home, config.region_bases))
+    @dg.multi_asset(
+        name=GENOTYPES.name,
+        can_subset=True,
+        specs=[asset_spec(VARIANTS_RAW, [ALIGNMENTS, REFERENCE]), asset_spec(GENOTYPES, [ALIGNMENTS, REFERENCE])],
+    )
+    def genotypes(
+        context: dg.AssetExecutionContext,
+        config: RegionsConfig,
+        home: dg.ResourceParam[Home],
+        engine: dg.ResourceParam[Engine],
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
+        yield from carry_out(context, home, engine, plan_calls(home, config.region_bases or default))
+
+    return [read_depth, genotypes]
 
 
 @rule(READ_DEPTH, "The windows of each sample add up to every contig's length")

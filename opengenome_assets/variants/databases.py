@@ -85,6 +85,12 @@ def database(spec: TableSpec, named: str, forms: Mapping[str, Callable[..., Iter
         tally, fasta = Tally(), whole_fasta_of(step.home)
         try:
             rows = list(_located(step, path, fasta, forms, tally))
+            if named == SAMPLE and _of_another(tally):
+                step.log.warning(
+                    f"{spec.name}: the shipped file is of the rCRS, which is no contig of this reference, and is left "
+                    f"out. Name a file of this reference in OPENGENOME_{spec.name.upper()} to have what it states"
+                )
+                return Rows(spec.schema.empty_table(), {"file": NONE}, {"other_contigs": tally.elsewhere})
             refuse_other_assembly(path, tally)
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         except (DatabaseError, OSError, EOFError) as error:
@@ -95,6 +101,7 @@ def database(spec: TableSpec, named: str, forms: Mapping[str, Callable[..., Iter
             step.log.warning(f"{spec.name}: left out: {words}")
         facts = {
             "entries": tally.entries,
+            "contigs": sorted({row["contig"] for row in rows}),
             "other_contigs": tally.elsewhere,
             "other_ref": len(tally.mismatches),
             "unknown_review_status": sorted(tally.unknown_status),
@@ -168,6 +175,11 @@ def left_aligned(letter: Callable[[int], str], pos: int, ref: str, alt: str) -> 
     return pos, ref, alt
 
 
+def _of_another(tally: Tally) -> bool:
+    here = tally.entries - tally.elsewhere
+    return not here or len(tally.mismatches) > MOST_MISMATCHES * here
+
+
 def refuse_other_assembly(path: Path, tally: Tally) -> None:
     """Refuse a file most of whose entries do not fit.
 
@@ -183,7 +195,9 @@ def refuse_other_assembly(path: Path, tally: Tally) -> None:
             f"{tally.mismatches[0]}. The file is of another assembly: name that of the reference's"
         )
     if tally.entries and not here:
-        raise DatabaseError(f"none of {tally.entries:,} entries is on a contig of the reference")
+        raise DatabaseError(
+            f"none of {tally.entries:,} entries is on a contig of the reference. Name a file of its assembly"
+        )
 
 
 def unique(spec: TableSpec, rows: list[Entry]) -> list[Entry]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import click
     import dagster as dg
 
+    from opengenome_assets.storage.tables import Home
+
 PASSES = ("align", "call", "depth", "quality", "vcf")
 
 
@@ -32,6 +34,12 @@ def _commands() -> Sequence[click.Command]:
     from opengenome_assets.variants.commands import variants
 
     return [variants]
+
+
+def _chains(home: Home, key: str, sample: str | None) -> Sequence[tuple[str, Sequence[tuple[str, str]]]]:
+    from opengenome_assets.variants.chain import chains
+
+    return [(f"{key} in {each.sample}", [("call", each.call), *each.links]) for each in chains(home, key, sample)]
 
 
 def _refuse(settings: Settings) -> None:
@@ -57,6 +65,7 @@ GROUP = Group(
     build=_build,
     passes=tuple(f"opengenome_assets.variants.passes.{name}" for name in PASSES),
     commands=_commands,
+    chains=_chains,
     refuse=_refuse,
     findings=_findings,
 )

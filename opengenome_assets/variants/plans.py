@@ -21,8 +21,10 @@ from opengenome_assets.storage.parts import Part
 from opengenome_assets.storage.record import digest
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.variants import index, tools
-from opengenome_assets.variants.passes import align, call, depth, quality
-from opengenome_assets.variants.regions import REGION, cut, ploidies
+from opengenome_assets.variants.passes import align, call, depth, quality, trimming
+from opengenome_assets.variants.passes.extraction import Target
+from opengenome_assets.variants.passes.pairs import LaneReads
+from opengenome_assets.variants.regions import cut, ploidies
 from opengenome_assets.variants.sums import refuse_changed
 from opengenome_assets.variants.tables import (
     ALIGNMENTS,
@@ -35,6 +37,8 @@ from opengenome_assets.variants.tables import (
     VARIANTS_RAW,
 )
 from opengenome_assets.variants.work import Unit, Work
+
+ALIGNED = 0  # the mate of a file that holds both, BAM or CRAM
 
 
 @dataclass(frozen=True)
@@ -105,8 +109,18 @@ def whole_fasta_of(home: Home) -> str:
     return fasta
 
 
+def target_of(home: Home) -> Target:
+    """Return the reference as passes take it."""
+    rows = home.table(REFERENCE).read().sort_by("number").to_pylist()
+    contigs = tuple((row["contig"], row["length"], row["md5"], tuple(row["aliases"])) for row in rows)
+    return Target(fasta_of(home), contigs)
+
+
 def plan_quality(home: Home) -> Plan:
     """Return the plan of read_quality and read_files: a unit per file."""
+    rows = home.table(RAW_READS).read().to_pylist()
+    # The reference decides which BAM and CRAM files are refused, and not what is counted.
+    target = target_of(home) if any(row["mate"] == ALIGNED for row in rows) else None
     units = [
         Unit(
             name=row["path"],
@@ -114,28 +128,36 @@ def plan_quality(home: Home) -> Plan:
             content=[row[name] for name in ("source", "lane", "mate", "sha256")],
             weight=row["bytes"],
             work=quality.ReadFile(
-                row["source"], row["lane"], row["mate"], StoredFile(row["path"], row["uri"], row["sha256"])
+                row["source"],
+                row["lane"],
+                row["mate"],
+                StoredFile(row["path"], row["uri"], row["sha256"]),
+                target if row["mate"] == ALIGNED else None,
             ),
         )
-        for row in home.table(RAW_READS).read().to_pylist()
+        for row in rows
     ]
-    return Plan("counting reads", quality.measure, (RAW_READS,), (READ_QUALITY, READ_FILES), tuple(units), seconds=3e-8)
+    reads = (RAW_READS, REFERENCE) if target else (RAW_READS,)
+    return Plan("counting reads", quality.measure, reads, (READ_QUALITY, READ_FILES), tuple(units), seconds=3e-8)
 
 
-def plan_alignments(home: Home) -> Plan:
-    """Return the plan of alignments: a unit per sample."""
+def plan_alignments(home: Home, adapters: tuple[str, str] | None = None) -> Plan:
+    """Return the plan of alignments: a unit per sample. ``adapters`` of mates 1 and 2 are removed before."""
     versions = tools.versions()
     settings = {"aligner": f"bwa-mem3 {versions['bwa-mem3']}", "samtools": versions["samtools"]}
-    units = tuple(_samples(home, settings))
+    options = trimming.options(adapters) if adapters else ()
+    if options:
+        settings["trimming"] = " ".join(("cutadapt", versions["cutadapt"], *options))
+    units = tuple(_samples(home, settings, options))
     reads = RAW_READS, REFERENCE
     return Plan(
         "aligning reads", align.align, reads, (ALIGNMENTS,), units, settings, seconds=3e-7, files=("cram", "sums")
     )
 
 
-def _samples(home: Home, settings: Mapping[str, str]) -> Iterator[Unit]:
-    reference = home.table(REFERENCE).read().sort_by("number").to_pylist()
-    contigs = tuple((row["contig"], row["length"], row["md5"]) for row in reference)
+def _samples(home: Home, settings: Mapping[str, str], options: tuple[str, ...]) -> Iterator[Unit]:
+    target = target_of(home)
+    contigs = [contig[:3] for contig in target.contigs]
     rows = home.table(RAW_READS).read().sort_by([(n, "ascending") for n in ("source", "lane", "mate")]).to_pylist()
     for sample, run in groupby(rows, key=lambda row: row["source"]):
         files = list(run)
@@ -147,22 +169,21 @@ def _samples(home: Home, settings: Mapping[str, str]) -> Iterator[Unit]:
             patient=files[0]["patient"],
             sex=files[0]["sex"],
             lanes=tuple(_lanes(files)),
-            fasta=fasta_of(home),
-            contigs=contigs,
+            target=target,
             home=str(local_home(home.uri)),
             cram=f"{folder}/{sample}.cram",
             aligner=settings["aligner"],
+            trimming=options,
         )
         yield Unit(sample, sample, content, sum(row["bytes"] for row in files), work)
 
 
-def _lanes(files: Sequence[dict[str, Any]]) -> Iterator[align.LaneReads]:
+def _lanes(files: Sequence[dict[str, Any]]) -> Iterator[LaneReads]:
     for lane, run in groupby(files, key=lambda row: row["lane"]):
-        one, two = (StoredFile(row["path"], row["uri"], row["sha256"]) for row in run)
-        yield align.LaneReads(lane, (one, two))
+        yield LaneReads(lane, tuple(StoredFile(row["path"], row["uri"], row["sha256"]) for row in run))
 
 
-def plan_depth(home: Home, size: int = REGION) -> Plan:
+def plan_depth(home: Home, size: int) -> Plan:
     """Return the plan of read_depth: a unit per sample and region."""
     settings = {"samtools": tools.versions()["samtools"]}
     fasta, folder = fasta_of(home), local_home(home.uri)
@@ -176,7 +197,7 @@ def plan_depth(home: Home, size: int = REGION) -> Plan:
     return Plan("measuring depth", depth.measure, reads, (READ_DEPTH,), tuple(units), settings, "letters", 5e-7)
 
 
-def plan_calls(home: Home, size: int = REGION) -> Plan:
+def plan_calls(home: Home, size: int) -> Plan:
     """Return the plan of variants_raw and genotypes: a unit per sample and region."""
     settings = {
         "bcftools": tools.versions()["bcftools"],

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.variants.plans import Plan, plan_alignments, plan_calls, plan_depth, plan_quality
+from opengenome_assets.variants.settings import VariantsSettings
 from opengenome_assets.variants.tables import ALIGNMENTS, RAW_READS, REFERENCE
 from opengenome_assets.words import plural
 
-STEPS: dict[str, tuple[Callable[[Home], Plan], str]] = {
-    "quality": (plan_quality, "file"),
-    "alignment": (plan_alignments, "sample"),
-    "coverage": (plan_depth, "region"),
-    "calling": (plan_calls, "region"),
+STEPS: dict[str, tuple[Callable[[Home, VariantsSettings], Plan], str]] = {
+    "quality": (lambda home, _: plan_quality(home), "file"),
+    "alignment": (lambda home, settings: plan_alignments(home, settings.adapters), "sample"),
+    "coverage": (lambda home, settings: plan_depth(home, settings.region_bases), "region"),
+    "calling": (lambda home, settings: plan_calls(home, settings.region_bases), "region"),
 }
 
 
@@ -52,7 +53,7 @@ class StepState:
         return text if self.seconds_left is None else f"{text}, about {self.seconds_left:,.0f} s left"
 
 
-def progress(home: Home, sample: str | None = None) -> list[StepState]:
+def progress(home: Home, settings: VariantsSettings, sample: str | None = None) -> list[StepState]:
     """Return the state of each step of each sample, or of one.
 
     Raises
@@ -68,7 +69,7 @@ def progress(home: Home, sample: str | None = None) -> list[StepState]:
     for label, (plan, unit) in STEPS.items():
         ready = _has(home, REFERENCE.name) if label == "alignment" else label == "quality" or aligned
         if ready:
-            found.update({(state.sample, label): state for state in _states(home, label, unit, plan(home))})
+            found.update({(state.sample, label): state for state in _states(home, label, unit, plan(home, settings))})
     waiting = ((name, label, unit) for name in names for label, (_, unit) in STEPS.items())
     return [
         found.get((name, label)) or StepState(name, label, unit, 0, None)

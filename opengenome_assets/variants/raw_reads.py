@@ -17,7 +17,7 @@ from opengenome_assets.framework.catalogues import catalogue_record
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making
 from opengenome_assets.intake.hub.request import RemoteError
-from opengenome_assets.intake.kinds import FASTQ
+from opengenome_assets.intake.kinds import ALIGNED, FASTQ
 from opengenome_assets.intake.sources import SourceError, SourceFile, list_source
 from opengenome_assets.intake.verification import fetch, take_checksums
 from opengenome_assets.settings import local_home
@@ -53,7 +53,8 @@ def catalogue_asset(default: str) -> dg.AssetsDefinition:
         sheet = config.samples or default
         try:
             lanes = read_sheet(sheet_path(sheet))
-            files = [_found(lane, mate) for lane in lanes for mate in (0, 1)]
+            listed = [(lane, place) for lane in lanes for place in range(len(lane.files))]
+            files = [found(lane, place) for lane, place in listed]
             stored = fetch([file.remote for file in files if file.remote], home.uri, context.log.info)
         except (SheetError, SourceError) as error:
             raise dg.Failure(str(error), allow_retries=False) from error
@@ -74,10 +75,9 @@ def catalogue_asset(default: str) -> dg.AssetsDefinition:
                 "patient": lane.patient,
                 "sex": lane.sex,
                 "lane": lane.lane,
-                "mate": 1 + number % 2,
+                "mate": 1 + place if len(lane.files) == 2 else 0,
             }
-            for number, file in enumerate(files)
-            for lane in [lanes[number // 2]]
+            for (lane, place), file in zip(listed, files, strict=True)
         ]
         refuse_copies(rows)
         table = pa.Table.from_pylist(rows, schema=RAW_READS.schema)
@@ -102,7 +102,7 @@ def sheet_path(sheet: str) -> Path:
     return SAMPLE_FOLDER / "samples.csv" if sheet == SAMPLE else Path(sheet).expanduser().absolute()
 
 
-def _found(lane: Lane, mate: int) -> SourceFile:
+def found(lane: Lane, place: int) -> SourceFile:
     """Return a file of a lane.
 
     Raises
@@ -110,11 +110,11 @@ def _found(lane: Lane, mate: int) -> SourceFile:
     SourceError
         If there is no such file, or it cannot be read.
     """
-    address, named = lane.fastq[mate], lane.named[mate]
-    where = f"line {lane.line} of the sample sheet, fastq_{mate + 1}"
+    address, named, column = lane.files[place], lane.named[place], lane.columns[place]
+    where = f"line {lane.line} of the sample sheet, {column}"
     if "://" in address:
         try:
-            (file,) = list_source(address, FASTQ).files
+            (file,) = list_source(address, ALIGNED if len(lane.files) == 1 else FASTQ).files
         except ValueError as error:
             raise SourceError(f"{where}: {address}: {error}") from error
         return file

@@ -17,7 +17,7 @@ from opengenome_assets.framework.making import table_of
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.variants.plans import plan_quality
 from opengenome_assets.variants.settings import VariantsSettings
-from opengenome_assets.variants.tables import RAW_READS, READ_FILES, READ_QUALITY
+from opengenome_assets.variants.tables import RAW_READS, READ_FILES, READ_QUALITY, REFERENCE
 from opengenome_assets.variants.units import carry_out
 
 SHOWN = 50
@@ -31,7 +31,8 @@ def define(_: VariantsSettings) -> list[Member]:
 @dg.multi_asset(
     name=READ_QUALITY.name,
     can_subset=True,
-    specs=[asset_spec(READ_QUALITY, [RAW_READS]), asset_spec(READ_FILES, [RAW_READS])],
+    # CRAM needs the reference to be read.
+    specs=[asset_spec(READ_QUALITY, [RAW_READS, REFERENCE]), asset_spec(READ_FILES, [RAW_READS, REFERENCE])],
 )
 def read_quality(
     context: dg.AssetExecutionContext, home: dg.ResourceParam[Home], engine: dg.ResourceParam[Engine]

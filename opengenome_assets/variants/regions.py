@@ -11,7 +11,6 @@ from typing import Any
 
 from opengenome_assets.variants.tables import WINDOW
 
-REGION = 5_000_000  # letters
 # Pseudo-autosomal regions of X, which are diploid in XY too, by the length of X: Ensembl's coordinates, from 1.
 PSEUDO_AUTOSOMAL = {
     156_040_895: ((10_001, 2_781_479), (155_701_383, 156_030_895)),  # GRCh38
@@ -64,7 +63,7 @@ class Region:
         return f"{self.contig}\t{max(1, self.start - letters)}\t{min(self.length, self.end + letters)}\n"
 
 
-def cut(contigs: Sequence[Mapping[str, Any]], size: int = REGION) -> Iterator[Region]:
+def cut(contigs: Sequence[Mapping[str, Any]], size: int) -> Iterator[Region]:
     """Yield the regions of contigs, in order.
 
     Parameters

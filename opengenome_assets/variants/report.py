@@ -180,13 +180,14 @@ def build(own: dict[str, pd.DataFrame], sample: str, key: str, origins: list[Ori
         each.name: next(o.settings.get("file", "none") for o in origins if o.name == each.name)
         for each in (CLINVAR, GNOMAD, GENE_MODELS)
     }
+    silent = sorted({*variants["contig"]} - {*own[CLINVAR.name]["contig"]})
     qc = {str(name): value for name, value in own[SAMPLE_QC.name].iloc[0].items()}
     return Report(
         title=f"Variants of {sample}",
         generated=f"by OpenGenome Assets {__version__}, content opengenome:{key}. {FOOTER}",
         summary=report_sections.summary(qc, variants),
         sections=[
-            report_sections.findings(variants, databases),
+            report_sections.findings(variants, databases, silent),
             *report_sections.piles(list(map(illustration, of_variants))),
             report_sections.calls(variants, list(map(illustration, of_calls))),
             *report_sections.against_known(own[BENCHMARK.name]),

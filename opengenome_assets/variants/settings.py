@@ -5,16 +5,33 @@ Belongs here: the user's settings. Does not belong here: settings of a single ru
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from opengenome_assets.settings import Section, refuse_long_names
+from opengenome_assets.settings import Section, SettingsError, refuse_long_names
 
 SAMPLE = "sample"
 SAMPLE_FOLDER = Path(__file__).with_name("sample")
 NONE = "none"
+
+
+# The 3' adapters of mates 1 and 2 (Illumina, document 1000000002694).
+ADAPTERS = {
+    "illumina": ("AGATCGGAAGAGCACACGTCTGAACTCCAGTCA", "AGATCGGAAGAGCGTCGTGTAGGGAAAGAGTGT"),
+    "nextera": ("CTGTCTCTTATACACATCT", "CTGTCTCTTATACACATCT"),
+}
+
+
+def _trimming(text: str) -> str:
+    if text == NONE or text in ADAPTERS or re.fullmatch("[ACGTN]{5,},[ACGTN]{5,}", text):
+        return text
+    raise SettingsError(
+        f"OPENGENOME_TRIMMING is {text!r}: expected {NONE}, {', '.join(ADAPTERS)}, or the adapters of mates 1 and 2 in "
+        "capital letters, separated by a comma"
+    )
 
 
 def _checked(variable: str) -> AfterValidator:
@@ -34,6 +51,10 @@ class VariantsSettings(Section):
         Files of these databases, ``sample``, or ``none``.
     genes
         A GFF3 file of genes on the reference, ``sample``, or ``none``.
+    trimming
+        Which adapters are removed before alignment.
+    region_bases
+        Letters of a region, the unit of coverage and of calling.
     truth, truth_regions
         A VCF file of known variants of the samples and a BED file of its confident regions, or ``none``.
     """
@@ -71,3 +92,24 @@ class VariantsSettings(Section):
         validation_alias="OPENGENOME_TRUTH_REGIONS",
         description="BED of the regions where all variants are known; `none` stands for whole contigs",
     )
+    trimming: Annotated[str, AfterValidator(_trimming)] = Field(
+        default=NONE,
+        validation_alias="OPENGENOME_TRIMMING",
+        description="adapters that cutadapt removes before alignment: `illumina`, `nextera`, or the adapters of both "
+        "mates, separated by a comma; `none` keeps every letter, and the aligner clips what does not fit",
+    )
+    region_bases: int = Field(
+        default=5_000_000,
+        ge=1_000,
+        multiple_of=1_000,
+        validation_alias="OPENGENOME_REGION_BASES",
+        description="letters of a region, the unit of coverage and of calling; any size gives the same records",
+    )
+
+    @property
+    def adapters(self) -> tuple[str, str] | None:
+        """The adapters to remove, of mates 1 and 2; None if there are none."""
+        if self.trimming == NONE:
+            return None
+        first, _, second = self.trimming.partition(",")
+        return ADAPTERS.get(self.trimming) or (first, second)

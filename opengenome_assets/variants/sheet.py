@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-COLUMNS = ("patient", "sample", "sex", "lane", "fastq_1", "fastq_2")
-REQUIRED = ("sample", "fastq_1", "fastq_2")
+COLUMNS = ("patient", "sample", "sex", "lane", "fastq_1", "fastq_2", "bam", "cram")
+INDEXES = ("bai", "crai")  # of sarek's sheets; files are read from end to end, without them
+FASTQ = ("fastq_1", "fastq_2")
+ALIGNED = ("bam", "cram")
 SEXES = {"": "NA", "NA": "NA", "XX": "XX", "XY": "XY", "FEMALE": "XX", "MALE": "XY"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -31,8 +33,10 @@ class Lane:
     ----------
     patient, sample, sex, lane
         As the sheet has them; the sex is XX, XY or NA.
-    fastq
-        The files of mates 1 and 2: absolute paths, or places on the Hub.
+    columns
+        The columns that name its files: ``fastq_1`` and ``fastq_2``, or ``bam``, or ``cram``.
+    files
+        The files: absolute paths, or places on the Hub.
     named
         The same files as the sheet names them.
     line
@@ -43,8 +47,9 @@ class Lane:
     sample: str
     sex: str
     lane: str
-    fastq: tuple[str, str]
-    named: tuple[str, str]
+    columns: tuple[str, ...]
+    files: tuple[str, ...]
+    named: tuple[str, ...]
     line: int
 
 
@@ -62,6 +67,11 @@ def read_sheet(path: Path) -> list[Lane]:
         raise SheetError(
             f"{path}: the sample sheet cannot be read ({error}). Name a CSV file in OPENGENOME_SAMPLES"
         ) from error
+    return parse_sheet(path, text)
+
+
+def parse_sheet(path: Path, text: str) -> list[Lane]:
+    """Return the lanes of the text of a sheet, which is to lie at a path. Raises the errors of `read_sheet`."""
     lanes = list(_lanes(path, text))
     if not lanes:
         raise SheetError(f"{path}: expected at least one row below the header, found none")
@@ -73,12 +83,12 @@ def _lanes(path: Path, text: str) -> Iterator[Lane]:
     reader = csv.DictReader(io.StringIO(text), strict=True, skipinitialspace=True)
     header = [name.strip() for name in reader.fieldnames or []]
     reader.fieldnames = header
-    aligned = {"bam", "cram", "bai", "crai"} & set(header)
-    if unknown := [name for name in header if name not in (*COLUMNS, *aligned)]:
+    if unknown := [name for name in header if name not in (*COLUMNS, *INDEXES)]:
         raise SheetError(
             f"{path}, line 1: unknown columns {', '.join(map(repr, unknown))}. Expected {', '.join(COLUMNS)}"
         )
-    if missing := [name for name in REQUIRED if name not in header]:
+    files = [] if set(ALIGNED) & set(header) else FASTQ
+    if missing := [name for name in ("sample", *files) if name not in header]:
         raise SheetError(f"{path}, line 1: columns {', '.join(missing)} are missing. Expected {', '.join(COLUMNS)}")
     if len(set(header)) < len(header):
         raise SheetError(f"{path}, line 1: a column is there twice. Expected {', '.join(COLUMNS)}, each once")
@@ -94,12 +104,6 @@ def _lane(path: Path, line: int, row: dict[str, str]) -> Lane:
     if None in row or None in row.values():
         raise SheetError(f"{where}: expected as many values as columns")
     cells = {name: value.strip() for name, value in row.items()}
-    for name in ("bam", "cram"):
-        if cells.get(name):
-            raise SheetError(
-                f"{where}: {name} is {cells[name]!r}, but reads are taken as FASTQ. Write them with: samtools collate "
-                f"-Ou {cells[name]} | samtools fastq -1 1.fq.gz -2 2.fq.gz -0 /dev/null -s /dev/null"
-            )
     sample, lane = cells["sample"], cells.get("lane") or "1"
     for name, value in (("sample", sample), ("lane", lane), ("patient", cells.get("patient") or sample)):
         if not NAME.fullmatch(value):
@@ -110,16 +114,31 @@ def _lane(path: Path, line: int, row: dict[str, str]) -> Lane:
     sex = cells.get("sex", "").upper()
     if sex not in SEXES:
         raise SheetError(f"{where}: sex is {cells['sex']!r}. Expected XX, XY or NA")
-    for name in ("fastq_1", "fastq_2"):
-        if not cells[name]:
-            raise SheetError(f"{where}: {name} is empty. Expected two files: reads are aligned in pairs")
-    named = cells["fastq_1"], cells["fastq_2"]
-    if named[0] == named[1]:
+    columns = _filled(where, cells)
+    named = tuple(cells[name] for name in columns)
+    if len(set(named)) < len(named):
         raise SheetError(f"{where}: fastq_1 and fastq_2 are the same file, {named[0]}")
-    first, second = (
-        name if "://" in name else str((path.parent / Path(name).expanduser()).absolute()) for name in named
-    )
-    return Lane(cells.get("patient") or sample, sample, SEXES[sex], lane, (first, second), named, line)
+    files = tuple(name if "://" in name else str((path.parent / Path(name).expanduser()).absolute()) for name in named)
+    return Lane(cells.get("patient") or sample, sample, SEXES[sex], lane, columns, files, named, line)
+
+
+def _filled(where: str, cells: dict[str, str]) -> tuple[str, ...]:
+    """Return the columns that name the files of a row."""
+    aligned = [name for name in ALIGNED if cells.get(name)]
+    fastq = [name for name in FASTQ if cells.get(name)]
+    if len(aligned) > 1 or (aligned and fastq):
+        raise SheetError(
+            f"{where}: {' and '.join([*fastq, *aligned])} are filled. Expected either fastq_1 and fastq_2, or bam, or "
+            "cram: else reads would count twice"
+        )
+    if aligned:
+        return tuple(aligned)
+    for name in FASTQ:
+        if name not in fastq:
+            raise SheetError(
+                f"{where}: {name} is empty. Expected two files, since reads are aligned in pairs; or one in bam or cram"
+            )
+    return FASTQ
 
 
 def _refuse_contradictions(path: Path, lanes: list[Lane]) -> None:
@@ -140,7 +159,7 @@ def _refuse_contradictions(path: Path, lanes: list[Lane]) -> None:
                     f"{path}, line {lane.line}: sample {lane.sample} has {name} {getattr(lane, name)}, but "
                     f"{getattr(known, name)} on line {known.line}"
                 )
-        for file in lane.fastq:
+        for file in lane.files:
             used = files.setdefault(file, lane)
             if used is not lane:
                 raise SheetError(

@@ -49,7 +49,7 @@ RAW_READS = TableSpec(
         Column("patient", pa.string(), "The patient that the sample is of"),
         Column("sex", pa.string(), "XX, XY, or NA if the sheet does not say it"),
         Column("lane", pa.string(), "The lane: one read group of the sample"),
-        Column("mate", pa.int32(), "1 or 2"),
+        Column("mate", pa.int32(), "1 or 2; 0 for a BAM or CRAM file, which holds both"),
     ),
     key=("source", "lane", "mate"),
     kinds=frozenset({"fastq"}),
@@ -110,13 +110,16 @@ _READS = (*_BYTES, REFERENCE["md5"])
 ALIGNMENTS = TableSpec(
     name="read_alignments",
     description="Each sample's reads, aligned with bwa-mem3, sorted, with duplicates marked, as CRAM 3.1. samtools, "
-    "IGV and others read the file; it needs the reference's FASTA.",
+    "IGV and others read the file; it needs the reference's FASTA. Adapters stay in the reads unless "
+    "OPENGENOME_TRIMMING names them; the aligner clips what does not fit.",
+    code_version="2",
     columns=(
         _SAMPLE,
         Column("patient", pa.string(), "The patient", (RAW_READS["patient"],)),
         Column("sex", pa.string(), "XX, XY or NA", (RAW_READS["sex"],)),
         Column("lanes", pa.list_(pa.string()), "Its lanes, each a read group", (RAW_READS["lane"],)),
         Column("reads", pa.int64(), "Primary reads", _READS),
+        Column("letters", pa.int64(), "Letters of the primary reads", _READS),
         Column("mapped", pa.int64(), "Primary reads that are aligned", _READS),
         Column("properly_paired", pa.int64(), "Primary reads in pairs as expected", _READS),
         Column("duplicates", pa.int64(), "Primary reads marked as duplicates", _READS),
@@ -124,6 +127,12 @@ ALIGNMENTS = TableSpec(
         Column("mismatches", pa.int64(), "Letters that differ from the reference, by the NM tag", _READS),
         Column("mapped_letters", pa.int64(), "Letters aligned, by CIGAR", _READS),
         Column("insert_sizes", pa.list_(pa.int64()), "Pairs by insert size, from 0", _READS),
+        Column("trimming", pa.string(), "How adapters were removed; none if they stay in the reads"),
+        Column("trimmed_letters", pa.int64(), "Letters removed with adapters, and those of short_reads", _READS),
+        Column(
+            "short_reads", pa.int64(), "Reads left out: they or their mates were too short without adapters", _READS
+        ),
+        Column("unpaired_reads", pa.int64(), "Reads of a BAM or CRAM file left out: it has no mate of them", _READS),
         Column("digest", pa.string(), "The sum of hashes as in read_files, of the reads in the CRAM file", _READS),
         Column("path", pa.string(), "The CRAM file, below the home; its index has the same name and .crai"),
         Column("bytes", pa.int64(), "Size of the CRAM file", _READS),

@@ -1,9 +1,9 @@
-"""Tools: commands of samtools and bcftools, each in a process of its own.
+"""Tools: commands of samtools, bcftools and cutadapt, each in a process of its own.
 
 Belongs here: running them in a pipeline, ending them in time, and their errors in words. Does not belong here: which
 commands are run (``passes``).
 
-Both are those of pysam's wheel, so that every machine of one lock file has the same. They keep state in static
+The first two are those of pysam's wheel, so that every machine of one lock file has the same. They keep state in static
 variables and may call ``exit``, so they never run in a worker's own process. A child ends with its parent, also if
 that is killed, has a limit of memory, and is killed after a time limit.
 """
@@ -35,11 +35,17 @@ if sys.platform == "linux":
     resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
 if os.getppid() != int(parent):
     sys.exit("the process that started this one has ended")
+if tool == "cutadapt":
+    from cutadapt.cli import main
+    main([command, *arguments])
+    sys.exit()
+os.environ["REF_PATH"] = os.environ["REF_CACHE"] = os.devnull  # no letters from elsewhere
 import pysam, pysam.samtools, pysam.bcftools
 try:
     getattr(getattr(pysam, tool), command)(*arguments, save_stdout="/dev/stdout")
 except pysam.SamtoolsError as error:
-    sys.exit(str(error))
+    words = str(error).partition("stderr=")[2] or str(error)
+    sys.exit(words.replace("\\\\n", "\\n").strip("'\\n"))
 ctypes.CDLL(None).fflush(None)
 """
 
@@ -56,6 +62,7 @@ def versions() -> dict[str, str]:
         "samtools": __samtools_version__,
         "bcftools": __bcftools_version__,
         "bwa-mem3": metadata.version("bwa-mem3"),
+        "cutadapt": metadata.version("cutadapt"),
     }
 
 
@@ -89,13 +96,41 @@ def run(
 
 
 @contextmanager
-def reading(*commands: Command, seconds: float = SECONDS) -> Iterator[IO[bytes]]:
-    """Run commands as a pipeline, and give the output of the last as a stream. Raises the errors of `run`."""
-    with _pipeline(commands, False, subprocess.PIPE, seconds) as processes:
+def reading(
+    *commands: Command, feed: Callable[[IO[bytes]], None] | None = None, seconds: float = SECONDS
+) -> Iterator[IO[bytes]]:
+    """Run commands as a pipeline, and give the output of the last as a stream.
+
+    ``feed`` writes the input of the first, in a thread. Raises the errors of `run`, and at the end those of ``feed``.
+    """
+    failures: list[BaseException] = []
+
+    def write(process: subprocess.Popen[bytes], feed: Callable[[IO[bytes]], None]) -> None:
+        try:
+            _feed(process, feed)
+        except BaseException as error:  # it is raised in the reader's thread
+            failures.append(error)
+            _kill([process])
+
+    with _pipeline(commands, feed is not None, subprocess.PIPE, seconds) as processes:
         stream = processes[-1].stdout
         assert stream
-        yield stream
-        stream.read()  # a command whose output nobody reads would wait for ever
+        thread = threading.Thread(target=write, args=(processes[0], feed), daemon=True) if feed else None
+        if thread:
+            thread.start()
+        try:
+            yield stream
+        except Exception as error:
+            # The input's own error says more than that of a reader whose input ended early.
+            if failures:
+                raise failures[0] from error
+            raise
+        while stream.read(1 << 20):  # a command whose output nobody reads would wait for ever
+            pass
+        if thread:
+            thread.join()
+        if failures:
+            raise failures[0]
 
 
 def _feed(process: subprocess.Popen[bytes], feed: Callable[[IO[bytes]], None]) -> None:

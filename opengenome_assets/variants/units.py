@@ -86,7 +86,8 @@ def carry_out(
         listed = "\n".join(f"- {failure}" for failure in failures[:NAMED])
         raise dg.Failure(
             f"{len(failures):,} of {len(parts):,} units failed; the others are committed, and are not made again:\n"
-            f"{listed}",
+            f"{listed}\n"
+            "Mend what is named, or take these samples out of the sample sheet: then a run goes on with the others",
             allow_retries=False,
         )
 

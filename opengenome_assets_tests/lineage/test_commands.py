@@ -90,7 +90,10 @@ def test_diff_of_many_files_says_how_many_it_leaves_out():
 
 def test_diff_refuses_a_version_and_a_table_that_are_not_there(home):
     assert "kmer_ has no version 9" in run("diff", "kmer_", 0, 9, code=1)
-    assert "figure_rscu is a figure, of which only the last is kept" in run("diff", "figure_rscu", 0, 1, code=1)
+    for versions in ((0, 1), ()):
+        words = run("diff", "figure_rscu", *versions, code=1)
+        assert "figure_rscu is a figure, of which only the last is kept" in words
+    assert "changed  moss: moss/a.fa" in run("diff", "kmer_freq_k2")  # the newest, and the last one that differs
 
 
 def test_runs_are_listed_tagged_noted_compared_and_exported(home, story):

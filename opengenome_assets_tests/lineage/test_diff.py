@@ -7,7 +7,7 @@ import pytest
 
 from opengenome_assets import groups
 from opengenome_assets.framework.table import Column, Specs, TableSpec, UnknownTableError
-from opengenome_assets.lineage.diff import AmbiguousRowsError, diff
+from opengenome_assets.lineage.diff import AmbiguousRowsError, diff, versions
 from opengenome_assets.storage.columns import column
 from opengenome_assets.storage.packs import PackSizes
 from opengenome_assets.storage.record import Provenance
@@ -119,8 +119,22 @@ def test_empty_values_nested_values_and_columns_are_compared(tmp_path):
         home.table("t").write(table, Provenance(name="t", code_version=code))
     content = diff(home, identified("t", "id"), "t", 0, 1).content
     assert [row["id"] for row in content.first_changed] == ["emptied", "filled", "letter"]
+    assert content.first_changes[:2] == [{"x": (1.0, None)}, {"x": (None, 2.0)}]
+    assert [[*each] for each in content.first_changes] == [["x"], ["x"], ["text"]]
     assert content.columns == {"x": 2, "text": 1}
     assert content.columns_added == ["new"]
+
+
+def test_the_newest_version_is_compared_with_the_last_one_that_differs(tmp_path):
+    home = Home(str(tmp_path))
+    for code, row in (("1", "a"), ("2", "b"), ("2", "b")):
+        home.table("t").write(pa.table({"id": [row]}), Provenance(name="t", code_version=code))
+    newest = max(home.table("t").history().layouts())
+    assert versions(home, "t", None, None) == (0, newest)
+    assert versions(home, "t", 1, None) == (1, newest)
+    assert versions(home, "t", None, 1) == (0, 1)
+    with pytest.raises(LookupError, match="t has no version before 0: there is nothing to compare it with"):
+        versions(home, "t", None, 0)
 
 
 def test_only_parts_that_differ_are_read_also_out_of_packs(story, tmp_path):

@@ -23,6 +23,7 @@ from opengenome_assets.variants.tables import (
     ANNOTATIONS,
     CLASSES,
     CLINVAR,
+    CONSEQUENCES,
     GENOTYPES,
     RAW_READS,
     READ_DEPTH,
@@ -115,7 +116,7 @@ def test_other_tools_read_the_files_and_count_the_same(cohort):
     made, _ = cohort
     reads = Counter()
     for lane in read_sheet(SAMPLE_FOLDER / "samples.csv"):
-        for name in lane.fastq:
+        for name in lane.files:
             with gzip.open(name) as file:
                 reads[lane.sample] += sum(1 for _ in file) // 4
     for row in made.rows(ALIGNMENTS):
@@ -164,7 +165,7 @@ def test_alignments_are_those_of_bwa_mem(cohort, tool, tmp_path):
     theirs = {}
     for lane in read_sheet(SAMPLE_FOLDER / "samples.csv"):
         if lane.sample == SAMPLES[1]:
-            command = [tool("bwa"), "mem", "-v", "1", "-K", "10000000", tmp_path / "x.fa", *lane.fastq]
+            command = [tool("bwa"), "mem", "-v", "1", "-K", "10000000", tmp_path / "x.fa", *lane.files]
             answer = subprocess.run(command, check=True, capture_output=True, text=True)
             for line in answer.stdout.splitlines():
                 if not line.startswith("@"):
@@ -234,18 +235,48 @@ def test_any_cut_into_regions_gives_the_same_records_and_is_not_made_again(copy)
     assert {table.name: copy.rows(table) for table in (VARIANTS_RAW, GENOTYPES, READ_DEPTH)} == before
 
 
-def test_a_new_clinvar_makes_annotations_again_and_no_call(copy, tmp_path):
-    version = copy.home.table(GENOTYPES).at().version
+def parts(made, *tables):
+    """Return the parts of tables, as files with their times."""
+    found = [path for table in tables for path in Path(made.home.uri, "tables", table.name).glob("*/*.parquet")]
+    return {str(path): path.stat().st_mtime_ns for path in found}
+
+
+def test_a_new_clinvar_makes_annotations_again_and_no_call_and_diff_says_what_changed_class(copy, tmp_path):
+    before = copy.home.table(GENOTYPES).at().version
+    calls = parts(copy, GENOTYPES, VARIANTS_RAW, ALIGNMENTS, READ_DEPTH)
+    reports = {path.name: path.read_bytes() for path in Path(copy.home.uri, "reports", "samples").glob("*.html")}
     (file,) = SAMPLE_FOLDER.glob("clinvar*")
-    changed = gzip.decompress(file.read_bytes()).decode().replace("VCV000143919", "VCV999999999")
-    (tmp_path / "new.txt").write_text(changed)
+    lines = gzip.decompress(file.read_bytes()).decode().splitlines(keepends=True)
+    number = next(n for n, line in enumerate(lines) if "VCV000143919" in line)
+    # The same statement, now reviewed; and another entry of the same allele is no change of the first.
+    lines[number] = lines[number].replace("no assertion criteria provided", "criteria provided, single submitter")
+    (tmp_path / "new.txt").write_text("".join(lines))
     copy.given["clinvar"] = str(tmp_path / "new.txt")
     result = copy.materialize()
-    assert copy.home.table(GENOTYPES).at().version == version
+    assert copy.home.table(GENOTYPES).at().version == before
+    assert parts(copy, GENOTYPES, VARIANTS_RAW, ALIGNMENTS, READ_DEPTH) == calls
     for name in ("read_quality", "read_alignments", "read_depth", "genotypes", "variant_files"):
         facts = metadata(result, name)
         assert (facts["units_reused"], facts["compute_cpu_seconds"]) == (facts["units"], 0), name
-    assert "VCV999999999" in {row["clinvar"] for row in copy.rows(ANNOTATIONS)}
+    answer = CliRunner().invoke(main, ["diff", "annotations"], env={"OPENGENOME_HOME": copy.home.uri})
+    assert "0 rows added, 0 removed, 1 changed" in answer.output
+    changed = r"changed  chrM-14905-G-A\n.*class +asserted pathogenic, 0 stars -> asserted pathogenic, 1 star or more\n"
+    assert re.search(changed, answer.output, re.DOTALL)
+    assert re.search(r"stars +0 -> 1$", answer.output, re.MULTILINE)
+    new = {path.name: path.read_bytes() for path in Path(copy.home.uri, "reports", "samples").glob("*.html")}
+    assert {name for name in new if new[name] != reports[name]} == set(reports)
+    assert b"criteria provided, single submitter" in new["HG03478.html"]
+
+
+def test_new_genes_make_consequences_again_and_no_call(copy, tmp_path):
+    calls = parts(copy, GENOTYPES, VARIANTS_RAW, ALIGNMENTS, READ_DEPTH, ANNOTATIONS)
+    text = (SAMPLE_FOLDER / "rCRS.gff3").read_text()
+    assert "MT-CYB" in text
+    (tmp_path / "new.gff3").write_text(text.replace("MT-CYB", "CYTB"))
+    copy.given["genes"] = str(tmp_path / "new.gff3")
+    copy.materialize()
+    assert parts(copy, GENOTYPES, VARIANTS_RAW, ALIGNMENTS, READ_DEPTH, ANNOTATIONS) == calls
+    assert {row["gene"] for row in copy.rows(CONSEQUENCES)} & {"CYTB", "MT-CYB"} == {"CYTB"}
 
 
 def test_a_file_of_other_records_is_found_by_reading_it_back(copy):
@@ -380,22 +411,34 @@ def test_status_says_how_far_each_sample_is(copy):
     assert (answer.exit_code, answer.output) == (1, "Error: no sample is called none: expected HG03478, HG03706\n")
 
 
+def lineage(made, *arguments):
+    return CliRunner().invoke(main, ["lineage", "variants", *arguments], env={"OPENGENOME_HOME": made.home.uri})
+
+
 def test_a_call_is_traced_to_its_reads_reference_and_tools(cohort):
     made, _ = cohort
-    words = type_command(made.home, "trace", "chrM-14905-G-A", "--sample", "HG03478").output
+    words = lineage(made, "--key", "chrM-14905-G-A", "--sample", "HG03478").output
     row = next(row for row in made.rows(ALIGNMENTS) if row["sample"] == "HG03478")
     shas = [file["sha256"] for file in made.rows(RAW_READS) if file["source"] == "HG03478"]
     assert len(shas) == 8
-    for part in (
+    chain = (
+        "genotype 1, ",
+        row["path"],
         row["sha256"],
-        *shas,
         "c68f52674c9fb33aef52dcf399755519",
-        "bwa-mem3 0.4",
-        "bcftools 1.24",
+        *shas,
         "VCV000143919",
-    ):
-        assert part in words
-    answer = type_command(made.home, "trace", "chrM-14905-G-A", "--sample", "HG03706")
+    )
+    places = [words.index(part) for part in chain]
+    assert places == sorted(places)  # from the call to its files
+    for tool in ("bwa-mem3 0.4", "bcftools 1.24", "samtools 1.24"):
+        assert tool in words
+    both = json.loads(lineage(made, "--key", "chrM-263-A-G", "--format", "json").output)
+    assert [each["title"] for each in both] == [f"chrM-263-A-G in {sample}" for sample in SAMPLES]
+    answer = lineage(made, "--key", "chrM-14905-G-A", "--sample", "HG03706")
     assert answer.exit_code == 1
     assert "not called in sample HG03706; it is in HG03478" in answer.output
-    assert "no sample has this variant" in type_command(made.home, "trace", "chrM-1-G-A").output
+    assert "no sample has this variant" in lineage(made, "--key", "chrM-1-G-A").output
+    command = ["lineage", "kmer_", "--key", "x"]
+    answer = CliRunner().invoke(main, command, env={"OPENGENOME_HOME": made.home.uri})
+    assert answer.output == "Error: kmer_ has no chains of rows: expected a table of the group variants\n"

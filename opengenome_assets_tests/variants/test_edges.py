@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from opengenome_assets.cli import main
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.variants import index
 from opengenome_assets.variants.plans import fasta_of
@@ -24,14 +27,10 @@ from opengenome_assets.variants.tables import (
     REFERENCE,
     VARIANTS_RAW,
 )
+from opengenome_assets_tests.variants.reads import letters, simulate, write_fastq
 from opengenome_assets_tests.variants.samples import Cohort, metadata
 
 REPOSITORY = Path(__file__).parents[2]
-COMPLEMENT = str.maketrans("ACGT", "TGCA")
-
-
-def letters(length, seed):
-    return "".join(random.Random(seed).choices("ACGT", k=length))
 
 
 def test_the_rcrs_has_its_names_and_the_chrm_of_hg19_has_not():
@@ -64,14 +63,6 @@ def test_a_reference_for_which_memory_is_short_is_refused_with_the_number(monkey
     monkeypatch.setattr(index, "BYTES_PER_LETTER", 10**15)
     with pytest.raises(UnusableReferenceError, match=r"its index needs about 4,000,000 GB of memory once"):
         refuse_unusable([Contig("a", "", b"AC")], "x.fa")
-
-
-def simulate(template, name, start=0, step=8, length=100):
-    """Yield pairs of reads at even distances, without errors, around a circle; their insert sizes differ."""
-    around = template + template[:400]
-    for place in range(start, len(template), step):
-        piece = around[place : place + 240 + 37 * place % 120]
-        yield f"{name}{place}", piece[:length], piece[::-1].translate(COMPLEMENT)[:length]
 
 
 @pytest.fixture(scope="module")
@@ -136,31 +127,116 @@ KILLED = """
 import sys
 from opengenome_assets_tests.variants.samples import Cohort
 from opengenome_assets.storage.tables import Home
-Cohort(Home(sys.argv[1]), {"samples": sys.argv[2]}).materialize()
+Cohort(Home(sys.argv[1]), {"samples": sys.argv[2], "region_bases": 1_000}).materialize()
 """
+MADE = "reference_contigs,raw_reads,read_quality,read_alignments,genotypes"
+
+
+def status(home):
+    environment = {"OPENGENOME_HOME": home.uri, "OPENGENOME_REGION_BASES": "1000"}
+    return CliRunner().invoke(main, ["variants", "status", "a"], env=environment).output
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["alignments/*/*.cram.*/*", "tables/genotypes/*/*.parquet"])
+@pytest.mark.parametrize("moment", ["aligning", "calling"])
 def test_a_run_that_is_killed_goes_on_and_gives_the_same_rows(tmp_path, moment):
+    """While it runs, status says how far it is. The cut of the other run is another, and its records are the same."""
     files = [SAMPLE_FOLDER / f"HG03478_ERR184271_{mate}.fastq.gz" for mate in (1, 2)]
     sheet = tmp_path / "s.csv"
     sheet.write_text(f"sample,fastq_1,fastq_2\na,{files[0]},{files[1]}\n")
-    homes = [Cohort(Home(str(tmp_path / name)), {"samples": str(sheet)}) for name in ("whole", "killed")]
+    given = {"samples": str(sheet)}
+    whole = Cohort(Home(str(tmp_path / "whole")), dict(given))
+    killed = Cohort(Home(str(tmp_path / "killed")), {**given, "region_bases": 1_000})
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-c", KILLED, homes[1].home.uri, str(sheet)]
+    command = [sys.executable, "-c", KILLED, killed.home.uri, str(sheet)]
     run = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while run.poll() is None and not list(Path(homes[1].home.uri).glob(moment)) and time.monotonic() < deadline:
+    done, said = 0, ""
+    while run.poll() is None and time.monotonic() < deadline:
+        if moment == "aligning" and list(Path(killed.home.uri).glob("alignments/*/*.cram.*/*")):
+            break
+        if moment == "calling" and list(Path(killed.home.uri).glob("tables/genotypes/*/_manifest.json")):
+            said = status(killed.home)
+            if found := re.search(r"calling +([1-9][0-9]?) of 17 regions, about [0-9]+ s left$", said, re.MULTILINE):
+                done = int(found[1])
+                break
         time.sleep(0.002)
-    assert run.poll() is None
+    assert run.poll() is None, said
     run.send_signal(signal.SIGKILL)
     run.wait()
-    homes[0].materialize("reference_contigs,raw_reads,read_quality,read_alignments,genotypes")
-    result = homes[1].materialize("reference_contigs,raw_reads,read_quality,read_alignments,genotypes")
-    assert metadata(result, "read_quality")["units_reused"] == 2
-    assert metadata(result, "read_alignments")["units_reused"] == int("genotypes" in moment)
+    whole.materialize(MADE)
+    result = killed.materialize(MADE)
+    assert metadata(result, "read_alignments")["units_reused"] == int(moment == "calling")
+    facts = metadata(result, "genotypes")
+    assert facts["units"] == 17
+    assert facts["units_reused"] >= done
+    assert bool(done) is (moment == "calling")
     for table in (REFERENCE, READ_FILES, ALIGNMENTS, VARIANTS_RAW, GENOTYPES):
-        assert homes[1].rows(table) == homes[0].rows(table), table.name
-    with open(fasta_of(homes[1].home), "rb") as whole:
-        assert whole.read().startswith(b">chrM\n")
+        assert killed.rows(table) == whole.rows(table), table.name
+    with open(fasta_of(killed.home), "rb") as file:
+        assert file.read().startswith(b">chrM\n")
+
+
+@pytest.mark.slow
+def test_any_cut_of_a_contig_gives_the_same_records(tmp_path):
+    """Whole, in pieces of 200,000 and of 50,000 letters, with indels at every edge of both."""
+    length, chosen = 460_000, random.Random(7)
+    text = letters(length, 7)
+    changed, last = [], 0
+    for place in range(50_000, length, 50_000):  # a deletion, a SNV and an insertion around each edge
+        for at, old, new in (
+            (place - 3, 6, ""),
+            (place + 40, 1, "T" if text[place + 40] != "T" else "A"),
+            (place + 90, 0, "GATTACA"),
+        ):
+            changed += [text[last:at], new]
+            last = at + old
+    haplotype = "".join([*changed, text[last:]])
+    around = [slice(max(0, at - 1_500), at + 1_500) for at in range(50_000, length, 50_000)]
+    pairs = [
+        pair for n, here in enumerate(around) for pair in simulate(haplotype[here], f"{n}.", chosen.randrange(8), 12)
+    ]
+    (tmp_path / "x.fa").write_text(f">c\n{text}\n")
+    one, two = write_fastq(tmp_path, "s", pairs)
+    (tmp_path / "s.csv").write_text(f"sample,fastq_1,fastq_2\ns,{one},{two}\n")
+    made = Cohort(
+        Home(str(tmp_path / "home")), {"samples": str(tmp_path / "s.csv"), "reference": str(tmp_path / "x.fa")}
+    )
+    made.materialize("reference_contigs,raw_reads,read_quality,read_alignments,genotypes")
+    tables = VARIANTS_RAW, GENOTYPES
+    before = [made.rows(table) for table in tables]
+    assert len([row for row in before[1] if row["filter"] == "PASS"]) >= 3 * len(around)
+    for size, units in ((200_000, 3), (50_000, 10)):
+        result = made.materialize("genotypes", genotypes={"region_bases": size})
+        assert (metadata(result, "genotypes")["units"], metadata(result, "genotypes")["units_reused"]) == (units, 0)
+        assert [made.rows(table) for table in tables] == before
+
+
+@pytest.mark.slow
+def test_one_of_ten_samples_changed_costs_an_eighth_of_the_work_at_most(tmp_path):
+    """Of ten samples side by side, each with a SNV of its own, one gets other reads."""
+    text = letters(2_000, 9)
+    (tmp_path / "x.fa").write_text(f">c\n{text}\n")
+
+    def write(number, place):
+        other = "ACGT"["ACGT".index(text[place]) - 1]
+        write_fastq(tmp_path, f"s{number}", list(simulate(f"{text[:place]}{other}{text[place + 1 :]}", "r", number)))
+
+    for number in range(10):
+        write(number, 500 + 10 * number)
+    rows = [f"s{number},s{number}_1.fq.gz,s{number}_2.fq.gz" for number in range(10)]
+    (tmp_path / "s.csv").write_text("\n".join(["sample,fastq_1,fastq_2", *rows, ""]))
+    given = {"samples": str(tmp_path / "s.csv"), "reference": str(tmp_path / "x.fa")}
+    made = Cohort(Home(str(tmp_path / "home")), given)
+    chosen = "reference_contigs,raw_reads,read_quality,read_alignments,read_depth,genotypes,variants_raw,variant_files"
+    names = "read_quality", "read_alignments", "read_depth", "genotypes", "variant_files"
+    first = [metadata(result, name) for result in [made.materialize(chosen)] for name in names]
+    calls = {row["sample"]: row["pos"] for row in made.rows(GENOTYPES)}
+    assert calls == {f"s{number}": 501 + 10 * number for number in range(10)}
+    write(3, 700)
+    second = [metadata(result, name) for result in [made.materialize(chosen)] for name in names]
+    assert {row["sample"]: row["pos"] for row in made.rows(GENOTYPES)} == {**calls, "s3": 701}
+    units = sum(facts["units"] for facts in first)
+    new = [facts["units"] - facts["units_reused"] for facts in second]
+    assert (units, new) == (61, [2, 1, 1, 1, 2])  # the last two: the sample's VCF file, and that of all
+    assert sum(new) <= 0.12 * units

@@ -22,7 +22,7 @@ def test_the_shipped_sheet_names_files_that_exist():
         ("HG03478", True, "NA"),
         ("HG03706", True, "NA"),
     }
-    assert all(Path(name).read_bytes()[:2] == b"\x1f\x8b" for lane in lanes for name in lane.fastq)
+    assert all(Path(name).read_bytes()[:2] == b"\x1f\x8b" for lane in lanes for name in lane.files)
 
 
 def test_columns_of_sarek_in_any_order_with_defaults(tmp_path):
@@ -31,9 +31,20 @@ def test_columns_of_sarek_in_any_order_with_defaults(tmp_path):
     )
     first, second = read_sheet(path)
     assert (first.patient, first.sample, first.sex, first.lane) == ("s1", "s1", "XY", "1")
-    assert first.fastq == (str(tmp_path / "sub/a.fq"), str(tmp_path / "b.fq"))
+    assert first.files == (str(tmp_path / "sub/a.fq"), str(tmp_path / "b.fq"))
     assert (first.line, second.line) == (2, 4)
-    assert (second.fastq, second.sex) == (("/c.fq", "hf://datasets/o/n/d.fq"), "NA")
+    assert (second.files, second.sex) == (("/c.fq", "hf://datasets/o/n/d.fq"), "NA")
+
+
+def test_bam_and_cram_stand_beside_fastq_with_the_indexes_of_sarek(tmp_path):
+    rows = "a,x.bam,x.bam.bai,,,,\nb,,,/y.cram,y.cram.crai,,\nc,,,,,1.fq,2.fq\n"
+    lanes = read_sheet(sheet(tmp_path, f"sample,bam,bai,cram,crai,fastq_1,fastq_2\n{rows}"))
+    assert [(lane.columns, lane.named) for lane in lanes] == [
+        (("bam",), ("x.bam",)),
+        (("cram",), ("/y.cram",)),
+        (("fastq_1", "fastq_2"), ("1.fq", "2.fq")),
+    ]
+    assert lanes[0].files == (str(tmp_path / "x.bam"),)
 
 
 @pytest.mark.parametrize(
@@ -58,10 +69,10 @@ def test_columns_of_sarek_in_any_order_with_defaults(tmp_path):
         (HEADER + "p,a,XX,1,1.fq,2.fq\np,a,XY,2,3.fq,4.fq\n", "line 3: sample a has sex XY, but XX on line 2"),
         (HEADER + "p,a,XX,1,1.fq,2.fq\nq,a,XX,2,3.fq,4.fq\n", "line 3: sample a has patient q, but p on line 2"),
         (HEADER + "p,a,XX,1,1.fq,2.fq\np,b,XX,1,3.fq,2.fq\n", "line 3: .*2.fq is on line 2 too"),
-        (
-            "sample,bam,fastq_1,fastq_2\na,x.bam,,\n",
-            "bam is 'x.bam', but reads are taken as FASTQ. Write them with: samtools",
-        ),
+        ("sample,bam,fastq_1,fastq_2\na,x.bam,1.fq,2.fq\n", "fastq_1 and fastq_2 and bam are filled. Expected either"),
+        ("sample,bam,cram\na,x.bam,x.cram\n", "line 2: bam and cram are filled"),
+        ("sample,bam\na,\n", "line 2: fastq_1 is empty. Expected two files, .*or one in bam or cram"),
+        ("sample,bam\na,x.bam\nb,x.bam\n", "line 3: .*x.bam is on line 2 too"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_its_line(tmp_path, text, message):

@@ -44,6 +44,27 @@ def test_a_command_that_takes_too_long_is_ended(tmp_path):
         stream.read()
 
 
+def test_input_that_breaks_off_is_the_error_and_not_what_a_tool_says_of_it():
+    def feed(stream):
+        stream.write(SAM.encode()[:30])
+        raise ValueError("the source ended early")
+
+    with (
+        pytest.raises(ValueError, match="the source ended early"),
+        tools.reading(("samtools", "view", "-"), ("samtools", "fastq", "-"), feed=feed) as stream,
+    ):
+        stream.read()
+
+
+def test_cutadapt_is_a_tool_like_the_others():
+    reads = b"@a\nACGTACGTAGATCGGAAGAGC\n+\nIIIIIIIIIIIIIIIIIIIII\n"
+    command = ("cutadapt", "--quiet", "-a", "AGATCGGAAGAGC", "-")
+    with tools.reading(command, feed=lambda stream: stream.write(reads)) as stream:
+        assert stream.read() == b"@a\nACGTACGT\n+\nIIIIIIII\n"
+    with pytest.raises(tools.ToolError, match=r"cutadapt -a failed with [0-9]: .*No such file"):
+        tools.run(("cutadapt", "-a", "ACGTACGT", "/none.fq"))
+
+
 def test_versions_are_those_that_run(tmp_path):
     (tmp_path / "x.sam").write_text(SAM)
     with tools.reading(("samtools", "stats", str(tmp_path / "x.sam"))) as stream:

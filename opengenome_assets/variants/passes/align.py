@@ -1,7 +1,7 @@
 """The pass of alignments: a sample's reads, aligned, sorted, with duplicates marked, in one CRAM file.
 
-Belongs here: pairing the reads of both files, the aligner, and reading the result back. Does not belong here: keys and
-places of files (``alignments.py``), and the index (``index.py``).
+Belongs here: the aligner, and reading the result back. Does not belong here: the pairs (``pairs.py``), removing
+adapters (``trimming.py``), keys and places of files (``alignments.py``), and the index (``index.py``).
 
 Reads are aligned in batches of ten million letters, each with its own distribution of insert sizes, as bwa mem does
 with one thread. So the records do not depend on the machine.
@@ -13,40 +13,27 @@ import hashlib
 import os
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
 
-from opengenome_assets.intake.containers import Unit
-from opengenome_assets.intake.kinds import FASTQ
-from opengenome_assets.intake.streams import StoredFile
-from opengenome_assets.kernels.fastq import QualityCounter, Reads, read_fastq
+from opengenome_assets.kernels.fastq import QualityCounter, read_fastq
 from opengenome_assets.storage.parts import PartWriter
 from opengenome_assets.variants import tools
+from opengenome_assets.variants.passes import trimming
+from opengenome_assets.variants.passes.extraction import Target
+from opengenome_assets.variants.passes.pairs import LanePairs, LaneReads, Pair, batches
 from opengenome_assets.variants.passes.quality import written
 from opengenome_assets.variants.sums import refuse_changed, write_sums
 from opengenome_assets.variants.tables import ALIGNMENTS, REFERENCE
 from opengenome_assets.variants.work import UnusableReadsError
 
-BATCH = 10_000_000  # letters
 MAX_INSERT = 2_000
-ADVICE = "Take both files from their source again, and compare their checksums"
-
-Read = tuple[bytes, bytes, bytes]
-
-
-@dataclass(frozen=True)
-class LaneReads:
-    """The two files of a lane."""
-
-    lane: str
-    files: tuple[StoredFile, StoredFile]
 
 
 @dataclass(frozen=True)
@@ -59,41 +46,64 @@ class SampleReads:
         Who it is.
     lanes
         Its lanes.
-    fasta
-        The reference's FASTA; the index has the same path.
-    contigs
-        Name, length and MD5 of each contig.
+    target
+        The reference; the aligner's index has the path of its FASTA.
     home, cram
         The home's folder, and the CRAM file to write below it.
     aligner
         The aligner and its version.
+    trimming
+        Options of cutadapt; empty if adapters stay.
     """
 
     sample: str
     patient: str
     sex: str
     lanes: tuple[LaneReads, ...]
-    fasta: str
-    contigs: tuple[tuple[str, int, str], ...]
+    target: Target
     home: str
     cram: str
     aligner: str
+    trimming: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of a sample's reads before the aligner.
+
+    Attributes
+    ----------
+    pairs
+        Pairs that were aligned.
+    unpaired
+        Reads left out since their mate is not in the BAM or CRAM file.
+    short
+        Reads left out since they or their mates got too short.
+    letters
+        Letters that trimming removed, those of short reads included.
+    """
+
+    pairs: int = 0
+    unpaired: int = 0
+    short: int = 0
+    letters: int = 0
 
 
 def align(work: SampleReads, writer: PartWriter) -> dict[str, Any]:
     """Write a sample's CRAM file and its row."""
-    refuse_changed(Path(work.fasta).parent, None, REFERENCE.name)
+    refuse_changed(Path(work.target.fasta).parent, None, REFERENCE.name)
     target = Path(work.home, work.cram)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{target.name}.", dir=target.parent) as folder:
         cram = Path(folder, target.name)
-        paired = _write_cram(work, cram)
-        if not paired:
-            raise UnusableReadsError(f"sample {work.sample}: its files hold no reads. Remove it from the sample sheet")
+        taken = _write_cram(work, cram)
+        if not taken.pairs:
+            raise UnusableReadsError(_empty(work, taken))
         tools.run(("samtools", "index", str(cram)))
-        facts = summarise(cram, work.fasta, Path(f"{cram}.stats"))
-        digest = restored(cram, work.fasta)
-        names = [f"{target.name}{ending}" for ending in (".crai", ".stats", "")]
+        facts = summarise(cram, work.target.fasta, Path(f"{cram}.stats"))
+        digest = restored(cram, work.target.fasta)
+        reports = [_report(lane) for lane in work.lanes] if work.trimming else []
+        names = [f"{target.name}{ending}" for ending in (*reports, ".crai", ".stats", "")]
         sums = write_sums(cram.parent, names)
         for name in (sums.name, *names):  # the file itself last: with it the rest is there
             os.replace(cram.parent / name, target.parent / name)
@@ -105,6 +115,10 @@ def align(work: SampleReads, writer: PartWriter) -> dict[str, Any]:
         "sex": work.sex,
         "lanes": [lane.lane for lane in work.lanes],
         **facts,
+        "trimming": " ".join(("cutadapt", *work.trimming)) if work.trimming else "none",
+        "trimmed_letters": taken.letters,
+        "short_reads": taken.short,
+        "unpaired_reads": taken.unpaired,
         "digest": digest,
         "path": work.cram,
         "bytes": target.stat().st_size,
@@ -115,14 +129,28 @@ def align(work: SampleReads, writer: PartWriter) -> dict[str, Any]:
     return {"cram": work.cram, "sums": str(Path(work.cram).with_name(sums.name))}
 
 
-def _write_cram(work: SampleReads, cram: Path) -> int:
-    """Align, sort and mark duplicates. Return the number of pairs."""
-    pairs = 0
+def _empty(work: SampleReads, taken: Taken) -> str:
+    if taken.unpaired or taken.short:
+        return (
+            f"sample {work.sample}: expected pairs of reads, found none: {taken.unpaired:,} reads are without a mate, "
+            f"and {taken.short:,} are shorter than {trimming.SHORTEST} letters without adapters"
+        )
+    return f"sample {work.sample}: its files hold no reads. Remove it from the sample sheet"
+
+
+def _report(lane: LaneReads) -> str:
+    """Return the ending of cutadapt's report on a lane."""
+    return f".{lane.lane}.cutadapt.json"
+
+
+def _write_cram(work: SampleReads, cram: Path) -> Taken:
+    """Align, sort and mark duplicates. Return what became of the reads."""
+    taken = Taken()
 
     def feed(stream: IO[bytes]) -> None:
-        nonlocal pairs
+        nonlocal taken
         with quiet():
-            pairs = _align(work, stream)
+            taken = _align(work, stream, cram)
 
     tools.run(
         ("samtools", "fixmate", "--no-PG", "-u", "-m", "-", "-"),
@@ -130,7 +158,7 @@ def _write_cram(work: SampleReads, cram: Path) -> int:
         ("samtools", "markdup", "--no-PG", "-u", "-T", f"{cram}.marking", "-", "-"),
         (
             *("samtools", "view", "--no-PG", "-C", "--output-fmt-option", "version=3.1"),
-            *("-T", work.fasta, "-o", f"{cram}.whole", "-"),
+            *("-T", work.target.fasta, "-o", f"{cram}.whole", "-"),
         ),
         feed=feed,
     )
@@ -138,14 +166,14 @@ def _write_cram(work: SampleReads, cram: Path) -> int:
     text = header(work).replace(b"SO:unsorted\tGO:query", b"SO:coordinate")
     Path(f"{cram}.header").write_bytes(text)
     tools.run(("samtools", "reheader", "-P", f"{cram}.header", f"{cram}.whole"), output=cram)
-    return pairs
+    return taken
 
 
 def header(work: SampleReads) -> bytes:
     """Return the SAM header."""
     name, _, version = work.aligner.partition(" ")
     lines = ["@HD\tVN:1.6\tSO:unsorted\tGO:query"]
-    lines += [f"@SQ\tSN:{contig}\tLN:{length}\tM5:{md5}" for contig, length, md5 in work.contigs]
+    lines += [f"@SQ\tSN:{contig}\tLN:{length}\tM5:{md5}" for contig, length, md5, _ in work.target.contigs]
     lines += [
         f"@RG\tID:{group(work, lane)}\tSM:{work.sample}\tLB:{work.sample}\tPU:{lane.lane}\tPL:ILLUMINA"
         for lane in work.lanes
@@ -159,82 +187,44 @@ def group(work: SampleReads, lane: LaneReads) -> str:
     return f"{work.sample}.{lane.lane}"
 
 
-def _align(work: SampleReads, stream: IO[bytes]) -> int:
+def _align(work: SampleReads, stream: IO[bytes], cram: Path) -> Taken:
     """Write the records of all lanes as uncompressed BAM, in the order of the reads."""
     from bwa_mem3 import BwaIndex, MemOpts, ReadPair, align_batch
 
     text = header(work)
-    stream.write(b"BAM\1" + struct.pack("<i", len(text)) + text + struct.pack("<i", len(work.contigs)))
-    for contig, length, _ in work.contigs:
+    contigs = work.target.contigs
+    stream.write(b"BAM\1" + struct.pack("<i", len(text)) + text + struct.pack("<i", len(contigs)))
+    for contig, length, *_ in contigs:
         name = contig.encode() + b"\0"
         stream.write(struct.pack("<i", len(name)) + name + struct.pack("<i", length))
-    index, pairs = BwaIndex(work.fasta), 0
+    index, taken = BwaIndex(work.target.fasta), Taken()
     for lane in work.lanes:
         options = MemOpts()
         options.set_pe(True)
         options.set_read_group_id(group(work, lane))
-        for batch in batches(lane):
+        given = LanePairs(lane, work.target)
+        report = Path(f"{cram}{_report(lane)}")
+        used: Iterable[Pair] = trimming.trimmed(given, work.trimming, report) if work.trimming else given
+        pairs = 0
+        for batch in batches(used):
             records, _ = align_batch(
                 index, options, [ReadPair(one[0], one[1], two[0], two[1], one[2], two[2]) for one, two in batch]
             )
             stream.write(b"".join(_framed(record.bytes) for record in records))
             pairs += len(batch)
-    return pairs
+        lost = trimming.removed(report) if work.trimming else trimming.Removed(0, 0)
+        taken = Taken(
+            taken.pairs + pairs,
+            taken.unpaired + given.unpaired,
+            taken.short + 2 * lost.pairs,
+            taken.letters + lost.letters,
+        )
+    return taken
 
 
 def _framed(record: bytes) -> bytes:
     """Return a record with its length in front."""
     return record if struct.unpack_from("<i", record)[0] == len(record) - 4 else struct.pack("<i", len(record)) + record
-
-
-def batches(lane: LaneReads, size: int = BATCH) -> Iterator[list[tuple[Read, Read]]]:
-    """Yield the pairs of a lane, about ``size`` letters at a time.
-
-    Raises
-    ------
-    FastqError, StreamError
-        If a file cannot be read.
-    UnusableReadsError
-        If the files do not hold mates in the same order.
-    """
-    batch, letters = [], 0
-    names = tuple(file.path for file in lane.files)
-    for number, (one, two) in enumerate(zip_longest(*map(_reads, lane.files)), 1):
-        if one is None or two is None:
-            short, long = names if one is None else reversed(names)
-            raise UnusableReadsError(
-                f"{short} has {number - 1:,} reads, {long} has more. Expected as many in both. {ADVICE}"
-            )
-        if one[0] != two[0]:
-            raise UnusableReadsError(
-                f"record {number:,}, line {4 * number - 3:,}: {names[0]} has the read {_shown(one[0])}, {names[1]} has "
-                f"{_shown(two[0])}. Expected mates in the same order. {ADVICE}"
-            )
-        batch.append((one, two))
-        letters += len(one[1]) + len(two[1])
-        if letters >= size:
-            yield batch
-            batch, letters = [], 0
-    if batch:
-        yield batch
-
-
-def _shown(name: bytes) -> str:
-    return repr(name.decode(errors="replace"))
-
-
-def _reads(file: StoredFile) -> Iterator[Read]:
-    with Unit(file.path, (file,), FASTQ) as unit:
-        for name, stream in unit:
-            for reads in read_fastq(stream.readinto, name):
-                yield from pieces(reads)
-
-
-def pieces(reads: Reads) -> Iterator[Read]:
-    """Yield name, letters and qualities of each read."""
-    data = reads.data.tobytes()
-    for name, name_end, first, end, quality, quality_end in reads.spans.tolist():
-        yield data[name:name_end], data[first:end], data[quality:quality_end]
 
 
 @contextmanager
@@ -263,6 +253,7 @@ def summarise(cram: Path, fasta: str, report: Path) -> dict[str, Any]:
             inserts[min(int(cells[0]), MAX_INSERT)] += int(cells[1])
     return {
         "reads": numbers["raw total sequences"],
+        "letters": numbers["total length"],
         "mapped": numbers["reads mapped"],
         "properly_paired": numbers["reads properly paired"],
         "duplicates": numbers["reads duplicated"],

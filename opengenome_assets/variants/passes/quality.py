@@ -1,11 +1,11 @@
-"""The pass of read_quality and read_files: one read file, counted.
+"""The pass of read_quality and read_files: one read file, counted; of BAM and CRAM both mates.
 
 Belongs here: shares and means of the kernel's counts. Does not belong here: the counts (``kernels/fastq.py``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +13,9 @@ import pyarrow as pa
 from opengenome_assets.intake.containers import Unit
 from opengenome_assets.intake.kinds import FASTQ
 from opengenome_assets.intake.streams import StoredFile
-from opengenome_assets.kernels.fastq import ADAPTERS, QUALITIES, FastqError, QualityCounter, read_fastq
+from opengenome_assets.kernels.fastq import ADAPTERS, QUALITIES, FastqError, QualityCounter, Reads, read_fastq
 from opengenome_assets.storage.parts import PartWriter
+from opengenome_assets.variants.passes.extraction import Extraction, Target
 from opengenome_assets.variants.tables import READ_FILES, READ_QUALITY
 
 # Phred scores with offset 64 read with offset 33: none below 26 (Solexa's -5), and some above 47.
@@ -23,12 +24,23 @@ OLD_LOWEST, OLD_HIGHEST = 26, 47
 
 @dataclass(frozen=True)
 class ReadFile:
-    """A read file, and the sample, lane and mate that it is of."""
+    """A read file, and the sample, lane and mate that it is of.
+
+    Attributes
+    ----------
+    sample, lane, mate
+        As the catalogue has them; the mate is 0 for BAM and CRAM.
+    file
+        The file.
+    target
+        The reference that a BAM or CRAM file must be aligned to; None for FASTQ.
+    """
 
     sample: str
     lane: str
     mate: int
     file: StoredFile
+    target: Target | None = None
 
 
 def count(file: StoredFile) -> QualityCounter:
@@ -46,6 +58,25 @@ def count(file: StoredFile) -> QualityCounter:
                 counter.add(reads)
     refuse_old_qualities(counter, file.path)
     return counter
+
+
+def count_both(file: StoredFile, target: Target) -> tuple[QualityCounter, QualityCounter]:
+    """Count the reads of a BAM or CRAM file, by mate.
+
+    Raises
+    ------
+    FastqError, StreamError, ToolError, UnusableReadsError
+        If it cannot be read, is not of this reference, or has qualities of offset 64.
+    """
+    counters = QualityCounter(), QualityCounter()
+    place = 0
+    for reads in Extraction(file, target):
+        for mate, counter in enumerate(counters):
+            counter.add(Reads(reads.data, np.ascontiguousarray(reads.spans[(mate - place) % 2 :: 2])))
+        place += len(reads)
+    for counter in counters:
+        refuse_old_qualities(counter, file.path)
+    return counters
 
 
 def refuse_old_qualities(counter: QualityCounter, name: str) -> None:
@@ -66,8 +97,15 @@ def refuse_old_qualities(counter: QualityCounter, name: str) -> None:
 
 
 def measure(read_file: ReadFile, quality: PartWriter, files: PartWriter) -> None:
-    """Write the rows of a file: one per cycle, and one of the whole."""
-    counter = count(read_file.file)
+    """Write the rows of a file: one per cycle, and one of the whole; of BAM and CRAM for each mate."""
+    if read_file.target:
+        for mate, counter in enumerate(count_both(read_file.file, read_file.target), 1):
+            _write(replace(read_file, mate=mate), counter, quality, files)
+    else:
+        _write(read_file, count(read_file.file), quality, files)
+
+
+def _write(read_file: ReadFile, counter: QualityCounter, quality: PartWriter, files: PartWriter) -> None:
     who = {"sample": read_file.sample, "lane": read_file.lane, "mate": read_file.mate}
     bases, qualities = counter.bases, counter.qualities
     reads = bases.sum(1)

@@ -58,12 +58,21 @@ def summary(qc: Mapping[str, Any], variants: pd.DataFrame) -> list[Fact]:
     ]
 
 
-def findings(variants: pd.DataFrame, databases: Mapping[str, str]) -> Section:
-    """Variants of which ClinVar states more than a benign effect."""
+def findings(variants: pd.DataFrame, databases: Mapping[str, str], silent: Sequence[str]) -> Section:
+    """Variants of which ClinVar states more than a benign effect. It has no entry on the contigs ``silent``."""
     chosen = variants[variants["class"].isin([CLASSES[0], CLASSES[1], CLASSES[2], CLASSES[3]])]
     clinvar = databases["clinvar"]
     if clinvar == "none":
-        return Section("What ClinVar states", "ClinVar was left out of this run.")
+        return Section(
+            "What ClinVar states",
+            "ClinVar was left out of this run: no file of it is named for this reference. So what it states "
+            "is not known here.",
+        )
+    unknown = ""
+    if silent:
+        unknown = (
+            f" The file has no entry on {words.listing(silent)}: alleles there are not listed for that reason alone."
+        )
     counts = [(each, int((variants["class"] == each).sum())) for each in CLASSES]
     tables = [ReportTable("Variants by class.", [ReportColumn("Class"), ReportColumn("Variants", "count")], counts)]
     if len(chosen):
@@ -73,7 +82,7 @@ def findings(variants: pd.DataFrame, databases: Mapping[str, str]) -> Section:
         "What ClinVar states",
         f"Statements are those of the file {clinvar}, joined by position and both alleles. Stars are those of the "
         "review status: 0 means that no criteria were given. A statement without stars is weak, above all of an allele "
-        "that is frequent in gnomAD. An allele that is not listed may have any effect.",
+        f"that is frequent in gnomAD. An allele that is not listed may have any effect.{unknown}",
         tables=tables,
     )
 
