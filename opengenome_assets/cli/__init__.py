@@ -18,6 +18,7 @@ from opengenome_assets.cli.serve import serve, ui
 from opengenome_assets.cli.show import show
 from opengenome_assets.cli.slurm import slurm
 from opengenome_assets.cli.state import failures, info, validate
+from opengenome_assets.cli.submit import cancel, results, status, submit
 from opengenome_assets.cli.upkeep import pin, prune, unpin, upkeep
 from opengenome_assets.cli.versions import checkout, pull, push, reproduce, restore
 
@@ -48,6 +49,10 @@ for command in (
     prune,
     serve,
     slurm,
+    submit,
+    status,
+    results,
+    cancel,
     ui,
     upkeep,
     *(command for group in groups.GROUPS for command in group.commands()),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from opengenome_assets.framework.jobs import JobKind
 from opengenome_assets.framework.table import Specs, TableFamily, TableSpec
 from opengenome_assets.settings import Section, Settings
 
@@ -46,6 +47,8 @@ class Group:
     refuse
         Function from the settings that raises a ``ValueError`` if they name input that is not there. It takes no
         second, and is called before Dagster starts.
+    jobs
+        Kinds of jobs that it takes.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Group:
     passes: tuple[str, ...] = ()
     commands: Callable[[], Sequence[click.Command]] = tuple
     refuse: Callable[[Settings], None] = lambda _: None
+    jobs: tuple[JobKind, ...] = ()
 
 
 def definitions(

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from opengenome_assets.intake.sources import split
 from opengenome_assets.proteins.alignment import cleaned
 from opengenome_assets.proteins.changes import Change, normal_form
+from opengenome_assets.proteins.settings import SHIPPED as SHIPPED_NAME
 
 SHIPPED = Path(__file__).parent / "catalogue_files"
 DNA_MUTATIONS, DNA_REFERENCES = SHIPPED / "dna_mutations.tsv", SHIPPED / "dna_references.fasta"
@@ -206,6 +208,27 @@ def read_catalogue(
     used = {entry.reference.accession for entry in known}
     wild_types = tuple(reference for name, reference in by_accession.items() if name in used)
     return Catalogue(wild_types, tuple(known), tuple(rejected), version)
+
+
+def open_catalogue(specification: str) -> Catalogue:
+    """Read the shipped catalogue, or two files separated by a comma.
+
+    Raises
+    ------
+    CatalogueError
+        If not two files are named, or they cannot be read as a catalogue.
+    OSError
+        If a file cannot be read.
+    """
+    if specification == SHIPPED_NAME:
+        return read_catalogue()
+    files = [Path(name).expanduser() for name in split(specification)]
+    if len(files) != 2:
+        raise CatalogueError(
+            f"OPENGENOME_CATALOGUE is {specification!r}: expected 'shipped', or a TSV of mutations and a FASTA of "
+            "references, separated by a comma"
+        )
+    return read_catalogue(*files)
 
 
 def _records(path: Path, text: str) -> Iterator[tuple[int, str, str]]:

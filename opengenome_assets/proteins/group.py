@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from opengenome_assets.framework.group import Group
+from opengenome_assets.proteins.jobs import KIND
 from opengenome_assets.proteins.settings import SAMPLE_FOLDER, SHIPPED, ProteinsSettings
 from opengenome_assets.proteins.tables import TABLES
 from opengenome_assets.settings import Settings
@@ -51,4 +52,5 @@ GROUP = Group(
     passes=tuple(f"opengenome_assets.proteins.passes.{name}" for name in PASSES),
     commands=_commands,
     refuse=_refuse,
+    jobs=(KIND,),
 )

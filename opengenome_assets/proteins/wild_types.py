@@ -7,7 +7,6 @@ checking entries (``catalogue.py``).
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -19,9 +18,8 @@ from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, emitted
 from opengenome_assets.framework.table import TableSpec
-from opengenome_assets.intake.sources import split
-from opengenome_assets.proteins.catalogue import Catalogue, CatalogueError, Mutation, Reference, read_catalogue
-from opengenome_assets.proteins.settings import SHIPPED, ProteinsSettings
+from opengenome_assets.proteins.catalogue import Catalogue, CatalogueError, Mutation, Reference, open_catalogue
+from opengenome_assets.proteins.settings import ProteinsSettings
 from opengenome_assets.proteins.tables import KNOWN_MUTATIONS, REJECTED_MUTATIONS, WILD_TYPES
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Home
@@ -69,27 +67,6 @@ def wild_types_asset(specification: str) -> dg.AssetsDefinition:
             yield emitted(context, home, making.result(spec, commit, provenance, facts))
 
     return wild_types
-
-
-def open_catalogue(specification: str) -> Catalogue:
-    """Read the shipped catalogue, or two files separated by a comma.
-
-    Raises
-    ------
-    CatalogueError
-        If not two files are named, or they cannot be read as a catalogue.
-    OSError
-        If a file cannot be read.
-    """
-    if specification == SHIPPED:
-        return read_catalogue()
-    files = [Path(name).expanduser() for name in split(specification)]
-    if len(files) != 2:
-        raise CatalogueError(
-            f"OPENGENOME_CATALOGUE is {specification!r}: expected 'shipped', or a TSV of mutations and a FASTA of "
-            "references, separated by a comma"
-        )
-    return read_catalogue(*files)
 
 
 def rows_of(catalogue: Catalogue) -> list[tuple[TableSpec, list[dict[str, Any]]]]:
