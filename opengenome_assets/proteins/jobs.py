@@ -121,10 +121,10 @@ def check(sent: Sent) -> Checked:
         raise RefusedError([_without_folder(str(error), sent)]) from error
     organisms = dict.fromkeys(dict.fromkeys(accessions), options.organism)
     codes = dict.fromkeys(organisms, options.genetic_code)
+    without_file = [accession for sheet in sheets for accession in sheet if accession not in organisms]
     for accession, row in (sheets[0] if sheets else {}).items():
-        if accession not in organisms:
-            found = words.listing(list(organisms), 10)
-            faults.append(f"{sent.of(SHEET)[0].name}: expected accessions of the files, {found}; found {accession!r}")
+        if accession in without_file:
+            continue
         organisms[accession], codes[accession] = row.organism or options.organism, row.genetic_code
     known = catalogue.organisms
     for name in sorted({name for name in organisms.values() if name and organism_in(name, known) is None}):
@@ -142,6 +142,8 @@ def check(sent: Sent) -> Checked:
             f"No organism is named for {words.listing(unnamed, 10)}, so no mutation is called there. Send a sheet, or "
             "the option organism"
         )
+    if without_file:
+        notes.append(f"The sheet names accessions without a file: {words.listing(without_file, 10)}")
     if rejected := proteins["rejected"]:
         notes.append(
             f"{rejected:,} of {proteins['records']:,} records are left out; the table {REJECTED_PROTEINS.name} says why"

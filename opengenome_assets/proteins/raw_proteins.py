@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from opengenome_assets.engine import Engine
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, emitted
@@ -51,6 +51,7 @@ def define(_: ProteinsSettings) -> list[Member]:
 
 
 @dg.multi_asset(
+    pool=HOME_POOL,
     name=PROTEINS.name,
     can_subset=True,
     specs=[asset_spec(spec, [PROTEIN_FILES, ACCESSIONS]) for spec in (REJECTED_PROTEINS, PROTEINS)],

@@ -13,7 +13,7 @@ import dagster as dg
 import pyarrow as pa
 
 from opengenome_assets import words
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, emitted
@@ -34,6 +34,7 @@ def wild_types_asset(specification: str) -> dg.AssetsDefinition:
     """Return the asset that reads a catalogue into the three tables."""
 
     @dg.multi_asset(
+        pool=HOME_POOL,
         name=WILD_TYPES.name,
         can_subset=True,
         specs=[asset_spec(spec, []) for spec in (WILD_TYPES, KNOWN_MUTATIONS, REJECTED_MUTATIONS)],

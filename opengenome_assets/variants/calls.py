@@ -12,7 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from opengenome_assets.engine import Engine
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.storage.tables import Home
@@ -47,7 +47,7 @@ def define(_: VariantsSettings) -> list[Member]:
     ]
 
 
-@dg.multi_asset(name=COVERAGE.name, specs=[asset_spec(COVERAGE, [ALIGNMENTS, REFERENCE])])
+@dg.multi_asset(pool=HOME_POOL, name=COVERAGE.name, specs=[asset_spec(COVERAGE, [ALIGNMENTS, REFERENCE])])
 def coverage(
     context: dg.AssetExecutionContext,
     config: RegionsConfig,
@@ -59,6 +59,7 @@ def coverage(
 
 
 @dg.multi_asset(
+    pool=HOME_POOL,
     name=GENOTYPES.name,
     can_subset=True,
     specs=[asset_spec(VARIANTS_RAW, [ALIGNMENTS, REFERENCE]), asset_spec(GENOTYPES, [ALIGNMENTS, REFERENCE])],

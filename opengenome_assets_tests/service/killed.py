@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas  # noqa: F401  # pyarrow imports it late, which takes each process a second
+
 from opengenome_assets.engine.processes import Processes
 from opengenome_assets.service.jobs.work import work_on_waiting
 from opengenome_assets_tests.service.lines import KIND, jobs_in, send

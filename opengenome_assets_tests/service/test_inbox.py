@@ -25,7 +25,7 @@ def test_a_file_is_kept_once_under_its_checksum(tmp_path):
 def test_a_file_that_is_too_large_leaves_nothing(tmp_path):
     inbox = Inbox(tmp_path / "inbox")
     (tmp_path / "a").write_bytes(CONTENT)
-    with pytest.raises(TooLargeError, match="expected a file of at most 3,999 bytes, found more. Compress it"):
+    with pytest.raises(TooLargeError, match=r"expected a file of at most 3,999 bytes, found more. Compress it"):
         inbox.keep(tmp_path / "a", most=3999)
     assert list(inbox.folder.iterdir()) == []
 

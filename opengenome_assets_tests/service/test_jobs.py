@@ -13,7 +13,7 @@ from opengenome_assets.engine.processes import Processes
 from opengenome_assets.framework.jobs import RefusedError
 from opengenome_assets.service.jobs.results import read_page, special, table_of, written
 from opengenome_assets.service.jobs.store import EndedError, Jobs, NotDoneError, UnknownJobError
-from opengenome_assets.service.jobs.work import MAX_ATTEMPTS, work_on, work_on_waiting
+from opengenome_assets.service.jobs.work import MAX_ATTEMPTS, due, work_on, work_on_waiting
 from opengenome_assets.storage.files import DamagedError
 from opengenome_assets_tests.processes import wait_for
 from opengenome_assets_tests.service.lines import KIND, LINES, jobs_in, send
@@ -27,7 +27,7 @@ def jobs(tmp_path: Path) -> Jobs:
 
 
 def work(jobs: Jobs, run_id: str = "run") -> list[str]:
-    return [job.id for job, _ in work_on_waiting(jobs, KIND, ENGINE, run_id, lambda _: None)]
+    return [job.id for job, _ in work_on_waiting(jobs, KIND, ENGINE, run_id, lambda _: None, pause=0)]
 
 
 def test_a_job_is_done_and_its_results_are_those_of_its_version(jobs, tmp_path):
@@ -110,7 +110,7 @@ def test_a_cancelled_job_is_not_done_and_waits_again_when_it_is_sent_again(jobs,
     assert jobs.cancel(job) is False  # twice is no error
     work(jobs)
     assert (job.state, job.home().table(LINES).exists()) == ("cancelled", False)
-    with pytest.raises(NotDoneError, match="is cancelled, and has no results. Send it again"):
+    with pytest.raises(NotDoneError, match=r"is cancelled, and has no results. Send it again"):
         read_page(job)
     assert send(jobs, tmp_path / "a").state == "waiting"
     work(jobs)
@@ -125,7 +125,7 @@ def test_work_that_has_begun_ends_when_its_job_is_cancelled(jobs, tmp_path):
     thread.start()
     wait_for(lambda: job.state == "running", "work")
     assert jobs.status(job).parts_wanted == 1
-    with pytest.raises(NotDoneError, match="is running: it has no results yet. Ask for its status"):
+    with pytest.raises(NotDoneError, match=r"is running: it has no results yet. Ask for its status"):
         read_page(job)
     work_on(jobs, job, ENGINE)  # another worker leaves it alone
     assert job.attempt.number == 1
@@ -140,7 +140,7 @@ def test_a_failure_that_stays_is_the_jobs_end_and_does_not_cost_the_others(jobs,
     assert work(jobs) == []
     assert (jobs.status(bad).state, jobs.status(bad).error) == ("failed", "the lines cannot be counted. Send others")
     assert good.state == "done"
-    with pytest.raises(NotDoneError, match="is failed, and has no results: the lines cannot be counted. Send others"):
+    with pytest.raises(NotDoneError, match=r"is failed, and has no results: the lines cannot be counted. Send others"):
         read_page(bad)
     assert send(jobs, tmp_path / "a", failure="stays").state == "waiting"  # sent again, it is tried again
 
@@ -152,6 +152,7 @@ def test_a_failure_that_may_pass_is_tried_again_in_later_runs_up_to_a_limit(jobs
         status = jobs.status(bad)
         assert (status.state, status.attempts) == ("waiting", number)
         assert "No space left on device" in status.error
+    assert not due(bad)  # a while after the error
     assert work(jobs) == []
     assert bad.state == "failed"
     assert "That was attempt 3. Mend the cause, and send it again" in bad.outcome.error
@@ -202,7 +203,7 @@ def test_a_home_that_is_read_only_is_said_so_for_users(jobs, tmp_path):
 
 def test_a_home_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "home").write_text("a file")
-    with pytest.raises(OSError, match="could not be written.*Free space there, give yourself the right to write"):
+    with pytest.raises(OSError, match=r"could not be written.*Free space there, give yourself the right to write"):
         send(jobs_in(tmp_path / "home"), tmp_path / "a")
 
 

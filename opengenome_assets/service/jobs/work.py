@@ -17,6 +17,7 @@ from opengenome_assets.service.jobs.records import Outcome, Result
 from opengenome_assets.service.jobs.store import SHORT, Job, Jobs
 
 MAX_ATTEMPTS = 3
+PAUSE_SECONDS = 30.0  # after an error that may pass; after each further one four times as long
 
 
 def work_on(jobs: Jobs, job: Job, engine: Engine, run_id: str = "") -> Exception | None:
@@ -86,9 +87,9 @@ def work_on(jobs: Jobs, job: Job, engine: Engine, run_id: str = "") -> Exception
 
 
 def work_on_waiting(
-    jobs: Jobs, kind: JobKind, engine: Engine, run_id: str, tell: Callable[[str], None]
+    jobs: Jobs, kind: JobKind, engine: Engine, run_id: str, tell: Callable[[str], None], pause: float = PAUSE_SECONDS
 ) -> list[tuple[Job, Exception]]:
-    """Do the work of all waiting jobs of a kind, and of those that come meanwhile; each once.
+    """Do the work of all waiting jobs of a kind that are due, and of those that come meanwhile; each once.
 
     Returns
     -------
@@ -97,7 +98,7 @@ def work_on_waiting(
     """
     seen: set[str] = set()
     errors = []
-    while new := [job for job in jobs.waiting(kind) if job.id not in seen]:
+    while new := [job for job in jobs.waiting(kind) if job.id not in seen and due(job, pause)]:
         for place, job in enumerate(new):
             seen.add(job.id)
             tell(
@@ -106,6 +107,15 @@ def work_on_waiting(
             if error := work_on(jobs, job, engine, run_id):
                 errors.append((job, error))
     return errors
+
+
+def due(job: Job, pause: float = PAUSE_SECONDS) -> bool:
+    """Return whether a waiting job may be worked on: not soon after an attempt that ended with an error (back-off)."""
+    attempt = job.attempt
+    if attempt is None or not attempt.error:
+        return True
+    wait: float = pause * 4 ** (attempt.number - 1)
+    return (datetime.now(UTC) - attempt.started).total_seconds() >= wait
 
 
 def results_of(job: Job) -> list[Result]:
