@@ -120,6 +120,7 @@ def test_each_kind_of_the_platform_has_its_job_pool_and_sensor():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_real_daemon_works_on_what_is_sent_and_after_its_death_another_goes_on(tmp_path):
     """Kill the daemon, its code server and its run while jobs wait and one is worked on."""
     home = tmp_path / "home"
@@ -135,13 +136,13 @@ def test_a_real_daemon_works_on_what_is_sent_and_after_its_death_another_goes_on
         *("--working-directory", str(REPOSITORY)),
     ]
     with started(daemon, home):
-        wait_for(lambda: any(job.state == "running" for job in sent), "work", seconds=240)
+        wait_for(lambda: any(job.state == "running" for job in sent), "work", seconds=240, every=0.2)
     assert processes_of(home) == []
     before = [job.id for job in sent if job.state == "done"]
     assert len(before) < len(sent)
     outcomes = [job.outcome for job in sent if job.id in before]
     with started(daemon, home):
-        wait_for(lambda: all(job.state == "done" for job in sent), "results", seconds=290)
+        wait_for(lambda: all(job.state == "done" for job in sent), "results", seconds=290, every=0.2)
     assert [job.outcome for job in sent if job.id in before] == outcomes
     assert len(jobs.all()) == len(sent)
     assert {job.outcome.tables[0].rows for job in sent} == {3}

@@ -12,7 +12,7 @@ import pytest
 from opengenome_assets.engine.processes import Processes
 from opengenome_assets.framework.jobs import RefusedError
 from opengenome_assets.service.jobs.results import read_page, special, table_of, written
-from opengenome_assets.service.jobs.store import EndedError, Jobs, NotDoneError, UnknownJobError
+from opengenome_assets.service.jobs.store import EndedError, Jobs, NotDoneError, UnknownJobError, UnknownTableError
 from opengenome_assets.service.jobs.work import MAX_ATTEMPTS, due, work_on, work_on_waiting
 from opengenome_assets.storage.files import DamagedError
 from opengenome_assets_tests.processes import wait_for
@@ -235,7 +235,7 @@ def test_pages_follow_the_key_and_forms_hold_the_same_rows(jobs, tmp_path):
     assert written(rows, "tsv").decode().splitlines() == ["file\tlines", "a.txt\t1", "b.txt\t1", "c.txt\t1"]
     assert json.loads(written(rows, "json")) == [json.loads(line) for line in written(rows, "ndjson").splitlines()]
     assert special(job, "shout") == ("text/plain", b"3!\n")
-    with pytest.raises(NotDoneError, match="has no table 'other': expected one of line_counts"):
+    with pytest.raises(UnknownTableError, match="has no table 'other': expected one of line_counts"):
         table_of(job, "other")
 
 

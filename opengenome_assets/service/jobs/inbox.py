@@ -138,8 +138,13 @@ class Receiver:
         self.stream, self.path, self.most, self.sha256 = stream, path, most, sha256
         self.digest = hashlib.sha256()
         self.length = 0
-        if sha256:
-            with path.open("rb") as there:
+        self._is_new = not sha256
+
+    def _catch_up(self) -> None:
+        """Read what arrived before."""
+        if not self._is_new:
+            self._is_new = True
+            with self.path.open("rb") as there:
                 while chunk := there.read(CHUNK):
                     self.digest.update(chunk)
                     self.length += len(chunk)
@@ -152,6 +157,7 @@ class Receiver:
         TooLargeError
             If the file becomes larger than allowed.
         """
+        self._catch_up()
         if self.most is not None and self.length + len(chunk) > self.most:
             raise TooLargeError(
                 f"expected a file of at most {self.most:,} bytes, found more. Compress it, or send it in several jobs"
@@ -168,6 +174,7 @@ class Receiver:
         UploadError
             If it has another SHA-256 than was stated. Its bytes are dropped.
         """
+        self._catch_up()
         found = self.digest.hexdigest()
         if self.sha256 and found != self.sha256:
             self.path.unlink()

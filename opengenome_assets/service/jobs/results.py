@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from opengenome_assets.service.jobs.records import Result
-from opengenome_assets.service.jobs.store import SHORT, Job, NotDoneError
+from opengenome_assets.service.jobs.store import SHORT, Job, NotDoneError, UnknownTableError
 from opengenome_assets.storage.tables import Home
 
 PAGE = 1_000  # rows
@@ -80,12 +80,14 @@ def table_of(job: Job, named: str | None) -> Result:
     Raises
     ------
     NotDoneError
-        If the job is not done, or has no such table.
+        If the job is not done.
+    UnknownTableError
+        If it has no such table.
     """
     tables = {each.name: each for each in done_tables(job)}
     name = named or next(iter(tables))
     if name not in tables:
-        raise NotDoneError(f"job {job.id[:SHORT]} has no table {name!a:.80}: expected one of {', '.join(tables)}")
+        raise UnknownTableError(f"job {job.id[:SHORT]} has no table {name!a:.80}: expected one of {', '.join(tables)}")
     return tables[name]
 
 
@@ -104,7 +106,9 @@ def read_page(job: Job, named: str | None = None, offset: int = 0, limit: int | 
     Raises
     ------
     NotDoneError
-        If the job is not done, or has no such table.
+        If the job is not done.
+    UnknownTableError
+        If it has no such table.
     """
     result = table_of(job, named)
     spec = next(each for each in job.kind.results if each.name == result.name)

@@ -68,6 +68,10 @@ class NotDoneError(LookupError):
     """A job has no results. The message says why, and what to do."""
 
 
+class UnknownTableError(LookupError):
+    """A job has no such table. The message names those that it has."""
+
+
 class EndedError(RuntimeError):
     """A job has ended, so it cannot be cancelled."""
 
