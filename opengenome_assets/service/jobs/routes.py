@@ -19,14 +19,15 @@ import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi import Path as PathParameter
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 
 from opengenome_assets.engine.processes import Processes
 from opengenome_assets.framework.jobs import JobKind, RefusedError
+from opengenome_assets.service.jobs.answers import JobAnswer, JobRequest, ResultPage, Upload
 from opengenome_assets.service.jobs.inbox import Blob, OffsetError, Receiver, TooLargeError, UploadError
-from opengenome_assets.service.jobs.records import Result, Status
+from opengenome_assets.service.jobs.records import Status
 from opengenome_assets.service.jobs.results import LARGEST_PAGE, MEDIA, PAGE, Page, read_page, special, written
 from opengenome_assets.service.jobs.store import (
     EndedError,
@@ -50,54 +51,9 @@ PATIENCE_SECONDS = 20.0  # of a sender of a small job; then the job waits like a
 POLL_SECONDS = 0.5
 SILENCE_SECONDS = 15.0  # of a stream of events, after which a comment shows that it lives
 STREAM_SECONDS = 600.0
-MOST_FILES = 1_000
 MOST_FAULTS = 20
 LISTED = 1_000
 FORMS = f"{', '.join(MEDIA)}, or a form that the kind of job has"
-
-
-class SentFileModel(BaseModel):
-    """A file that was uploaded."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    role: str = Field("", description="Its role; the first one of the kind if it is empty")
-    name: str = Field(description="Its name, without folders")
-    sha256: str = Field(description="SHA-256 of its bytes, under which it was uploaded")
-
-
-class JobRequest(BaseModel):
-    """A job of files that were uploaded before."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    files: list[SentFileModel] = Field(max_length=MOST_FILES)
-    options: dict[str, Any] = {}
-
-
-class JobAnswer(Status):
-    """A job, with its results if it is done."""
-
-    results: list[dict[str, Any]] | None = Field(
-        None, description="First rows of the first table, if the job is done; the others are at .../results"
-    )
-
-
-class ResultPage(BaseModel):
-    """Rows of a table of results, in the order of its key."""
-
-    table: Result
-    offset: int
-    next: int | None = Field(description="Offset of the next page; null for the last")
-    rows: list[dict[str, Any]]
-
-
-class Upload(BaseModel):
-    """How far an upload is."""
-
-    sha256: str
-    bytes: int = Field(description="Bytes that are there")
-    complete: bool
 
 
 @dataclass(frozen=True)
