@@ -7,9 +7,10 @@ kind of job takes: each kind that a group declares is a command of ``submit``, w
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
@@ -23,6 +24,7 @@ from opengenome_assets.terminal import aligned, folded, format_option, refusals
 from opengenome_assets.words import plural
 
 if TYPE_CHECKING:
+    from opengenome_assets.client import Client
     from opengenome_assets.service.jobs.records import Status
     from opengenome_assets.service.jobs.store import Job, Jobs
 
@@ -40,6 +42,31 @@ def jobs_in_use() -> Iterator[Jobs]:
         yield Jobs(settings, groups.job_kinds())
 
 
+server_option: Callable[[Any], Any] = click.option(
+    "--server",
+    envvar="OPENGENOME_SERVER",
+    show_envvar=True,
+    help="Address of a server, instead of the home. OPENGENOME_TOKEN is its token, if it asks for one.",
+)
+
+
+@contextmanager
+def client_of(server: str) -> Iterator[Client]:
+    """Give the client of a server; what it refuses, or that it is not there, is an error of the command."""
+    import httpx
+
+    from opengenome_assets.client import Client, ServerError
+
+    try:
+        with Client(server, os.environ.get("OPENGENOME_TOKEN", "")) as client, refusals():
+            yield client
+    except ServerError as error:
+        raise click.ClickException(error.detail) from error
+    except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        words = f"{server} cannot be reached: {error}. Check the address, and that the server runs"
+        raise click.ClickException(words) from error
+
+
 @click.group()
 def submit() -> None:
     """Send a job: files, to be worked on beside everything else.
@@ -52,10 +79,21 @@ def command_of(kind: JobKind) -> click.Command:
     """Return the command that sends jobs of a kind."""
     others = list(kind.roles)[1:]
 
-    def send(files: tuple[Path, ...], wait: bool, output: str, **given: Any) -> None:
+    def send(files: tuple[Path, ...], wait: bool, output: str, server: str | None, **given: Any) -> None:
         named = [(kind.main_role, path) for path in files]
         named += [(role, path) for role in others for path in given.pop(role)]
         options = {name: value for name, value in given.items() if value is not None}
+        if server:
+            with client_of(server) as client:
+                _refuse_homonyms(named)
+                roles = {role: [path for own, path in named if own == role] for role in kind.roles}
+                current: Status = client.submit(kind.name, roles.pop(kind.main_role), roles=roles, **options)
+                if wait:
+                    current = client.wait(current)
+                _tell(current, output)
+            if current.state == "failed":
+                raise SystemExit(1)
+            return
         with jobs_in_use() as jobs:
             _refuse_homonyms(named)
             sent = [(role, path.name, jobs.inbox.keep(path)) for role, path in named]
@@ -66,8 +104,7 @@ def command_of(kind: JobKind) -> click.Command:
             if job.state == "failed":
                 raise SystemExit(1)
 
-    command: Any = send
-    command = format_option(command)
+    command: Any = server_option(format_option(send))
     command = click.option(
         "--wait", is_flag=True, help="Do its work here and now, unless a daemon is at it already, and wait for its end."
     )(command)
@@ -128,22 +165,27 @@ for _kind in groups.job_kinds().values():
 @click.argument("identity", metavar="[ID]", required=False)
 @click.option("--follow", is_flag=True, help="Show each change until the job has ended. Needs ID.")
 @format_option
-def status(identity: str | None, follow: bool, output: str) -> None:
+@server_option
+def status(identity: str | None, follow: bool, output: str, server: str | None) -> None:
     """Show where the job ID stands, or all jobs. The first digits of an id are enough.
 
     With --follow, exits with status 1 if the job failed or was cancelled.
     """
     if follow and not identity:
         raise click.UsageError("--follow needs the ID of a job")
-    with jobs_in_use() as jobs:
-        if identity:
-            job = jobs.get(identity)
-            current = _followed(jobs, job, output) if follow else jobs.status(job)
-            _tell(current, output)
-            if follow and current.state != "done":
-                raise SystemExit(1)
-            return
-        found = [jobs.status(job) for job in jobs.all()]
+    source = client_of(server) if server else jobs_in_use()
+    with source as jobs:
+        if identity and follow:
+            current = _followed(jobs, identity, output)
+        elif identity:
+            current = _status(jobs, identity)
+        else:
+            found = _all(jobs)
+    if identity:
+        _tell(current, output)
+        if follow and current.state != "done":
+            raise SystemExit(1)
+        return
     if output == "json":
         click.echo(json.dumps([each.model_dump(mode="json") for each in found], indent=2))
         return
@@ -162,46 +204,78 @@ def status(identity: str | None, follow: bool, output: str) -> None:
     help="json, ndjson, tsv, parquet, or a form that the kind of job has.",
 )
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write a file instead.")
-def results(identity: str, table: str | None, form: str, output: Path | None) -> None:
+@server_option
+def results(identity: str, table: str | None, form: str, output: Path | None, server: str | None) -> None:
     """Print the results of the job ID, in the version that it made."""
     from opengenome_assets.service.jobs.results import MEDIA, read_page, special, written
 
-    with jobs_in_use() as jobs:
-        job = jobs.get(identity)
-        if form in job.kind.forms:
-            content = special(job, form)[1]
-        elif form in MEDIA:
-            content = written(read_page(job, table, limit=None).rows, form)
-        else:
-            raise click.UsageError(f"--format is {form!r}: expected one of {', '.join([*MEDIA, *job.kind.forms])}")
-        if output:
-            output.write_bytes(content)
-            click.echo(str(output))
-            return
-    if form == "parquet" and sys.stdout.isatty():
+    kinds = groups.job_kinds().values()
+    if form not in MEDIA and not any(form in kind.forms for kind in kinds):
+        known = [*MEDIA, *(each for kind in kinds for each in kind.forms)]
+        raise click.UsageError(f"--format is {form!r}: expected one of {', '.join(known)}")
+    if form == "parquet" and not output and sys.stdout.isatty():
         raise click.UsageError("Parquet is no text: name a file with --output")
+    if server:
+        with client_of(server) as client:
+            content = (
+                written(client.table(identity, table), form) if form in MEDIA else client.text(identity, form).encode()
+            )
+    else:
+        with jobs_in_use() as jobs:
+            job = jobs.get(identity)
+            if form in MEDIA:
+                content = written(read_page(job, table, limit=None).rows, form)
+            elif form in job.kind.forms:
+                content = special(job, form)[1]
+            else:
+                raise LookupError(f"jobs of {job.kind.name} have no form {form}: expected one of {', '.join(MEDIA)}")
+    if output:
+        with refusals():
+            output.write_bytes(content)
+        click.echo(str(output))
+        return
     click.echo(content, nl=form == "json")
 
 
 @click.command()
 @click.argument("identity", metavar="ID")
 @format_option
-def cancel(identity: str, output: str) -> None:
+@server_option
+def cancel(identity: str, output: str, server: str | None) -> None:
     """Cancel the job ID. Work that has begun ends at its next step."""
     from opengenome_assets.service.jobs.store import EndedError
 
-    with jobs_in_use() as jobs:
-        job = jobs.get(identity)
-        try:
-            jobs.cancel(job)
-        except EndedError as error:
-            raise click.ClickException(str(error)) from error
-        _tell(jobs.status(job), output)
+    if server:
+        with client_of(server) as client:
+            current = client.cancel(identity)
+    else:
+        with jobs_in_use() as jobs:
+            job = jobs.get(identity)
+            try:
+                jobs.cancel(job)
+            except EndedError as error:
+                raise click.ClickException(str(error)) from error
+            current = jobs.status(job)
+    _tell(current, output)
 
 
-def _followed(jobs: Jobs, job: Job, output: str) -> Status:
+def _status(jobs: Jobs | Client, identity: str) -> Status:
+    from opengenome_assets.service.jobs.store import Jobs
+
+    return jobs.status(jobs.get(identity)) if isinstance(jobs, Jobs) else jobs.status(identity)
+
+
+def _all(jobs: Jobs | Client) -> list[Status]:
+    from opengenome_assets.service.jobs.store import Jobs
+
+    if isinstance(jobs, Jobs):
+        return [jobs.status(job) for job in jobs.all()]
+    return [each for kind in jobs.kinds for each in jobs.jobs(kind)]
+
+
+def _followed(jobs: Jobs | Client, identity: str, output: str) -> Status:
     before = ""
-    while (current := jobs.status(job)).state in ("waiting", "running"):
+    while (current := _status(jobs, identity)).state in ("waiting", "running"):
         if output == "text" and (line := _state(current)) != before:
             click.echo(line)
             before = line

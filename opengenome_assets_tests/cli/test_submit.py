@@ -188,3 +188,16 @@ def test_commands_of_jobs_refuse_what_they_do_not_know(home):
     for command in ("status", "results", "cancel"):
         assert f"there is no job {'0' * 12}" in typed(command, "0" * 12, ok=False).output
     assert "--follow needs the ID of a job" in typed("status", "--follow", ok=False).output
+
+
+def test_commands_say_that_a_server_cannot_be_reached(tmp_path):
+    (tmp_path / "a.faa").write_text(">x\nMKV\n")
+    for command in (
+        ("submit", "proteins", tmp_path / "a.faa"),
+        ("status",),
+        ("results", "0" * 12),
+        ("cancel", "0" * 12),
+    ):
+        result = typed(*command, "--server", "http://127.0.0.1:9", ok=False)
+        assert "http://127.0.0.1:9 cannot be reached" in result.output
+        assert "Check the address, and that the server runs" in result.output
