@@ -52,10 +52,12 @@ quick: $(VENV)/installed-dev  ## Lint, check types and rules of import, and run 
 	@$(BIN)/pytest $(PARALLEL) $(WORKERS) --quiet -m 'not (slow or long or peer or adversary)' --hypothesis-profile quick --durations 5
 
 # Tracing for the coverage doubles the CPU time of a test. The floor is therefore reached without the slow tests.
+# Kernels are compiled first, while types are checked: else each worker of a fresh clone compiles them.
 test: $(VENV)/installed-dev java  ## Lint, check types, and run the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	@$(BIN)/mypy & types=$$!; \
+	$(BIN)/python -c 'from opengenome_assets.kernels.warm import warm; warm()' && wait $$types
 	@$(BIN)/pytest $(PARALLEL) $(WORKERS) --durations 10 -m 'not slow and not adversary' --cov --cov-report=term-missing:skip-covered; quick=$$?; \
 	$(BIN)/pytest $(PARALLEL) $(SLOW_WORKERS) --durations 20 -m 'slow and not adversary' && exit $$quick
 

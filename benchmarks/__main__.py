@@ -21,10 +21,11 @@ from benchmarks.measure import CommandError, UnequalError
 from benchmarks.occurrences import occurrences_row
 from benchmarks.peers import MissingToolError, require_tools
 from benchmarks.picture import cost_against_size
-from benchmarks.proteins import proteins_row
+from benchmarks.proteins import proteins_growth_row, proteins_row, proteins_search_row
 from benchmarks.report import Row, page, summary, tally
 from benchmarks.scans import scan_row
 from benchmarks.search import many_row, search_row
+from benchmarks.variants import variants_row
 from opengenome_assets.kernels.warm import warm
 from opengenome_assets.plots.images import to_svg
 
@@ -54,6 +55,12 @@ def measure(bases: int) -> None:
     if bases >= counting.NEEDS:
         with workplace() as folder:
             done(proteins_row(folder))
+        with workplace() as folder:
+            done(proteins_search_row(folder))
+        with workplace() as folder:
+            done(proteins_growth_row(folder))
+        with workplace() as folder:
+            done(variants_row(folder))
     with workplace() as folder:
         done(ingestion_row(bases, folder))
     picture = None

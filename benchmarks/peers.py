@@ -20,6 +20,8 @@ PACKAGES = {
     "water": "emboss",
     "diamond": "diamond-aligner",
     "mmseqs": "mmseqs2",
+    "art_illumina": "art-nextgen-simulation-tools",
+    **{name: name for name in ("bwa", "minimap2", "fastp", "samtools", "bcftools", "freebayes")},
 }
 _MOST = 2**32 - 1  # what their counters are told to hold
 

@@ -1,30 +1,48 @@
 """Proteins called against their wild types, beside parasail, EMBOSS water, DIAMOND and MMseqs2 on the same proteins.
 
-Belongs here: mutants that all hit, the library on them, and the peers' part of the work. Does not belong here: the
-truth of the calls (``opengenome_assets_tests.proteins``).
+Belongs here: mutants that all hit, proteins that mostly miss, the library and whole runs on them, and the peers' part
+of the work. Does not belong here: the truth of the calls (``opengenome_assets_tests.proteins``).
 
 parasail has wheels for few processors, so it is no dependency: it runs in an environment of its own.
 """
 
+import gzip
 import json
 import random
+import resource
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyrodigal
+from Bio.SeqIO.FastaIO import SimpleFastaParser
 
 from benchmarks.measure import Cost, in_fresh_process, must_equal, run
+from benchmarks.pipeline import Run, materialize
 from benchmarks.report import Row, Target, number, table
+from opengenome_assets import corpus
 from opengenome_assets.kernels.alignments import align_pairs
 from opengenome_assets.kernels.amino_acids import LETTERS, doubled_scores, encode
 from opengenome_assets.kernels.assignment import Index
 from opengenome_assets.kernels.warm import warm
 from opengenome_assets.proteins import call, read_catalogue
+from opengenome_assets.proteins.catalogue import SHIPPED
+from opengenome_assets_tests.kernels.proteins import AMINO_ACIDS
 from opengenome_assets_tests.proteins.mutants import mutants
 
 PROTEINS = 1_000
+SIZES = 1_000, 10_000, 100_000
+MISSING = 10_000, 100_000, 1_000_000
+ACCESSION = 100
+SAMPLE = Path(corpus.__file__).with_name("sample")
+GENOMES = "plastids", "mitochondria"
+CHANGED = 10
+"""Of so many letters one is changed in a copy of a real protein."""
+AMRFINDERPLUS = 413
+"""Proteins per CPU second of AMRFinderPlus 3.10.23 with 167 references, measured once: 21,035 proteins of 8 genomes."""
 WATER_PAIRS = 100
 GAP_OPEN, GAP_EXTEND = 20, 1  # doubled
 
@@ -159,3 +177,147 @@ def mmseqs(folder: Path) -> tuple[Cost, float]:
 
 def _hit(hits: Path) -> float:
     return len({line.partition("\t")[0] for line in hits.read_text().splitlines()}) / PROTEINS
+
+
+def proteins_growth_row(folder: Path, sizes: Sequence[int] = SIZES) -> Row:
+    """Make every asset of mutants that all hit; the fewest again, with an accession more, and by a new catalogue."""
+    runs = {}
+    for size in sizes:
+        write_accessions(folder / str(size) / "in", size)
+        runs[f"{size:,}"] = _run(folder / str(size))
+    least, full = folder / str(sizes[0]), runs[f"{sizes[0]:,}"]
+    again = _run(least)
+    more = mutants(read_catalogue(), sizes[0] // ACCESSION, seed=2)
+    (least / "in" / "more_proteins.fasta").write_text(_fasta(dict(enumerate(one.protein for one in more))))
+    one_more = _run(least)
+    header, *entries = (SHIPPED / "mutations.tsv").read_text().splitlines(keepends=True)
+    (least / "half.tsv").write_text("".join([header, *entries[::2]]))
+    renewed = _run(least, OPENGENOME_CATALOGUE=f"{least / 'half.tsv'},{SHIPPED / 'references.fasta'}")
+    work = {name: run.cost.cpu - again.cost.cpu for name, run in (("full", full), ("one more", one_more))}
+    runs |= {"again": again, "an accession more": one_more, "a new catalogue": renewed}
+    return Row(
+        f"mutants of proteins, all assets of the group: {', '.join(f'{size:,}' for size in sizes)}",
+        [
+            Target(
+                f"{sizes[0]:,} proteins, of the run in which nothing is new", full.cost.cpu / again.cost.cpu, 1.2, " x"
+            ),
+            Target("an accession more, share of the work", 100 * work["one more"] / work["full"], 5, " %"),
+            Target(
+                "a new catalogue, above the run in which nothing is new",
+                renewed.cost.cpu - again.cost.cpu,
+                10,
+                " CPU s",
+            ),
+            Target("peak memory", max(run.cost.peak for run in runs.values()) / 1e9, 1, " GB"),
+        ],
+        [
+            f"An accession has {ACCESSION} proteins. Work is CPU time above that of the run in which nothing is new.",
+            table(
+                ("proteins", "CPU s", "wall s", "peak memory, MB"),
+                [
+                    (name, number(run.cost.cpu), number(run.cost.wall), number(run.cost.peak / 1e6))
+                    for name, run in runs.items()
+                ],
+                figures=3,
+            ),
+        ],
+    )
+
+
+def _run(folder: Path, **settings: str) -> Run:
+    source = folder / "in"
+    settings = {"OPENGENOME_PROTEINS": str(source), "OPENGENOME_ENGINE": "processes", **settings}
+    return materialize(source, folder / "home", "group:proteins", **settings)
+
+
+def write_accessions(folder: Path, count: int) -> None:
+    """Write mutants as the proteins of accessions of one organism each, and their sample sheet."""
+    folder.mkdir(parents=True)
+    catalogue = read_catalogue()
+    organisms = {entry.reference.accession: entry.organism for entry in catalogue.mutations}
+    by_organism: dict[str, dict[int, str]] = {}
+    for place, one in enumerate(mutants(catalogue, count)):
+        by_organism.setdefault(organisms[one.reference.accession], {})[place] = one.protein
+    sheet = ["accession\torganism"]
+    for organism, proteins in by_organism.items():
+        for first in range(0, len(proteins), ACCESSION):
+            accession = f"a{len(sheet):06}"
+            sheet.append(f"{accession}\t{organism}")
+            some = dict(list(proteins.items())[first : first + ACCESSION])
+            (folder / f"{accession}_proteins.fasta").write_text(_fasta(some))
+    (folder / "samples.tsv").write_text("\n".join(sheet) + "\n")
+
+
+def _fasta(proteins: dict[int, str]) -> str:
+    return "".join(f">{name}\n{protein}\n" for name, protein in proteins.items())
+
+
+def proteins_search_row(folder: Path, sizes: Sequence[int] = MISSING) -> Row:
+    """Call real proteins, most of which hit nothing, beside DIAMOND and MMseqs2."""
+    measured = {size: in_fresh_process("benchmarks.proteins", "measure_missing", size)[0] for size in sizes}
+    proteins = real_proteins(sizes[0])
+    (folder / "queries.fa").write_text(_fasta(dict(enumerate(proteins))))
+    wild = {one.accession: one.sequence for one in read_catalogue().references}
+    (folder / "wild.fa").write_text("".join(f">{name}\n{sequence}\n" for name, sequence in wild.items()))
+    searches = [("DIAMOND, blastp, default", diamond(folder)[0]), ("MMseqs2, easy-search", mmseqs(folder)[0])]
+    cpu = {size: one["cpu"] for size, one in measured.items()}
+    linear = cpu[sizes[-1]] / sizes[-1] / (cpu[sizes[0]] / sizes[0])
+    return Row(
+        f"{sizes[0]:,} to {sizes[-1]:,} proteins of real genomes, most of which hit nothing, one core",
+        [
+            Target("CPU / DIAMOND's, of the search alone", cpu[sizes[0]] / searches[0][1].cpu, 1, " x"),
+            Target("speed, of AMRFinderPlus'", sizes[0] / cpu[sizes[0]] / AMRFINDERPLUS, 10, " x", least=True),
+            Target(f"CPU for a protein, {sizes[-1]:,} / {sizes[0]:,}", linear, 1.2, " x"),
+            Target("peak memory", measured[sizes[-1]]["peak"] / 1e9, 2, " GB"),
+        ],
+        [
+            f"{len(real_genes()):,} distinct proteins that Prodigal finds in the shipped plastids and mitochondria, "
+            f"and copies of them in which one of {CHANGED} letters is changed.",
+            table(
+                ("", "CPU s", "peak memory, MB", "proteins", "assigned"),
+                [
+                    *(
+                        ("ours", number(one["cpu"]), number(one["peak"] / 1e6), f"{size:,}", f"{one['assigned']:,}")
+                        for size, one in measured.items()
+                    ),
+                    *((name, number(one.cpu), number(one.peak / 1e6), f"{sizes[0]:,}", "") for name, one in searches),
+                ],
+                figures=4,
+            ),
+        ],
+    )
+
+
+def measure_missing(count: int) -> dict[str, float]:
+    """CPU seconds and peak memory (bytes) of the library on real proteins, after compiling."""
+    warm()
+    proteins, catalogue = {str(place): one for place, one in enumerate(real_proteins(count))}, read_catalogue()
+    call({"0": proteins["0"]}, catalogue)
+    before = time.process_time()
+    found = call(proteins, catalogue)
+    cpu = time.process_time() - before
+    assigned = sum(one.reference is not None for one in found.values())
+    return {"cpu": cpu, "peak": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, "assigned": assigned}
+
+
+def real_genes() -> list[str]:
+    """Distinct proteins of the genes of the shipped organelles."""
+    finder = pyrodigal.GeneFinder(meta=True)
+    found: dict[str, None] = {}
+    for name in GENOMES:
+        with gzip.open(SAMPLE / f"{name}.fasta.gz", "rt") as text:
+            for _, sequence in SimpleFastaParser(text):  # type: ignore[no-untyped-call]
+                found |= dict.fromkeys(gene.translate().rstrip("*") for gene in finder.find_genes(sequence))
+    return [protein for protein in found if "*" not in protein]
+
+
+def real_proteins(count: int) -> list[str]:
+    """Proteins of real genes, and copies of them in which some letters are changed."""
+    chance, genes = random.Random(1), real_genes()
+    found = genes[:count]
+    while len(found) < count:
+        letters = list(genes[len(found) % len(genes)])
+        for place in range(chance.randrange(CHANGED), len(letters), CHANGED):
+            letters[place] = chance.choice(AMINO_ACIDS)
+        found.append("".join(letters))
+    return found

@@ -17,6 +17,7 @@ from opengenome_assets.proteins.group import GROUP as PROTEINS
 from opengenome_assets.search.group import GROUP as SEARCH
 from opengenome_assets.settings import Settings, SettingsError
 from opengenome_assets.storage.record import Provenance
+from opengenome_assets.storage.tables import Home
 from opengenome_assets.variants.group import GROUP as VARIANTS
 
 GROUPS: tuple[Group, ...] = (
@@ -93,6 +94,12 @@ def settings_of(record: Provenance, home: str) -> Settings:
         except SettingsError as error:
             raise _unusable(record, f"its settings are out of range here: {error}") from error
     return Settings(home=home).with_sections(sections)
+
+
+def explain(home: Home, table: str, before: int, after: int) -> list[dict[str, Any]] | None:
+    """Return why two versions of a table differ, as rows; None if its group does not say."""
+    found = next((group.explain[table] for group in GROUPS if table in group.explain), None)
+    return found(home, before, after) if found else None
 
 
 def _unusable(record: Provenance, problem: str) -> RecordedSettingsError:

@@ -70,6 +70,7 @@ def tool() -> Callable[[str], str]:
     installed_by = {
         "hamronize": alone.format("hAMRonization"),
         "helm": "https://helm.sh/docs/intro/install",
+        "multiqc": alone.format("multiqc"),
         "sourmash": alone.format("sourmash"),
     }
     required = os.environ.get("CI") == "true" or os.environ.get("OPENGENOME_REQUIRE_TOOLS") == "1"

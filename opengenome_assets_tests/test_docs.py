@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import opengenome_assets
-from opengenome_assets import groups
 from opengenome_assets.corpus.genes import GenesConfig
 from opengenome_assets.corpus.jobs import PRESETS
 from opengenome_assets.corpus.raw_fasta import RawFastaConfig
@@ -18,7 +17,6 @@ from opengenome_assets.definitions import build_defs
 from opengenome_assets.intake.kinds import FASTA
 from opengenome_assets.operations.upkeep import UpkeepConfig
 from opengenome_assets.search.query_hits import QueryHitsConfig
-from opengenome_assets.settings import Settings
 from opengenome_assets_tests.corpora import settings
 
 ROOT = Path(__file__).parents[1]
@@ -41,13 +39,6 @@ def test_every_setting_of_upkeep_is_on_its_page_with_its_default():
     page = (ROOT / "docs" / "upkeep.md").read_text()
     for name, field in UpkeepConfig.model_fields.items():
         assert f"| {name} | {json.dumps(field.default)} |" in page
-
-
-def test_every_variable_of_a_group_is_in_the_readme():
-    readme = (ROOT / "README.md").read_text()
-    sections = [Settings, *(group.settings for group in groups.GROUPS)]
-    variables = [variable for section in sections for variable in section.variables().values()]
-    assert [variable for variable in variables if f"`{variable}`" not in readme] == []
 
 
 def test_every_setting_of_the_cluster_is_explained_with_its_default():
@@ -100,8 +91,8 @@ def test_every_word_of_the_house_is_in_the_glossary():
     assert sorted(words) == sorted(["word", *house.split()])
 
 
-def test_every_room_is_named_in_the_readme():
-    built = section("README.md", "How it is built")
+def test_every_room_is_named_in_the_design():
+    built = section("docs/design.md", "Rooms")
     rooms = {f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")}
     modules = {path.name for path in PACKAGE.glob("*.py")} - {"__init__.py"}
     named = re.findall(r"^  (\S+)  +\S", built, re.MULTILINE)

@@ -89,11 +89,13 @@ def diff(table: str, before: int, after: int, most: int, output: str) -> None:
 
     with refusals():
         found = comparing.diff(Home(settings.home), groups.specs(), table, before, after, most)
+        why = groups.explain(Home(settings.home), table, before, after)
     changes = found.made
     if output == "json":
         files = {kind: len(names) for kind, names in asdict(changes.files).items()}
         files |= {f"first_{kind}": names[:most] for kind, names in asdict(changes.files).items()}
-        click.echo(json.dumps({**asdict(found), "made": {**asdict(changes), "files": files}}, indent=2))
+        reasons = {} if why is None else {"why": why}
+        click.echo(json.dumps({**asdict(found), "made": {**asdict(changes), "files": files}, **reasons}, indent=2))
         return
     sides = [
         (f"version {side.version}", f"made {clock(side.made)}", f"{side.rows:,} rows", side.data_version[:16])
@@ -106,6 +108,9 @@ def diff(table: str, before: int, after: int, most: int, output: str) -> None:
     if changes.notes:
         section("Not compared", changes.notes)
     section("Content", list(_content(found.content)))
+    if why:
+        more = [f"and {len(why) - most:,} more"] if len(why) > most else []
+        section("Why", [*aligned([tuple(why[0]), *(tuple(map(str, row.values())) for row in why[:most])]), *more])
 
 
 def file_lines(files: FileChanges, most: int) -> Iterator[str]:

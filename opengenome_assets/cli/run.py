@@ -8,14 +8,17 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import redirect_stdout, suppress
+from datetime import UTC, datetime
 
 import click
 
-from opengenome_assets import groups
+from opengenome_assets import groups, words
 from opengenome_assets.cli.platform import settings_in_use
 from opengenome_assets.cli.processes import MODULE, dagster_environment, program, together
-from opengenome_assets.cli.state import failures, info
-from opengenome_assets.terminal import refusals
+from opengenome_assets.cli.state import failures
+from opengenome_assets.settings import Settings
+from opengenome_assets.storage.tables import Home
+from opengenome_assets.terminal import aligned, refusals, section
 
 INTERRUPTED = 130  # as a shell says of what Ctrl-C ended
 GRACE = 60  # seconds for a run to end its work
@@ -40,6 +43,38 @@ def run(context: click.Context, select: str) -> None:
             click.echo()
             context.invoke(failures, since=int(started), output="text")
         raise SystemExit(status)
-    context.invoke(info, output="text")
-    with suppress(SystemExit):
-        context.invoke(failures, since=int(started), output="text")  # checks that warn
+    with refusals():
+        _tell(settings, started)
+
+
+def _tell(settings: Settings, started: float) -> None:
+    """Print what the run that has just ended found, what it made, and what to do next."""
+    from opengenome_assets.lineage.failures import newest_run, open_records
+    from opengenome_assets.lineage.inventory import reports
+    from opengenome_assets.lineage.outcome import outcome
+
+    home = Home(settings.home)
+    click.echo()
+    for group in groups.GROUPS:
+        if lines := group.findings(home):
+            cells = aligned([(line.subject, "!" if line.warns else " ", line.text) for line in lines])
+            section(group.name.capitalize(), cells)
+    with open_records() as instance:
+        run = newest_run(instance, datetime.fromtimestamp(int(started), UTC))
+    if run is None:  # its records are somebody else's, or were removed
+        return
+    result = outcome(home, groups.specs(), run.run_id)
+    everything = len(result.made) + len(result.kept)
+    made = f"{len(result.made)} of {everything}" if result.made else f"nothing new, all {everything} are current"
+    rows = [("took", f"{time.time() - started:.0f} s"), ("made", f"{made} (tables, figures and reports)")]
+    for catalogue, files in result.files.items():
+        counts = {name: len(getattr(files, name)) for name in ("added", "removed", "changed", "moved")}
+        named = ", ".join(f"{words.count(number)} {name}" for name, number in counts.items() if number)
+        rows.append((catalogue, f"files since the last run: {named or 'the same'}"))
+    rows += [("warning", f"{each.step}: {words.shorten(each.reason, 300)}") for each in run.failures]
+    rows += [("report", report) for report in reports(settings.home)]
+    rows += [
+        ("tables", f"{settings.home}/tables; opengenome info shows their state, settings and versions"),
+        ("next", "make ui, or opengenome ui: assets at http://127.0.0.1:3000, search at http://127.0.0.1:3001"),
+    ]
+    section(f"Run {run.run_id[:8]}", aligned(rows))

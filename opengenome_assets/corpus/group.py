@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from opengenome_assets.corpus.settings import SAMPLE_FOLDER, CorpusSettings
 from opengenome_assets.corpus.tables import TABLES
-from opengenome_assets.framework.group import Group
+from opengenome_assets.framework.group import Finding, Group
 from opengenome_assets.settings import Settings
+from opengenome_assets.storage.tables import Home
 
 if TYPE_CHECKING:
     import click
@@ -42,6 +43,12 @@ def _refuse(settings: Settings) -> None:
     refuse_missing(source_of(Home(settings.home), settings.section(CorpusSettings).source), sample=SAMPLE_FOLDER)
 
 
+def _findings(home: Home) -> Sequence[Finding]:
+    from opengenome_assets.corpus.findings import findings
+
+    return findings(home)
+
+
 GROUP = Group(
     name="corpus",
     tables=TABLES,
@@ -50,4 +57,5 @@ GROUP = Group(
     passes=tuple(f"opengenome_assets.corpus.passes.{name}" for name in PASSES),
     commands=_commands,
     refuse=_refuse,
+    findings=_findings,
 )

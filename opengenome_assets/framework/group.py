@@ -6,13 +6,14 @@ Belongs here: putting the assets, rules and figures of a group together. Does no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from opengenome_assets.framework.jobs import JobKind
 from opengenome_assets.framework.table import Specs, TableFamily, TableSpec
 from opengenome_assets.settings import Section, Settings
+from opengenome_assets.storage.tables import Home
 
 if TYPE_CHECKING:
     import click
@@ -24,6 +25,23 @@ if TYPE_CHECKING:
     Member = dg.AssetsDefinition | Rule | FigureSpec
 else:
     Member = Any
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of what a group's tables hold.
+
+    Attributes
+    ----------
+    subject, text
+        What it is about, in a word or two, and what was found.
+    warns
+        Whether a reader has to look at it before they conclude anything.
+    """
+
+    subject: str
+    text: str
+    warns: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,6 +67,11 @@ class Group:
         second, and is called before Dagster starts.
     jobs
         Kinds of jobs that it takes.
+    explain
+        Functions by table, from a home and two versions to rows that say why the versions differ, for
+        ``opengenome diff``.
+    findings
+        Function from a home to the lines that a run ends with: what its tables hold, for a scientist.
     """
 
     name: str
@@ -59,6 +82,8 @@ class Group:
     commands: Callable[[], Sequence[click.Command]] = tuple
     refuse: Callable[[Settings], None] = lambda _: None
     jobs: tuple[JobKind, ...] = ()
+    explain: Mapping[str, Callable[[Home, int, int], list[dict[str, Any]]]] = field(default_factory=dict)
+    findings: Callable[[Home], Sequence[Finding]] = lambda _: ()
 
 
 def definitions(

@@ -8,7 +8,7 @@ import io
 
 import numpy as np
 
-from opengenome_assets.kernels.alignments import FULL, align_pairs
+from opengenome_assets.kernels.alignments import align_pairs
 from opengenome_assets.kernels.amino_acids import doubled_scores, encode
 from opengenome_assets.kernels.assignment import Index
 from opengenome_assets.kernels.codons import CodonCounter
@@ -20,7 +20,6 @@ from opengenome_assets.kernels.frameshifts import align_frames
 from opengenome_assets.kernels.genes import ORF, find_genes
 from opengenome_assets.kernels.identifiers import SeenIdentifiers
 from opengenome_assets.kernels.kmers import KmerCounter, valid_windows
-from opengenome_assets.kernels.lanes import LEAST
 from opengenome_assets.kernels.occurrences import count_occurrences, find_occurrences
 from opengenome_assets.kernels.planes import add_document_frequency, dot, norms, pack, score
 from opengenome_assets.kernels.profiles import KMERS, document_frequency, sequence_kmers
@@ -57,7 +56,4 @@ def warm() -> None:
     ends = np.array([0, len(protein)])
     pairs, _ = Index(protein, ends).candidates(protein, ends)
     align_pairs(protein, ends, protein, ends, pairs, doubled_scores("BLOSUM62"), 20, 1)
-    align_pairs(protein, ends, protein[:20], np.array([0, 20]), pairs, doubled_scores("BLOSUM62"), 20, 1, least_proof=1)
-    pairs = np.zeros((LEAST, 2), np.int32)
-    align_pairs(protein, ends, protein, ends, pairs, doubled_scores("BLOSUM62"), 20, 1, least_proof=FULL)
     align_frames(protein, protein, doubled_scores("BLOSUM62"), 20, 1, 30)

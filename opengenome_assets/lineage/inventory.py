@@ -102,9 +102,14 @@ def take_inventory(settings: Settings, specs: Specs, outside: Outside) -> Invent
         storage=_usage(files),
         tables=table_states(settings.home, specs, outside),
         figures=_figures(settings.home, files, _Judge(Home(settings.home), specs, outside)),
-        reports=[f"{settings.home}/{path}" for path in files if path.startswith("reports/") and path.endswith(".html")],
+        reports=reports(settings.home),
         unusable=_unusable(Home(settings.home), specs),
     )
+
+
+def reports(home: str) -> list[str]:
+    """Return the addresses of the reports, as HTML, sorted."""
+    return [f"{home}/reports/{path}" for path in _files(f"{home}/reports") if path.endswith(".html")]
 
 
 def table_states(uri: str, specs: Specs, outside: Outside) -> list[TableState]:

@@ -27,6 +27,7 @@ from opengenome_assets.plots.style import INK, MUTED, RULE
 _MARGIN = 18 * mm
 _WIDTH = A4[0] - 2 * _MARGIN
 _PICTURE = 0.8 * _WIDTH
+_PADDING = 6.5  # points beside the text of a cell, left and right together
 _SANS, _BOLD, _MONO = "DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono"
 
 
@@ -65,7 +66,7 @@ def _style(name: str, size: float, **options: Any) -> ParagraphStyle:
 
 
 _TITLE = _style("title", 18, fontName=_BOLD, spaceAfter=4)
-_HEAD = _style("head", 13, fontName=_BOLD, spaceBefore=14, spaceAfter=5)
+_HEAD = _style("head", 13, fontName=_BOLD, spaceBefore=14, spaceAfter=5, keepWithNext=1)
 _TEXT = _style("text", 9, spaceAfter=6)
 _NOTE = _style("note", 8, textColor=MUTED, spaceAfter=8)
 _WARN = _style("warn", 9, textColor="#7a3e00", backColor="#fff4e5", borderPadding=5, spaceBefore=6, spaceAfter=8)
@@ -129,27 +130,46 @@ def _rows(table: ReportTable) -> list[Any]:
     ]
     rows = [
         [
-            Paragraph(escape(column.write(cell)), style)
+            Paragraph(escape(column.write(cell)).replace(" ", "\u00a0" if column.is_numeric else " "), style)
             for column, style, cell in zip(table.columns, styles, row, strict=True)
         ]
         for row in table.rows
     ]
-    # Columns share the width by their longest texts, within bounds.
-    longest = [
-        max([len(column.label), *(len(column.write(row[place])) for row in table.rows)])
-        for place, column in enumerate(table.columns)
-    ]
-    # A heading is broken between words only, and a number nowhere.
-    least = [
-        max(
-            [2 + max(map(len, column.label.split())), 6]
-            + [1 + len(column.write(row[place])) for row in table.rows if column.is_numeric]
-        )
-        for place, column in enumerate(table.columns)
-    ]
-    shares = [max(low, min(length, 28)) for low, length in zip(least, longest, strict=True)]
-    widths = [_WIDTH * share / sum(shares) for share in shares]
+    texts = [[column.write(row[place]) for row in table.rows] for place, column in enumerate(table.columns)]
+    widths = _widths(
+        [max(_wide(word, _BOLD, 7) for word in column.label.split() or [""]) for column in table.columns],
+        [
+            max((_wide(text, style.fontName, style.fontSize) for text in column_texts), default=0.0)
+            for column_texts, style in zip(texts, styles, strict=True)
+        ],
+        [column.is_numeric for column in table.columns],
+    )
     return [Paragraph(escape(table.caption), _NOTE), _table([heads, *rows], widths), Spacer(1, 4 * mm)]
+
+
+def _wide(text: str, font: str, size: float) -> float:
+    return float(pdfmetrics.stringWidth(text, font, size)) + _PADDING
+
+
+def _widths(heads: Sequence[float], cells: Sequence[float], numeric: Sequence[bool]) -> list[float]:
+    """Return the widths of columns, which add up to that of the text.
+
+    No word of a heading and no number is broken. Other columns get the rest in proportion to their longest texts,
+    within bounds.
+
+    Parameters
+    ----------
+    heads
+        Widths of the longest words in the headings.
+    cells, numeric
+        Widths of the longest cells, and whether they are numbers.
+    """
+    least = [max(head, cell if number else 0) for head, cell, number in zip(heads, cells, numeric, strict=True)]
+    wishes = [max(0.0, min(cell, _WIDTH / 3) - low) for low, cell in zip(least, cells, strict=True)]
+    rest, asked = _WIDTH - sum(least), sum(wishes)
+    if rest <= 0 or not asked:
+        return [_WIDTH * low / sum(least) for low in least]
+    return [low + rest * wish / asked for low, wish in zip(least, wishes, strict=True)]
 
 
 def _table(rows: Sequence[Sequence[Any]], widths: Sequence[float], head: bool = True) -> LongTable:

@@ -34,7 +34,7 @@ class Scoring:
 
 @dataclass(frozen=True)
 class Alignment:
-    """A protein aligned to a reference; gaps at the ends are free.
+    """A protein aligned to a reference.
 
     Attributes
     ----------
@@ -141,14 +141,19 @@ def alignment_of(found: Alignments, pair: int, query: str, reference: str) -> Al
     return Alignment(query, reference, score, cigar, query_start, query_end, reference_start, reference_end, proof)
 
 
-def align(query: str, reference: str, scoring: Scoring | None = None) -> Alignment:
-    """Align a protein to a reference: semi-global, affine gaps, the optimum.
+def align(query: str, reference: str, scoring: Scoring | None = None, *, local: bool = False) -> Alignment:
+    """Align a protein to a reference: affine gaps, the optimum.
+
+    The alignment is semi-global, as EMBOSS' needle has it: gaps at the ends are free, and changes near an end are seen.
+    A ``local`` one, as water has it, is the best part, and ends before a change near an end.
 
     Examples
     --------
     >>> found = align("MKWHPLDYTRH", "MKWHPSDYTRH")
     >>> found.cigar, found.changes[0].short(), found.changes[0].hgvs(found.reference)
     ('5=1X5=', 'S6L', 'p.Ser6Leu')
+    >>> align("MKWHPLDYTRH", "CCWHPSDYTGG", local=True).cigar
+    '3=1X3='
 
     Raises
     ------
@@ -160,5 +165,6 @@ def align(query: str, reference: str, scoring: Scoring | None = None) -> Alignme
     found = align_pairs(
         *(encode(query), np.array([0, len(query)]), encode(reference), np.array([0, len(reference)])),
         *(np.zeros((1, 2), np.int32), doubled_scores(scoring.matrix), *scoring.doubled_gaps()),
+        local=local,
     )
     return alignment_of(found, 0, query, reference)

@@ -25,6 +25,7 @@ from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, emitted
 from opengenome_assets.kernels.amino_acids import CODES, doubled_scores
 from opengenome_assets.proteins.alignment import Scoring
+from opengenome_assets.proteins.catalogue import PROTEIN
 from opengenome_assets.proteins.changes import AMBIGUOUS, Change, apply
 from opengenome_assets.proteins.distinct_proteins import shards_of
 from opengenome_assets.proteins.passes.align import IDENTITY, AlignTask, align_batch
@@ -94,7 +95,7 @@ def protein_alignments(
         "batches": len(parts),
         "batches_reused": len(plan.found),
         "references_aligned": max((len(task.references) for task in plan.tasks), default=0),
-        "references": inputs[WILD_TYPES.name].rows,
+        "references": plan.references,
     }
     for place, spec in enumerate(OUTPUTS):
         provenance = making.recorded(
@@ -116,6 +117,7 @@ class Plan:
 
     found: list[tuple[Part, Part]]
     tasks: list[AlignTask]
+    references: int
 
     def weight(self, task: AlignTask) -> int:
         """Return a number that grows with the work of a task."""
@@ -125,7 +127,8 @@ class Plan:
 def plan_batches(home: Home, distinct: Snapshot, wild_types: Snapshot, scoring: Scoring) -> Plan:
     """Return for each batch its part, or the task that makes it of an older part and the new references."""
     columns = ["reference", "sha256", "sequence"]
-    wild = {row["reference"]: tuple(row.values()) for row in wild_types.read(columns).to_pylist()}
+    rows = wild_types.read([*columns, "molecule"]).filter(pc.field("molecule") == PROTEIN).select(columns)
+    wild = {row["reference"]: tuple(row.values()) for row in rows.to_pylist()}
     ours = [ALIGNMENTS.code_version, SUBSTITUTIONS.code_version, repr(scoring)]
     tables = [home.table(spec) for spec in OUTPUTS]
     indexes = [PartIndex(table.uri) for table in tables]
@@ -133,7 +136,7 @@ def plan_batches(home: Home, distinct: Snapshot, wild_types: Snapshot, scoring: 
     before = _by_batch(snapshots, indexes, ours)
     batches = home.table(DISTINCT_PROTEINS).parts()
     members = sorted([name, checksum] for name, checksum, _ in wild.values())
-    plan = Plan([], [])
+    plan = Plan([], [], len(wild))
     for batch in distinct.parts:
         key = digest([*ours, batch, members])
         present = [index.find(key) for index in indexes]
@@ -189,7 +192,8 @@ def cigars_hold(home: Home) -> Iterator[str]:
     wild, proteins = _sequences(home)
     settings = home.table(ALIGNMENTS).provenance().settings
     scores = doubled_scores(settings["matrix"]) / 2
-    columns = [
+    open_, extend = settings["gap_open"], settings["gap_extend"]
+    names = [
         "protein_sha256",
         "reference",
         "score",
@@ -200,33 +204,41 @@ def cigars_hold(home: Home) -> Iterator[str]:
         "reference_length",
     ]
     windows = ["query_start", "query_end", "reference_start", "reference_end"]
-    for rows in home.table(ALIGNMENTS).row_groups([*columns, *windows]):
+    for rows in home.table(ALIGNMENTS).row_groups([*names, *windows]):
         for row in rows.to_pylist():
             query, reference = proteins.get(row["protein_sha256"], ""), wild.get(row["reference"], "")
             a, b = CODES[np.frombuffer(query.encode(), np.uint8)], CODES[np.frombuffer(reference.encode(), np.uint8)]
             j, i = row["query_start"] - 1, row["reference_start"] - 1
-            score, same, number, wrong = 0.0, 0, 0, ""
-            for text, operation in re.findall(r"(\d+)([=XID])", row["cigar"]):
-                length = int(text)
-                number += length
-                if operation in "=X":
-                    first, second = a[j : j + length], b[i : i + length]
-                    if len(first) != length or len(second) != length or ((first == second) != (operation == "=")).any():
-                        wrong = f"{text}{operation} does not fit the letters"
-                        break
-                    score += float(scores[first, second].sum())
-                    same += length * (operation == "=")
-                else:
-                    score -= settings["gap_open"] + (length - 1) * settings["gap_extend"]
-                j += length * (operation != "D")
-                i += length * (operation != "I")
-            ends = (j, i, number) != (row["query_end"], row["reference_end"], row["columns"])
-            if not wrong and (ends or (len(query), len(reference)) != (row["query_length"], row["reference_length"])):
-                wrong = "it does not end where it is stated to"
-            if not wrong and (score != row["score"] or abs(same / max(number, 1) - row["identity"]) > 1e-9):
+            runs = re.findall(r"(\d+)([=XID])", row["cigar"])
+            sizes = np.array([length for length, _ in runs], np.int64)
+            kinds = np.frombuffer("".join(kind for _, kind in runs).encode(), np.uint8)
+            used = [int(sizes[kinds != ord(other)].sum()) for other in "DI"]
+            ends = (j + used[0], i + used[1], sizes.sum()) == (row["query_end"], row["reference_end"], row["columns"])
+            lengths = (len(query), len(reference)) == (row["query_length"], row["reference_length"])
+            if not (
+                ends and lengths and 0 <= j <= j + used[0] <= len(query) and 0 <= i <= i + used[1] <= len(reference)
+            ):
+                yield f"{_named(row)}: it does not end where it is stated to"
+                continue
+            columns = np.repeat(kinds, sizes)
+            paired = (columns == ord("=")) | (columns == ord("X"))
+            first = a[j + np.cumsum(columns != ord("D")) - 1][paired]
+            second = b[i + np.cumsum(columns != ord("I")) - 1][paired]
+            gaps = sizes[(kinds == ord("I")) | (kinds == ord("D"))]
+            score = float(scores[first, second].sum() - (open_ + (gaps - 1) * extend).sum())
+            same = first == second
+            wrong = ""
+            if ((columns[paired] == ord("=")) != same).any():
+                wrong = "= and X do not fit the letters"
+            elif score != row["score"] or abs(same.sum() / max(sizes.sum(), 1) - row["identity"]) > 1e-9:
                 wrong = f"its score is {score:g}, not {row['score']:g}, or its identity another"
             if wrong:
-                yield f"{row['protein_sha256'][:16]}, {row['reference']}: {row['cigar'][:60]}: {wrong}"
+                yield f"{_named(row)}: {wrong}"
+
+
+def _named(row: dict[str, Any]) -> str:
+    """Return the name of a pair, and the beginning of its CIGAR."""
+    return f"{row['protein_sha256'][:16]}, {row['reference']}: {row['cigar'][:60]}"
 
 
 @rule(ALIGNMENTS, f"Biopython's aligner gives the same score of {SAMPLED} pairs, evenly spaced")

@@ -140,7 +140,7 @@ def known_changes(alignment: Alignment, mutations: Collection[Mutation], *, comp
     ``complete``: the query's last letter is the protein's last, and not where a contig ended.
     """
     shown = set(alignment.changes)
-    places = _places(alignment)
+    places = places_of(alignment)
     calls = []
     for mutation in mutations:
         if mutation.kind in ("stop", "frameshift"):
@@ -153,7 +153,7 @@ def known_changes(alignment: Alignment, mutations: Collection[Mutation], *, comp
     return tuple(calls)
 
 
-def _places(alignment: Alignment) -> dict[int, int]:
+def places_of(alignment: Alignment) -> dict[int, int]:
     """Place in the query of each letter of the reference that is paired with one, 0-based."""
     places: dict[int, int] = {}
     i, j = alignment.reference_start, alignment.query_start

@@ -14,11 +14,13 @@ from pathlib import Path
 
 from opengenome_assets.intake.sources import split
 from opengenome_assets.proteins.alignment import cleaned
-from opengenome_assets.proteins.changes import Change, normal_form
+from opengenome_assets.proteins.changes import Change, normal_form, nucleotide_name, three
 from opengenome_assets.proteins.settings import SHIPPED as SHIPPED_NAME
 
 SHIPPED = Path(__file__).parent / "catalogue_files"
 DNA_MUTATIONS, DNA_REFERENCES = SHIPPED / "dna_mutations.tsv", SHIPPED / "dna_references.fasta"
+
+PROTEIN, DNA = "protein", "dna"
 
 # gene, letters of the reference, published position, what stands in their place
 _SYMBOL = re.compile(r"(?P<gene>.+)_(?P<ref>[A-Z]+)(?P<position>-?\d+)(?P<alt>[A-Za-z]+(?:\d+.*)?)")
@@ -36,11 +38,15 @@ class CatalogueError(ValueError):
 
 @dataclass(frozen=True)
 class Reference:
-    """A wild type: accession with version, gene, and sequence without a stop at the end."""
+    """A wild type: accession with version, gene, and sequence without a stop at the end.
+
+    ``molecule`` is protein, or dna: ribosomal RNA and promoters.
+    """
 
     accession: str
     gene: str
     sequence: str
+    molecule: str = PROTEIN
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,24 @@ class Mutation:
         if self.alt == "*" or self.stop_after is not None:
             return (Change(self.position, self.ref[0], self.alt),)
         return normal_form(self.reference.sequence, self.position, self.ref, self.alt)
+
+    @property
+    def short(self) -> str:
+        """On its reference, as S83L, WR65del or Y253CfsTer5; of DNA as A2058T."""
+        after = f"fsTer{self.stop_after}" if self.stop_after is not None else ""
+        return f"{self.ref}{self.position}{self.alt or 'del'}{after}"
+
+    @property
+    def hgvs(self) -> str:
+        """HGVS name on its reference: p.Ser83Leu, p.Lys141Ter, p.Tyr253CysfsTer5, p.[Ser83Leu;Ser84Ala], n.2058A>T."""
+        if self.stop_after is not None:
+            return f"p.{three(self.ref[0])}{self.position}{three(self.alt)}fsTer{self.stop_after}"
+        if self.reference.molecule == DNA:
+            names = [nucleotide_name(change, self.reference.sequence) for change in self.changes]
+        else:
+            names = [change.hgvs(self.reference.sequence) for change in self.changes]
+        prefix = names[0][:2]
+        return names[0] if len(names) == 1 else f"{prefix}[{';'.join(name.removeprefix(prefix) for name in names)}]"
 
     def mutant(self) -> str:
         """The reference with this mutation put in; letters that a frameshift leaves open are X."""
@@ -144,7 +168,10 @@ class Catalogue:
 
 
 def read_catalogue(
-    mutations: Path = SHIPPED / "mutations.tsv", references: Path = SHIPPED / "references.fasta"
+    mutations: Path = SHIPPED / "mutations.tsv",
+    references: Path = SHIPPED / "references.fasta",
+    *,
+    molecule: str = PROTEIN,
 ) -> Catalogue:
     """Read and check a catalogue; by default the one of proteins shipped.
 
@@ -160,6 +187,8 @@ def read_catalogue(
         FASTA. Headers are AMRFinderPlus' (10 fields and ``|``, or of DNA ``ACCESSION@name@gene:start-stop``) or begin
         with the gene's name. A reference that has a
         mutation put in (``ACCESSION:position:symbol``) is passed over: alleles are found on the wild type.
+    molecule : str
+        ``protein`` or ``dna``. AMRFinderPlus' tables of DNA are known by their form.
 
     Returns
     -------
@@ -175,6 +204,7 @@ def read_catalogue(
     """
     table, fasta = mutations.read_bytes(), references.read_bytes()
     by_accession: dict[str, Reference] = {}
+    rows, molecule = list(_rows(mutations, table.decode())), DNA if _is_dna(_names(table.decode())) else molecule
     for line, header, sequence in _records(references, fasta.decode()):
         fields = header.split("|")
         accession = gene = header.split(maxsplit=1)[0]
@@ -189,13 +219,13 @@ def read_catalogue(
                 f"{references}, line {line}: {accession} is there a second time. Remove one of the two."
             )
         try:
-            by_accession[accession] = Reference(accession, gene, cleaned(sequence))
+            by_accession[accession] = Reference(accession, gene, cleaned(sequence), molecule)
         except ValueError as error:
             raise CatalogueError(f"{references}, line {line}: {accession}: {error}") from error
     known: list[Mutation] = []
     rejected: list[RejectedMutation] = []
     seen: dict[tuple[str, str, int, str, str], int] = {}
-    for line, row in _rows(mutations, table.decode()):
+    for line, row in rows:
         entry = _entry(line, row, by_accession)
         if isinstance(entry, Mutation):
             key = (entry.organism, entry.reference.accession, entry.position, entry.ref, row["alt"])
@@ -210,25 +240,34 @@ def read_catalogue(
     return Catalogue(wild_types, tuple(known), tuple(rejected), version)
 
 
-def open_catalogue(specification: str) -> Catalogue:
-    """Read the shipped catalogue, or two files separated by a comma.
+def open_catalogues(specification: str) -> dict[str, Catalogue]:
+    """Read the catalogue of proteins and that of DNA, by molecule: the shipped ones, or those of two or four files.
 
     Raises
     ------
     CatalogueError
-        If not two files are named, or they cannot be read as a catalogue.
+        If not two or four files are named, they cannot be read as a catalogue, or both have a reference of one name.
     OSError
         If a file cannot be read.
     """
     if specification == SHIPPED_NAME:
-        return read_catalogue()
+        return {PROTEIN: read_catalogue(), DNA: read_catalogue(DNA_MUTATIONS, DNA_REFERENCES)}
     files = [Path(name).expanduser() for name in split(specification)]
-    if len(files) != 2:
+    if len(files) not in (2, 4):
         raise CatalogueError(
             f"OPENGENOME_CATALOGUE is {specification!r}: expected 'shipped', or a TSV of mutations and a FASTA of "
-            "references, separated by a comma"
+            "references, separated by a comma; after them the same of DNA, if wanted"
         )
-    return read_catalogue(*files)
+    found = {PROTEIN: read_catalogue(*files[:2])}
+    if files[2:]:
+        found[DNA] = read_catalogue(*files[2:], molecule=DNA)
+        names = {each.accession for each in found[DNA].references}
+        if both := sorted(names.intersection(each.accession for each in found[PROTEIN].references)):
+            raise CatalogueError(
+                f"{files[1]} and {files[3]} both have a reference {both[0]}. Rename it in one of them: a reference of "
+                "DNA may be named as gene_promoter"
+            )
+    return found
 
 
 def _records(path: Path, text: str) -> Iterator[tuple[int, str, str]]:
@@ -250,11 +289,20 @@ def _records(path: Path, text: str) -> Iterator[tuple[int, str, str]]:
         yield first, header, "".join(parts)
 
 
+def _names(text: str) -> list[str]:
+    """The columns of the first line, or of AMRFinderPlus' headless table its first entry."""
+    return text.partition("\n")[0].rstrip("\r").lstrip("#").split("\t")
+
+
+def _is_dna(names: list[str]) -> bool:
+    return len(names) == len(_DNA) and names[0].count("@") == 2
+
+
 def _rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Line and fields of each row, under the names of an own catalogue; ``reference`` names the reference."""
     lines = text.splitlines()
-    names = lines[0].lstrip("#").split("\t") if lines else []
-    theirs, dna = names[:2] == ["taxgroup", "accession_version"], len(names) == len(_DNA) and names[0].count("@") == 2
+    names = _names(text) if lines else []
+    theirs, dna = names[:2] == ["taxgroup", "accession_version"], _is_dna(names)
     if not (theirs or dna) and (missing := [name for name in _OWN if name not in names]):
         raise CatalogueError(
             f"{path}, line 1: no column {', '.join(missing)}. Expected AMRFinderPlus' AMRProt-mutation.tsv or "

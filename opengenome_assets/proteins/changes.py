@@ -146,6 +146,26 @@ def apply(reference: str, changes: tuple[Change, ...]) -> str:
     return reference
 
 
+def nucleotide_name(change: Change, reference: str) -> str:
+    """HGVS name of a change of DNA on its reference: n.2058A>T, n.198del, n.39_40insG, n.12_14delinsTT.
+
+    An insertion or deletion is named as far right as it can stand, by HGVS' 3' rule. Duplications are named as
+    insertions.
+    """
+    position, ref, alt = change.position, change.ref, change.alt
+    if len(ref) == len(alt) == 1:
+        return f"n.{position}{ref}>{alt}"
+    if not (ref and alt):
+        moved, after = ref or alt, position + len(ref) - (1 if ref else 0)
+        while after < len(reference) and reference[after] == moved[0]:
+            moved, position, after = moved[1:] + moved[0], position + 1, after + 1
+        if not ref:
+            return f"n.{position}_{position + 1}ins{moved}"
+        ref = moved
+    last = f"_{position + len(ref) - 1}" if len(ref) > 1 else ""
+    return f"n.{position}{last}{f'delins{alt}' if alt else 'del'}"
+
+
 def three(letters: str) -> str:
     """Letters of a protein as HGVS writes them: SerLeu, Ter for *."""
     return str(seq3(letters))  # type: ignore[no-untyped-call]

@@ -25,8 +25,9 @@ def proteins() -> None:
 @click.argument("accession")
 @click.argument("gene")
 def show(accession: str, gene: str) -> None:
-    """Print the alignment of ACCESSION's proteins to the wild type of GENE, with calls, status and other changes."""
-    from opengenome_assets.proteins.exports import alignments_of
+    """Print the alignments of ACCESSION's proteins or DNA to the wild type of GENE, with calls, status and changes."""
+    from opengenome_assets.proteins.catalogue import DNA
+    from opengenome_assets.proteins.exports import alignments_of, copies_of
     from opengenome_assets.proteins.tables import ACCESSIONS, MUTATION_STATUS
     from opengenome_assets.storage.tables import Home
 
@@ -39,12 +40,13 @@ def show(accession: str, gene: str) -> None:
             raise LookupError(f"{home.uri} has no accession {accession!r}. It has: {', '.join(known[:10])}")
         own = [row for row in rows if row["accession"] == accession]
         status = [row for row in own if row["gene"].lower() in (gene.lower(), "")]
-        texts = list(alignments_of(home, accession, gene))
+        texts = [*alignments_of(home, accession, gene), *copies_of(home, accession, gene)]
         if not status and not texts:
             genes = ", ".join(row["gene"] for row in own)
             raise LookupError(f"the catalogue knows no gene {gene!r} of {own[0]['organism']}. It knows: {genes}")
         for row in status:
-            click.echo(f"{row['outcome'].replace('_', ' ')}: {row['reason']}\n")
+            where = "in DNA, " if row["molecule"] == DNA else ""
+            click.echo(f"{where}{row['outcome'].replace('_', ' ')}: {row['reason']}\n")
         click.echo("\n".join(texts).rstrip())
 
 
@@ -72,7 +74,7 @@ def export(form: str, folder: Path) -> None:
 @click.argument("after", type=int)
 @format_option
 def diff(before: int, after: int, output: str) -> None:
-    """Say which calls version AFTER of mutation_calls has gained, lost or renamed since BEFORE, and why."""
+    """Say which calls version AFTER of mutation_calls has gained, lost, renamed or releveled since BEFORE, and why."""
     from opengenome_assets.proteins.differences import call_changes
     from opengenome_assets.storage.tables import Home
 

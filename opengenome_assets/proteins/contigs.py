@@ -9,7 +9,7 @@ them, with frameshifts. What is left of it beyond a gap in the DNA is aligned ag
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -137,18 +137,31 @@ def call_contigs(
     proteins = {name: gene.protein for name, gene in zip(names, genes, strict=True)}
     results = call(proteins, catalogue, organism=organism, partial_3=partial_3, least_identity=least_identity)
     calls = tuple(results[name] for name in names)
-    return ContigCalls(tuple(genes), calls, tuple(_disruptions(contigs, genes, calls, genetic_code)))
+    placed = [
+        Placed(gene.contig, gene.start, gene.end, gene.strand, result.reference, result.alignment.coverage_reference)
+        for gene, result in zip(genes, calls, strict=True)
+        if result.reference and result.alignment and not result.reason
+    ]
+    return ContigCalls(tuple(genes), calls, tuple(find_disruptions(contigs, placed, genetic_code)))
 
 
-def _disruptions(
-    contigs: Mapping[str, str], genes: list[Gene], calls: tuple[ProteinCalls, ...], genetic_code: int
-) -> list[Disruption]:
-    """The disruptions of each place of a reference that no protein covers whole."""
-    places: dict[tuple[str, int, Reference], list[tuple[Gene, float]]] = defaultdict(list)
-    for gene, result in zip(genes, calls, strict=True):
-        if result.reference and result.alignment and not result.reason:
-            coverage = result.alignment.coverage_reference
-            places[gene.contig, gene.strand, result.reference].append((gene, coverage))
+@dataclass(frozen=True)
+class Placed:
+    """A gene on a contig, 0-based, half-open, with the reference of its protein and the share of it that is covered."""
+
+    contig: str
+    start: int
+    end: int
+    strand: int
+    reference: Reference
+    coverage: float
+
+
+def find_disruptions(contigs: Mapping[str, str], genes: Iterable[Placed], genetic_code: int = 11) -> list[Disruption]:
+    """Find the disruptions of each place of a reference that no protein covers whole, by contig and place."""
+    places: dict[tuple[str, int, Reference], list[tuple[Placed, float]]] = defaultdict(list)
+    for gene in genes:
+        places[gene.contig, gene.strand, gene.reference].append((gene, gene.coverage))
     disruptions = []
     for (name, strand, reference), found in places.items():
         whole = [gene for gene, coverage in found if coverage >= _WHOLE]
@@ -173,9 +186,9 @@ def _disruptions(
     return sorted(disruptions, key=lambda one: (order[one.contig], one.start, one.position))
 
 
-def _groups(genes: list[Gene]) -> list[list[Gene]]:
+def _groups(genes: list[Placed]) -> list[list[Placed]]:
     """Genes by place: parts of one broken gene stand near each other."""
-    groups: list[list[Gene]] = []
+    groups: list[list[Placed]] = []
     for gene in sorted(genes, key=lambda gene: gene.start):
         if groups and gene.start - groups[-1][-1].end < _FARTHEST:
             groups[-1].append(gene)

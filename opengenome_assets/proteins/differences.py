@@ -8,18 +8,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from opengenome_assets.proteins.tables import ACCESSIONS, KNOWN_MUTATIONS, MUTATION_CALLS, PROTEINS, WILD_TYPES
-from opengenome_assets.storage.tables import Home
+from opengenome_assets.proteins.tables import (
+    ACCESSIONS,
+    ALIGNMENTS,
+    KNOWN_MUTATIONS,
+    MUTATION_CALLS,
+    PROTEIN_FILES,
+    PROTEINS,
+    WILD_TYPES,
+)
+from opengenome_assets.storage.snapshot import Snapshot
+from opengenome_assets.storage.tables import Home, Named, Table
 
 Key = tuple[str, str, str, str, int, str, str]
+_FILE = ("accession", "path", "sha256")
 _PLACE = ("accession", "file", "protein_id", "reference", "position", "ref_aa", "alt_aa")
 
 
 @dataclass(frozen=True)
 class CallChange:
-    """A call that only one of two versions has, or that has another name in each.
+    """A call that only one of two versions has, or that has another name or level in each.
 
-    ``change`` is gained, lost or renamed; ``before`` and ``after`` are symbols.
+    ``change`` is gained, lost, renamed or level; ``before`` and ``after`` are symbols, with levels if these differ.
+    ``cause`` is one of `CAUSES`, and ``reason`` says it of this call.
     """
 
     change: str
@@ -27,7 +38,28 @@ class CallChange:
     protein_id: str
     before: str
     after: str
+    cause: str
     reason: str
+
+
+CAUSES = (
+    *("accession added", "accession removed", "protein added", "protein removed", "protein changed"),
+    *("organism changed", "reference added", "reference removed", "reference changed"),
+    *("entry added", "entry removed", "entry renamed", "entry changed", "settings changed", "other"),
+)
+"""What a difference can come from: files, the sample sheet, the catalogue, settings, or the code."""
+
+
+def earlier(table: Table, snapshot: Snapshot) -> int | None:
+    """Return the newest version before a snapshot that has other rows and can still be read; None if there is none."""
+    for number in range(snapshot.version - 1, -1, -1):
+        try:
+            before = table.at(number)
+        except LookupError:
+            return None
+        if before.provenance.data_version != snapshot.provenance.data_version:
+            return number
+    return None
 
 
 def call_changes(home: Home, before: int, after: int) -> list[CallChange]:
@@ -44,14 +76,15 @@ def call_changes(home: Home, before: int, after: int) -> list[CallChange]:
         first, second = old.calls.get(key), new.calls.get(key)
         if first and second:
             if first["symbol"] != second["symbol"]:
-                reason = f"The catalogue names the entry {second['symbol']} now."
-                changes.append(CallChange("renamed", *(key[0], key[2], first["symbol"], second["symbol"], reason)))
+                why = "entry renamed", f"The catalogue names the entry {second['symbol']} now."
+                changes.append(CallChange("renamed", key[0], key[2], first["symbol"], second["symbol"], *why))
+            if first["level"] != second["level"]:
+                was, now = (f"{row['symbol']} {row['level']}" for row in (first, second))
+                changes.append(CallChange("level", key[0], key[2], was, now, *new.relevels(first, second, old)))
         elif second:
-            changes.append(
-                CallChange("gained", key[0], key[2], "", second["symbol"], _why(second, there=new, gone=old))
-            )
+            changes.append(CallChange("gained", key[0], key[2], "", second["symbol"], *old.lacks(second, new)))
         elif first:
-            changes.append(CallChange("lost", key[0], key[2], first["symbol"], "", _why(first, there=old, gone=new)))
+            changes.append(CallChange("lost", key[0], key[2], first["symbol"], "", *new.lacks(first, old)))
     return sorted(changes, key=lambda each: (each.accession, each.change, each.after or each.before, each.protein_id))
 
 
@@ -65,37 +98,64 @@ class _Version:
         }
         given = snapshot.provenance.inputs
 
-        def read(table: Any, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-            rows = home.table(table).at(given[table.name].version).read(list(columns))
+        def read(table: Named, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+            if table.name not in given:  # the version is older than the table
+                return iter(())
+            found = home.table(table).at(given[table.name].version)
+            columns = [name for name in columns if name in found.schema.names]
+            rows = found.read(columns)
             return zip(*(rows[name].to_pylist() for name in columns), strict=True)
 
         self.number = number
-        self.entries = set(read(KNOWN_MUTATIONS, ("reference", "position", "ref_aa", "alt_aa", "organism")))
+        self.levels = snapshot.provenance.settings["levels"]
+        self.scoring = home.table(ALIGNMENTS).at(given[ALIGNMENTS.name].version).provenance.settings
+        entries = read(KNOWN_MUTATIONS, ("reference", "position", "ref_aa", "alt_aa", "organism", "symbol"))
+        self.entries = {each[:5]: each[5] for each in entries}
         self.references = dict(read(WILD_TYPES, ("reference", "sha256")))
         self.organisms = dict(read(ACCESSIONS, ("accession", "organism")))
-        self.proteins = {(a, f, p): s for a, f, p, s in read(PROTEINS, (*_PLACE[:3], "protein_sha256"))}
+        self.files = {(accession, file): checksum for accession, file, checksum in read(PROTEIN_FILES, _FILE)}
+        self.proteins = {each[:3]: each[3] for each in read(PROTEINS, (*_PLACE[:3], "protein_sha256"))}
 
+    def relevels(self, before: Mapping[str, Any], after: Mapping[str, Any], there: "_Version") -> tuple[str, str]:
+        """Return cause and reason why a call has another level in this version than in another."""
+        if before["protein_sha256"] != after["protein_sha256"]:
+            return "protein changed", "The protein has another sequence."
+        if self.levels != there.levels:
+            return "settings changed", "OPENGENOME_PROTEIN_LEVELS has other borders."
+        return "other", "Its alignment is another."
 
-def _why(row: Mapping[str, Any], *, there: _Version, gone: _Version) -> str:
-    """Return why one version has a call and the other has not. ``there`` has it."""
-    accession, reference = row["accession"], row["reference"]
-    place = accession, row["file"], row["protein_id"]
-    entry = reference, row["position"], row["ref_aa"], row["alt_aa"]
-    when = "yet" if gone.number < there.number else "any more"
-    known = {each[:4] for each in gone.entries}
-    if accession not in gone.organisms:
-        return f"Version {gone.number} does not have the accession {when}."
-    if place not in gone.proteins:
-        return f"Version {gone.number} does not have the protein {when}."
-    if gone.proteins[place] != there.proteins[place]:
-        return "The protein has another sequence."
-    if gone.organisms[accession] != there.organisms[accession]:
-        names = [repr(version.organisms[accession]) for version in (gone, there)]
-        return f"The sample sheet names another organism: {names[0]} in version {gone.number}, {names[1]} here."
-    if reference not in gone.references:
-        return f"The catalogue of version {gone.number} does not have the reference {reference} {when}."
-    if gone.references[reference] != there.references[reference]:
-        return f"The reference {reference} has another sequence."
-    if entry not in known:
-        return f"The catalogue of version {gone.number} does not have the entry {when}."
-    return "Another reference of the catalogue fits the protein better, or the code has changed."
+    def lacks(self, row: Mapping[str, Any], there: "_Version") -> tuple[str, str]:
+        """Return cause and reason why another version has a call and this one has not."""
+        later = self.number > there.number
+        changed = "removed" if later else "added"
+        when, version = ("any more" if later else "yet"), f"version {self.number}"
+        accession, reference = row["accession"], row["reference"]
+        file, place = (accession, row["file"]), (accession, row["file"], row["protein_id"])
+        entry = reference, row["position"], row["ref_aa"], row["alt_aa"]
+        if accession not in self.organisms:
+            return f"accession {changed}", f"{version.capitalize()} does not have the accession {when}."
+        if file not in self.files or (place in there.proteins and place not in self.proteins):
+            return f"protein {changed}", f"{version.capitalize()} does not have its file or protein {when}."
+        if place in there.proteins and self.proteins[place] != there.proteins[place]:
+            return "protein changed", "The protein has another sequence."
+        if self.organisms[accession] != there.organisms[accession]:
+            names = " and ".join(f"{each.organisms[accession]!r} in version {each.number}" for each in (self, there))
+            return "organism changed", f"The sample sheet names another organism: {names}."
+        if reference not in self.references:
+            return f"reference {changed}", f"The catalogue of {version} does not have the reference {reference} {when}."
+        if self.references[reference] != there.references[reference]:
+            return "reference changed", f"The reference {reference} has another sequence."
+        own = {each[:4] for each in self.entries}
+        if entry not in own:
+            symbols = (key for key, symbol in self.entries.items() if key[0] == reference and symbol == row["symbol"])
+            if other := next(symbols, None):
+                stated = f"{other[2]}{other[1]}{other[3] or 'del'}"
+                return "entry changed", f"In the catalogue of {version} the entry is {stated}, not {row['short']}."
+            return f"entry {changed}", f"The catalogue of {version} does not have the entry {when}."
+        if (*entry, row["organism"]) not in self.entries and (*entry, "") not in self.entries:
+            return "entry changed", f"In the catalogue of {version} the entry is of another organism."
+        if file in self.files and self.files[file] != there.files[file] and not row["protein_sha256"]:
+            return "protein changed", "The contigs of the file are others."
+        if self.scoring != there.scoring:
+            return "settings changed", f"Alignments of {version} have other settings: {self.scoring}."
+        return "other", "Another reference of the catalogue fits better, or the code has changed."

@@ -16,14 +16,18 @@ import pyarrow.compute as pc
 
 from opengenome_assets import __version__
 from opengenome_assets.proteins.alignment import Alignment
+from opengenome_assets.proteins.catalogue import DNA, PROTEIN
+from opengenome_assets.proteins.nucleotides import LEAST_IDENTITY, alignment_in
 from opengenome_assets.proteins.tables import (
     ACCESSION_MANIFEST,
     ALIGNMENTS,
     ASSIGNED_PROTEINS,
+    DISRUPTIONS,
     DISTINCT_PROTEINS,
     MUTATION_CALLS,
     MUTATION_STATUS,
     NOVEL_SUBSTITUTIONS,
+    NUCLEOTIDE_ALIGNMENTS,
     SUBSTITUTIONS,
     WILD_TYPES,
 )
@@ -44,7 +48,10 @@ SUBSCAN = (
     *("accession", "gene_name", "position", "reference_aa", "variant_aa", "mutation_type", "clinical_significance"),
     *("confidence_score", "coverage"),
 )
-SHIPPED_NAME = "NCBI AMRFinderPlus reference catalogue, protein mutations"
+SHIPPED_NAMES = {
+    PROTEIN: "NCBI AMRFinderPlus reference catalogue, protein mutations",
+    DNA: "NCBI AMRFinderPlus reference catalogue, nucleotide mutations",
+}
 
 
 def hamronized(home: Home) -> Iterator[dict[str, Any]]:
@@ -56,40 +63,45 @@ def hamronized(home: Home) -> Iterator[dict[str, Any]]:
     for row in _sorted(home, MUTATION_CALLS):
         first, last = row["reference_window"].split("-")
         start, stop = row["query_window"].split("-")
+        dna = row["molecule"] == DNA
+        kind = "gene" if dna else "protein"
         yield dict.fromkeys(HAMRONIZATION) | {
             "input_file_name": row["file"],
             "gene_symbol": row["gene"],
             "gene_name": row["gene"],
-            "reference_database_name": SHIPPED_NAME if catalogue == "shipped" else catalogue,
+            "reference_database_name": SHIPPED_NAMES[row["molecule"]] if catalogue == "shipped" else catalogue,
             "reference_database_version": row["catalogue_version"],
             "reference_accession": row["reference"],
             "analysis_software_name": "opengenome-assets",
             "analysis_software_version": __version__,
-            "genetic_variation_type": "protein_variant_detected",
+            "genetic_variation_type": "nucleotide_variant_detected" if dna else "protein_variant_detected",
             "antimicrobial_agent": row["drug"] or None,
             "coverage_percentage": round(100 * row["coverage_reference"], 2),
             "drug_class": row["drug_class"] or None,
-            "input_protein_length": own[row["protein_sha256"]],
-            "input_protein_start": int(start),
-            "input_protein_stop": int(stop),
-            "input_sequence_id": row["protein_id"],
-            "amino_acid_mutation": row["hgvs"],
-            "reference_protein_length": lengths[row["reference"]],
-            "reference_protein_start": int(first),
-            "reference_protein_stop": int(last),
+            "input_sequence_id": row["contig"] if dna else row["protein_id"],
+            "nucleotide_mutation": row["nucleotide_change"] or None,
             "sequence_identity": round(100 * row["identity"], 2),
+            "strand_orientation": {1: "+", -1: "-"}.get(row["strand"]),
+            f"input_{kind}_length": int(stop) - int(start) + 1 if dna else own[row["protein_sha256"]],
+            f"input_{kind}_start": int(start),
+            f"input_{kind}_stop": int(stop),
+            f"reference_{kind}_length": lengths[row["reference"]],
+            f"reference_{kind}_start": int(first),
+            f"reference_{kind}_stop": int(last),
+            **({} if dna else {"amino_acid_mutation": row["hgvs"]}),
         }
 
 
 def subscan(home: Home) -> Iterator[dict[str, Any]]:
-    """Yield SubScan's columns for each change of each assigned protein, known or not.
+    """Yield SubScan's columns for each change of each assigned protein, known or not, and for each call in DNA.
 
     ``clinical_significance`` is the class of drugs of a known mutation; ``confidence_score`` the identity, ``coverage``
     the covered share of the reference, both in percent.
     """
+    calls = _sorted(home, MUTATION_CALLS)
     known = {
         (row["accession"], row["protein_id"], row["reference"], row["position"], row["alt_aa"]): row["drug_class"]
-        for row in _sorted(home, MUTATION_CALLS)
+        for row in calls
     }
     changes: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in home.table(SUBSTITUTIONS).read().to_pylist():
@@ -109,6 +121,20 @@ def subscan(home: Home) -> Iterator[dict[str, Any]]:
                 "coverage": round(100 * row["coverage_reference"], 2),
             }
 
+    for row in calls:
+        if row["molecule"] == DNA:
+            yield {
+                "accession": row["accession"],
+                "gene_name": row["gene"],
+                "position": row["position"],
+                "reference_aa": row["ref_aa"],
+                "variant_aa": row["alt_aa"] or "-",
+                "mutation_type": f"nucleotide_{row['kind']}",
+                "clinical_significance": row["drug_class"] or "known",
+                "confidence_score": round(100 * row["identity"], 2),
+                "coverage": round(100 * row["coverage_reference"], 2),
+            }
+
 
 def manifests(home: Home) -> dict[str, dict[str, Any]]:
     """Return the manifest of each accession: its numbers, calls, status, and how they were made."""
@@ -121,12 +147,14 @@ def manifests(home: Home) -> dict[str, dict[str, Any]]:
             "data_version": record.data_version,
             "levels": record.settings.get("levels"),
             "alignment": home.table(ALIGNMENTS).provenance().settings,
+            "catalogue": home.table(WILD_TYPES).provenance().settings,
             "seconds": record.seconds,
             "mutation_calls": [],
             "mutation_status": [],
             "novel_substitutions": [],
+            "disruptions": [],
         }
-    for spec in (MUTATION_CALLS, MUTATION_STATUS, NOVEL_SUBSTITUTIONS):
+    for spec in (MUTATION_CALLS, MUTATION_STATUS, NOVEL_SUBSTITUTIONS, DISRUPTIONS):
         for row in _sorted(home, spec):
             found[row["accession"]][spec.name].append(
                 {name: value for name, value in row.items() if name != "accession"}
@@ -168,6 +196,51 @@ def alignments_of(home: Home, accession: str | None = None, gene: str | None = N
         yield "\n".join([*_heading(row, pair), *_listed(row, alignment, own), "", alignment.text().rstrip(), ""])
 
 
+def copies_of(home: Home, accession: str | None = None, gene: str | None = None) -> Iterator[str]:
+    """Yield the alignment of each copy of DNA that has the highest score at its place, as text, with its calls.
+
+    Copies of references of other organisms are left out.
+    """
+    wild = {
+        row["reference"]: row
+        for row in home.table(WILD_TYPES).read(["reference", "gene", "organisms", "sequence"]).to_pylist()
+    }
+    organisms = {row["accession"]: row["organism"] for row in _sorted(home, MUTATION_STATUS)}
+    calls: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for call in _sorted(home, MUTATION_CALLS):
+        calls.setdefault(tuple(call[name] for name in ("accession", "file", "protein_id", "reference")), []).append(
+            call
+        )
+    for row in _sorted(home, NUCLEOTIDE_ALIGNMENTS):
+        reference = wild[row["reference"]]
+        if accession not in (None, row["accession"]) or (gene and gene.lower() != reference["gene"].lower()):
+            continue
+        if not {organisms.get(row["accession"], ""), ""} & {*reference["organisms"]}:
+            continue
+        name = f"{row['contig']}:{row['start']}-{row['end']}"
+        own = calls.get((row["accession"], row["file"], name, row["reference"]), [])
+        alignment = alignment_in(row, reference["sequence"])
+        yield "\n".join(
+            [
+                f"{row['accession']}, {name}, strand {row['strand']:+d}: {reference['gene']} (DNA), {row['reference']}",
+                f"file {row['file']}, identity {row['identity']:.2%}, coverage of the reference "
+                f"{row['coverage_reference']:.2%}, score {row['score']:g}",
+                *(_known(own) if row["identity"] >= LEAST_IDENTITY else [_DIVERGED]),
+                *("", alignment.text().rstrip(), ""),
+            ]
+        )
+
+
+_DIVERGED = f"known     not looked for: identity below {LEAST_IDENTITY:g}"
+
+
+def _known(calls: Sequence[Mapping[str, Any]]) -> list[str]:
+    found = [
+        f"known     {call['symbol']}  {call['hgvs']}  {call['drug_class']}  ({call['evidence']})" for call in calls
+    ]
+    return found or ["known     none"]
+
+
 def _heading(row: Mapping[str, Any], pair: Mapping[str, Any]) -> list[str]:
     return [
         f"{row['accession']}, {row['protein_id']}: {row['gene']}, {row['reference']}",
@@ -179,12 +252,9 @@ def _heading(row: Mapping[str, Any], pair: Mapping[str, Any]) -> list[str]:
 
 
 def _listed(row: Mapping[str, Any], alignment: Alignment, calls: Sequence[Mapping[str, Any]]) -> list[str]:
-    known = [
-        f"known     {call['symbol']}  {call['hgvs']}  {call['drug_class']}  ({call['evidence']})" for call in calls
-    ]
     names = {name for call in calls for name in (call["short"], call["hgvs"])}
     others = [change.short() for change in alignment.changes if change.short() not in names] if row["changes"] else []
-    return [*(known or ["known     none"]), f"others    {', '.join(others) or 'none'}"]
+    return [*_known(calls), f"others    {', '.join(others) or 'none'}"]
 
 
 def _sorted(home: Home, spec: Any) -> list[dict[str, Any]]:
@@ -212,6 +282,6 @@ FORMS: Mapping[str, Callable[[Home], dict[str, str]]] = {
     "hamronization-json": lambda home: {"hamronization.json": _as_json(list(hamronized(home)))},
     "subscan": lambda home: {"subscan.tsv": as_tsv(SUBSCAN, subscan(home))},
     "manifests": lambda home: {f"{name}.json": _as_json(content) for name, content in manifests(home).items()},
-    "alignments": lambda home: {"alignments.txt": "\n".join(alignments_of(home))},
+    "alignments": lambda home: {"alignments.txt": "\n".join([*alignments_of(home), *copies_of(home)])},
 }
 """Files of each form: names and contents."""

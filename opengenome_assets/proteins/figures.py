@@ -13,12 +13,15 @@ import pandas as pd
 from opengenome_assets.framework.figures import FigureSpec
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.summaries import Step
+from opengenome_assets.framework.table import TableSpec
 from opengenome_assets.plots.style import Picture
+from opengenome_assets.proteins.differences import call_changes, earlier
 from opengenome_assets.proteins.plots import mutations
 from opengenome_assets.proteins.settings import Level, ProteinsSettings
 from opengenome_assets.proteins.tables import (
     ACCESSIONS,
     ASSIGNED_PROTEINS,
+    KNOWN_MUTATIONS,
     MUTATION_CALLS,
     MUTATION_STATUS,
     SUBSTITUTIONS,
@@ -39,20 +42,23 @@ def figure_specs(levels: Sequence[Level]) -> list[FigureSpec]:
         FigureSpec(
             "figure_mutation_matrix",
             "Which accession has which known mutation, and what could not be examined.",
-            (MUTATION_CALLS, MUTATION_STATUS),
+            (MUTATION_CALLS, MUTATION_STATUS, KNOWN_MUTATIONS),
             draw_matrix,
+            code_version="2",
         ),
         FigureSpec(
             "figure_mutation_positions",
             "Changes along each gene, known against novel.",
             (ASSIGNED_PROTEINS, SUBSTITUTIONS, MUTATION_CALLS, WILD_TYPES),
             draw_lollipop,
+            code_version="2",
         ),
         FigureSpec(
             "figure_prevalence",
             "Share of accessions with each known mutation, with 95 % Wilson intervals.",
             (MUTATION_CALLS, MUTATION_STATUS),
             draw_prevalence,
+            code_version="2",
         ),
         FigureSpec(
             "figure_identity_coverage",
@@ -66,14 +72,28 @@ def figure_specs(levels: Sequence[Level]) -> list[FigureSpec]:
             (MUTATION_CALLS, ACCESSIONS),
             draw_classes,
         ),
+        FigureSpec(
+            "figure_catalogue_diff",
+            "Known mutations gained, lost and renamed since the version before, by entry and cause.",
+            (MUTATION_CALLS,),
+            draw_diff,
+        ),
     ]
+
+
+def _read(step: Step, table: TableSpec, columns: list[str]) -> Frame:
+    """Return some columns; genes of DNA have names of their own, since a promoter bears that of its protein."""
+    frame = step[table].read([*columns, "molecule"]).to_pandas()
+    frame["gene"] = frame["gene"].where(frame["molecule"] != "dna", frame["gene"] + " (DNA)")
+    return frame.drop(columns=["molecule"])
 
 
 def draw_matrix(step: Step) -> Picture:
     """Draw accessions and mutations."""
-    calls = step[MUTATION_CALLS].read(["accession", "gene", "symbol", "position"]).to_pandas()
-    status = step[MUTATION_STATUS].read(["accession", "gene", "examined"]).to_pandas()
-    return mutations.mutation_matrix(calls, status)
+    calls = _read(step, MUTATION_CALLS, ["accession", "gene", "symbol", "position"])
+    status = _read(step, MUTATION_STATUS, ["accession", "organism", "gene", "examined"])
+    entries = step[KNOWN_MUTATIONS].read(["organism", "symbol"]).to_pydict().values()
+    return mutations.mutation_matrix(calls, status, set(zip(*entries, strict=True)))
 
 
 def draw_lollipop(step: Step) -> Picture:
@@ -82,7 +102,7 @@ def draw_lollipop(step: Step) -> Picture:
     assigned = step[ASSIGNED_PROTEINS].read(columns).to_pandas()
     rows = step[SUBSTITUTIONS].read(["protein_sha256", "reference", "position", "short"]).to_pandas()
     own = assigned.merge(rows, on=["protein_sha256", "reference"])
-    calls = step[MUTATION_CALLS].read(["accession", "reference", "gene", "position", "short"]).to_pandas()
+    calls = _read(step, MUTATION_CALLS, ["accession", "reference", "gene", "position", "short"])
     known = calls.assign(known=True)
     pairs = ["accession", "reference", "gene", "position", "short"]
     both = own[pairs].drop_duplicates().merge(known.drop_duplicates(), on=pairs, how="outer")
@@ -116,8 +136,8 @@ def prevalences(calls: Frame, status: Frame) -> Frame:
 
 def draw_prevalence(step: Step) -> Picture:
     """Draw shares of accessions."""
-    calls = step[MUTATION_CALLS].read(["accession", "organism", "gene", "symbol"]).to_pandas()
-    status = step[MUTATION_STATUS].read(["accession", "organism", "gene", "examined"]).to_pandas()
+    calls = _read(step, MUTATION_CALLS, ["accession", "organism", "gene", "symbol"])
+    status = _read(step, MUTATION_STATUS, ["accession", "organism", "gene", "examined"])
     return mutations.prevalence(prevalences(calls, status))
 
 
@@ -126,6 +146,24 @@ def draw_identity(step: Step, levels: Sequence[Level]) -> Picture:
     frame = step[ASSIGNED_PROTEINS].read(["identity", "coverage_query", "coverage_reference", "level"]).to_pandas()
     frame["coverage"] = frame[["coverage_query", "coverage_reference"]].min(axis=1)
     return mutations.identity_coverage(frame, levels)
+
+
+def draw_diff(step: Step) -> Picture:
+    """Draw what became of the calls since the newest earlier version with other rows."""
+    after = step[MUTATION_CALLS]
+    before = earlier(step.home.table(MUTATION_CALLS), after)
+    changes = []
+    try:
+        changes = call_changes(step.home, before, after.version) if before is not None else []
+    except LookupError:  # upkeep has removed a table that it was made from
+        before = None
+    rows = [
+        (each.change, " → ".join(filter(None, (each.before, each.after))), each.cause, each.accession)
+        for each in changes
+    ]
+    frame = pd.DataFrame(rows, columns=["change", "name", "cause", "accession"])
+    versions = "" if before is None else f"versions {before} and {after.version} of mutation_calls"
+    return mutations.call_changes(frame, versions)
 
 
 def draw_classes(step: Step) -> Picture:

@@ -7,19 +7,20 @@ asks for them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from opengenome_assets.framework.group import Group
+from opengenome_assets.framework.group import Finding, Group
 from opengenome_assets.proteins.jobs import KIND
 from opengenome_assets.proteins.settings import SAMPLE_FOLDER, SHIPPED, ProteinsSettings
-from opengenome_assets.proteins.tables import TABLES
+from opengenome_assets.proteins.tables import MUTATION_CALLS, TABLES
 from opengenome_assets.settings import Settings
+from opengenome_assets.storage.tables import Home
 
 if TYPE_CHECKING:
     import click
     import dagster as dg
 
-PASSES = ("align", "distinct", "parse")
+PASSES = ("align", "contigs", "distinct", "parse")
 
 
 def _build(settings: Settings) -> dg.Definitions:
@@ -44,6 +45,20 @@ def _refuse(settings: Settings) -> None:
         refuse_missing(section.catalogue)
 
 
+def _explain(home: Home, before: int, after: int) -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    from opengenome_assets.proteins.differences import call_changes
+
+    return [asdict(each) for each in call_changes(home, before, after)]
+
+
+def _findings(home: Home) -> Sequence[Finding]:
+    from opengenome_assets.proteins.findings import findings
+
+    return findings(home)
+
+
 GROUP = Group(
     name="proteins",
     tables=TABLES,
@@ -53,4 +68,6 @@ GROUP = Group(
     commands=_commands,
     refuse=_refuse,
     jobs=(KIND,),
+    explain={MUTATION_CALLS.name: _explain},
+    findings=_findings,
 )

@@ -23,10 +23,12 @@ from opengenome_assets.proteins.tables import (
     ACCESSIONS,
     ALIGNMENTS,
     ASSIGNED_PROTEINS,
+    DISRUPTIONS,
     DISTINCT_PROTEINS,
     MUTATION_CALLS,
     MUTATION_STATUS,
     NOVEL_SUBSTITUTIONS,
+    NUCLEOTIDE_ALIGNMENTS,
     PROTEIN_FILES,
     PROTEINS,
     REJECTED_PROTEINS,
@@ -47,9 +49,19 @@ RESULTS = (
     ASSIGNED_PROTEINS,
     SUBSTITUTIONS,
     ALIGNMENTS,
+    DISRUPTIONS,
     REJECTED_PROTEINS,
 )
-STEPS = (PROTEIN_FILES, ACCESSIONS, WILD_TYPES, PROTEINS, DISTINCT_PROTEINS, ALIGNMENTS, MUTATION_STATUS)
+STEPS = (
+    PROTEIN_FILES,
+    ACCESSIONS,
+    WILD_TYPES,
+    PROTEINS,
+    DISTINCT_PROTEINS,
+    ALIGNMENTS,
+    NUCLEOTIDE_ALIGNMENTS,
+    MUTATION_STATUS,
+)
 
 
 class ProteinOptions(Options):
@@ -105,7 +117,7 @@ def check(sent: Sent) -> Checked:
     RefusedError
         If a file cannot be used, or more than a tenth of the records is refused.
     """
-    from opengenome_assets.proteins.catalogue import CatalogueError, open_catalogue
+    from opengenome_assets.proteins.catalogue import CatalogueError, open_catalogues
     from opengenome_assets.proteins.files import SheetError, organism_in, read_sheet
 
     options: ProteinOptions = sent.options
@@ -116,7 +128,7 @@ def check(sent: Sent) -> Checked:
     accessions = [_accession(file)[0] for file in files]
     try:
         sheets = [read_sheet(file.path) for file in sent.of(SHEET)]
-        catalogue = open_catalogue(_catalogue(sent))
+        catalogues = open_catalogues(_catalogue(sent))
     except (SheetError, CatalogueError, OSError) as error:
         raise RefusedError([_without_folder(str(error), sent)]) from error
     organisms = dict.fromkeys(dict.fromkeys(accessions), options.organism)
@@ -126,7 +138,7 @@ def check(sent: Sent) -> Checked:
         if accession in without_file:
             continue
         organisms[accession], codes[accession] = row.organism or options.organism, row.genetic_code
-    known = catalogue.organisms
+    known = tuple(sorted({name for each in catalogues.values() for name in each.organisms}))
     for name in sorted({name for name in organisms.values() if name and organism_in(name, known) is None}):
         faults.append(f"organism: expected one of the catalogue's, {words.listing(list(known), 100)}; found {name!r}")
     if faults:
@@ -137,7 +149,7 @@ def check(sent: Sent) -> Checked:
         (sent.folder / OWN_SHEET).write_text("\n".join(["accession\torganism\tgenetic_code", *lines, ""]))
     unnamed = sorted(name for name, organism in organisms.items() if not organism)
     notes = []
-    if unnamed and not any(not entry.organism for entry in catalogue.mutations):
+    if unnamed and all(entry.organism for each in catalogues.values() for entry in each.mutations):
         notes.append(
             f"No organism is named for {words.listing(unnamed, 10)}, so no mutation is called there. Send a sheet, or "
             "the option organism"
@@ -152,7 +164,7 @@ def check(sent: Sent) -> Checked:
         "organisms": organisms,
         "genetic_codes": codes,
         "levels": [list(level) for level in _levels(sent)],
-        "catalogue": catalogue.version,
+        "catalogue": {molecule: each.version for molecule, each in catalogues.items()},
     }
     return Checked(proteins["accepted"], settings, tuple(notes))
 
@@ -192,10 +204,10 @@ def _names(sent: Sent) -> Iterator[str]:
                 yield f"{first} and {file.name} are both the {kind} of the accession {accession}: rename one of them"
     if len(sent.of(SHEET)) > 1:
         yield f"expected one sheet, found {words.listing([file.name for file in sent.of(SHEET)], 10)}"
-    if len(sent.of(CATALOGUE)) not in (0, 2):
+    if len(sent.of(CATALOGUE)) not in (0, 2, 4):
         yield (
-            "expected two files of a catalogue, mutations (TSV) and references (FASTA), in this order; found "
-            f"{len(sent.of(CATALOGUE))}"
+            "expected two files of a catalogue, mutations (TSV) and references (FASTA), in this order, or four with "
+            f"those of DNA after them; found {len(sent.of(CATALOGUE))}"
         )
 
 
@@ -274,7 +286,7 @@ KIND = JobKind(
     roles={
         FILES: "FASTA of proteins ({accession}_proteins.fasta, .faa) or of contigs (.fna, .fasta)",
         SHEET: "sample sheet: a TSV with accession, organism and genetic_code",
-        CATALOGUE: "an own catalogue: mutations (TSV) and references (FASTA), in this order",
+        CATALOGUE: "an own catalogue: mutations (TSV), references (FASTA); then the same of DNA, if wanted",
     },
     options=ProteinOptions,
     results=RESULTS,

@@ -1,73 +1,67 @@
-"""mutation_calls, mutation_status, novel_substitutions and assigned_proteins: what alignments say of each accession.
+"""mutation_calls with mutation_status, novel_substitutions and assigned_proteins: what alignments say of accessions.
 
-Belongs here: the choice of each protein's reference, calls, status, the commit, and the rules of the four tables. Does
-not belong here: alignments, and what counts as evidence (``calls.py``).
+Belongs here: the calls of each accession, the commit of the four tables, and the rules of calls. Does not belong here:
+the choice of references (``assignment.py``), status (``mutation_status.py``), and what counts as evidence
+(``calls.py``).
 
 Nothing is aligned here: a new catalogue with unchanged references takes only this.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import dagster as dg
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from opengenome_assets import words
 from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, emitted
 from opengenome_assets.framework.summaries import Step, pinned
+from opengenome_assets.framework.table import TableSpec
+from opengenome_assets.proteins import assignment, mutation_status, novel_substitutions
 from opengenome_assets.proteins.alignment import Alignment
-from opengenome_assets.proteins.calls import known_changes
-from opengenome_assets.proteins.catalogue import Mutation
-from opengenome_assets.proteins.changes import three
-from opengenome_assets.proteins.files import organism_in
-from opengenome_assets.proteins.passes.align import IDENTITY
+from opengenome_assets.proteins.assignment import Assignment, Frame
+from opengenome_assets.proteins.calls import known_changes, places_of
+from opengenome_assets.proteins.catalogue import DNA, PROTEIN, Mutation
+from opengenome_assets.proteins.nucleotides import Copy, alignment_in
 from opengenome_assets.proteins.settings import Level, ProteinsSettings, level_of
 from opengenome_assets.proteins.tables import (
-    ACCESSIONS,
-    ALIGNMENTS,
     ASSIGNED_PROTEINS,
+    CODING_SEQUENCES,
+    DISRUPTIONS,
     DISTINCT_PROTEINS,
     KNOWN_MUTATIONS,
     MUTATION_CALLS,
     MUTATION_STATUS,
     NOVEL_SUBSTITUTIONS,
+    NUCLEOTIDE_ALIGNMENTS,
     PROTEIN_FILES,
-    PROTEINS,
     SUBSTITUTIONS,
-    WILD_TYPES,
 )
-from opengenome_assets.proteins.wild_types import catalogue_of
 from opengenome_assets.storage.tables import Home
 
 READS = (
     PROTEIN_FILES,
-    ACCESSIONS,
-    PROTEINS,
+    *assignment.READS,
     DISTINCT_PROTEINS,
-    WILD_TYPES,
-    KNOWN_MUTATIONS,
-    ALIGNMENTS,
     SUBSTITUTIONS,
+    NUCLEOTIDE_ALIGNMENTS,
+    CODING_SEQUENCES,
+    DISRUPTIONS,
 )
 OUTPUTS = (ASSIGNED_PROTEINS, MUTATION_CALLS, MUTATION_STATUS, NOVEL_SUBSTITUTIONS)
-_SHOWN = 8
-Frame = Any  # a data frame; the stubs of pandas give each cell the type of every scalar
 
 
 def define(settings: ProteinsSettings) -> list[Member]:
     """Return the tables and their rules."""
     return [
         calls_asset(settings.levels),
-        each_gene_once,
+        mutation_status.each_gene_once,
         calls_are_shown_by_the_alignment,
         organisms_are_their_own,
         headers_name_the_gene,
@@ -102,33 +96,6 @@ def calls_asset(levels: Sequence[Level]) -> dg.AssetsDefinition:
     return mutation_calls
 
 
-def names_of(entry: Mutation) -> tuple[str, str]:
-    """Return an entry as S83L, and by HGVS, both on its reference.
-
-    Examples of the second: p.Ser83Leu, p.Lys141Ter, p.Tyr253CysfsTer5, p.[Ser83Leu;Ser84Ala].
-    """
-    if entry.stop_after is not None:
-        hgvs = f"p.{three(entry.ref[0])}{entry.position}{three(entry.alt)}fsTer{entry.stop_after}"
-        return f"{entry.ref}{entry.position}{entry.alt}fsTer{entry.stop_after}", hgvs
-    names = [change.hgvs(entry.reference.sequence) for change in entry.changes]
-    joined = names[0] if len(names) == 1 else f"p.[{';'.join(name.removeprefix('p.') for name in names)}]"
-    return f"{entry.ref}{entry.position}{entry.alt or 'del'}", joined
-
-
-@dataclass(frozen=True)
-class Sites:
-    """The known sites of a gene in one organism: first and last letter of each entry, on one reference."""
-
-    first: np.ndarray
-    last: np.ndarray
-
-    @classmethod
-    def of(cls, entries: Sequence[Mutation]) -> "Sites":
-        """Return the sites of entries, ascending."""
-        spans = sorted({(entry.position, entry.position + len(entry.ref) - 1) for entry in entries})
-        return cls(*(np.array(side) for side in zip(*spans, strict=True)))
-
-
 class Caller:
     """Calls of all accessions from the tables.
 
@@ -142,73 +109,38 @@ class Caller:
 
     def __init__(self, step: Step, levels: Sequence[Level]) -> None:
         self.step, self.levels = step, levels
-        self.catalogue = catalogue_of(step[WILD_TYPES].read(), step[KNOWN_MUTATIONS].read())
-        self.given = step[ACCESSIONS].read().to_pandas()
-        known = self.catalogue.organisms
-        self.organism = {row.accession: organism_in(row.organism, known) or "" for row in self.given.itertuples()}
-        self.entries: dict[str, dict[str, list[Mutation]]] = {}
-        self.any = any(not entry.organism for entry in self.catalogue.mutations)
-
-    def entries_of(self, organism: str) -> dict[str, list[Mutation]]:
-        """Return the entries of an organism by reference, with those of any organism."""
-        if organism not in self.entries:
-            found: dict[str, list[Mutation]] = defaultdict(list)
-            for entry in self.catalogue.mutations:
-                if entry.organism in (organism, ""):
-                    found[entry.reference.accession].append(entry)
-            self.entries[organism] = dict(found)
-        return self.entries[organism]
-
-    @cached_property
-    def alignments(self) -> Frame:
-        """The alignments, best first: by score, then in the catalogue's order."""
-        columns = [name for name in ALIGNMENTS.schema.names if name not in ("similarity", "proof", "shared_kmers")]
-        frame = self.step[ALIGNMENTS].read(columns).to_pandas()
-        order = {each.accession: place for place, each in enumerate(self.catalogue.references)}
-        frame["order"] = frame["reference"].map(order)
-        frame = frame[frame["order"].notna()]
-        return frame.sort_values(["score", "order"], ascending=[False, True], kind="stable")
-
-    def assigned(self) -> Frame:
-        """Return each protein that has a reference, with the alignment to it."""
-        columns = ["accession", "file", "protein_id", "gene", "partial_5", "partial_3", "protein_sha256"]
-        proteins = self.step[PROTEINS].read(columns)
-        wanted = pa.array(self.alignments["protein_sha256"].unique(), pa.string())
-        frame = proteins.filter(pc.is_in(proteins["protein_sha256"], wanted)).to_pandas()
-        frame = frame.rename(columns={"gene": "gene_hint"})
-        frame["organism"] = frame["accession"].map(self.organism)
-        found = []
-        for organism, own in frame.groupby("organism"):
-            references = None if not organism and not self.any else set(self.entries_of(organism))
-            pairs = self.alignments
-            if references is not None:
-                pairs = pairs[pairs["reference"].isin(references)]
-            found.append(own.merge(pairs.drop_duplicates("protein_sha256"), on="protein_sha256"))
-        joined = pd.concat(found) if found else frame.merge(self.alignments, on="protein_sha256")
-        genes = {each.accession: each.gene for each in self.catalogue.references}
-        joined["gene"] = joined["reference"].map(genes)
-        per_letter = joined["score"] / joined[["query_length", "reference_length"]].max(axis=1)
-        coverage = joined[["coverage_query", "coverage_reference"]].min(axis=1)
-        measures = zip(joined["identity"], coverage, per_letter, strict=True)
-        joined["level"] = [level_of(self.levels, *each) for each in measures]
-        joined["near"] = joined["identity"] >= IDENTITY
-        return joined.sort_values(["accession", "file", "protein_id"], kind="stable").reset_index(drop=True)
+        self.assignment = Assignment(step, levels)
+        self.wild = {
+            each.accession: each.sequence
+            for entries in self.assignment.entries.values()
+            for each in entries.catalogue.references
+        }
 
     def tables(self) -> dict[str, pa.Table]:
         """Return the rows of the four tables."""
-        assigned = self.assigned()
+        assigned = self.assignment.assigned()
         changes = self._changes(assigned)
         numbers = changes.groupby(["protein_sha256", "reference"]).size()
         pairs = pd.MultiIndex.from_frame(assigned[["protein_sha256", "reference"]])
         assigned["changes"] = numbers.reindex(pairs).fillna(0).astype("int32").to_numpy()
         calls = self._calls(assigned, changes)
+        disruptions = self.step[DISRUPTIONS].read().to_pylist()
+        self._broken(assigned, calls, disruptions)
         assigned["calls"] = [len(calls.get(place, ())) for place in range(len(assigned))]
-        rows = [self._call_row(row, entry, evidence) for row, entry, evidence in self._listed(assigned, calls)]
+        copies = self._copies()
+        rows = [*self._protein_rows(assigned, calls), *self._dna_rows(copies)]
+        contigs = {
+            row["accession"]
+            for row in self.step[PROTEIN_FILES].read(["accession", "kind"]).to_pylist()
+            if row["kind"] == "contigs"
+        }
+        status = mutation_status.rows(self.assignment, assigned, calls, copies, disruptions, contigs)
+        novel = novel_substitutions.rows(self.assignment, assigned, changes)
         return {
             ASSIGNED_PROTEINS.name: _table(ASSIGNED_PROTEINS, assigned.to_dict("records")),
             MUTATION_CALLS.name: _table(MUTATION_CALLS, rows),
-            MUTATION_STATUS.name: _table(MUTATION_STATUS, self._status(assigned, calls)),
-            NOVEL_SUBSTITUTIONS.name: _table(NOVEL_SUBSTITUTIONS, self._novel(assigned, changes)),
+            MUTATION_STATUS.name: _table(MUTATION_STATUS, status),
+            NOVEL_SUBSTITUTIONS.name: _table(NOVEL_SUBSTITUTIONS, novel),
         }
 
     def _changes(self, assigned: Frame) -> Frame:
@@ -224,11 +156,12 @@ class Caller:
         """Return the calls of each row of the assigned proteins, with the evidence."""
         found: dict[int, list[tuple[Mutation, str]]] = defaultdict(list)
         shown = changes[changes["kind"] == "substitution"]
-        lines = {entry.line: entry for entry in self.catalogue.mutations}
+        known_of = self.assignment.entries[PROTEIN]
+        lines = {entry.line: entry for entry in known_of.catalogue.mutations}
         for organism, own in assigned[assigned["near"]].groupby("organism"):
-            if not organism and not self.any:
+            if not organism and not known_of.any:
                 continue
-            entries = self.entries_of(organism)
+            entries = known_of.of(organism)
             single = [
                 (entry.reference.accession, entry.position, entry.ref, entry.alt, entry.line)
                 for listed in entries.values()
@@ -256,18 +189,18 @@ class Caller:
         if rows.empty:
             return
         sequences = self._sequences(rows["protein_sha256"].unique().tolist())
-        wild = {each.accession: each.sequence for each in self.catalogue.references}
         known: dict[tuple[str, str, bool], Any] = {}
         for row in rows.itertuples():
             complete = row.partial_3 is not True
             key = row.protein_sha256, row.reference, complete
             if key not in known:
-                alignment = Alignment(
-                    *(sequences[row.protein_sha256], wild[row.reference], row.score, row.cigar, row.query_start - 1),
-                    *(row.query_end, row.reference_start - 1, row.reference_end, ""),
-                )
+                alignment = self._alignment(row, sequences[row.protein_sha256])
                 known[key] = known_changes(alignment, others[row.reference], complete=complete)
             found[row.Index] += [(call.mutation, call.evidence) for call in known[key]]
+
+    def _alignment(self, row: Any, sequence: str) -> Alignment:
+        ends = row.query_start - 1, row.query_end, row.reference_start - 1, row.reference_end
+        return Alignment(sequence, self.wild[row.reference], row.score, row.cigar, *ends, "")
 
     def _sequences(self, wanted: Sequence[str]) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -277,25 +210,77 @@ class Caller:
             found.update(zip(*(column.to_pylist() for column in rows.columns), strict=True))
         return found
 
-    def _listed(self, assigned: Frame, calls: Mapping[int, Any]) -> Iterator[tuple[Any, Mutation, str]]:
-        for row in assigned[assigned["calls"] > 0].itertuples():
-            for entry, evidence in sorted(calls[row.Index], key=lambda call: (call[0].position, call[0].line)):
-                yield row, entry, evidence
+    def _broken(
+        self,
+        assigned: Frame,
+        calls: dict[int, list[tuple[Mutation, str]]],
+        disruptions: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Add entries of frameshifts and stops that no protein shows, but the DNA does: gene finders part such a gene.
+
+        The call is that of the first protein of the place.
+        """
+        known = self.assignment.entries[PROTEIN]
+        if not disruptions:
+            return
+        places = assigned[assigned["near"] & (assigned["method"] != "file")].groupby(["accession", "file", "contig"])
+        by_place = dict(iter(places))
+        for row in disruptions:
+            entries = known.of(self.assignment.organism[row["accession"]]).get(row["reference"], [])
+            named = [entry for entry in entries if entry.hgvs == row["name"]]
+            own = by_place.get((row["accession"], row["file"], row["contig"]))
+            if not named or own is None:
+                continue
+            own = own[(own["reference"] == row["reference"]) & (own["strand"] == row["strand"])]
+            own = own[(own["start"] <= row["end"]) & (own["end"] >= row["start"])]
+            there = {entry for place in own.index for entry, _ in calls.get(place, ())}
+            if not own.empty:
+                calls[own.index[0]] += [(entry, "disruption") for entry in named if entry not in there]
+
+    def _copies(self) -> list[Copy]:
+        """Return the copies of each accession's genes of DNA, with calls, by place.
+
+        Where copies of several references of a gene overlap, they are one, of the reference with the highest score.
+        """
+        known = self.assignment.entries[DNA]
+        copies = []
+        table = self.step[NUCLEOTIDE_ALIGNMENTS].read()
+        for row in table.sort_by([(name, "ascending") for name in NUCLEOTIDE_ALIGNMENTS.key]).to_pylist():
+            organism = self.assignment.organism[row["accession"]]
+            entries = known.of(organism).get(row["reference"], []) if organism or known.any else []
+            if not entries:
+                continue
+            copy = Copy(row, alignment_in(row, self.wild[row["reference"]]))
+            if copy.near:
+                found = known_changes(copy.alignment, entries)
+                copy.calls += [(call.mutation, _DNA_EVIDENCE[call.evidence]) for call in found]
+            copies.append(copy)
+        kept: dict[tuple[str, ...], list[Copy]] = defaultdict(list)
+        for copy in sorted(copies, key=lambda copy: -copy.row["score"]):
+            row = copy.row
+            gene = known.of(self.assignment.organism[row["accession"]])[row["reference"]][0].reference.gene
+            place = kept[row["accession"], row["file"], row["contig"], gene]
+            if not any(row["start"] <= each.row["end"] and each.row["start"] <= row["end"] for each in place):
+                place.append(copy)
+        chosen = {id(copy) for place in kept.values() for copy in place}
+        return [copy for copy in copies if id(copy) in chosen]
 
     @cached_property
     def _files(self) -> dict[tuple[str, str], str]:
         rows = self.step[PROTEIN_FILES].read(["accession", "path", "sha256"]).to_pylist()
         return {(row["accession"], row["path"]): row["sha256"] for row in rows}
 
-    def _call_row(self, row: Any, entry: Mutation, evidence: str) -> dict[str, Any]:
-        short, hgvs = names_of(entry)
+    def _row(self, accession: str, file: str, entry: Mutation, evidence: str) -> dict[str, Any]:
+        """Return the columns of a call that are those of its entry and its file."""
         return {
-            **{name: getattr(row, name) for name in ("accession", "organism", "file", "protein_id", "level")},
-            **{name: getattr(row, name) for name in ("identity", "coverage_reference", "reference", "protein_sha256")},
-            "gene": row.gene,
+            "accession": accession,
+            "organism": self.assignment.organism[accession],
+            "file": file,
+            "molecule": entry.reference.molecule,
+            "gene": entry.reference.gene,
             "symbol": entry.symbol,
-            "short": short,
-            "hgvs": hgvs,
+            "short": entry.short,
+            "hgvs": entry.hgvs,
             "kind": entry.kind,
             "position": entry.position,
             "numbering": entry.numbering,
@@ -304,182 +289,144 @@ class Caller:
             "drug_class": entry.drug_class,
             "drug": entry.drug,
             "evidence": evidence,
-            "reference_window": f"{row.reference_start}-{row.reference_end}",
-            "query_window": f"{row.query_start}-{row.query_end}",
-            "file_sha256": self._files[row.accession, row.file],
-            "catalogue_version": self.catalogue.version,
+            "reference": entry.reference.accession,
+            "file_sha256": self._files[accession, file],
+            "catalogue_version": self.assignment.entries[entry.reference.molecule].catalogue.version,
         }
 
-    def _novel(self, assigned: Frame, changes: Frame) -> list[dict[str, Any]]:
-        """Return substitutions at known sites to another amino acid than those of the catalogue."""
-        found = []
-        shown = changes[changes["kind"] == "substitution"]
-        for organism, own in assigned[assigned["near"]].groupby("organism"):
-            if not organism and not self.any:
-                continue
-            sites: dict[tuple[str, int], list[Mutation]] = defaultdict(list)
-            for listed in self.entries_of(organism).values():
-                for entry in listed:
-                    for change in entry.changes:
-                        if change.kind in ("substitution", "stop") and entry.stop_after is None:
-                            sites[entry.reference.accession, change.position].append(entry)
-            joined = own.drop(columns=["changes"]).merge(shown, on=["protein_sha256", "reference"])
-            for row in joined.to_dict("records"):
-                known = sites.get((row["reference"], row["position"]), [])
-                letters = {
-                    change.alt for entry in known for change in entry.changes if change.position == row["position"]
+    def _protein_rows(self, assigned: Frame, calls: Mapping[int, Any]) -> Iterator[dict[str, Any]]:
+        """Yield a row for each call in a protein, with its bases if the gene was found in contigs."""
+        called = assigned[assigned["calls"] > 0]
+        genes = called[called["method"] != "file"]
+        bases = self._bases(genes)
+        sequences = self._sequences(genes["protein_sha256"].unique().tolist())
+        for row in called.itertuples():
+            gene = bases.get((row.accession, row.file, row.protein_id))
+            places = places_of(self._alignment(row, sequences[row.protein_sha256])) if gene else {}
+            for entry, evidence in sorted(calls[row.Index], key=lambda call: (call[0].position, call[0].line)):
+                yield {
+                    **self._row(row.accession, row.file, entry, evidence),
+                    **{name: getattr(row, name) for name in ("protein_id", "level", "identity", "coverage_reference")},
+                    "protein_sha256": row.protein_sha256,
+                    "reference_window": f"{row.reference_start}-{row.reference_end}",
+                    "query_window": f"{row.query_start}-{row.query_end}",
+                    "contig": "",
+                    "nucleotide_change": "",
+                    **(_in_gene(gene, entry, evidence, places, row.query_length) if gene else {}),
                 }
-                if known and row["alt_aa"] not in letters:
-                    row["known"] = words.listing(list(dict.fromkeys(entry.symbol for entry in known)), _SHOWN)
-                    row["drug_class"] = ", ".join(sorted({entry.drug_class for entry in known if entry.drug_class}))
-                    found.append(row)
+
+    def _bases(self, genes: Frame) -> dict[tuple[str, str, str], dict[str, Any]]:
+        """Return the rows of coding_sequences of some genes."""
+        wanted = set(zip(genes["accession"], genes["file"], genes["protein_id"], strict=True))
+        names = pa.array(genes["protein_id"].unique(), pa.string())
+        found = {}
+        for rows in self.step[CODING_SEQUENCES].row_groups(CODING_SEQUENCES.schema.names) if wanted else ():
+            for row in rows.filter(pc.is_in(rows["protein_id"], names)).to_pylist():
+                if (key := (row["accession"], row["file"], row["protein_id"])) in wanted:
+                    found[key] = row
         return found
 
-    def _status(self, assigned: Frame, calls: Mapping[int, Any]) -> list[dict[str, Any]]:
-        """Return a row for each accession and gene of its organism's catalogue."""
-        by_accession = dict(iter(assigned.groupby("accession")))
-        rows: list[dict[str, Any]] = []
-        for given in self.given.sort_values("accession").itertuples():
-            organism = self.organism[given.accession]
-            own = by_accession.get(given.accession, assigned.iloc[:0])
-            if not organism and not self.any:
-                rows.append(self._unknown(given, own))
-                continue
-            genes: dict[str, dict[str, list[Mutation]]] = defaultdict(dict)
-            for name, entries in self.entries_of(organism).items():
-                genes[entries[0].reference.gene][name] = entries
-            rows += [
-                {
-                    "accession": given.accession,
-                    "organism": organism,
-                    "gene": gene,
-                    **self._gene(own[own["gene"] == gene], genes[gene], calls),
+    def _dna_rows(self, copies: Sequence[Copy]) -> Iterator[dict[str, Any]]:
+        """Yield a row for each call in a copy of a reference of DNA."""
+        for copy in copies:
+            row, found = copy.row, copy.alignment
+            places = places_of(found) if copy.calls else {}
+            level = level_of(
+                self.levels, row["identity"], row["coverage_reference"], row["score"] / row["reference_length"]
+            )
+            for entry, evidence in copy.calls:
+                first, last = _span(places, *_letters(entry, evidence))
+                yield {
+                    **self._row(row["accession"], row["file"], entry, evidence),
+                    "protein_id": copy.name,
+                    "level": level,
+                    **{name: row[name] for name in ("identity", "coverage_reference", "contig", "strand")},
+                    "protein_sha256": "",
+                    "reference_window": f"{row['reference_start']}-{row['reference_end']}",
+                    "query_window": f"{row['start']}-{row['end']}",
+                    **_on_contig(row, first, last),
+                    "nucleotide_change": entry.hgvs,
                 }
-                for gene in sorted(genes)
-            ]
-        return rows
-
-    def _unknown(self, given: Any, own: Frame) -> dict[str, Any]:
-        named = f"The catalogue has no organism {given.organism!r}" if given.organism else "No organism is named"
-        owners = {each: set(self.entries_of(each)) for each in self.catalogue.organisms}
-        references = own[own["near"]]["reference"]
-        votes = Counter(each for name in references for each, names in owners.items() if name in names)
-        close = ""
-        if votes:
-            likely, number = votes.most_common(1)[0]
-            close = f" {words.plural(number, 'protein')} come closest to wild types of {likely}."
-        return {
-            "accession": given.accession,
-            "organism": "",
-            "gene": "",
-            "examined": False,
-            "outcome": "organism_unknown",
-            "reason": f"{named}: name one of the catalogue's in the sample sheet.{close}",
-            "calls": 0,
-            "sites": 0,
-            "sites_examined": 0,
-            "protein_id": "",
-        }
-
-    def _gene(self, own: Frame, entries: Mapping[str, Sequence[Mutation]], calls: Mapping[int, Any]) -> dict[str, Any]:
-        """Return what is known of a gene in an accession, from all its proteins."""
-        if own.empty:
-            first = next(iter(entries))
-            sites = len(Sites.of(entries[first]).first)
-            reason = f"No protein is alike to {words.listing(list(entries), 3)}."
-            return _outcome("absent", reason, 0, sites, 0)
-        ranked = own.sort_values(["near", "score"], ascending=False, kind="stable")
-        best = ranked.iloc[0]
-        wanted = Sites.of(entries[best["reference"]])
-        measures = {name: best[name] for name in ("protein_id", "reference", "level", "identity", "coverage_reference")}
-        if not best["near"]:
-            reason = f"Its identity to {best['reference']} is {best['identity']:.2f}, below {IDENTITY:g}."
-            return _outcome("diverged", reason, 0, len(wanted.first), 0) | measures
-        number = 0
-        seen, unclear = np.zeros(len(wanted.first), bool), np.zeros(len(wanted.first), bool)
-        edge = False
-        for row in ranked[ranked["near"] & (ranked["reference"] == best["reference"])].itertuples():
-            inside = (wanted.first >= row.reference_start) & (wanted.last <= row.reference_end)
-            open_ = np.asarray(row.ambiguous)
-            hidden = np.searchsorted(open_, wanted.last, "right") > np.searchsorted(open_, wanted.first)
-            seen |= inside & ~hidden
-            unclear |= inside & hidden
-            edge |= (row.partial_5 is True and row.query_start == 1 and row.reference_start > 1) or (
-                row.partial_3 is True and row.query_end == row.query_length
-            )
-        found: list[Mutation] = []
-        for place in own.index:
-            found += [entry for entry, _ in calls.get(place, ())]
-            number += len(calls.get(place, ()))
-        for entry in found:
-            seen |= (wanted.first == entry.position) & (wanted.last == entry.position + len(entry.ref) - 1)
-        hidden_sites = [str(site) for site in wanted.first[~seen].tolist()]
-        missing = f"{words.plural(len(hidden_sites), 'known site')} not seen: {words.listing(hidden_sites, _SHOWN)}."
-        window = (
-            f"The protein covers {best['reference_start']} to {best['reference_end']} of {best['reference_length']}."
-        )
-        counts = number, len(seen), int(seen.sum())
-        if found:
-            names = words.listing(list(dict.fromkeys(entry.symbol for entry in found)), _SHOWN)
-            return _outcome("mutated", f"{names}." + (f" {missing}" if hidden_sites else ""), *counts) | measures
-        if not hidden_sites:
-            return _outcome("wild_type", "All known sites were seen, without a known mutation.", *counts) | measures
-        if (unclear & ~seen).any():
-            return _outcome("ambiguous", f"Letters such as X stand there. {missing}", *counts) | measures
-        if edge:
-            return (
-                _outcome("edge", f"The gene runs over the edge of its contig. {window} {missing}", *counts) | measures
-            )
-        return _outcome("truncated", f"{window} {missing}", *counts) | measures
 
 
-def _outcome(outcome: str, reason: str, calls: int, sites: int, seen: int) -> dict[str, Any]:
-    return {
-        "examined": sites == seen,
-        "outcome": outcome,
-        "reason": reason,
-        "calls": calls,
-        "sites": sites,
-        "sites_examined": seen,
-        "protein_id": "",
-    }
+_DNA_EVIDENCE = {"residue": "nucleotide", "haplotype": "haplotype"}
 
 
-def _table(spec: Any, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+def _span(places: Mapping[int, int], start: int, length: int) -> tuple[int, int]:
+    """Return the part of a query that stands for letters of its reference, 0-based, half-open.
+
+    It lies between the letters paired before and after them: empty for a deletion. At an alignment's end it is that of
+    the letters themselves.
+    """
+    before, after = places.get(start - 1), places.get(start + length)
+    own = [places[place] for place in range(start, start + length) if place in places]
+    first = before + 1 if before is not None else own[0] if own else after or 0
+    last = after if after is not None else own[-1] + 1 if own else first
+    return first, last
+
+
+def _letters(entry: Mutation, evidence: str) -> tuple[int, int]:
+    """Return the letters of the reference that an entry changes: the first, 0-based, and their number.
+
+    They are those of its changes, where the alignment shows these; an insertion changes none.
+    """
+    if evidence == "haplotype":
+        return entry.position - 1, len(entry.ref)
+    first = min(change.position - (1 if change.ref else 0) for change in entry.changes)
+    return first, max(change.position - (1 if change.ref else 0) + len(change.ref) for change in entry.changes) - first
+
+
+def _on_contig(row: Mapping[str, Any], first: int, last: int) -> dict[str, int]:
+    """Return where bases of a gene or copy stand on its contig, from 1; of none, the two beside them."""
+    if first == last:
+        first, last = first - 1, last + 1
+    if row["strand"] == 1:
+        return {"contig_start": row["start"] + first, "contig_end": row["start"] + last - 1}
+    return {"contig_start": row["end"] - last + 1, "contig_end": row["end"] - first}
+
+
+def _in_gene(
+    gene: Mapping[str, Any], entry: Mutation, evidence: str, places: Mapping[int, int], length: int
+) -> dict[str, Any]:
+    """Return contig, place and codons of a call in a gene of contigs.
+
+    The name counts bases as the reference's codons: three a letter, from its first. Which codons the wild type has
+    there is not known, since the reference is a protein.
+    """
+    named = {"contig": gene["contig"], "strand": gene["strand"]}
+    if evidence == "disruption":
+        return named
+    start, letters = _letters(entry, evidence)
+    if evidence == "protein_end":
+        first, last = (length, length + 1) if entry.stop_after is None else (places[start - 1] + 1, length + 1)
+    else:
+        first, last = _span(places, start, letters)
+    named |= _on_contig(gene, 3 * first, 3 * last)
+    if entry.stop_after is not None:
+        return named  # bases of the gene after it are read in another frame: no codons take the place of others
+    bases = gene["sequence"][3 * first : 3 * last]
+    if not letters:
+        return named | {"nucleotide_change": f"c.{3 * start}_{3 * start + 1}ins{bases}"}
+    span = f"c.{3 * start + 1}_{3 * (start + letters)}"
+    return named | {"nucleotide_change": f"{span}delins{bases}" if bases else f"{span}del"}
+
+
+def _table(spec: TableSpec, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     names = spec.schema.names
     return pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows], schema=spec.schema)
 
 
-@rule(MUTATION_STATUS, "Each accession has each gene of its organism's catalogue once")
-def each_gene_once(home: Home) -> Iterator[str]:
-    """Count the genes of the catalogue again."""
-    genes: dict[str, set[str]] = defaultdict(set)
-    for row in home.table(KNOWN_MUTATIONS).read(["organism", "gene"]).to_pylist():
-        genes[row["organism"]].add(row["gene"])
-    rows = home.table(MUTATION_STATUS).read(["accession", "organism", "gene"]).to_pylist()
-    found = Counter((row["accession"], row["gene"]) for row in rows)
-    organisms = {row["accession"]: row["organism"] for row in rows}
-    listed: dict[str, set[str]] = defaultdict(set)
-    for accession, gene in found:
-        listed[accession].add(gene)
-    for accession in home.table(ACCESSIONS).read(["accession"])["accession"].to_pylist():
-        organism = organisms.get(accession, "")
-        wanted = genes[organism] | genes[""] or {""}
-        for gene in sorted(wanted ^ listed[accession]):
-            why = "missing" if gene in wanted else "no gene of its organism"
-            yield f"{accession}: {gene or 'its one row'} is {why}"
-    for (accession, gene), number in found.items():
-        if number > 1:
-            yield f"{accession}, {gene}: {number} rows"
-
-
-@rule(MUTATION_CALLS, "Each call by residues has its substitutions among those of the alignment")
+@rule(MUTATION_CALLS, "Each call by residues or nucleotides has its changes among those of the alignment")
 def calls_are_shown_by_the_alignment(home: Home) -> Iterator[str]:
-    """Look for every substitution of a call."""
+    """Look for every change of a call."""
     forms = home.table(KNOWN_MUTATIONS).read(["reference", "symbol", "position", "ref_aa", "alt_aa", "normal_form"])
     by_entry = {tuple(row.values())[:5]: row["normal_form"].split(";") for row in forms.to_pylist()}
     columns = ["protein_sha256", "reference", "short"]
     shown = set(zip(*home.table(SUBSTITUTIONS).read(columns).to_pydict().values(), strict=True))
+    copies = {
+        (row["accession"], row["file"], f"{row['contig']}:{row['start']}-{row['end']}", row["reference"]): row
+        for row in home.table(NUCLEOTIDE_ALIGNMENTS).read().to_pylist()
+    }
     for row in home.table(MUTATION_CALLS).read().to_pylist():
         names = by_entry.get(tuple(row[name] for name in ("reference", "symbol", "position", "ref_aa", "alt_aa")))
         where = f"{row['accession']}, {row['protein_id']}, {row['symbol']}"
@@ -489,6 +436,12 @@ def calls_are_shown_by_the_alignment(home: Home) -> Iterator[str]:
             for name in names:
                 if (row["protein_sha256"], row["reference"], name) not in shown:
                     yield f"{where}: the alignment does not show {name}"
+        elif row["molecule"] == DNA:
+            copy = copies.get(tuple(row[name] for name in ("accession", "file", "protein_id", "reference")))
+            letter = row["position"] - (copy or row)["reference_start"] if copy else 0
+            plain = copy and set(copy["cigar"]) <= {*"0123456789=X"} and len(row["ref_aa"]) == len(row["alt_aa"])
+            if not copy or (plain and copy["sequence"][letter : letter + len(row["alt_aa"])] != row["alt_aa"]):
+                yield f"{where}: no copy in the contigs shows it"
 
 
 @rule(MUTATION_CALLS, "No call is by an entry of another organism")

@@ -8,10 +8,11 @@ part of the contig by EDNAFULL, 10 and 0.5, as EMBOSS aligns DNA, and cut to the
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +28,14 @@ K = 12
 LEAST_KMERS = 8
 """Shared 12-mers from which on a place is aligned, such as 19 equal letters in a row."""
 
+LEAST_IDENTITY = 0.9
+"""Identity from which a copy is examined: below it, it is often another organism's gene."""
+LEAST_COVERAGE = 0.3
+"""Share of a reference from which a place is a copy of it."""
+
 _APART = 64  # diagonals: a longer insertion or deletion parts a place into two, each with its alignment
 _RELATED = 0.6  # identity; what chance makes is below
+_CUT = 2  # times that a differing pair or a gap costs where the ends are cut: an identity below 0.62 scores nothing
 _OPEN, _EXTEND = 20, 1  # doubled
 
 
@@ -63,8 +70,8 @@ def call_nucleotides(
     catalogue: Catalogue,
     *,
     organism: str | None = None,
-    least_identity: float = 0.9,
-    least_coverage: float = 0.3,
+    least_identity: float = LEAST_IDENTITY,
+    least_coverage: float = LEAST_COVERAGE,
 ) -> list[Locus]:
     """Find each reference's copies in contigs, and call its mutations in each.
 
@@ -98,7 +105,21 @@ def call_nucleotides(
     by_reference: dict[str, list[Mutation]] = defaultdict(list)
     for mutation in chosen.mutations:
         by_reference[mutation.reference.accession].append(mutation)
-    seeds = _Seeds([reference.sequence for reference in chosen.references])
+    loci = []
+    for locus in find_copies(contigs, chosen.references, least_coverage):
+        if locus.alignment.identity < least_identity:
+            identity = f"{locus.alignment.identity:.2f}, below {least_identity:g}"
+            loci.append(replace(locus, reason=f"Diverged: its identity to {locus.reference.accession} is {identity}."))
+        else:
+            loci.append(replace(locus, calls=known_changes(locus.alignment, by_reference[locus.reference.accession])))
+    return loci
+
+
+def find_copies(
+    contigs: Mapping[str, str], references: Sequence[Reference], least_coverage: float = LEAST_COVERAGE
+) -> list[Locus]:
+    """Find and align each reference's copies in contigs, without calls. As for `call_nucleotides`."""
+    seeds = _Seeds([reference.sequence for reference in references])
     loci = []
     for name, given in contigs.items():
         forward = given.upper().replace("U", "T")
@@ -106,7 +127,7 @@ def call_nucleotides(
         for strand in (1, -1):
             contig = forward if strand == 1 else reverse_complement(forward)  # type: ignore[no-untyped-call]
             for number, first, last in seeds.places(_codes(contig)):
-                reference = chosen.references[number]
+                reference = references[number]
                 start, stop = max(0, first - _APART), min(len(contig), last + len(reference.sequence) + _APART)
                 alignment = _best_part(align_nucleotides(contig[start:stop], reference.sequence))
                 if alignment is None or alignment.coverage_reference < least_coverage or alignment.identity < _RELATED:
@@ -114,13 +135,35 @@ def call_nucleotides(
                 begin, end = start + alignment.query_start, start + alignment.query_end
                 if strand == -1:
                     begin, end = len(contig) - end, len(contig) - begin
-                calls, reason = known_changes(alignment, by_reference[reference.accession]), ""
-                if alignment.identity < least_identity:
-                    identity = f"{alignment.identity:.2f}, below {least_identity:g}"
-                    calls, reason = (), f"Diverged: its identity to {reference.accession} is {identity}."
-                found.append((begin, number, Locus(name, begin, end, strand, reference, alignment, calls, reason)))
+                found.append((begin, number, Locus(name, begin, end, strand, reference, alignment, ())))
         loci += [locus for _, _, locus in sorted(_apart(found), key=lambda one: one[:2])]
     return loci
+
+
+def alignment_in(row: Mapping[str, Any], reference: str) -> Alignment:
+    """Return the alignment that a row of nucleotide_alignments holds; its query is the copy alone."""
+    copy = row["sequence"]
+    ends = 0, len(copy), row["reference_start"] - 1, row["reference_end"]
+    return Alignment(copy, reference, row["score"], row["cigar"], *ends, "full")
+
+
+@dataclass
+class Copy:
+    """A copy of a reference of DNA in an accession: its row of nucleotide_alignments, and what was called in it."""
+
+    row: Mapping[str, Any]
+    alignment: Alignment
+    calls: list[tuple[Mutation, str]] = field(default_factory=list)
+
+    @property
+    def near(self) -> bool:
+        """Whether it is near enough to be examined."""
+        return bool(self.row["identity"] >= LEAST_IDENTITY)
+
+    @property
+    def name(self) -> str:
+        """Its place, as contig:start-end."""
+        return f"{self.row['contig']}:{self.row['start']}-{self.row['end']}"
 
 
 def _apart(found: list[tuple[int, int, Locus]]) -> list[tuple[int, int, Locus]]:
@@ -156,15 +199,18 @@ def _scoring() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
 
 
 def _best_part(alignment: Alignment) -> Alignment | None:
-    """The run of columns with the highest score, as a local alignment has it; None if nothing is aligned."""
+    """The run of columns with the highest score, as a local alignment has it; None if nothing is aligned.
+
+    What differs costs `_CUT` times as much here: by EDNAFULL, letters beyond the copy's end that are paired by chance
+    score more than nothing.
+    """
     score, start = 0.0, 0
     best, part = 0.0, (0, 0)
     runs = alignment._runs
     for number, (length, operation) in enumerate(runs):
         if score <= 0:
             score, start = 0.0, number
-        score += {"=": 5.0, "X": -4.0}.get(operation, 0) * length
-        score -= 10 + 0.5 * (length - 1) if operation in "ID" else 0
+        score += _column_scores(length, operation, _CUT)
         if score > best:
             best, part = score, (start, number + 1)
     if not best:
@@ -176,7 +222,14 @@ def _best_part(alignment: Alignment) -> Alignment | None:
     query_end, reference_end = query_start + _letters(kept, "D"), reference_start + _letters(kept, "I")
     cigar = "".join(f"{length}{operation}" for length, operation in kept)
     query, reference, proof = alignment.query, alignment.reference, alignment.proof
+    best = sum(_column_scores(length, operation) for length, operation in kept)
     return Alignment(query, reference, best, cigar, query_start, query_end, reference_start, reference_end, proof)
+
+
+def _column_scores(length: int, operation: str, factor: int = 1) -> float:
+    if operation in "ID":
+        return -factor * (10 + 0.5 * (length - 1))
+    return (5.0 if operation == "=" else -4.0 * factor) * length
 
 
 def _letters(runs: list[tuple[int, str]], without: str) -> int:

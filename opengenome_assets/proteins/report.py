@@ -27,6 +27,7 @@ from opengenome_assets.proteins.plots import report_sections
 from opengenome_assets.proteins.settings import ProteinsSettings
 from opengenome_assets.proteins.tables import (
     ACCESSION_MANIFEST,
+    DISRUPTIONS,
     MUTATION_CALLS,
     MUTATION_STATUS,
     NOVEL_SUBSTITUTIONS,
@@ -41,7 +42,7 @@ from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Home, Named
 
 NAME = "proteins_report"
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 
 def define(settings: ProteinsSettings) -> list[Member]:
@@ -101,7 +102,8 @@ def build_report(gathered: Gathered, checks: dict[str, str], tree: Sequence[str]
     section(
         [MUTATION_CALLS],
         lambda: report_sections.calls(
-            read(MUTATION_CALLS), shown("figure_mutation_matrix", "figure_prevalence", "figure_drug_classes")
+            read(MUTATION_CALLS),
+            shown("figure_mutation_matrix", "figure_prevalence", "figure_drug_classes", "figure_catalogue_diff"),
         ),
     )
     section([MUTATION_STATUS], lambda: report_sections.status(read(MUTATION_STATUS)))
@@ -111,6 +113,7 @@ def build_report(gathered: Gathered, checks: dict[str, str], tree: Sequence[str]
             read(ACCESSION_MANIFEST), shown("figure_mutation_positions", "figure_identity_coverage")
         ),
     )
+    section([DISRUPTIONS], lambda: report_sections.disruptions(read(DISRUPTIONS)))
     section([NOVEL_SUBSTITUTIONS], lambda: report_sections.novel(read(NOVEL_SUBSTITUTIONS)))
     section([OUTLIERS], lambda: report_sections.outliers(read(OUTLIERS)))
     section([REJECTED_PROTEINS, REJECTED_MUTATIONS], lambda: report_sections.rejected(_refused(gathered)))

@@ -62,7 +62,8 @@ class ProteinsSettings(Section):
     sheet
         The sample sheet; empty for ``samples.tsv`` in the folder of proteins, if it is there.
     catalogue
-        ``shipped``, or two files separated by a comma: mutations (TSV) and references (FASTA).
+        ``shipped``, or two files separated by a comma: mutations (TSV) and references (FASTA). Two more are those of
+        DNA.
     levels
         The levels, the strictest first.
     """
@@ -82,7 +83,8 @@ class ProteinsSettings(Section):
     catalogue: Annotated[str, _checked("OPENGENOME_CATALOGUE")] = Field(
         default=SHIPPED,
         validation_alias="OPENGENOME_CATALOGUE",
-        description="known mutations (TSV) and their references (FASTA), separated by a comma, or `shipped`",
+        description="known mutations (TSV) and their references (FASTA), separated by a comma, of proteins and, if "
+        "wanted, after them of DNA; or `shipped`",
     )
     levels: Annotated[tuple[Level, ...], NoDecode, BeforeValidator(parse_levels)] = Field(
         default=LEVELS,

@@ -115,12 +115,15 @@ DISTINCT_PROTEINS = TableSpec(
     kinds=PARALLEL,
 )
 
-_VERSION = Column("catalogue_version", TEXT, "SHA-256 over both files of the catalogue, 64 hexadecimal digits")
+_VERSION = Column("catalogue_version", TEXT, "SHA-256 over both files of the catalogue of proteins, or of that of DNA")
+_MOLECULE = Column("molecule", TEXT, "protein, or dna: ribosomal RNA and promoters")
 
 WILD_TYPES = TableSpec(
     name="wild_types",
-    description="The reference proteins of the catalogue on which mutations are known, in the catalogue's order.",
+    description="The references of the catalogue on which mutations are known, in the catalogue's order: proteins, and "
+    "DNA of ribosomal RNA and promoters.",
     columns=(
+        _MOLECULE,
         Column("reference", TEXT, "Accession with version; of an own catalogue, the reference's name"),
         Column("gene", TEXT, "Name of the gene"),
         Column("organisms", pa.list_(TEXT), "Organisms of which mutations are known on it; '' stands for any"),
@@ -131,6 +134,7 @@ WILD_TYPES = TableSpec(
         _VERSION,
     ),
     key=("reference",),
+    code_version="2",
     settings=("catalogue",),
 )
 
@@ -138,6 +142,7 @@ KNOWN_MUTATIONS = TableSpec(
     name="known_mutations",
     description="The catalogue's entries that agree with their references.",
     columns=(
+        _MOLECULE,
         Column("line", NUMBER, "Line of the catalogue's file"),
         Column("reference", TEXT, "The reference that it is numbered on"),
         Column("gene", TEXT, "Name of the gene"),
@@ -154,7 +159,8 @@ KNOWN_MUTATIONS = TableSpec(
         Column("drug", TEXT, "Drug, or subclass"),
         _VERSION,
     ),
-    key=("line",),
+    key=("molecule", "line"),
+    code_version="2",
     settings=("catalogue",),
 )
 
@@ -163,6 +169,7 @@ REJECTED_MUTATIONS = TableSpec(
     description="The catalogue's entries that are not used, with the reason: above all those that disagree with their "
     "reference.",
     columns=(
+        _MOLECULE,
         Column("line", NUMBER, "Line of the catalogue's file"),
         Column("symbol", TEXT, "Name of the entry"),
         Column("reference", TEXT, "The reference that it names"),
@@ -171,7 +178,8 @@ REJECTED_MUTATIONS = TableSpec(
         Column("found", TEXT, "Letters that the reference has there"),
         _VERSION,
     ),
-    key=("line",),
+    key=("molecule", "line"),
+    code_version="2",
     settings=("catalogue",),
 )
 
@@ -209,6 +217,7 @@ ALIGNMENTS = TableSpec(
         Column("ambiguous", pa.list_(NUMBER), "Positions of the reference that meet B, J, O, U, X or Z", _PAIR),
     ),
     key=("protein_sha256", "reference"),
+    code_version="2",
     kinds=PARALLEL,
 )
 
@@ -233,6 +242,82 @@ SUBSTITUTIONS = TableSpec(
     kinds=PARALLEL,
 )
 
+_CONTIGS = (*_BYTES, WILD_TYPES["sequence"])
+_COPY = Column("reference", TEXT, "The reference of DNA", (WILD_TYPES["reference"],))
+_CONTIG = Column("contig", TEXT, "The contig", _BYTES)
+_STRAND = Column("strand", pa.int8(), "1, or -1 where the contig holds the reverse complement", _CONTIGS)
+
+NUCLEOTIDE_ALIGNMENTS = TableSpec(
+    name="nucleotide_alignments",
+    description="Each copy of a reference of DNA in contigs, ribosomal RNA and promoters, on both strands, from 30 % "
+    "of the reference and an identity of 0.6: EDNAFULL, gaps of 10 and 0.5, cut to the best-scoring part. Copies "
+    "without 8 shared 12-mers are not found.",
+    columns=(
+        _ACCESSION,
+        _FILE,
+        _CONTIG,
+        Column("start", pa.int64(), "First base of the copy on the contig as given, from 1", _CONTIGS),
+        Column("end", pa.int64(), "Last base of the copy on the contig as given", _CONTIGS),
+        _STRAND,
+        Column("contig_length", pa.int64(), "Bases of the contig", _BYTES),
+        _COPY,
+        Column("reference_sha256", TEXT, "SHA-256 of the reference's sequence", (WILD_TYPES["sha256"],)),
+        Column("score", SHARE, "5 for each pair of equal letters, -4 for others, gaps 10 and 0.5", _CONTIGS),
+        Column("identity", SHARE, "Columns with the same letter twice, divided by all columns, in [0, 1]", _CONTIGS),
+        Column("coverage_reference", SHARE, "Share of the reference between the first and the last column", _CONTIGS),
+        Column("reference_length", NUMBER, "Letters of the reference", (WILD_TYPES["length"],)),
+        Column("reference_start", NUMBER, "First aligned letter of the reference, from 1", _CONTIGS),
+        Column("reference_end", NUMBER, "Last aligned letter of the reference", _CONTIGS),
+        Column("cigar", TEXT, "CIGAR with =, X, I (letter of the contig only) and D (of the reference only)", _CONTIGS),
+        Column("sequence", pa.large_string(), "The copy on the reference's strand, upper case", _CONTIGS),
+    ),
+    key=("accession", "file", "contig", "start", "strand", "reference"),
+    kinds=PARALLEL,
+)
+
+_OF_GENES = (PROTEINS["start"], PROTEINS["end"], *_BYTES)
+
+CODING_SEQUENCES = TableSpec(
+    name="coding_sequences",
+    description="The DNA of each gene found in contigs whose protein has a reference of its organism at an identity of "
+    "0.8 or more: from it come the bases of a call.",
+    columns=(
+        _ACCESSION,
+        _FILE,
+        Column("protein_id", TEXT, "The protein", (PROTEINS["protein_id"],)),
+        _CONTIG,
+        Column("start", pa.int64(), "First base of the gene on the contig as given, from 1", _OF_GENES),
+        Column("end", pa.int64(), "Last base of the gene on the contig as given", _OF_GENES),
+        Column("strand", pa.int8(), "1, or -1 where the contig holds the reverse complement", _OF_GENES),
+        Column("sequence", pa.large_string(), "The gene on its own strand, upper case, with its stop", _OF_GENES),
+    ),
+    key=("accession", "file", "protein_id"),
+    kinds=PARALLEL,
+)
+
+DISRUPTIONS = TableSpec(
+    name="disruptions",
+    description="Genes of the catalogue that are broken in contigs, which gene finders hide: where the proteins of a "
+    "place cover less than 95 % of their reference, the reference is aligned to the DNA around them, with frameshifts.",
+    columns=(
+        _ACCESSION,
+        _FILE,
+        _CONTIG,
+        Column("start", pa.int64(), "First base of what is left of the gene, on the contig as given, from 1", _CONTIGS),
+        Column("end", pa.int64(), "Last base of it", _CONTIGS),
+        _STRAND,
+        Column("gene", TEXT, "The reference's gene", (WILD_TYPES["gene"],)),
+        Column("reference", TEXT, "The reference protein", (WILD_TYPES["reference"],)),
+        Column("kind", TEXT, "frameshift, stop, insertion, start_lost or end_lost", _CONTIGS),
+        Column(
+            "position", NUMBER, "On the reference, from 1: the first letter that is not made as it should be", _CONTIGS
+        ),
+        Column("name", TEXT, "As p.Tyr253CysfsTer5 or p.Lys141Ter, ins140_141 or 1-35del", _CONTIGS),
+    ),
+    key=("accession", "file", "contig", "start", "strand", "reference", "position", "kind"),
+    kinds=PARALLEL,
+)
+
 _MEASURES = tuple(
     ALIGNMENTS[name] for name in ("score", "identity", "coverage_query", "coverage_reference", "query_length")
 )
@@ -246,6 +331,9 @@ _FOUND = Column("protein_sha256", TEXT, "SHA-256 of the protein's sequence", (PR
 _BEST = Column("reference", TEXT, "The reference with the highest score", (ALIGNMENTS["reference"],))
 _ENTRY = KNOWN_MUTATIONS["normal_form"]
 _CHANGED = (SUBSTITUTIONS["short"], _ENTRY)
+_SEEN = (*_CHANGED, NUCLEOTIDE_ALIGNMENTS["cigar"])
+_KIND_OF_GENE = Column("molecule", TEXT, "protein, or dna: ribosomal RNA and promoters", (KNOWN_MUTATIONS["molecule"],))
+_BASES = (CODING_SEQUENCES["sequence"], NUCLEOTIDE_ALIGNMENTS["sequence"])
 
 ASSIGNED_PROTEINS = TableSpec(
     name="assigned_proteins",
@@ -279,14 +367,20 @@ ASSIGNED_PROTEINS = TableSpec(
 
 MUTATION_CALLS = TableSpec(
     name="mutation_calls",
-    description="Known mutations found in the proteins of each accession, by the catalogue's entries of its "
-    "organism. A "
-    "complex of several changes is one call. What could not be examined is in mutation_status.",
+    description="Known mutations found in each accession, by the catalogue's entries of its organism: in its proteins, "
+    "and in the ribosomal RNA and promoters of its contigs. A complex of several changes is one call. What could not "
+    "be examined is in mutation_status.",
     columns=(
         _OWNER,
         _ORGANISM,
+        _KIND_OF_GENE,
         _OWN_FILE,
-        _ID,
+        Column(
+            "protein_id",
+            TEXT,
+            "The protein in its file; of DNA the copy's place, as contig:start-end",
+            (PROTEINS["protein_id"], NUCLEOTIDE_ALIGNMENTS["start"]),
+        ),
         _GENE,
         Column("symbol", TEXT, "Name of the entry", (KNOWN_MUTATIONS["symbol"],)),
         Column("short", TEXT, "The entry on its reference, as S83L", (_ENTRY,)),
@@ -298,18 +392,31 @@ MUTATION_CALLS = TableSpec(
         Column("alt_aa", TEXT, "Letters in their place", (KNOWN_MUTATIONS["alt_aa"],)),
         Column("drug_class", TEXT, "Class of drugs", (KNOWN_MUTATIONS["drug_class"],)),
         Column("drug", TEXT, "Drug, or subclass", (KNOWN_MUTATIONS["drug"],)),
-        Column("evidence", TEXT, "residue, haplotype or protein_end", _CHANGED),
+        Column("evidence", TEXT, "residue, haplotype, protein_end, disruption, or of DNA nucleotide", _SEEN),
         _LEVEL,
         Column("identity", SHARE, "Of the alignment, in [0, 1]", (ALIGNMENTS["identity"],)),
         Column("coverage_reference", SHARE, "Of the alignment, in [0, 1]", (ALIGNMENTS["coverage_reference"],)),
         _BEST,
         Column("reference_window", TEXT, "Aligned part of the reference, as 1-875", (ALIGNMENTS["reference_end"],)),
-        Column("query_window", TEXT, "Aligned part of the protein, as 1-875", (ALIGNMENTS["query_end"],)),
-        _FOUND,
+        Column("query_window", TEXT, "Aligned part of the protein or contig, as 1-875", (ALIGNMENTS["query_end"],)),
+        Column("contig", TEXT, "The contig, if contigs are given; empty otherwise", _BASES),
+        Column("contig_start", pa.int64(), "First base of the mutation on the contig as given, from 1", _BASES),
+        Column("contig_end", pa.int64(), "Last base of it; of a deletion, bases on either side are named", _BASES),
+        Column("strand", pa.int8(), "1, or -1 where the contig holds the reverse complement", _BASES),
+        Column(
+            "nucleotide_change",
+            TEXT,
+            "HGVS name on the reference's DNA: n.2058A>T, or of a protein its codons, c.247_249delinsTTG",
+            _BASES,
+        ),
+        Column(
+            "protein_sha256", TEXT, "SHA-256 of the protein's sequence; empty for DNA", (PROTEINS["protein_sha256"],)
+        ),
         Column("file_sha256", TEXT, "SHA-256 of the file", (PROTEIN_FILES["sha256"],)),
         Column("catalogue_version", TEXT, "SHA-256 of the catalogue", (KNOWN_MUTATIONS["catalogue_version"],)),
     ),
-    key=("accession", "file", "protein_id", "symbol", "position", "ref_aa", "alt_aa"),
+    key=("accession", "file", "protein_id", "reference", "symbol", "position", "ref_aa", "alt_aa"),
+    code_version="2",
     settings=("levels",),
 )
 
@@ -322,25 +429,28 @@ MUTATION_STATUS = TableSpec(
     columns=(
         _OWNER,
         _ORGANISM,
+        _KIND_OF_GENE,
         _GENE,
-        Column("examined", YES_NO, "Whether all known sites were seen", _CHANGED),
+        Column("examined", YES_NO, "Whether all known sites were seen", _SEEN),
         Column(
             "outcome",
             TEXT,
-            "mutated, wild_type, absent, truncated, edge, diverged, ambiguous or organism_unknown",
-            _CHANGED,
+            "mutated, disrupted, wild_type, absent, truncated, edge, diverged, ambiguous, no_contigs or "
+            "organism_unknown",
+            (*_SEEN, DISRUPTIONS["name"]),
         ),
-        Column("reason", TEXT, "Why it is so, in words", _CHANGED),
-        Column("calls", NUMBER, "Known mutations found", _CHANGED),
+        Column("reason", TEXT, "Why it is so, in words", _SEEN),
+        Column("calls", NUMBER, "Known mutations found", _SEEN),
         Column("sites", NUMBER, "Known sites of the gene", (KNOWN_MUTATIONS["position"],)),
-        Column("sites_examined", NUMBER, "Those of them that the protein shows", (ALIGNMENTS["cigar"],)),
+        Column("sites_examined", NUMBER, "Those of them that the protein or copy shows", (ALIGNMENTS["cigar"],)),
         Column("protein_id", TEXT, "The protein that was examined; empty if there is none", (PROTEINS["protein_id"],)),
         _BEST,
         _LEVEL,
         Column("identity", SHARE, "Of the alignment, in [0, 1]", (ALIGNMENTS["identity"],)),
         Column("coverage_reference", SHARE, "Of the alignment, in [0, 1]", (ALIGNMENTS["coverage_reference"],)),
     ),
-    key=("accession", "gene"),
+    key=("accession", "molecule", "gene"),
+    code_version="2",
     settings=("levels",),
 )
 
@@ -385,7 +495,7 @@ ACCESSION_MANIFEST = TableSpec(
         Column("examined", NUMBER, "Those of them whose known sites were all seen", (MUTATION_STATUS["examined"],)),
         Column("identity", SHARE, "Median identity of the proteins of level HIGH", (ASSIGNED_PROTEINS["identity"],)),
         Column("length", SHARE, "Median letters of its proteins", (PROTEINS["length"],)),
-        Column("catalogue_version", TEXT, "SHA-256 of the catalogue", (WILD_TYPES["catalogue_version"],)),
+        Column("catalogue_version", TEXT, "SHA-256 of the catalogue of proteins", (WILD_TYPES["catalogue_version"],)),
     ),
     key=("accession",),
 )
@@ -419,6 +529,9 @@ TABLES = (
     REJECTED_MUTATIONS,
     ALIGNMENTS,
     SUBSTITUTIONS,
+    NUCLEOTIDE_ALIGNMENTS,
+    CODING_SEQUENCES,
+    DISRUPTIONS,
     ASSIGNED_PROTEINS,
     MUTATION_CALLS,
     MUTATION_STATUS,

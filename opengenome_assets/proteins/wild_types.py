@@ -6,11 +6,12 @@ checking entries (``catalogue.py``).
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from opengenome_assets import words
 from opengenome_assets.framework.assets import HOME_POOL, asset_spec
@@ -18,7 +19,15 @@ from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, emitted
 from opengenome_assets.framework.table import TableSpec
-from opengenome_assets.proteins.catalogue import Catalogue, CatalogueError, Mutation, Reference, open_catalogue
+from opengenome_assets.proteins.catalogue import (
+    DNA,
+    PROTEIN,
+    Catalogue,
+    CatalogueError,
+    Mutation,
+    Reference,
+    open_catalogues,
+)
 from opengenome_assets.proteins.settings import ProteinsSettings
 from opengenome_assets.proteins.tables import KNOWN_MUTATIONS, REJECTED_MUTATIONS, WILD_TYPES
 from opengenome_assets.storage.record import Provenance
@@ -44,24 +53,29 @@ def wild_types_asset(specification: str) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
         making = Making(context, __name__)
         try:
-            catalogue = open_catalogue(specification)
+            catalogues = open_catalogues(specification)
         except (CatalogueError, OSError) as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        for entry in catalogue.rejected[:20]:
+        rejected = [entry for each in catalogues.values() for entry in each.rejected]
+        for entry in rejected[:20]:
             context.log.warning(f"line {entry.line}: {entry.symbol} is refused: {entry.reason}")
+        versions = {
+            "catalogue_version": catalogues[PROTEIN].version,
+            **({"dna_catalogue_version": catalogues[DNA].version} if DNA in catalogues else {}),
+        }
         facts = {
             "catalogue": specification,
-            "catalogue_version": catalogue.version,
-            "references": len(catalogue.references),
-            "mutations": len(catalogue.mutations),
-            "rejected": len(catalogue.rejected),
-            "organisms": len(catalogue.organisms),
+            **versions,
+            "references": sum(len(each.references) for each in catalogues.values()),
+            "mutations": sum(len(each.mutations) for each in catalogues.values()),
+            "rejected": len(rejected),
+            "organisms": len({name for each in catalogues.values() for name in each.organisms}),
         }
-        for spec, rows in rows_of(catalogue):
+        for spec, rows in rows_of(catalogues):
             record = Provenance(
                 name=spec.name,
                 code_version=spec.code_version,
-                settings={"catalogue": specification, "catalogue_version": catalogue.version},
+                settings={"catalogue": specification, **versions},
             )
             provenance = making.recorded(record)
             commit = home.table(spec).write(pa.Table.from_pylist(rows, schema=spec.schema), provenance)
@@ -70,9 +84,16 @@ def wild_types_asset(specification: str) -> dg.AssetsDefinition:
     return wild_types
 
 
-def rows_of(catalogue: Catalogue) -> list[tuple[TableSpec, list[dict[str, Any]]]]:
+def rows_of(catalogues: Mapping[str, Catalogue]) -> list[tuple[TableSpec, list[dict[str, Any]]]]:
     """Return the rows of the three tables."""
-    version = {"catalogue_version": catalogue.version}
+    tables: dict[str, tuple[TableSpec, list[dict[str, Any]]]] = {}
+    for molecule, catalogue in catalogues.items():
+        for spec, rows in _rows_of(catalogue, {"molecule": molecule, "catalogue_version": catalogue.version}):
+            tables.setdefault(spec.name, (spec, []))[1].extend(rows)
+    return list(tables.values())
+
+
+def _rows_of(catalogue: Catalogue, version: Mapping[str, str]) -> list[tuple[TableSpec, list[dict[str, Any]]]]:
     numbers = Counter(entry.reference.accession for entry in catalogue.mutations)
     organisms: dict[str, set[str]] = {}
     for entry in catalogue.mutations:
@@ -117,9 +138,10 @@ def rows_of(catalogue: Catalogue) -> list[tuple[TableSpec, list[dict[str, Any]]]
     return [(WILD_TYPES, references), (KNOWN_MUTATIONS, known), (REJECTED_MUTATIONS, rejected)]
 
 
-def catalogue_of(references: pa.Table, mutations: pa.Table) -> Catalogue:
-    """Return the catalogue that the tables hold, without its refused entries."""
-    wild = [Reference(row["reference"], row["gene"], row["sequence"]) for row in references.to_pylist()]
+def catalogue_of(references: pa.Table, mutations: pa.Table, molecule: str) -> Catalogue:
+    """Return the catalogue of a molecule that the tables hold, without its refused entries; empty if it has none."""
+    references, mutations = (table.filter(pc.field("molecule") == molecule) for table in (references, mutations))
+    wild = [Reference(row["reference"], row["gene"], row["sequence"], molecule) for row in references.to_pylist()]
     by_name = {each.accession: each for each in wild}
     known = tuple(
         Mutation(

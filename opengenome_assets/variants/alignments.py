@@ -1,4 +1,4 @@
-"""alignments: each sample's reads on the reference, as CRAM.
+"""read_alignments: each sample's reads on the reference, as CRAM.
 
 Belongs here: samples as units, the place of their files, and what must be true of them. Does not belong here: aligning
 (``passes/align.py``).
@@ -27,11 +27,11 @@ SHOWN = 50
 
 def define(_: VariantsSettings) -> list[Member]:
     """Return the table and its rules."""
-    return [alignments, reads_are_conserved, files_exist]
+    return [read_alignments, reads_are_conserved, files_exist]
 
 
 @dg.multi_asset(pool=HOME_POOL, name=ALIGNMENTS.name, specs=[asset_spec(ALIGNMENTS, [RAW_READS, REFERENCE])])
-def alignments(
+def read_alignments(
     context: dg.AssetExecutionContext, home: dg.ResourceParam[Home], engine: dg.ResourceParam[Engine]
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
     """Align the samples that were not aligned before."""

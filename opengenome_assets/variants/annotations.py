@@ -23,10 +23,10 @@ from opengenome_assets.variants.tables import (
     ANNOTATIONS,
     CLASSES,
     CLINVAR,
-    COVERAGE,
     GENOTYPES,
     GNOMAD,
     MINIMUM_DEPTH,
+    READ_DEPTH,
     REFERENCE,
     VARIANTS,
     WINDOW,
@@ -50,7 +50,7 @@ def kind(ref: str, alt: str) -> str:
     return "other"
 
 
-@summary(VARIANTS, [GENOTYPES, COVERAGE, ALIGNMENTS, REFERENCE])
+@summary(VARIANTS, [GENOTYPES, READ_DEPTH, ALIGNMENTS, REFERENCE])
 def variants(step: Step) -> Rows:
     """Count the alleles of all samples."""
     called = step[GENOTYPES].read()
@@ -60,7 +60,7 @@ def variants(step: Step) -> Rows:
     stretches = {sample: ploidies(contigs, sex) for sample, sex in sexes.items()}
     examined = {
         (row["sample"], row["contig"], row["start"] // WINDOW)
-        for row in step[COVERAGE].read(["sample", "contig", "start", "minimum"]).to_pylist()
+        for row in step[READ_DEPTH].read(["sample", "contig", "start", "minimum"]).to_pylist()
         if row["minimum"] >= MINIMUM_DEPTH
     }
     alleles: dict[str, dict[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""coverage, variants_raw and genotypes: depth and variants of each sample, by region.
+"""read_depth, variants_raw and genotypes: depth and variants of each sample, by region.
 
 Belongs here: regions of samples as units, and what must be true of the tables. Does not belong here: the work on a
 region (``passes/depth.py``, ``passes/call.py``).
@@ -16,15 +16,15 @@ from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.storage.tables import Home
-from opengenome_assets.variants.plans import fasta_of, plan_calls, plan_coverage
+from opengenome_assets.variants.plans import fasta_of, plan_calls, plan_depth
 from opengenome_assets.variants.regions import REGION
 from opengenome_assets.variants.settings import VariantsSettings
-from opengenome_assets.variants.tables import ALIGNMENTS, COVERAGE, GENOTYPES, REFERENCE, VARIANTS_RAW
+from opengenome_assets.variants.tables import ALIGNMENTS, GENOTYPES, READ_DEPTH, REFERENCE, VARIANTS_RAW
 from opengenome_assets.variants.units import carry_out
 
 
 class RegionsConfig(dg.Config):
-    """Run config of coverage and of the calls."""
+    """Run config of read_depth and of the calls."""
 
     region_bases: int = Field(
         default=REGION,
@@ -37,7 +37,7 @@ class RegionsConfig(dg.Config):
 def define(_: VariantsSettings) -> list[Member]:
     """Return the tables and their rules."""
     return [
-        coverage,
+        read_depth,
         genotypes,
         windows_cover_the_contigs,
         ref_is_the_reference,
@@ -47,15 +47,15 @@ def define(_: VariantsSettings) -> list[Member]:
     ]
 
 
-@dg.multi_asset(pool=HOME_POOL, name=COVERAGE.name, specs=[asset_spec(COVERAGE, [ALIGNMENTS, REFERENCE])])
-def coverage(
+@dg.multi_asset(pool=HOME_POOL, name=READ_DEPTH.name, specs=[asset_spec(READ_DEPTH, [ALIGNMENTS, REFERENCE])])
+def read_depth(
     context: dg.AssetExecutionContext,
     config: RegionsConfig,
     home: dg.ResourceParam[Home],
     engine: dg.ResourceParam[Engine],
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:
     """Measure the depth of regions that were not measured before."""
-    yield from carry_out(context, home, engine, plan_coverage(home, config.region_bases))
+    yield from carry_out(context, home, engine, plan_depth(home, config.region_bases))
 
 
 @dg.multi_asset(
@@ -74,12 +74,12 @@ def genotypes(
     yield from carry_out(context, home, engine, plan_calls(home, config.region_bases))
 
 
-@rule(COVERAGE, "The windows of each sample add up to every contig's length")
+@rule(READ_DEPTH, "The windows of each sample add up to every contig's length")
 def windows_cover_the_contigs(home: Home) -> Iterator[str]:
     """Compare the sum of windows with the reference."""
     lengths = dict(zip(*home.table(REFERENCE).read(["contig", "length"]).to_pydict().values(), strict=True))
     sums: Counter[tuple[str, str]] = Counter()
-    for row in home.table(COVERAGE).read(["sample", "contig", "start", "end"]).to_pylist():
+    for row in home.table(READ_DEPTH).read(["sample", "contig", "start", "end"]).to_pylist():
         sums[row["sample"], row["contig"]] += row["end"] - row["start"] + 1
     for sample in home.table(ALIGNMENTS).read(["sample"])["sample"].to_pylist():
         for contig, length in lengths.items():

@@ -10,6 +10,7 @@ from opengenome_assets.settings import Settings
 from opengenome_assets.variants import (
     alignments,
     annotations,
+    benchmark,
     calls,
     consequences,
     databases,
@@ -20,6 +21,7 @@ from opengenome_assets.variants import (
     reference,
     report,
     sample_qc,
+    truth,
     variant_files,
 )
 from opengenome_assets.variants.group import GROUP
@@ -37,6 +39,8 @@ MODULES = (
     gene_models,
     consequences,
     sample_qc,
+    truth,
+    benchmark,
     figures,
     report,
 )

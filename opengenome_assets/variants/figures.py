@@ -15,17 +15,20 @@ from opengenome_assets.storage.snapshot import Snapshot
 from opengenome_assets.variants.passes.call import PASS
 from opengenome_assets.variants.plots import samples
 from opengenome_assets.variants.settings import VariantsSettings
-from opengenome_assets.variants.tables import ALIGNMENTS, COVERAGE, GENOTYPES, READ_QUALITY
+from opengenome_assets.variants.tables import ALIGNMENTS, GENOTYPES, READ_DEPTH, READ_FILES, READ_QUALITY, REFERENCE
 
 
 def define(_: VariantsSettings) -> list[Member]:
     """Return every figure of the group."""
     return [
         FigureSpec("figure_read_qualities", "Mean quality of reads by cycle.", (READ_QUALITY,), draw_qualities),
+        FigureSpec("figure_read_gc", "GC content of reads.", (READ_FILES,), draw_gc),
         FigureSpec("figure_insert_sizes", "Insert sizes of pairs.", (ALIGNMENTS,), draw_insert_sizes),
-        FigureSpec("figure_depth", "Depth along the reference.", (COVERAGE,), draw_depth),
+        FigureSpec("figure_depth", "Depth along the reference.", (READ_DEPTH,), draw_depth),
         FigureSpec("figure_allele_fractions", "Fractions of reads with called alleles.", (GENOTYPES,), draw_fractions),
         FigureSpec("figure_substitutions", "Variants by substitution.", (GENOTYPES,), draw_substitutions),
+        FigureSpec("figure_indel_lengths", "Lengths of insertions and deletions.", (GENOTYPES,), draw_indels),
+        FigureSpec("figure_variant_density", "Variants along the reference.", (GENOTYPES, REFERENCE), draw_density),
     ]
 
 
@@ -42,6 +45,11 @@ def draw_qualities(step: Step) -> Picture:
     return samples.qualities(step[READ_QUALITY].read(columns).to_pandas())
 
 
+def draw_gc(step: Step) -> Picture:
+    """Draw the reads' content of G and C."""
+    return samples.gc_content(step[READ_FILES].read(["sample", "reads", "gc", "gc_histogram"]).to_pandas())
+
+
 def draw_insert_sizes(step: Step) -> Picture:
     """Draw insert sizes."""
     return samples.insert_sizes(step[ALIGNMENTS].read(["sample", "reads", "insert_sizes"]).to_pandas())
@@ -49,7 +57,7 @@ def draw_insert_sizes(step: Step) -> Picture:
 
 def draw_depth(step: Step) -> Picture:
     """Draw depth along contigs."""
-    return samples.depth(step[COVERAGE].read(["sample", "contig", "start", "end", "mean"]).to_pandas())
+    return samples.depth(step[READ_DEPTH].read(["sample", "contig", "start", "end", "mean"]).to_pandas())
 
 
 def draw_fractions(step: Step) -> Picture:
@@ -60,3 +68,13 @@ def draw_fractions(step: Step) -> Picture:
 def draw_substitutions(step: Step) -> Picture:
     """Draw substitutions."""
     return samples.substitutions(passing(step[GENOTYPES]))
+
+
+def draw_indels(step: Step) -> Picture:
+    """Draw insertions and deletions by length."""
+    return samples.indel_lengths(passing(step[GENOTYPES]))
+
+
+def draw_density(step: Step) -> Picture:
+    """Draw variants along contigs."""
+    return samples.density(passing(step[GENOTYPES]), step[REFERENCE].read(["contig", "length"]).to_pandas())

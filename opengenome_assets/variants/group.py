@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from opengenome_assets.framework.group import Group
+from opengenome_assets.framework.group import Finding, Group
 from opengenome_assets.settings import Settings
+from opengenome_assets.storage.tables import Home
 from opengenome_assets.variants.settings import NONE, SAMPLE, VariantsSettings
 from opengenome_assets.variants.tables import TABLES
 
@@ -37,9 +38,16 @@ def _refuse(settings: Settings) -> None:
     from opengenome_assets.intake.sources import existing
 
     section = settings.section(VariantsSettings)
-    for name in (section.samples, section.reference, section.clinvar, section.gnomad, section.genes):
+    databases = section.clinvar, section.gnomad, section.genes, section.truth, section.truth_regions
+    for name in (section.samples, section.reference, *databases):
         if name not in (SAMPLE, NONE) and not name.startswith("corpus:"):
             existing(name)
+
+
+def _findings(home: Home) -> Sequence[Finding]:
+    from opengenome_assets.variants.findings import findings
+
+    return findings(home)
 
 
 GROUP = Group(
@@ -50,4 +58,5 @@ GROUP = Group(
     passes=tuple(f"opengenome_assets.variants.passes.{name}" for name in PASSES),
     commands=_commands,
     refuse=_refuse,
+    findings=_findings,
 )

@@ -24,9 +24,9 @@ from opengenome_assets.variants.passes import align, call, depth, quality
 from opengenome_assets.variants.regions import REGION, cut, ploidies
 from opengenome_assets.variants.tables import (
     ALIGNMENTS,
-    COVERAGE,
     GENOTYPES,
     RAW_READS,
+    READ_DEPTH,
     READ_FILES,
     READ_QUALITY,
     REFERENCE,
@@ -53,6 +53,8 @@ class Plan:
         What the record holds beside the inputs.
     unit
         Unit of the weights, for the log.
+    seconds
+        CPU seconds that one unit of weight takes, roughly: a plan of little work starts no workers.
     file
         The fact that has the path, below the home, of a file that belongs to the part; a part without its file is made
         again.
@@ -65,6 +67,7 @@ class Plan:
     units: tuple[Unit, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
     unit: str = "bytes"
+    seconds: float = 1.0
     file: str = ""
 
     @cached_property
@@ -106,7 +109,7 @@ def plan_quality(home: Home) -> Plan:
         )
         for row in home.table(RAW_READS).read().to_pylist()
     ]
-    return Plan("counting reads", quality.measure, (RAW_READS,), (READ_QUALITY, READ_FILES), tuple(units))
+    return Plan("counting reads", quality.measure, (RAW_READS,), (READ_QUALITY, READ_FILES), tuple(units), seconds=3e-8)
 
 
 def plan_alignments(home: Home) -> Plan:
@@ -115,7 +118,7 @@ def plan_alignments(home: Home) -> Plan:
     settings = {"aligner": f"bwa-mem3 {versions['bwa-mem3']}", "samtools": versions["samtools"]}
     units = tuple(_samples(home, settings))
     reads = RAW_READS, REFERENCE
-    return Plan("aligning reads", align.align, reads, (ALIGNMENTS,), units, settings, file="cram")
+    return Plan("aligning reads", align.align, reads, (ALIGNMENTS,), units, settings, seconds=3e-7, file="cram")
 
 
 def _samples(home: Home, settings: Mapping[str, str]) -> Iterator[Unit]:
@@ -147,8 +150,8 @@ def _lanes(files: Sequence[dict[str, Any]]) -> Iterator[align.LaneReads]:
         yield align.LaneReads(lane, (one, two))
 
 
-def plan_coverage(home: Home, size: int = REGION) -> Plan:
-    """Return the plan of coverage: a unit per sample and region."""
+def plan_depth(home: Home, size: int = REGION) -> Plan:
+    """Return the plan of read_depth: a unit per sample and region."""
     settings = {"samtools": tools.versions()["samtools"]}
     fasta, folder = fasta_of(home), local_home(home.uri)
     units = []
@@ -158,7 +161,7 @@ def plan_coverage(home: Home, size: int = REGION) -> Plan:
         work = depth.Covering(name, region, str(folder / sample["path"]), fasta)
         units.append(Unit(f"{name}:{region.name}", name, content, region.letters, work))
     reads = ALIGNMENTS, REFERENCE
-    return Plan("measuring depth", depth.measure, reads, (COVERAGE,), tuple(units), settings, "letters")
+    return Plan("measuring depth", depth.measure, reads, (READ_DEPTH,), tuple(units), settings, "letters", 5e-7)
 
 
 def plan_calls(home: Home, size: int = REGION) -> Plan:
@@ -177,7 +180,7 @@ def plan_calls(home: Home, size: int = REGION) -> Plan:
         work = call.Calling(name, region, str(folder / sample["path"]), fasta, tuple(ploidy))
         units.append(Unit(f"{name}:{region.name}", name, content, region.letters, work))
     reads = ALIGNMENTS, REFERENCE
-    return Plan("calling", call.call, reads, (VARIANTS_RAW, GENOTYPES), tuple(units), settings, "letters")
+    return Plan("calling", call.call, reads, (VARIANTS_RAW, GENOTYPES), tuple(units), settings, "letters", 5e-6)
 
 
 def _regions(home: Home, size: int) -> Iterator[tuple[dict[str, Any], Any, list[tuple[str, int, int, int]]]]:

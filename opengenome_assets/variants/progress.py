@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from opengenome_assets.storage.tables import Home
-from opengenome_assets.variants.plans import Plan, plan_alignments, plan_calls, plan_coverage, plan_quality
+from opengenome_assets.variants.plans import Plan, plan_alignments, plan_calls, plan_depth, plan_quality
 from opengenome_assets.variants.tables import ALIGNMENTS, RAW_READS, REFERENCE
 from opengenome_assets.words import plural
 
 STEPS: dict[str, tuple[Callable[[Home], Plan], str]] = {
     "quality": (plan_quality, "file"),
     "alignment": (plan_alignments, "sample"),
-    "coverage": (plan_coverage, "region"),
+    "coverage": (plan_depth, "region"),
     "calling": (plan_calls, "region"),
 }
 

@@ -1,4 +1,4 @@
-"""reference: the contigs that reads are aligned against, and the files that tools need of them.
+"""reference_contigs: the contigs that reads are aligned against, and the files that tools need of them.
 
 Belongs here: reading the FASTA, names and ploidy of contigs, and the folder of the files. Does not belong here: the
 format of the aligner's index (``index.py``).
@@ -66,7 +66,7 @@ class Contig:
 
 
 class ReferenceConfig(dg.Config):
-    """Run config of reference."""
+    """Run config of reference_contigs."""
 
     reference: str | None = Field(
         default=None,
@@ -81,7 +81,7 @@ def define(settings: VariantsSettings) -> list[Member]:
 
 
 def reference_asset(default: str) -> dg.AssetsDefinition:
-    """Return the asset reference, which reads ``default`` unless its run config names another."""
+    """Return the asset reference_contigs, which reads ``default`` unless its run config names another."""
     reads = [SEQUENCE_SHARDS] if default.startswith(CORPUS) else []
 
     @dg.multi_asset(pool=HOME_POOL, name=REFERENCE.name, specs=[asset_spec(REFERENCE, reads)])

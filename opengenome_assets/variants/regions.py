@@ -70,7 +70,7 @@ def cut(contigs: Sequence[Mapping[str, Any]], size: int = REGION) -> Iterator[Re
     Parameters
     ----------
     contigs
-        Rows of the table reference.
+        Rows of the table reference_contigs.
     size
         Letters of a region, a multiple of the window of coverage.
     """

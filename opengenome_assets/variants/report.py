@@ -7,7 +7,7 @@ The PDF has no date: the same tables give the same bytes.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,23 +25,29 @@ from opengenome_assets.plots.images import to_png
 from opengenome_assets.plots.report_page import Illustration, Origin, Report, render
 from opengenome_assets.plots.report_pdf import render_pdf
 from opengenome_assets.plots.style import Picture
+from opengenome_assets.settings import local_home
 from opengenome_assets.storage.files import read_bytes, write_bytes
 from opengenome_assets.storage.record import digest
 from opengenome_assets.storage.tables import Home, Named
 from opengenome_assets.variants.consequences import IMPACTS
 from opengenome_assets.variants.figures import passing
+from opengenome_assets.variants.pileup import pile_up
+from opengenome_assets.variants.plans import fasta_of
 from opengenome_assets.variants.plots import report_sections, samples
+from opengenome_assets.variants.plots.pileups import pileup
 from opengenome_assets.variants.settings import VariantsSettings
 from opengenome_assets.variants.tables import (
     ALIGNMENTS,
     ANNOTATIONS,
+    BENCHMARK,
+    CLASSES,
     CLINVAR,
     CONSEQUENCES,
-    COVERAGE,
     GENE_MODELS,
     GENOTYPES,
     GNOMAD,
     RAW_READS,
+    READ_DEPTH,
     READ_FILES,
     READ_QUALITY,
     REFERENCE,
@@ -57,7 +63,8 @@ class _Named:
 
 REPORT = _Named("variant_report")
 NAME = REPORT.name
-CODE_VERSION = "2"
+CODE_VERSION = "3"
+PILES = 4  # variants whose reads are shown
 FOOTER = "For research, not for diagnosis. Statements are those of the databases named, not of this platform."
 READS = (
     RAW_READS,
@@ -65,7 +72,7 @@ READS = (
     READ_QUALITY,
     REFERENCE,
     ALIGNMENTS,
-    COVERAGE,
+    READ_DEPTH,
     GENOTYPES,
     VARIANTS,
     CLINVAR,
@@ -74,6 +81,7 @@ READS = (
     GENE_MODELS,
     CONSEQUENCES,
     SAMPLE_QC,
+    BENCHMARK,
 )
 
 
@@ -104,7 +112,7 @@ def variant_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Hom
         key = digest([CODE_VERSION, __version__, sample, {name: _content(frame) for name, frame in own.items()}])
         uri = address(home, sample)
         if f"opengenome:{key}" not in (read_bytes(f"{uri}.html") or b"").decode() or not read_bytes(f"{uri}.pdf"):
-            report = build(own, sample, key, origins)
+            report = build(own, sample, key, origins, step.home)
             write_bytes(f"{uri}.pdf", render_pdf(report, FOOTER))
             write_bytes(f"{uri}.html", render(report).encode())  # last: it has the key
             written += 1
@@ -153,17 +161,23 @@ def origin(step: Step, table: Named) -> Origin:
     )
 
 
-def build(own: dict[str, pd.DataFrame], sample: str, key: str, origins: list[Origin]) -> Report:
+def build(own: dict[str, pd.DataFrame], sample: str, key: str, origins: list[Origin], home: Home) -> Report:
     """Return the content of a sample's report."""
-    draw: list[tuple[Callable[[pd.DataFrame], Picture], Named]] = [
-        (samples.qualities, READ_QUALITY),
-        (samples.insert_sizes, ALIGNMENTS),
-        (samples.depth, COVERAGE),
-        (samples.fractions, GENOTYPES),
-        (samples.substitutions, GENOTYPES),
-    ]
-    pictures = [illustration(function(own[table.name])) for function, table in draw]
-    variants = merged(own[GENOTYPES.name], own[ANNOTATIONS.name], own[VARIANTS.name], own[CONSEQUENCES.name])
+    calls, alignments, contigs = own[GENOTYPES.name], own[ALIGNMENTS.name], own[REFERENCE.name]
+    of_reads = (
+        samples.qualities(own[READ_QUALITY.name]),
+        samples.gc_content(own[READ_FILES.name]),
+        samples.insert_sizes(alignments),
+    )
+    of_calls = (
+        samples.fractions(calls),
+        samples.substitutions(calls),
+        samples.indel_lengths(calls),
+        samples.density(calls, contigs),
+    )
+    variants = merged(calls, own[ANNOTATIONS.name], own[VARIANTS.name], own[CONSEQUENCES.name])
+    cram = str(local_home(home.uri) / alignments["path"].iloc[0])
+    of_variants = [reads_at(cram, fasta_of(home), row) for row in telling(variants).to_dict("records")]
     databases = {
         each.name: next(o.settings.get("file", "none") for o in origins if o.name == each.name)
         for each in (CLINVAR, GNOMAD, GENE_MODELS)
@@ -175,10 +189,12 @@ def build(own: dict[str, pd.DataFrame], sample: str, key: str, origins: list[Ori
         summary=report_sections.summary(qc, variants),
         sections=[
             report_sections.findings(variants, databases),
-            report_sections.calls(variants, pictures[3:]),
-            report_sections.depth(own[COVERAGE.name], own[REFERENCE.name], pictures[2:3]),
-            report_sections.reads(own[READ_FILES.name], own[ALIGNMENTS.name], pictures[:2]),
-            report_sections.method(own[ALIGNMENTS.name], own[RAW_READS.name], own[REFERENCE.name], databases),
+            *report_sections.piles(list(map(illustration, of_variants))),
+            report_sections.calls(variants, list(map(illustration, of_calls))),
+            *report_sections.against_known(own[BENCHMARK.name]),
+            report_sections.depth(own[READ_DEPTH.name], contigs, [illustration(samples.depth(own[READ_DEPTH.name]))]),
+            report_sections.reads(own[READ_FILES.name], alignments, list(map(illustration, of_reads))),
+            report_sections.method(alignments, own[RAW_READS.name], contigs, databases),
         ],
         provenance=origins,
     )
@@ -198,6 +214,22 @@ def merged(
         .merge(cohort, on="variant_key", how="left")
         .merge(worst, on="variant_key", how="left")
     )
+
+
+def telling(variants: pd.DataFrame) -> pd.DataFrame:
+    """Return the variants whose reads are shown: by ClinVar's statement, then impact, then the smallest share."""
+    order = variants.assign(
+        stated=variants["class"].map(lambda each: min(CLASSES.index(each), 4)),  # benign and not listed are one
+        harm=variants["impact"].map(lambda each: IMPACTS.index(each) if each in IMPACTS else len(IMPACTS)),
+    )
+    return order.sort_values(["stated", "harm", "vaf", "contig", "pos", "alt"], kind="stable").head(PILES)
+
+
+def reads_at(cram: str, fasta: str, row: Mapping[Any, Any]) -> Picture:
+    """Return the picture of the reads at a variant."""
+    length = len(row["ref"])
+    pile = pile_up(cram, fasta, row["contig"], row["pos"], length)
+    return pileup(pile, report_sections.name_of(row), row["pos"], length)
 
 
 def illustration(picture: Picture) -> Illustration:

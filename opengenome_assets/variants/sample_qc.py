@@ -19,7 +19,7 @@ from opengenome_assets.storage.tables import Home
 from opengenome_assets.variants.annotations import kind
 from opengenome_assets.variants.passes.call import PASS
 from opengenome_assets.variants.settings import VariantsSettings
-from opengenome_assets.variants.tables import ALIGNMENTS, COVERAGE, GENOTYPES, SAMPLE_QC
+from opengenome_assets.variants.tables import ALIGNMENTS, GENOTYPES, READ_DEPTH, SAMPLE_QC
 
 TRANSITIONS = {"AG", "GA", "CT", "TC"}
 MIXED = 0.9
@@ -34,10 +34,10 @@ def define(_: VariantsSettings) -> list[Member]:
     return [sample_qc, samples_look_usual]
 
 
-@summary(SAMPLE_QC, [ALIGNMENTS, COVERAGE, GENOTYPES])
+@summary(SAMPLE_QC, [ALIGNMENTS, READ_DEPTH, GENOTYPES])
 def sample_qc(step: Step) -> Rows:
     """Work out the row of each sample."""
-    coverage = step[COVERAGE].read().to_pandas()
+    coverage = step[READ_DEPTH].read().to_pandas()
     coverage["letters"] = coverage["end"] - coverage["start"] + 1
     called = step[GENOTYPES].read()
     called = called.filter(pc.equal(called["filter"], PASS)).to_pylist()

@@ -1,4 +1,4 @@
-"""The settings of the group: sample sheet, reference, and databases.
+"""The settings of the group: sample sheet, reference, databases, and known variants.
 
 Belongs here: the user's settings. Does not belong here: settings of a single run, the run config of each asset.
 """
@@ -34,6 +34,8 @@ class VariantsSettings(Section):
         Files of these databases, ``sample``, or ``none``.
     genes
         A GFF3 file of genes on the reference, ``sample``, or ``none``.
+    truth, truth_regions
+        A VCF file of known variants of the samples and a BED file of its confident regions, or ``none``.
     """
 
     samples: Annotated[str, _checked("OPENGENOME_SAMPLES")] = Field(
@@ -58,4 +60,14 @@ class VariantsSettings(Section):
         default=SAMPLE,
         validation_alias="OPENGENOME_GENES",
         description="gene models of the reference as GFF3, for the consequences of variants; `none` leaves them out",
+    )
+    truth: Annotated[str, _checked("OPENGENOME_TRUTH")] = Field(
+        default=NONE,
+        validation_alias="OPENGENOME_TRUTH",
+        description="VCF of known variants, with genotypes of samples by their names, to compare calls with",
+    )
+    truth_regions: Annotated[str, _checked("OPENGENOME_TRUTH_REGIONS")] = Field(
+        default=NONE,
+        validation_alias="OPENGENOME_TRUTH_REGIONS",
+        description="BED of the regions where all variants are known; `none` stands for whole contigs",
     )

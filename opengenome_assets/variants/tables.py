@@ -16,7 +16,7 @@ MINIMUM_DEPTH = 10  # reads that cover a letter, for a sample to count as examin
 WINDOW = 1_000  # letters
 
 REFERENCE = TableSpec(
-    name="reference",
+    name="reference_contigs",
     description="Contigs of the reference that reads are aligned against. The files for tools (FASTA, its index, the "
     "aligner's index) lie in `references/` of the home.",
     columns=(
@@ -108,7 +108,7 @@ READ_FILES = TableSpec(
 _READS = (*_BYTES, REFERENCE["md5"])
 
 ALIGNMENTS = TableSpec(
-    name="alignments",
+    name="read_alignments",
     description="Each sample's reads, aligned with bwa-mem3, sorted, with duplicates marked, as CRAM 3.1. samtools, "
     "IGV and others read the file; it needs the reference's FASTA.",
     columns=(
@@ -137,8 +137,8 @@ ALIGNMENTS = TableSpec(
 _ALIGNED = (ALIGNMENTS["sha256"],)
 _ALIGNED_SAMPLE = Column("sample", pa.string(), "The sample", (ALIGNMENTS["sample"],))
 
-COVERAGE = TableSpec(
-    name="coverage",
+READ_DEPTH = TableSpec(
+    name="read_depth",
     description="Depth of each sample in windows of 1,000 letters. Duplicates, secondary alignments and letters where "
     "mates overlap count once or not at all, as `samtools depth -s` has it.",
     columns=(
@@ -226,9 +226,9 @@ VARIANTS = TableSpec(
         Column("kind", pa.string(), "snv, insertion, deletion or other", (GENOTYPES["ref"], GENOTYPES["alt"])),
         Column("ac", pa.int64(), "Copies in the samples", (GENOTYPES["copies"],)),
         Column(
-            "an", pa.int64(), "Alleles in the samples that are examined", (GENOTYPES["ploidy"], COVERAGE["minimum"])
+            "an", pa.int64(), "Alleles in the samples that are examined", (GENOTYPES["ploidy"], READ_DEPTH["minimum"])
         ),
-        Column("af", pa.float64(), "ac / an", (GENOTYPES["copies"], COVERAGE["minimum"])),
+        Column("af", pa.float64(), "ac / an", (GENOTYPES["copies"], READ_DEPTH["minimum"])),
         Column("samples", pa.list_(pa.string()), "Samples that have it", (GENOTYPES["sample"],)),
     ),
     key=("variant_key",),
@@ -357,12 +357,12 @@ SAMPLE_QC = TableSpec(
         Column("mapped_share", pa.float64(), "Share of reads that are aligned", (ALIGNMENTS["mapped"],)),
         Column("duplicate_share", pa.float64(), "Share of reads marked as duplicates", (ALIGNMENTS["duplicates"],)),
         Column("insert_median", pa.float64(), "Median insert size", (ALIGNMENTS["insert_sizes"],)),
-        Column("mean_depth", pa.float64(), "Mean depth", (COVERAGE["mean"],)),
+        Column("mean_depth", pa.float64(), "Mean depth", (READ_DEPTH["mean"],)),
         Column(
             "examined_share",
             pa.float64(),
             f"Share of letters of depth {MINIMUM_DEPTH} or more",
-            (COVERAGE["share_10"],),
+            (READ_DEPTH["share_10"],),
         ),
         Column("snvs", pa.int64(), "Single-nucleotide variants", (GENOTYPES["variant_key"],)),
         Column("indels", pa.int64(), "Insertions and deletions", (GENOTYPES["variant_key"],)),
@@ -388,13 +388,67 @@ VARIANT_FILES = TableSpec(
     kinds=frozenset({"vcf"}),
 )
 
+KINDS = ("snv", "indel")
+
+TRUTH_VARIANTS = TableSpec(
+    name="truth_variants",
+    description="Known alleles of samples, of the truth VCF `OPENGENOME_TRUTH`, left-aligned and trimmed. Records with "
+    "another FILTER than PASS, missing genotypes and symbolic alleles are left out.",
+    columns=(
+        Column("sample", pa.string(), "The sample, as the truth names it"),
+        Column("contig", pa.string(), "The contig, by its name in the reference", (REFERENCE["aliases"],)),
+        Column("pos", pa.int64(), "Position, from 1, of the left-aligned allele"),
+        Column("ref", pa.string(), "Letters of the reference"),
+        Column("alt", pa.string(), "The other allele"),
+        Column("variant_key", pa.string(), "contig-pos-ref-alt"),
+        Column("copies", pa.int32(), "Copies of this allele"),
+        Column("ploidy", pa.int32(), "Alleles in the genotype"),
+    ),
+    key=("sample", "contig", "pos", "ref", "alt"),
+)
+
+TRUTH_REGIONS = TableSpec(
+    name="truth_regions",
+    description="Regions where all variants of the truth's samples are known, of the BED file "
+    "`OPENGENOME_TRUTH_REGIONS`; whole contigs without one.",
+    columns=(
+        Column("contig", pa.string(), "The contig, by its name in the reference", (REFERENCE["aliases"],)),
+        Column("start", pa.int64(), "First letter, from 1"),
+        Column("end", pa.int64(), "Last letter"),
+    ),
+    key=("contig", "start"),
+)
+
+_JUDGED = (GENOTYPES["gt"], TRUTH_VARIANTS["copies"], TRUTH_REGIONS["start"], REFERENCE["md5"])
+
+BENCHMARK = TableSpec(
+    name="benchmark",
+    description="Calls with the filter PASS against the known alleles of `truth_variants` in `truth_regions`, by "
+    "sample and kind. An allele is right with the same genotype. Clusters of alleles that spell the same two "
+    "haplotypes are equal, however they are written. Samples without a truth have no row.",
+    columns=(
+        _ALIGNED_SAMPLE,
+        Column("kind", pa.string(), "snv, or indel for every other change", _JUDGED),
+        Column("known", pa.int64(), "Known alleles", _JUDGED),
+        Column("found", pa.int64(), "Known alleles that are called with their genotype (true positives)", _JUDGED),
+        Column("missed", pa.int64(), "Known alleles that are not (false negatives)", _JUDGED),
+        Column("wrong_genotype", pa.int64(), "Missed alleles that are called with another genotype", _JUDGED),
+        Column("called", pa.int64(), "Calls", _JUDGED),
+        Column("wrong", pa.int64(), "Calls that are not known so (false positives)", _JUDGED),
+        Column("precision", pa.float64(), "(called - wrong) / called; empty without calls", _JUDGED),
+        Column("recall", pa.float64(), "found / known; empty without known alleles", _JUDGED),
+        Column("f1", pa.float64(), "Harmonic mean of both; empty without", _JUDGED),
+    ),
+    key=("sample", "kind"),
+)
+
 TABLES = (
     REFERENCE,
     RAW_READS,
     READ_QUALITY,
     READ_FILES,
     ALIGNMENTS,
-    COVERAGE,
+    READ_DEPTH,
     VARIANTS_RAW,
     GENOTYPES,
     VARIANT_FILES,
@@ -405,4 +459,7 @@ TABLES = (
     GENE_MODELS,
     CONSEQUENCES,
     SAMPLE_QC,
+    TRUTH_VARIANTS,
+    TRUTH_REGIONS,
+    BENCHMARK,
 )

@@ -16,6 +16,7 @@ from typing import Any
 import dagster as dg
 
 from opengenome_assets.engine import Engine
+from opengenome_assets.engine.processes import Processes
 from opengenome_assets.framework.making import Making, emitted, module_of
 from opengenome_assets.framework.shards import Output
 from opengenome_assets.storage.record import Provenance
@@ -24,6 +25,8 @@ from opengenome_assets.variants.plans import Plan
 from opengenome_assets.variants.work import Outcome, Task, attempt
 
 NAMED = 20
+LEAST = 4.0  # CPU seconds of work that pay for the start of workers, which takes as many
+HERE = Processes(workers=1)  # no process: units run in the step's own
 
 
 def carry_out(
@@ -54,7 +57,8 @@ def carry_out(
     inputs = {each.name: home.table(each).input() for each in plan.reads}
     parts = plan.finished(home)
     new = [place for place, found in enumerate(parts) if not found]
-    outcomes: list[Outcome] = engine.map(
+    little = plan.seconds * sum(plan.units[place].weight for place in new) < LEAST
+    outcomes: list[Outcome] = (HERE if little else engine).map(
         attempt,
         [Task(plan.compute, plan.units[place], plan.keys[place], outputs) for place in new],
         weights=[plan.units[place].weight for place in new],

@@ -1,4 +1,4 @@
-"""Both engines make the same parts, byte for byte, of the same FASTA folder."""
+"""Both engines make the same parts, byte for byte, of the same folders of DNA and of proteins."""
 
 import json
 import random
@@ -14,13 +14,18 @@ from pyspark.sql import SparkSession
 from opengenome_assets import groups
 from opengenome_assets.engine.processes import Processes
 from opengenome_assets.engine.spark import Spark
+from opengenome_assets.proteins import read_catalogue
 from opengenome_assets.storage.parts import MANIFEST
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus
+from opengenome_assets_tests.proteins.mutants import mutants
+from opengenome_assets_tests.proteins.runs import Run
+from opengenome_assets_tests.proteins.runs import fasta as written
 
 pytestmark = pytest.mark.slow
 
 TABLES = ["raw_fasta", "rejected_records", "sequence_shards", "shard_stats", "kmer_", "codon_counts", "tfidf_index"]
+PROTEINS = ["raw_proteins", "distinct_proteins", "protein_alignments", "substitutions", "mutation_calls"]
 ATTEMPT = re.compile(r"-[0-9a-f]{8}(?=\.(?:parquet|arrow))")
 
 
@@ -36,11 +41,25 @@ def fasta(tmp_path: Path) -> Path:
     return folder
 
 
-def make(engine: Any, fasta: Path, home: Path) -> Home:
+@pytest.fixture
+def proteins(tmp_path: Path) -> Path:
+    """Four files of mutants, more of them in each."""
+    folder = tmp_path / "proteins"
+    folder.mkdir()
+    for number in range(4):
+        truth = mutants(read_catalogue(), 10 * (number + 1), seed=number)
+        records = {f"p{place}": one.protein for place, one in enumerate(truth)}
+        (folder / f"a{number}_proteins.fasta").write_text(written(records))
+    return folder
+
+
+def make(engine: Any, fasta: Path, proteins: Path, home: Path) -> tuple[Home, Home]:
     """Materialise every table whose passes an engine runs."""
-    made = Corpus(Home(str(home)), str(fasta))
+    made = Corpus(Home(str(home / "corpus")), str(fasta))
     made.materialize(",".join(TABLES), resources={"engine": engine}, sequence_shards={"max_rejected_share": 0.9})
-    return made.home
+    aligned = Run(Home(str(home / "proteins")), {"source": str(proteins)}, engine)
+    aligned.materialize("*mutation_calls", checks=False)
+    return made.home, aligned.home
 
 
 def without_attempt(text: str) -> str:
@@ -62,18 +81,19 @@ def parts(home: Path) -> dict[str, Any]:
     return found
 
 
-def test_both_engines_make_the_same_parts_byte_for_byte(tmp_path: Path, fasta: Path) -> None:
+def test_both_engines_make_the_same_parts_byte_for_byte(tmp_path: Path, fasta: Path, proteins: Path) -> None:
     if session := SparkSession.getActiveSession():
         session.stop()
     engines: dict[str, Callable[[], Any]] = {
         "spark": lambda: Spark(master="local[2]", preload=groups.passes()),
         "processes": lambda: Processes(2, groups.passes()),
     }
-    homes = {name: make(engine(), fasta, tmp_path / name) for name, engine in engines.items()}
+    homes = {name: make(engine(), fasta, proteins, tmp_path / name) for name, engine in engines.items()}
     spark, processes = (parts(tmp_path / name) for name in engines)
     assert sum(name.endswith(".parquet") for name in spark) >= 5 * (len(TABLES) - 2)
     assert sum(name.endswith(MANIFEST) for name in spark) >= 5 * (len(TABLES) - 2)
     assert processes == spark
-    for name in TABLES:
-        recorded = [each.table(name).provenance().data_version for each in homes.values()]
-        assert recorded[0] == recorded[1], name
+    for place, names in enumerate((TABLES, PROTEINS)):
+        for name in names:
+            recorded = [each[place].table(name).provenance().data_version for each in homes.values()]
+            assert recorded[0] == recorded[1], name

@@ -17,6 +17,7 @@ from pyspark.sql import SparkSession
 from opengenome_assets.engine.spark import Spark
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.processes import free_port, started, typed, wait_for
+from opengenome_assets_tests.shared import copied
 
 pytestmark = pytest.mark.slow
 
@@ -85,10 +86,8 @@ def test_assets_are_made_on_the_cluster_that_spark_master_names(cluster, tmp_pat
     assert len(tables.table("kmer_").read()) == 3 * len(tables.table("raw_fasta").read())
 
 
-def test_every_table_of_the_sample_is_the_same_bit_for_bit_here_and_on_the_cluster(cluster, tmp_path):
-    home, before = tmp_path / "home", cluster.ended()
-    tables = "rejected_records,*sequence_stats,*kmer_freq_k6,*kmer_freq_k7,*kmer_freq_k8,*codon_rscu,*tfidf_index"
-    typed(f"dagster asset materialize --select '{tables}' --module-name opengenome_assets.definitions", home)
+def test_every_table_of_the_sample_is_the_same_bit_for_bit_here_and_on_the_cluster(cluster, sample, tmp_path):
+    home, before = copied(sample.corpus.home.uri, tmp_path / "home"), cluster.ended()
     again = json.loads(
         typed(
             "opengenome reproduce --format json 2>/dev/null",
@@ -98,7 +97,7 @@ def test_every_table_of_the_sample_is_the_same_bit_for_bit_here_and_on_the_clust
         )
     )
     assert [each["name"] for each in again["tables"]] == Home(str(home)).names()
-    assert len(again["tables"]) == 15
+    assert len(again["tables"]) == 16
     for each in again["tables"]:
         assert (each["identical"], each["comparison"]["files"]) == (True, "identical"), each
     assert len(cluster.ended()) == len(before) + 1  # one for all tables

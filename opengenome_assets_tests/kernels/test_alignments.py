@@ -1,10 +1,7 @@
-"""Alignments against dynamic programming cell by cell, and against EMBOSS water."""
+"""Alignments against dynamic programming cell by cell. EMBOSS' scores are compared in ``proteins/test_emboss.py``."""
 
 import random
 import re
-import shutil
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,15 +23,20 @@ def compiled() -> None:
 
 
 def align(
-    queries: list[str], references: list[str], least_proof: int = UNGAPPED, gap: tuple[int, int] = (20, 1)
+    queries: list[str],
+    references: list[str],
+    least_proof: int = UNGAPPED,
+    gap: tuple[int, int] = (20, 1),
+    local: bool = False,
 ) -> Alignments:
     """Each query aligned to the reference of the same number."""
     pairs = np.repeat(np.arange(len(queries), dtype=np.int32)[:, None], 2, axis=1)
-    return align_pairs(*packed(queries), *packed(references), pairs, BLOSUM62, *gap, least_proof=least_proof)
+    texts = *packed(queries), *packed(references)
+    return align_pairs(*texts, pairs, BLOSUM62, *gap, least_proof=least_proof, local=local)
 
 
-def optimum(query: str, reference: str, gap: tuple[int, int]) -> int:
-    """Gotoh's recurrence with free gaps at all ends."""
+def optimum(query: str, reference: str, gap: tuple[int, int], local: bool = False) -> int:
+    """Gotoh's recurrence with free gaps at all ends, or Smith's and Waterman's."""
     q, r = encode(query), encode(reference)
     never = -(10**9)
     best = [[0] * (len(q) + 1) for _ in range(len(r) + 1)]
@@ -45,14 +47,17 @@ def optimum(query: str, reference: str, gap: tuple[int, int]) -> int:
             insertion[i][j] = max(insertion[i][j - 1] - gap[1], best[i][j - 1] - gap[0])
             deletion[i][j] = max(deletion[i - 1][j] - gap[1], best[i - 1][j] - gap[0])
             pair = best[i - 1][j - 1] + int(BLOSUM62[q[j - 1], r[i - 1]])
-            best[i][j] = max(pair, insertion[i][j], deletion[i][j])
-    return max(*best[-1], *(row[-1] for row in best))
+            best[i][j] = max(pair, insertion[i][j], deletion[i][j], 0 if local else never)
+    return max(map(max, best)) if local else max(*best[-1], *(row[-1] for row in best))
 
 
-def rescored(found: Alignments, pair: int, query: str, reference: str, gap: tuple[int, int]) -> int:
+def rescored(
+    found: Alignments, pair: int, query: str, reference: str, gap: tuple[int, int], local: bool = False
+) -> int:
     """The score of a CIGAR, whose letters must be as it says and whose ends must be those of a sequence."""
     (j, i), (end_query, end_reference) = found.starts[pair].tolist(), found.ends[pair].tolist()
-    assert found.cigar(pair) == "" or (0 in (i, j) and (end_query == len(query) or end_reference == len(reference)))
+    whole = 0 in (i, j) and (end_query == len(query) or end_reference == len(reference))
+    assert found.cigar(pair) == "" or whole or local
     score = 0
     for length, operation in re.findall(r"(\d+)([=XID])", found.cigar(pair)):
         if operation in "=X":
@@ -103,6 +108,24 @@ def test_any_two_short_proteins(query: str, reference: str) -> None:
     assert int(found.scores[0]) == optimum(query, reference, (20, 1)) == rescored(found, 0, query, reference, (20, 1))
 
 
+@pytest.mark.parametrize("gap", [(20, 1), (2, 0)])
+def test_local_alignments_are_the_optimum(gap: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In ordinary memory, and block by block from checkpoints."""
+    queries, references = homologues(7, 100, 50)
+    ways = [align(queries, references, UNGAPPED, gap, local=True)]
+    monkeypatch.setattr(alignments, "_CELLS", 1)
+    ways.append(align(queries, references, UNGAPPED, gap, local=True))
+    for pair, (query, reference) in enumerate(zip(queries, references, strict=True)):
+        best = optimum(query, reference, gap, local=True)
+        assert rescored(ways[0], pair, query, reference, gap, local=True) == best == ways[0].scores[pair]
+        assert ways[0].cigar(pair) == ways[1].cigar(pair)
+
+
+def test_of_equal_local_alignments_the_first_in_the_reference() -> None:
+    found = align(["CWWWC"], ["AWWWGGWWWA"], local=True)
+    assert (found.starts.tolist(), found.ends.tolist(), found.cigar(0)) == ([[1, 1]], [[4, 4]], "3=")
+
+
 def test_a_gap_in_a_repeat_stands_as_far_left_as_it_can() -> None:
     assert align(["MKWDDDDDYTRH"], ["MKWDDDDYTRH"]).cigar(0) == "3=1I8="
     assert align(["MKWHPDDDYTRH"], ["MKWHPDDDDYTRH"]).cigar(0) == "5=1D7="
@@ -126,7 +149,7 @@ def test_side_by_side_is_the_same_as_one_after_the_other(gap: tuple[int, int], m
     arguments = (*packed(queries), *packed(references), pairs, BLOSUM62, *gap)
     together = align_pairs(*arguments, least_proof=FULL)
     mixed = align_pairs(*arguments)
-    monkeypatch.setattr(alignments, "LEAST", 10**6)
+    monkeypatch.setattr(alignments, "_LEAST", 10**6)
     alone = align_pairs(*arguments, least_proof=FULL)
     for way in (together, mixed):
         assert way.scores.tolist() == alone.scores.tolist()
@@ -136,12 +159,11 @@ def test_side_by_side_is_the_same_as_one_after_the_other(gap: tuple[int, int], m
     assert set(together.proofs.tolist()) == {FULL}
 
 
-def test_scores_beyond_16_bits() -> None:
-    """2,000 letters that score more than half of 16 bits, as often as lanes would take them."""
-    protein = "W" * 2_000
-    pairs = np.zeros((8, 2), np.int32)
-    found = align_pairs(*packed([protein]), *packed([protein[:900]]), pairs, BLOSUM62, 20, 1, least_proof=FULL)
-    assert set(found.scores.tolist()) == {900 * 22}
+@pytest.mark.parametrize("length", [1_489, 1_490])
+@pytest.mark.parametrize("local", [False, True])
+def test_the_largest_score_of_16_bits_and_one_beyond(length: int, local: bool) -> None:
+    found = align(["W" * length], ["W" * 1_600], FULL, local=local)
+    assert (found.scores.tolist(), found.cigar(0)) == ([22 * length], f"{length}=")
 
 
 def test_a_gap_whose_first_letter_is_cheaper_is_refused() -> None:
@@ -149,21 +171,9 @@ def test_a_gap_whose_first_letter_is_cheaper_is_refused() -> None:
         align(["MK"], ["MK"], gap=(1, 2))
 
 
-@pytest.mark.peer
-def test_scores_are_those_of_emboss_water(tmp_path: Path) -> None:
-    """The first and last letters are unchanged, so that the best local alignment is the semi-global one."""
-    if not (water := shutil.which("water")):
-        pytest.skip("EMBOSS is not installed")
-    chance = random.Random(3)
-    reference = random_protein(chance, 300)
-    middles = [mutant(chance, reference[20:-20], changes) for changes in range(60)]
-    queries = [reference[:20] + middle + reference[-20:] for middle in middles]
-    (tmp_path / "a.fa").write_text(f">reference\n{reference}\n")
-    (tmp_path / "b.fa").write_text("".join(f">{number}\n{query}\n" for number, query in enumerate(queries)))
-    command = [water, "-asequence", "a.fa", "-bsequence", "b.fa", "-gapopen", "10", "-gapextend", "0.5"]
-    subprocess.run([*command, "-aformat", "score", "-outfile", "out"], cwd=tmp_path, check=True, capture_output=True)
-    theirs = [float(score) for score in re.findall(r"\((\d+\.\d)\)", (tmp_path / "out").read_text())]
-    assert theirs == (align(queries, [reference] * 60).scores / 2).tolist()
+def test_costs_beyond_16_bits_are_refused() -> None:
+    with pytest.raises(ValueError, match="32,767 or less"):
+        align(["MK"], ["MK"], gap=(40_000, 1))
 
 
 def test_letters_as_encode() -> None:

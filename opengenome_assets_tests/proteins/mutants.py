@@ -27,11 +27,15 @@ class Mutant:
     changes: frozenset[Change]
 
 
-def mutants(catalogue: Catalogue, count: int, seed: int = 1) -> list[Mutant]:
+APART, CLOSE = 20, 7
+"""Letters from a change's first to another's: changes of up to 6 letters are at least 14 apart, or only 1."""
+
+
+def mutants(catalogue: Catalogue, count: int, seed: int = 1, apart: int = APART) -> list[Mutant]:
     """Mutants with 0 to 21 substitutions; of every 20 about 2 have an insertion or deletion, and 2 end early.
 
-    A change is at least 12 letters from every other and from the protein's ends, since beside others it has no name
-    that every tool would give it. Where it would not be, it is left out.
+    A change is at least ``apart`` letters from every other, and 12 from the protein's ends. Where it would not be, it
+    is left out. Changes that stand close to each other have no name that every tool would give them.
     """
     chance = random.Random(seed)
     found = []
@@ -49,7 +53,7 @@ def mutants(catalogue: Catalogue, count: int, seed: int = 1) -> list[Mutant]:
         places = []
         for kind in kinds:
             place = chance.randrange(12, max(13, length - 20))
-            if kind == "stop" or place + 20 > length or any(abs(place - other) < 20 for other in taken):
+            if kind == "stop" or place + 20 > length or any(abs(place - other) < apart for other in taken):
                 continue
             taken.append(place)
             places.append((place, kind))
@@ -125,12 +129,46 @@ def shortened(catalogue: Catalogue, share: float, identity: float, count: int, s
     return found
 
 
+def crowded(catalogue: Catalogue, count: int, seed: int = 1) -> list[Mutant]:
+    """Mutants with two to four changes within some 30 letters, at least one of them an insertion or deletion."""
+    chance = random.Random(seed)
+    found = []
+    while len(found) < count:
+        reference = chance.choice([each for each in catalogue.references if len(each.sequence) > 80])
+        wild = reference.sequence
+        kinds = [chance.choice(["insertion", "deletion"])]
+        kinds += [chance.choice([*KINDS[:3], "substitution"]) for _ in range(chance.randrange(1, 4))]
+        chance.shuffle(kinds)
+        place = chance.randrange(20, len(wild) - 20 - 12 * len(kinds))
+        protein, changes = wild, set()
+        placed = []
+        for kind in kinds:
+            placed.append((place, kind))
+            place += chance.randrange(CLOSE, 12)
+        for place, kind in reversed(placed):
+            size = chance.choice([1, 1, 2, 3, 6])
+            ref, alt = wild[place], chance.choice([letter for letter in AMINO_ACIDS if letter != wild[place]])
+            if kind == "deletion":
+                ref, alt = wild[place : place + size], ""
+            elif kind == "insertion":
+                ref, alt = "", "".join(chance.choices(AMINO_ACIDS, k=size))
+            changes.update(normal_form(wild, place + 1, ref, alt))
+            protein = protein[:place] + alt + protein[place + len(ref) :]
+        found.append(Mutant(protein, reference, frozenset(changes)))
+    return found
+
+
 def main(count: int) -> None:
     catalogue = read_catalogue()
-    score = scored(catalogue, mutants(catalogue, count))
-    print(f"{count} mutants, {score.assigned} assigned, {score.elsewhere} to another reference")
-    for kind in KINDS:
-        print(kind, score.put[kind], f"recall {score.recall(kind):.4f}", f"precision {score.precision(kind):.4f}")
+    for name, truth in (
+        ("at least 14 letters apart", mutants(catalogue, count)),
+        ("at least 1 letter apart", mutants(catalogue, count, apart=CLOSE)),
+        ("crowded around an insertion or deletion", crowded(catalogue, count)),
+    ):
+        score = scored(catalogue, truth)
+        print(f"{count} mutants, {name}: {score.assigned} assigned, {score.elsewhere} to another reference")
+        for kind in KINDS:
+            print(kind, score.put[kind], f"recall {score.recall(kind):.4f}", f"precision {score.precision(kind):.4f}")
     for share in (1.0, 0.5, 0.3, 0.2):
         for identity in (0.9, 0.8, 0.7, 0.6):
             part = scored(catalogue, shortened(catalogue, share, identity, count // 20), 0.8)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 
 from opengenome_assets.engine.processes import Processes
 from opengenome_assets.framework.resources import HomeResource
@@ -25,12 +26,13 @@ class Run:
 
     home: Home
     settings: dict[str, Any] = field(default_factory=dict)
+    engine: Any = ENGINE
 
     def materialize(
         self, selection: str = TABLES, *, ok: bool = True, checks: bool = True, **config: Mapping[str, Any]
     ) -> dg.ExecuteInProcessResult:
         """Materialise a selection, with or without its checks; assert that it succeeds, or fails."""
-        resources = {"home": HomeResource(uri=self.home.uri), "engine": ENGINE}
+        resources = {"home": HomeResource(uri=self.home.uri), "engine": self.engine}
         section = ProteinsSettings.of(self.settings)
         defs = build(Settings(home=self.home.uri, engine="processes").with_sections([section]))
         definitions: list[Any] = [*(defs.assets or []), *((defs.asset_checks or []) if checks else [])]
@@ -65,6 +67,17 @@ def failed_checks(result: dg.ExecuteInProcessResult) -> dict[str, str]:
     """Return the descriptions of the checks that did not pass."""
     found = (each for each in result.get_asset_check_evaluations() if not each.passed)
     return {each.check_name: each.description or "" for each in found}
+
+
+def changed(run: Run, spec: object, column: str, value: object) -> None:
+    """Write another value into the first row of a table."""
+    table = run.home.table(spec)  # type: ignore[arg-type]
+    rows = table.read()
+    place = rows.schema.get_field_index(column)
+    values = rows[column].to_pylist()
+    values[0] = value
+    wrong = rows.set_column(place, rows.schema.field(column), pa.array(values, rows.schema.field(column).type))
+    table.write(wrong, table.provenance(), key=f"wrong{column}".encode().hex())
 
 
 def fasta(records: Mapping[str, str]) -> str:

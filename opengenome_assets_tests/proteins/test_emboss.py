@@ -33,7 +33,8 @@ def scores(tool: str, folder: Path, pairs: list[tuple[str, str]]) -> tuple[list[
         theirs |= {(query, other): float(score) for other, score in zip(others, found, strict=True)}
     queries, references = (list(side) for side in zip(*pairs, strict=True))
     numbers = np.repeat(np.arange(len(pairs), dtype=np.int32)[:, None], 2, axis=1)
-    ours = align_pairs(*packed(queries), *packed(references), numbers, doubled_scores("BLOSUM62"), 20, 1)
+    texts = *packed(queries), *packed(references)
+    ours = align_pairs(*texts, numbers, doubled_scores("BLOSUM62"), 20, 1, local=tool == "water")
     return [theirs[pair] for pair in pairs], (ours.scores / 2).tolist()
 
 
@@ -44,13 +45,15 @@ def real_pairs() -> list[tuple[str, str]]:
     return [(wild[a], wild[b]) for a, b in pairs.tolist() if a < b]
 
 
-def test_needle_gives_the_same_scores(tmp_path: Path) -> None:
-    """EMBOSS needle leaves gaps at the ends free, as we do."""
-    theirs, ours = scores("needle", tmp_path, random.Random(1).sample(real_pairs(), 25))
+@pytest.mark.parametrize("tool", ["needle", "water"])
+def test_emboss_gives_the_same_scores(tool: str, tmp_path: Path) -> None:
+    """EMBOSS needle leaves gaps at the ends free, as we do; water aligns locally, as we do when we are asked to."""
+    theirs, ours = scores(tool, tmp_path, random.Random(1).sample(real_pairs(), 25))
     assert ours == theirs
 
 
 @pytest.mark.slow
-def test_needle_gives_the_same_scores_of_1_500_pairs(tmp_path: Path) -> None:
-    theirs, ours = scores("needle", tmp_path, random.Random(3).sample(real_pairs(), 1_500))
+@pytest.mark.parametrize("tool", ["needle", "water"])
+def test_emboss_gives_the_same_scores_of_1_500_pairs(tool: str, tmp_path: Path) -> None:
+    theirs, ours = scores(tool, tmp_path, random.Random(3).sample(real_pairs(), 1_500))
     assert ours == theirs

@@ -11,6 +11,9 @@ from opengenome_assets.proteins.catalogue import DNA_MUTATIONS, DNA_REFERENCES, 
 from opengenome_assets.proteins.nucleotides import Locus, call_nucleotides
 from opengenome_assets_tests.proteins.amrfinder import expected_dna, sequences
 
+# One base between two genes, numbered from each of them.
+SAME_BASE = {"mtrC_C-120T": {"mtrR_G-131A"}, "mtrR_G-131A": {"mtrC_C-120T"}}
+
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
@@ -67,7 +70,7 @@ def test_every_entry_put_into_its_reference_is_called_back_and_nothing_else(cata
             assert [call.mutation for locus in own for call in locus.calls] == [
                 other for other in entries if other.reference == entry.reference and other.mutant() == entry.mutant()
             ], entry.symbol
-            assert symbols(found) == [entry.symbol]
+            assert set(symbols(found)) - {entry.symbol} <= SAME_BASE.get(entry.symbol, set())
             assert (own[0].start, own[0].end) == (90, 90 + len(entry.mutant()))
 
 

@@ -3,14 +3,13 @@
 import random
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from opengenome_assets.proteins import Catalogue, call, read_catalogue
 from opengenome_assets.proteins.tables import ALIGNMENTS, DISTINCT_PROTEINS, SUBSTITUTIONS
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.kernels.proteins import random_protein
-from opengenome_assets_tests.proteins.runs import Run, failed_checks, failure, fasta, folder, said
+from opengenome_assets_tests.proteins.runs import Run, changed, failed_checks, failure, fasta, folder, said
 
 GYRA = "gyrA_S83L"
 
@@ -70,8 +69,10 @@ def test_each_outcome_has_its_name_and_its_reason(cases: Run) -> None:
 def test_every_gene_of_the_organism_has_one_row_an_accession(cases: Run, catalogue: Catalogue) -> None:
     genes = sorted({entry.reference.gene for entry in catalogue.of("Escherichia").mutations})
     for accession in ("mutated", "absent"):
-        rows = [row["gene"] for row in cases.rows("mutation_status") if row["accession"] == accession]
-        assert rows == genes
+        rows = [row for row in cases.rows("mutation_status") if row["accession"] == accession]
+        assert sorted(row["gene"] for row in rows if row["molecule"] == "protein") == genes
+        dna = {row["gene"]: row["outcome"] for row in rows if row["molecule"] == "dna"}
+        assert dna == dict.fromkeys(("16S_rrsB", "16S_rrsC", "23S", "ampC", "blaTEM"), "no_contigs")
 
 
 def test_a_call_says_what_it_rests_on(cases: Run) -> None:
@@ -245,17 +246,6 @@ def test_a_wrong_catalogue_row_is_refused_by_name_and_the_others_are_used(tmp_pa
     assert (refused["line"], refused["expected"], refused["found"]) == (3, "A", "S")
     # Entries of no organism are of every organism, so that the accession needs none.
     assert [row["symbol"] for row in run.rows("mutation_calls")] == ["gyrA_S83L"]
-
-
-def changed(run: Run, spec: object, column: str, value: object) -> None:
-    """Write another value into the first row of a table."""
-    table = run.home.table(spec)  # type: ignore[arg-type]
-    rows = table.read()
-    place = rows.schema.get_field_index(column)
-    values = rows[column].to_pylist()
-    values[0] = value
-    wrong = rows.set_column(place, rows.schema.field(column), pa.array(values, rows.schema.field(column).type))
-    table.write(wrong, table.provenance(), key=f"wrong{column}".encode().hex())
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 import pytest
 
-from opengenome_assets.proteins import Catalogue, read_catalogue
-from opengenome_assets_tests.proteins.mutants import KINDS, mutants, scored, shortened
+from opengenome_assets.proteins import Catalogue, align, read_catalogue
+from opengenome_assets.proteins.changes import apply
+from opengenome_assets_tests.proteins.mutants import CLOSE, KINDS, crowded, mutants, scored, shortened
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +20,25 @@ def test_every_change_is_found_and_no_other(catalogue: Catalogue) -> None:
     assert (found.assigned, found.elsewhere) == (len(truth), 0)
     assert min(found.put[kind] for kind in KINDS) >= 1
     assert {kind: (found.recall(kind), found.precision(kind)) for kind in KINDS} == dict.fromkeys(KINDS, (1, 1))
+
+
+@pytest.mark.long
+def test_changes_that_stand_close_are_found_too(catalogue: Catalogue) -> None:
+    truth = mutants(catalogue, 40, seed=3, apart=CLOSE)
+    found = scored(catalogue, truth)
+    assert {kind: (found.recall(kind), found.precision(kind)) for kind in KINDS} == dict.fromkeys(KINDS, (1, 1))
+
+
+@pytest.mark.long
+def test_changes_crowded_around_a_gap_are_told_in_another_way_at_worst(catalogue: Catalogue) -> None:
+    """Several alignments may have one score. Whichever is taken, its changes give the protein."""
+    truth = crowded(catalogue, 60, seed=4)
+    found = scored(catalogue, truth)
+    assert min(found.recall(kind) for kind in KINDS) >= 0.9
+    assert min(found.precision(kind) for kind in KINDS) >= 0.85
+    for mutant in truth:
+        alignment = align(mutant.protein, mutant.reference.sequence)
+        assert apply(mutant.reference.sequence, alignment.changes) == mutant.protein
 
 
 def test_assignment_is_lossless_within_its_bound(catalogue: Catalogue) -> None:

@@ -23,9 +23,9 @@ from opengenome_assets.variants.tables import (
     ANNOTATIONS,
     CLASSES,
     CLINVAR,
-    COVERAGE,
     GENOTYPES,
     RAW_READS,
+    READ_DEPTH,
     READ_FILES,
     REFERENCE,
     SAMPLE_QC,
@@ -148,7 +148,7 @@ def test_depth_is_that_of_pysam(cohort):
             for place in read.get_reference_positions():
                 covered.setdefault(place, set()).add(read.query_name)  # mates count once
     depth = {place: len(names) for place, names in covered.items()}
-    for window in made.rows(COVERAGE):
+    for window in made.rows(READ_DEPTH):
         if window["sample"] == row["sample"]:
             letters = [depth.get(place, 0) for place in range(window["start"] - 1, window["end"])]
             # Of mates that overlap samtools leaves out letters of one, also where the other has a deletion.
@@ -226,12 +226,12 @@ def test_a_statement_without_review_is_no_finding_and_absent_is_not_listed(cohor
 
 
 def test_any_cut_into_regions_gives_the_same_records_and_is_not_made_again(copy):
-    before = {table.name: copy.rows(table) for table in (VARIANTS_RAW, GENOTYPES, COVERAGE)}
+    before = {table.name: copy.rows(table) for table in (VARIANTS_RAW, GENOTYPES, READ_DEPTH)}
     result = copy.materialize(
-        "genotypes,variants_raw,coverage", genotypes={"region_bases": 4_000}, coverage={"region_bases": 4_000}
+        "genotypes,variants_raw,read_depth", genotypes={"region_bases": 4_000}, read_depth={"region_bases": 4_000}
     )
     assert metadata(result, "genotypes")["units"] == 10
-    assert {table.name: copy.rows(table) for table in (VARIANTS_RAW, GENOTYPES, COVERAGE)} == before
+    assert {table.name: copy.rows(table) for table in (VARIANTS_RAW, GENOTYPES, READ_DEPTH)} == before
 
 
 def test_a_new_clinvar_makes_annotations_again_and_no_call(copy, tmp_path):
@@ -242,7 +242,7 @@ def test_a_new_clinvar_makes_annotations_again_and_no_call(copy, tmp_path):
     copy.given["clinvar"] = str(tmp_path / "new.txt")
     result = copy.materialize()
     assert copy.home.table(GENOTYPES).at().version == version
-    for name in ("read_quality", "alignments", "coverage", "genotypes", "variant_files"):
+    for name in ("read_quality", "read_alignments", "read_depth", "genotypes", "variant_files"):
         facts = metadata(result, name)
         assert (facts["units_reused"], facts["compute_cpu_seconds"]) == (facts["units"], 0), name
     assert "VCV999999999" in {row["clinvar"] for row in copy.rows(ANNOTATIONS)}
@@ -265,8 +265,8 @@ def test_a_file_of_other_records_is_found_by_reading_it_back(copy):
 def test_a_cram_that_is_lost_is_made_again_with_the_same_bytes(copy):
     row = copy.rows(ALIGNMENTS)[0]
     shutil.rmtree(Path(copy.home.uri, "alignments"))
-    result = copy.materialize("reference,alignments")
-    assert metadata(result, "alignments")["units_reused"] == 0
+    result = copy.materialize("reference_contigs,read_alignments")
+    assert metadata(result, "read_alignments")["units_reused"] == 0
     again = copy.rows(ALIGNMENTS)[0]
     assert again == row
 
@@ -290,15 +290,15 @@ def test_one_sample_s_failure_costs_no_other_and_is_named(tmp_path):
     samples = sheet(tmp_path, f"good,NA,1,{one},{two}", f"bad,NA,1,{tmp_path / 'one.fq'},{bad}")
     (tmp_path / "one.fq").write_bytes(gzip.decompress(Path(one).read_bytes()))
     cohort = Cohort(Home(str(tmp_path / "home")), {"samples": samples})
-    result = cohort.materialize("reference,raw_reads,read_quality,alignments", ok=False)
+    result = cohort.materialize("reference_contigs,raw_reads,read_quality,read_alignments", ok=False)
     words = failure(result)
     assert "1 of 2 units failed; the others are committed" in words
     assert "bad: record 1, line 1:" in words
     assert "Expected mates in the same order" in words
     assert [row["sample"] for row in cohort.rows(ALIGNMENTS)] == ["good"]
     bad.write_text("".join(lines))
-    result = cohort.materialize("reference,raw_reads,read_quality,alignments")
-    assert (metadata(result, "alignments")["units"], metadata(result, "alignments")["units_reused"]) == (2, 1)
+    result = cohort.materialize("reference_contigs,raw_reads,read_quality,read_alignments")
+    assert (metadata(result, "read_alignments")["units"], metadata(result, "read_alignments")["units_reused"]) == (2, 1)
     assert [row["sample"] for row in cohort.rows(ALIGNMENTS)] == ["bad", "good"]
 
 
@@ -330,7 +330,7 @@ def test_bad_files_are_named(tmp_path, fault):
         "twice": "holds the same bytes as",
         "missing": "line 2 of the sample sheet, fastq_2: .*two.fq.gz: No such file",
     }[fault]
-    result = cohort.materialize("reference,raw_reads,read_quality,read_files,alignments", ok=False)
+    result = cohort.materialize("reference_contigs,raw_reads,read_quality,read_files,read_alignments", ok=False)
     checks = " ".join(each.description or "" for each in result.get_asset_check_evaluations())
     assert re.search(expected, failure(result) + checks)
 

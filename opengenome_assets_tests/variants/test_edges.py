@@ -18,8 +18,8 @@ from opengenome_assets.variants.settings import SAMPLE_FOLDER
 from opengenome_assets.variants.tables import (
     ALIGNMENTS,
     ANNOTATIONS,
-    COVERAGE,
     GENOTYPES,
+    READ_DEPTH,
     READ_FILES,
     REFERENCE,
     VARIANTS_RAW,
@@ -104,7 +104,7 @@ def test_odd_contigs_and_reads_are_aligned_called_and_reported(odd):
     assert sample["reads"] == 2 * pairs
     assert sample["mapped"] == 2 * pairs - 2  # but the read of N
     assert [file["n"] for file in made.rows(READ_FILES)] == [pytest.approx(1 / pairs)] * 2
-    empty = [window for window in made.rows(COVERAGE) if window["contig"] == "empty"]
+    empty = [window for window in made.rows(READ_DEPTH) if window["contig"] == "empty"]
     assert [(window["start"], window["end"], window["mean"]) for window in empty] == [(1, 1_000, 0), (1_001, 1_500, 0)]
     calls = [each for each in made.rows(GENOTYPES) if each["filter"] == "PASS"]
     (deletion,) = (each for each in calls if len(each["ref"]) > 1)
@@ -156,10 +156,10 @@ def test_a_run_that_is_killed_goes_on_and_gives_the_same_rows(tmp_path, moment):
     assert run.poll() is None
     run.send_signal(signal.SIGKILL)
     run.wait()
-    homes[0].materialize("reference,raw_reads,read_quality,alignments,genotypes")
-    result = homes[1].materialize("reference,raw_reads,read_quality,alignments,genotypes")
+    homes[0].materialize("reference_contigs,raw_reads,read_quality,read_alignments,genotypes")
+    result = homes[1].materialize("reference_contigs,raw_reads,read_quality,read_alignments,genotypes")
     assert metadata(result, "read_quality")["units_reused"] == 2
-    assert metadata(result, "alignments")["units_reused"] == int("genotypes" in moment)
+    assert metadata(result, "read_alignments")["units_reused"] == int("genotypes" in moment)
     for table in (REFERENCE, READ_FILES, ALIGNMENTS, VARIANTS_RAW, GENOTYPES):
         assert homes[1].rows(table) == homes[0].rows(table), table.name
     with open(fasta_of(homes[1].home), "rb") as whole:

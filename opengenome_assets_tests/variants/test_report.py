@@ -3,12 +3,15 @@
 import zlib
 
 import pandas as pd
+import pysam
 import pytest
 
 from opengenome_assets.plots.images import ink, to_png
 from opengenome_assets.plots.report_page import Fact, Illustration, Notice, Report, ReportColumn, ReportTable, Section
-from opengenome_assets.plots.report_pdf import render_pdf
+from opengenome_assets.plots.report_pdf import _WIDTH, _widths, render_pdf
+from opengenome_assets.variants.pileup import pile_up
 from opengenome_assets.variants.plots import samples
+from opengenome_assets.variants.plots.pileups import pileup
 
 
 def report(picture, rows):
@@ -44,6 +47,65 @@ def test_a_cell_longer_than_a_page_s_width_is_broken(picture):
     assert len(zlib.compress(content)) > 1_000
 
 
+def test_no_heading_and_no_number_of_a_table_is_broken():
+    heads, cells = [40, 30, 55, 20], [300, 90, 10, 15]
+    widths = _widths(heads, cells, [False, True, False, False])
+    assert sum(widths) == pytest.approx(_WIDTH)
+    assert all(width >= head for width, head in zip(widths, heads, strict=True))
+    assert widths[1] >= 90
+    assert widths[0] > widths[2]
+    assert sum(_widths([400, 400], [9, 9], [False, False])) == pytest.approx(_WIDTH)  # too much: all get less
+
+
+def test_densities_and_lengths_are_counted():
+    calls = pd.DataFrame({"sample": ["s"] * 4, "contig": ["c"] * 4, "pos": [1, 50, 51, 300], "ref": "A", "alt": "C"})
+    drawn = samples.density(calls, pd.DataFrame({"contig": ["c"], "length": [301]}))
+    assert "30.0 variants per 1,000 letters" in drawn.alt  # three of the first 100 letters
+    indels = pd.DataFrame({"sample": ["s"] * 3, "ref": ["A", "ACG", "A"], "alt": ["AC", "A", "C"]})
+    assert samples.indel_lengths(indels).alt == "1 deletions and 1 insertions."
+
+
+READS = [
+    # name, flag, position from 0, CIGAR, letters
+    ("match", 0, 90, "20M", "ACGT" * 5),
+    ("soft", 16, 95, "5S20M", "TTTTT" + "ACGT" * 5),
+    ("inserted", 0, 95, "5M2I5M", "ACGTAGGCGTAC"),
+    ("deleted", 16, 95, "4M3D8M", "ACGTACGTACGT"),
+    ("duplicate", 1024, 95, "12M", "ACGTACGTACGT"),
+    ("before", 0, 10, "12M", "ACGTACGTACGT"),
+]
+
+
+def test_a_pile_up_has_each_read_s_letters_in_its_columns(tmp_path):
+    (tmp_path / "x.fa").write_text(">c\n" + "ACGT" * 50 + "\n")
+    pysam.faidx(str(tmp_path / "x.fa"))
+    path = str(tmp_path / "x.bam")
+    with pysam.AlignmentFile(path, "wb", reference_names=["c"], reference_lengths=[200]) as file:
+        for name, flag, first, cigar, letters in sorted(READS, key=lambda read: read[2]):
+            read = pysam.AlignedSegment(file.header)
+            read.query_name, read.flag, read.reference_id, read.reference_start = name, flag, 0, first
+            read.query_sequence, read.cigarstring, read.mapping_quality = letters, cigar, 60
+            file.write(read)
+    pysam.index(path)
+    pile = pile_up(path, str(tmp_path / "x.fa"), "c", 101, 1)
+    assert (pile.start, len(pile.reference), pile.reads, len(pile.lines)) == (71, 61, 4, 4)
+    with pysam.AlignmentFile(path) as file:
+        used = [read for read in file.fetch("c", 100, 101) if not read.is_duplicate]
+        for read, line in zip(used, pile.lines, strict=True):
+            twin = [" "] * 61
+            for at, place in read.get_aligned_pairs():
+                if place is not None and 70 <= place < 131:
+                    twin[place - 70] = "-" if at is None else read.query_sequence[at]
+            assert line.letters == "".join(twin)
+            assert line.reverse is read.is_reverse
+    assert [line.inserted for line in pile.lines if line.inserted] == [{29: 2}]
+    drawn = pileup(pile, "c:101 A>C", 101, 1)
+    assert drawn.title == "Reads at c:101 A>C"
+    assert drawn.alt.endswith("of the 4 reads shown differ from the reference there.")
+    assert pile_up(path, str(tmp_path / "x.fa"), "c", 1, 1).lines == []
+    assert not ink(to_png(pileup(pile_up(path, str(tmp_path / "x.fa"), "c", 1, 1), "n", 1, 1).figure, dpi=60)).is_blank
+
+
 def test_a_figure_must_be_a_png(picture):
     svg = Illustration("t", "c", "a", b"<svg/>", "image/svg+xml")
     with pytest.raises(ValueError, match="t: expected a PNG, found image/svg"):
@@ -55,15 +117,22 @@ WINDOWS = {"sample": ["s"], "contig": ["c"], "start": [1], "end": [1_000], "mean
 CALLS = {"sample": ["s", "s"], "ref": ["A", "C"], "alt": ["G", "CT"], "vaf": [0.4, 1.0]}
 
 
+def along(genotypes):
+    return samples.density(genotypes, pd.DataFrame({"contig": ["c"], "length": [5_000]}))
+
+
 @pytest.mark.pictures
 @pytest.mark.parametrize(
     ("draw", "frame"),
     [
         (samples.qualities, CYCLES),
+        (samples.gc_content, {"sample": ["s"], "reads": [3], "gc": [0.5], "gc_histogram": [[0] * 50 + [3] + [0] * 50]}),
         (samples.insert_sizes, {"sample": ["s"], "reads": [3], "insert_sizes": [[0, 1, 2, 0, 4]]}),
         (samples.depth, WINDOWS),
         (samples.fractions, CALLS),
         (samples.substitutions, CALLS),
+        (samples.indel_lengths, CALLS),
+        (along, {**CALLS, "contig": ["c", "c"], "pos": [7, 5_000]}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

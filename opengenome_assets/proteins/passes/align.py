@@ -116,8 +116,20 @@ def _aligned(
             *(queries, offsets, targets, wild_offsets, own),
             *(doubled_scores(scoring.matrix), *scoring.doubled_gaps()),
         )
-        columns = _Columns(found, own, letters, offsets, wild, wild_offsets, scoring.matrix)
-        yield columns.rows(batch["protein_sha256"].chunk(0), names, shared[first:last])
+        kept = _kept(found, np.diff(wild_offsets)[own[:, 1]])
+        columns = _Columns(found.take(kept), own[kept], letters, offsets, wild, wild_offsets, scoring.matrix)
+        yield columns.rows(batch["protein_sha256"].chunk(0), names, shared[first:last][kept])
+
+
+def _kept(found: Alignments, reference_lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Numbers of the pairs that have rows. Most pairs have none, so their columns are not looked at one by one."""
+    lengths = (found.runs >> 2).astype(np.int64)
+    sums = [np.concatenate([[0], np.cumsum(each)]) for each in (lengths, np.where(found.runs & 3 == 0, lengths, 0))]
+    columns, identical = (np.diff(each[found.run_offsets]) for each in sums)
+    identity = identical / np.maximum(columns, 1)
+    coverage = (found.ends[:, 1] - found.starts[:, 1]) / reference_lengths
+    near = (identity >= IDENTITY) & (columns >= _COLUMNS)
+    return np.flatnonzero((found.scores > 0) & (near | ((identity >= _POOR) & (coverage >= COVERAGE))))
 
 
 class _Columns:
@@ -165,7 +177,7 @@ class _Columns:
         return np.bincount(self.pair[columns], minlength=len(self.pairs))
 
     def rows(self, proteins: pa.Array, names: tuple[pa.Array, pa.Array], shared: Any) -> tuple[pa.Table, pa.Table]:
-        """Rows of alignments and of substitutions of the pairs that are kept."""
+        """Rows of alignments and of substitutions of the pairs."""
         found, pairs = self.found, self.pairs
         identity = self.identical / np.maximum(self.columns, 1)
         coverage = [
@@ -173,31 +185,30 @@ class _Columns:
             for side, lengths in enumerate((self.query_lengths, self.reference_lengths))
         ]
         near = (identity >= IDENTITY) & (self.columns >= _COLUMNS)
-        kept = np.flatnonzero((found.scores > 0) & (near | ((identity >= _POOR) & (coverage[1] >= COVERAGE))))
         columns = {
-            "protein_sha256": proteins.take(pa.array(pairs[kept, 0])),
-            "reference": names[0].take(pa.array(pairs[kept, 1])),
-            "reference_sha256": names[1].take(pa.array(pairs[kept, 1])),
-            "score": found.scores[kept] / 2,
-            "identity": identity[kept],
-            "similarity": (self.positive / np.maximum(self.columns, 1))[kept],
-            "coverage_query": coverage[0][kept],
-            "coverage_reference": coverage[1][kept],
-            "columns": self.columns[kept].astype(np.int32),
-            "gaps": self.gaps[kept].astype(np.int32),
-            "query_length": self.query_lengths[kept].astype(np.int32),
-            "query_start": found.starts[kept, 0] + 1,
-            "query_end": found.ends[kept, 0],
-            "reference_length": self.reference_lengths[kept].astype(np.int32),
-            "reference_start": found.starts[kept, 1] + 1,
-            "reference_end": found.ends[kept, 1],
-            "cigar": [found.cigar(pair) for pair in kept.tolist()],
-            "proof": np.array(PROOFS)[found.proofs[kept]],
-            "shared_kmers": shared[kept],
-            "ambiguous": self._ambiguous(kept),
+            "protein_sha256": proteins.take(pa.array(pairs[:, 0])),
+            "reference": names[0].take(pa.array(pairs[:, 1])),
+            "reference_sha256": names[1].take(pa.array(pairs[:, 1])),
+            "score": found.scores / 2,
+            "identity": identity,
+            "similarity": self.positive / np.maximum(self.columns, 1),
+            "coverage_query": coverage[0],
+            "coverage_reference": coverage[1],
+            "columns": self.columns.astype(np.int32),
+            "gaps": self.gaps.astype(np.int32),
+            "query_length": self.query_lengths.astype(np.int32),
+            "query_start": found.starts[:, 0] + 1,
+            "query_end": found.ends[:, 0],
+            "reference_length": self.reference_lengths.astype(np.int32),
+            "reference_start": found.starts[:, 1] + 1,
+            "reference_end": found.ends[:, 1],
+            "cigar": [found.cigar(pair) for pair in range(len(pairs))],
+            "proof": np.array(PROOFS)[found.proofs],
+            "shared_kmers": shared,
+            "ambiguous": self._ambiguous(),
         }
         alignments = pa.table(columns, schema=ALIGNMENTS.schema)
-        changes = [*self._substitutions(kept, near), *self._with_gaps(kept, near)]
+        changes = [*self._substitutions(near), *self._with_gaps(near)]
         names_of = columns["protein_sha256"], columns["reference"]
         tables = [
             pa.table([*(each.take(pa.array(places)) for each in names_of), *rest], schema=SUBSTITUTIONS.schema)
@@ -205,28 +216,20 @@ class _Columns:
         ]
         return alignments, pa.concat_tables([SUBSTITUTIONS.schema.empty_table(), *tables])
 
-    def _ambiguous(self, kept: npt.NDArray[np.int64]) -> list[list[int]]:
-        """Positions on the reference that meet a letter that stands for several, of each kept pair."""
+    def _ambiguous(self) -> list[list[int]]:
+        """Positions on the reference that meet a letter that stands for several, of each pair."""
         columns = np.flatnonzero(self.paired)
         columns = columns[_NOT_ONE[self.letters[self.place[0][columns]]]]
         positions = self.place[1][columns] - self.wild_offsets[self.pairs[self.pair[columns], 1]] + 1
         found: dict[int, list[int]] = {}
         for pair, position in zip(self.pair[columns].tolist(), positions.tolist(), strict=True):
             found.setdefault(pair, []).append(position)
-        return [found.get(pair, []) for pair in kept.tolist()]
+        return [found.get(pair, []) for pair in range(len(self.pairs))]
 
-    def _numbers(self, kept: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        """Place among the kept pairs of each pair that is kept and chosen; -1 of the others."""
-        numbers = np.full(len(self.pairs), -1, np.int64)
-        numbers[kept] = np.arange(len(kept))
-        numbers[~chosen] = -1
-        return numbers
-
-    def _substitutions(self, kept: Any, near: Any) -> Iterator[list[Any]]:
-        """Columns of substitutions of the pairs without gaps, after the places of their pairs among the kept."""
-        numbers = self._numbers(kept, near & (self.gaps == 0))
+    def _substitutions(self, near: Any) -> Iterator[list[Any]]:
+        """Columns of substitutions of the pairs without gaps, after the places of their pairs."""
         columns = np.flatnonzero(self.other)
-        columns = columns[numbers[self.pair[columns]] >= 0]
+        columns = columns[(near & (self.gaps == 0))[self.pair[columns]]]
         old, new = self.wild[self.place[1][columns]], self.letters[self.place[0][columns]]
         clear = ~(_NOT_ONE[old] | _NOT_ONE[new])
         columns, old, new = columns[clear], old[clear], new[clear]
@@ -243,19 +246,18 @@ class _Columns:
         a, b = pa.array(old, pa.uint8()), pa.array(new, pa.uint8())
         score = (doubled_scores("BLOSUM62")[CODES[old], CODES[new]] // 2).astype(np.int8)
         yield [
-            *(numbers[pair], position, one.take(a), one.take(b), pa.repeat("substitution", len(pair))),
+            *(pair, position, one.take(a), one.take(b), pa.repeat("substitution", len(pair))),
             pc.binary_join_element_wise(one.take(a), text, one.take(b), ""),
             pc.binary_join_element_wise("p.", three.take(a), text, three.take(b), ""),
             *(score, (columns - first < _AT_END) | (last - columns <= _AT_END), flank),
         ]
 
-    def _with_gaps(self, kept: Any, near: Any) -> Iterator[list[Any]]:
+    def _with_gaps(self, near: Any) -> Iterator[list[Any]]:
         """The same of the pairs with gaps. They are few, and neighbouring gaps are one allele."""
-        numbers = self._numbers(kept, near & (self.gaps > 0))
         same = np.concatenate([[0], np.cumsum(self.same)])
         rows = []
         scores = doubled_scores("BLOSUM62")
-        for pair in np.flatnonzero(numbers >= 0).tolist():
+        for pair in np.flatnonzero(near & (self.gaps > 0)).tolist():
             number, target = self.pairs[pair].tolist()
             query, reference = (
                 text[origin[place] : origin[place + 1]].tobytes().decode()
@@ -276,7 +278,7 @@ class _Columns:
                     flank = int(same[right] - same[left]) / max(right - left - 1, 1)
                 rows.append(
                     (
-                        *(int(numbers[pair]), change.position, change.ref, change.alt, change.kind, change.short()),
+                        *(pair, change.position, change.ref, change.alt, change.kind, change.short()),
                         change.hgvs(reference),
                         scores[CODES[ord(change.ref)], CODES[ord(change.alt)]] // 2 if single else None,
                         change.position - start[1] <= _AT_END or end[1] - change.position < _AT_END,

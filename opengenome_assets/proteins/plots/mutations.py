@@ -5,12 +5,13 @@ Belongs here: drawing from data frames. Does not belong here: reading tables, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from opengenome_assets import words
 from opengenome_assets.plots import style
@@ -25,11 +26,12 @@ _OUTCOMES = {
     "wild_type": ("#56B4E9", "examined, not found"),
     "not examined": ("#d0d0d0", "not examined"),
 }
+_CHANGES = {"gained": "#D55E00", "lost": "#0072B2", "renamed": "#CC79A7", "level": "#9a9a9a"}
 _COLORS = dict(zip(("HIGH", "MEDIUM", "LOW", "FAILED"), ("#009E73", "#0072B2", "#E69F00", "#595959"), strict=True))
 
 
 @style.house_style()
-def mutation_matrix(calls: Frame, status: Frame) -> Picture:
+def mutation_matrix(calls: Frame, status: Frame, entries: Collection[tuple[str, str]]) -> Picture:
     """Matrix of accessions and known mutations: found, wild type, or not examined.
 
     Parameters
@@ -37,10 +39,12 @@ def mutation_matrix(calls: Frame, status: Frame) -> Picture:
     calls
         Columns accession, gene, symbol, position.
     status
-        Columns accession, gene, examined.
+        Columns accession, organism, gene, examined.
+    entries
+        Organism and symbol of each entry of the catalogue; an empty organism stands for any.
     """
     title = "Known mutations by accession"
-    genes = set(zip(status["accession"], status["gene"], strict=True))
+    organisms = dict(zip(status["accession"], status["organism"], strict=True))
     seen = set(zip(*(status[status["examined"]][name] for name in ("accession", "gene")), strict=True))
     ranked = calls.drop_duplicates(["accession", "symbol"])["symbol"].value_counts()
     chosen = calls[calls["symbol"].isin(ranked.index[:MAX_COLUMNS])]
@@ -60,7 +64,13 @@ def mutation_matrix(calls: Frame, status: Frame) -> Picture:
         kinds = np.array(
             [
                 [
-                    0 if (row, symbol) in found else 1 if (row, gene) in seen else 2 if (row, gene) in genes else 3
+                    0
+                    if (row, symbol) in found
+                    else 3
+                    if not {(organisms[row], symbol), ("", symbol)} & {*entries}
+                    else 1
+                    if (row, gene) in seen
+                    else 2
                     for gene, symbol in columns
                 ]
                 for row in rows
@@ -83,7 +93,7 @@ def mutation_matrix(calls: Frame, status: Frame) -> Picture:
         title,
         _share(len(rows), len(accessions), "accession"),
         _share(len(columns), len(ranked), "mutation"),
-        "white: no gene of the organism's catalogue",
+        "white: no entry of the organism's catalogue",
     )
     names = [f"{row}: {counts.get(row, 0)}" for row in rows]
     return Picture(
@@ -92,7 +102,7 @@ def mutation_matrix(calls: Frame, status: Frame) -> Picture:
         "Each column is a known mutation that was found in some accession, by gene and position. Not examined: "
         "the gene is "
         "absent, cut, diverged or ambiguous at some known site (mutation_status says which). White: the catalogue of "
-        "the accession's organism does not have the gene.",
+        "the accession's organism does not have the mutation.",
         f"Known mutations found. {words.listing(names)}." if columns else f"{_NONE.capitalize()}.",
     )
 
@@ -127,7 +137,7 @@ def lollipop(changes: Frame) -> Picture:
         style.count_axis(ax, "y", 3)
         ax.set_title(gene)
     if genes:
-        axes[-1].set_xlabel("position on the reference (amino acids)")
+        axes[-1].set_xlabel("position on the reference (amino acids; of DNA bases)")
         axes[len(genes) // 2].set_ylabel("accessions")
         handles = [Patch(color=color, label=label) for color, label in (("#D55E00", "known"), ("#9a9a9a", "not known"))]
         figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=9)
@@ -235,6 +245,60 @@ def identity_coverage(assigned: Frame, levels: Sequence[Level]) -> Picture:
         "inside the borders may be of a lower level.",
         f"Proteins by level: {listed}.",
     )
+
+
+@style.house_style()
+def call_changes(changes: Frame, versions: str) -> Picture:
+    """Calls that only one of two versions has, or that have another name: accessions by entry and cause.
+
+    Parameters
+    ----------
+    changes
+        Columns change (gained, lost, renamed or level), name, cause, accession.
+    versions
+        The versions compared, in words; empty if there is one version only.
+    """
+    title = "What became of the known mutations"
+    keys = ["change", "name", "cause"]
+    counts = changes.groupby(keys)["accession"].nunique().reset_index(name="accessions")
+    top = counts.sort_values(["accessions", *keys], ascending=[False, True, True, True], kind="stable").head(TOP)
+    figure, (ax,) = style.panels(1, 1, 1.0 + 0.2 * max(len(top), 3))
+    if top.empty:
+        style.say_empty(ax, "no call differs" if versions else "there is no earlier version to compare with")
+    else:
+        places = np.arange(len(top))
+        signs = top["change"].map({"lost": -1}).fillna(1).to_numpy()
+        colors = top["change"].map(_CHANGES).tolist()
+        ax.barh(places, signs * top["accessions"].to_numpy(), color=colors, height=0.7)
+        ax.axvline(0, color=style.INK, linewidth=0.8)
+        most = int(top["accessions"].max())
+        ax.set_xlim(-1.1 * most if (signs < 0).any() else 0, 1.1 * most)
+        ax.set_ylim(len(top) - 0.5, -0.5)
+        ax.set_yticks(places, [f"{words.shorten(row.name_, 34)}, {row.cause}" for row in _named(top)], fontsize=8)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_formatter(lambda value, _: f"{abs(value):,.0f}")
+        ax.set_xlabel("accessions" + (": lost to the left, others to the right" if (signs < 0).any() else ""))
+        kinds = [kind for kind in _CHANGES if kind in set(top["change"])]
+        figure.legend(
+            handles=[Patch(color=_CHANGES[kind], label=kind) for kind in kinds],
+            loc="outside lower center",
+            ncols=4,
+            fontsize=9,
+        )
+    style.heading(figure, title, versions or "one version", _share(len(top), len(counts), "change"))
+    numbers = changes.groupby("change").size()
+    listed = words.listing([f"{kind} {numbers.get(kind, 0)}" for kind in _CHANGES])
+    return Picture(
+        figure,
+        title,
+        "Calls that only one of two versions of mutation_calls has, or that have another name, by mutation and cause. "
+        "The command opengenome diff mutation_calls names each.",
+        f"Calls {listed}." if versions else "There is no earlier version.",
+    )
+
+
+def _named(frame: Frame) -> Iterator[Any]:
+    yield from frame.rename(columns={"name": "name_"}).itertuples()
 
 
 @style.house_style()

@@ -16,12 +16,14 @@ from opengenome_assets.plots.report_page import Cell, Fact, Illustration, Report
 SHOWN = 40
 OUTCOMES = {
     "mutated": "a known mutation was found",
+    "disrupted": "the gene is broken in the contigs: a frameshift, stop or insertion, or an end that is lost",
     "wild_type": "all known sites were seen, without a known mutation",
-    "absent": "no protein is alike to the wild type",
+    "absent": "no protein is alike to the wild type; of DNA, no contig",
     "truncated": "the protein does not reach all known sites",
     "edge": "the gene runs over the edge of its contig",
-    "diverged": "the identity to the wild type is below 0.8",
+    "diverged": "the identity to the wild type is below 0.8, of DNA below 0.9",
     "ambiguous": "letters such as X stand at known sites",
+    "no_contigs": "ribosomal RNA and promoters are looked for in contigs, and there are proteins only",
     "organism_unknown": "the sample sheet names no organism of the catalogue",
 }
 
@@ -78,8 +80,8 @@ def calls(mutation_calls: pd.DataFrame, figures: Sequence[Illustration]) -> Sect
     text = (
         "A known mutation is an entry of the catalogue of the accession's organism that its protein shows. It is "
         "evidence "
-        "from sequence, not a measured resistance. Resistance by an acquired gene, by 16S and 23S ribosomal RNA and by "
-        "promoters is not looked for here."
+        "from sequence, not a measured resistance. Resistance by an acquired gene is not looked for here, and "
+        "mutations of ribosomal RNA and promoters only where contigs are given."
     )
     return Section("Known mutations", text, figures, [_table("Known mutations", columns, frame)])
 
@@ -91,7 +93,10 @@ def status(mutation_status: pd.DataFrame) -> Section:
         [name.replace("_", " "), int(counts.get(name, 0)), text] for name, text in OUTCOMES.items()
     ]
     heads = [ReportColumn("Outcome"), ReportColumn("Genes", "count"), ReportColumn("Meaning")]
-    hidden = mutation_status[~mutation_status["examined"] & (mutation_status["outcome"] != "absent")]
+    hidden = mutation_status[
+        ~mutation_status["examined"] & ~mutation_status["outcome"].isin(["absent", "no_contigs"])
+    ].copy()
+    hidden["gene"] = hidden["gene"].where(hidden["molecule"] != "dna", hidden["gene"] + " (DNA)")
     columns = {
         "accession": ReportColumn("Accession"),
         "gene": ReportColumn("Gene"),
@@ -111,12 +116,31 @@ def status(mutation_status: pd.DataFrame) -> Section:
         tables=[
             ReportTable("Genes of all accessions by outcome", heads, rows),
             _table(
-                "Not examined as a whole, those that are absent left out",
+                "Not examined as a whole; absent genes and those that need contigs are left out",
                 columns,
                 hidden.sort_values(["accession", "gene"]),
             ),
         ],
     )
+
+
+def disruptions(frame: pd.DataFrame) -> Section:
+    """Genes that are broken in contigs."""
+    columns = {
+        "accession": ReportColumn("Accession"),
+        "gene": ReportColumn("Gene"),
+        "kind": ReportColumn("Kind"),
+        "name": ReportColumn("Name", "code"),
+        "contig": ReportColumn("Contig"),
+        "start": ReportColumn("From", "count"),
+        "end": ReportColumn("To", "count"),
+    }
+    frame = frame.assign(kind=frame["kind"].str.replace("_", " ")).sort_values(["accession", "gene", "position"])
+    text = (
+        "Genes of the catalogue whose wild type the DNA of contigs does not make whole. A broken gene is no call "
+        "unless an entry of the catalogue names it."
+    )
+    return Section("Broken genes", text, tables=[_table("Broken genes", columns, frame)])
 
 
 def novel(novel_substitutions: pd.DataFrame) -> Section:

@@ -1,4 +1,4 @@
-"""The pass of coverage: one region of one sample, in windows.
+"""The pass of read_depth: one region of one sample, in windows.
 
 Belongs here: the depth of each letter, by samtools, and its summary in windows. Does not belong here: which regions
 there are (``regions.py``).
@@ -15,7 +15,7 @@ import pyarrow.csv
 from opengenome_assets.storage.parts import PartWriter
 from opengenome_assets.variants import tools
 from opengenome_assets.variants.regions import Region
-from opengenome_assets.variants.tables import COVERAGE, WINDOW
+from opengenome_assets.variants.tables import READ_DEPTH, WINDOW
 
 
 @dataclass(frozen=True)
@@ -53,4 +53,4 @@ def measure(work: Covering, writer: PartWriter) -> None:
         "minimum": np.minimum.reduceat(depth, starts).astype(np.int32),
         **{f"share_{bound}": share for bound, share in shares.items()},
     }
-    writer.write(pa.table(columns, schema=COVERAGE.schema))
+    writer.write(pa.table(columns, schema=READ_DEPTH.schema))

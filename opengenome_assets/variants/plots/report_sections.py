@@ -78,6 +78,35 @@ def findings(variants: pd.DataFrame, databases: Mapping[str, str]) -> Section:
     )
 
 
+def piles(figures: Sequence[Illustration]) -> list[Section]:
+    """The reads at some variants."""
+    text = (
+        f"The {len(figures)} variants first by ClinVar's statement, by impact, and by the smallest share of reads. For "
+        "others, open the CRAM and VCF files in IGV."
+    )
+    return [Section("Reads at variants", text, figures)] if figures else []
+
+
+def against_known(benchmark: pd.DataFrame) -> list[Section]:
+    """How many known alleles were called, if some are known."""
+    columns = {
+        "kind": ReportColumn("Kind"),
+        "known": ReportColumn("Known", "count"),
+        "found": ReportColumn("Found", "count"),
+        "missed": ReportColumn("Missed", "count"),
+        "wrong": ReportColumn("Wrong", "count"),
+        "precision": ReportColumn("Precision", "percent"),
+        "recall": ReportColumn("Recall", "percent"),
+        "f1": ReportColumn("F1", "percent"),
+    }
+    text = (
+        "Calls against the known alleles of the sample, in the regions where all are known. An allele must have the "
+        "known genotype; alleles that spell the same haplotypes are equal."
+    )
+    section = Section("Against known variants", text, tables=[_table("By kind.", columns, benchmark)])
+    return [section] if len(benchmark) else []
+
+
 def calls(variants: pd.DataFrame, figures: Sequence[Illustration]) -> Section:
     """All variants, up to a number of rows."""
     ordered = variants.sort_values(["contig", "pos", "ref", "alt"])
@@ -201,7 +230,12 @@ def _table(caption: str, columns: Mapping[str, ReportColumn], frame: pd.DataFram
 
 def _cell(name: str, row: Mapping[Any, Any]) -> Cell:
     if name == "variant":
-        ref, alt = (words.shorten(row[each], MOST_LETTERS) for each in ("ref", "alt"))
-        return f"{row['contig']}:{row['pos']:,} {ref}>{alt}"
+        return name_of(row)
     value: Cell = row[name]
     return value.replace("_", " ").replace("&", ", ") if name == "consequence" and isinstance(value, str) else value
+
+
+def name_of(row: Mapping[Any, Any]) -> str:
+    """Return a variant as people read it."""
+    ref, alt = (words.shorten(row[each], MOST_LETTERS) for each in ("ref", "alt"))
+    return f"{row['contig']}:{row['pos']:,} {ref}>{alt}"

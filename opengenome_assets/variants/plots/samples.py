@@ -1,4 +1,4 @@
-"""Figures of samples: qualities, insert sizes, depth, allele fractions and substitutions.
+"""Figures of samples: qualities, GC, insert sizes, depth, allele fractions, substitutions, indels and density.
 
 Belongs here: drawing each, for all samples of a table or for one. Does not belong here: reading tables.
 """
@@ -17,6 +17,7 @@ from opengenome_assets.plots.style import Picture
 
 MOST_CONTIGS = 6
 MOST_POINTS = 4_000  # windows drawn of a contig; of more, neighbours are averaged
+LONGEST_INDEL = 50
 SUBSTITUTIONS = ("C>A", "C>G", "C>T", "T>A", "T>C", "T>G")
 _COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
@@ -70,6 +71,46 @@ def qualities(cycles: pd.DataFrame) -> Picture:
         "Mean Phred score of all reads that have the cycle, over the sample's lanes. A score of 30 is one error in "
         "1,000 letters.",
         found,
+    )
+
+
+@style.house_style()
+def gc_content(files: pd.DataFrame) -> Picture:
+    """Draw the distribution of the reads' content of G and C.
+
+    Parameters
+    ----------
+    files
+        Columns sample, reads, gc, gc_histogram of read_files.
+    """
+    chosen, remark = _samples(list(files["sample"]), files.groupby("sample")["reads"].sum())
+    styles = style.source_styles(chosen)
+    figure, (axes,) = style.panels(1, 1, 2.8)
+    facts = []
+    for sample in chosen:
+        own = files[files["sample"] == sample]
+        counts = np.sum([np.asarray(each, np.int64) for each in own["gc_histogram"]], axis=0)
+        if counts.sum():
+            facts.append(f"{sample} {words.percent(float(counts @ np.arange(101)) / counts.sum() / 100)}")
+            # Reads of one length have only some percentages: neighbours are averaged, or the line would be a comb.
+            smooth = np.convolve(counts / counts.sum(), np.ones(5) / 5, "same")
+            line = styles[sample]
+            axes.plot(100 * smooth, line.linestyle, color=line.color, label=style.label(sample), linewidth=1.4)
+    axes.set_xlim(0, 100)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("G and C in a read (%)")
+    axes.set_ylabel("reads (%)")
+    _legend(axes, len(chosen))
+    if not facts:
+        style.say_empty(axes, "no reads")
+    title = "GC content of the reads"
+    style.heading(figure, title, remark, "mean of five neighbours")
+    return Picture(
+        figure,
+        title,
+        "G and C among A, C, G and T of each read, both mates together. A second peak, or one far from the reference's "
+        "own content, is a sign of contamination.",
+        f"Mean content: {', '.join(facts) or 'none'}.",
     )
 
 
@@ -237,3 +278,98 @@ def substitution(ref: str, alt: str) -> str:
     if ref in "AG":
         ref, alt = ref.translate(_COMPLEMENT), alt.translate(_COMPLEMENT)
     return f"{ref}>{alt}"
+
+
+@style.house_style()
+def indel_lengths(genotypes: pd.DataFrame) -> Picture:
+    """Draw insertions and deletions by length.
+
+    Parameters
+    ----------
+    genotypes
+        Columns sample, ref, alt of genotypes that passed.
+    """
+    change = genotypes["alt"].str.len().astype("int64") - genotypes["ref"].str.len().astype("int64")
+    indels = pd.DataFrame({"sample": genotypes["sample"], "change": change.clip(-LONGEST_INDEL, LONGEST_INDEL)})
+    indels = indels[indels["change"] != 0]
+    chosen, remark = _samples(list(genotypes["sample"]), indels.groupby("sample")["change"].count().astype(float))
+    styles = style.source_styles(chosen)
+    figure, (axes,) = style.panels(1, 1, 2.8)
+    reach = max(int(indels["change"].abs().max()), 5) if len(indels) else 5
+    edges = np.arange(-reach - 0.5, reach + 1)
+    for sample in chosen:
+        own = indels[indels["sample"] == sample]["change"]
+        color = styles[sample].color
+        axes.hist(own, edges.tolist(), histtype="step", color=color, label=style.label(sample), linewidth=1.4)
+    axes.axvline(0, color=style.RULE, linewidth=0.8)
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_xlabel("letters deleted (below 0) or inserted")
+    axes.set_ylabel("alleles")
+    style.count_axis(axes)
+    if len(indels):
+        _legend(axes, len(chosen))
+    else:
+        style.say_empty(axes, "no insertions or deletions")
+    title = "Lengths of insertions and deletions"
+    longer = f"those over {LONGEST_INDEL} letters count as {LONGEST_INDEL}" if reach == LONGEST_INDEL else ""
+    style.heading(figure, title, remark, f"{words.count(len(indels))} alleles", longer)
+    deleted = int((indels["change"] < 0).sum())
+    return Picture(
+        figure,
+        title,
+        "Called alleles by the difference in length between the allele and the reference. In coding sequences, lengths "
+        "that are multiples of three are expected to be the most frequent.",
+        f"{words.count(deleted)} deletions and {words.count(len(indels) - deleted)} insertions.",
+    )
+
+
+@style.house_style()
+def density(genotypes: pd.DataFrame, contigs: pd.DataFrame) -> Picture:
+    """Draw the number of variants along the longest contigs, a panel each.
+
+    Parameters
+    ----------
+    genotypes
+        Columns sample, contig, pos of genotypes that passed.
+    contigs
+        Columns contig, length of the reference.
+    """
+    chosen, remark = _samples(list(genotypes["sample"]), genotypes.groupby("sample")["pos"].count().astype(float))
+    styles = style.source_styles(chosen)
+    lengths = contigs.set_index("contig")["length"].sort_values(ascending=False, kind="stable")
+    shown = sorted(lengths.index[:MOST_CONTIGS], key=lambda name: (-lengths[name], name))
+    figure, panels = style.panels(len(shown), 1, 2.6 if len(shown) < 3 else 1.7)
+    window = _window(int(lengths.iloc[0])) if len(lengths) else 1_000
+    highest = 0.0
+    for axes, contig in zip(panels, shown, strict=False):
+        edges = np.append(np.arange(0, lengths[contig], window), lengths[contig])
+        for sample in chosen:
+            places = genotypes[(genotypes["sample"] == sample) & (genotypes["contig"] == contig)]["pos"]
+            # The last window is shorter, so variants are drawn per 1,000 letters.
+            counts = np.histogram(places - 1, edges)[0] / np.diff(edges) * 1_000
+            highest = max(highest, float(counts.max()))
+            axes.stairs(counts, edges, color=styles[sample].color, label=style.label(sample), linewidth=1.2)
+        axes.set_title(str(contig))
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel("variants per kb")
+        axes.xaxis.set_major_formatter(lambda value, _: words.bases(value))
+    panels[-1].set_xlabel("position")
+    if len(genotypes):
+        _legend(panels[0], len(chosen))
+    else:
+        style.say_empty(panels[0], "no variants")
+    title = "Variants along the reference"
+    left_out = f"{MOST_CONTIGS} longest of {len(lengths)} contigs" if len(lengths) > MOST_CONTIGS else ""
+    style.heading(figure, title, remark, left_out, f"windows of {words.bases(window)}")
+    return Picture(
+        figure,
+        title,
+        "Calls that passed, in windows. A stretch without variants may be one without reads: compare the depth there.",
+        f"The densest window has {highest:.1f} variants per 1,000 letters.",
+    )
+
+
+def _window(length: int) -> int:
+    """Return a round size of windows, of which about a hundred make up a contig."""
+    sizes = (digit * power for power in (10**2, 10**3, 10**4, 10**5, 10**6, 10**7, 10**8) for digit in (1, 2, 5))
+    return next(size for size in sizes if 120 * size >= length)

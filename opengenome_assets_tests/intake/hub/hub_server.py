@@ -54,6 +54,7 @@ class HubServer:
     """The server's state; `serving` runs it."""
 
     def __init__(self):
+        self.repo = REPO  # the only dataset that it has
         self.commits: dict[str, dict[str, bytes]] = {}
         self.branches: dict[str, str] = {}
         self.faults: dict[str, deque[Fault]] = defaultdict(deque)
@@ -254,11 +255,11 @@ class _Hub(_Handler):
         sent = self.headers.get("Authorization")
         if sent not in (None, f"Bearer {TOKEN}"):
             self.refuse(401, message="Invalid credentials in Authorization header")
-        elif repo != REPO or (self.state.private and not sent):
+        elif repo != self.state.repo or (self.state.private and not sent):
             self.refuse(404 if sent else 401, "RepoNotFound", "Repository not found")
         elif gate and self.state.gated:
-            page = f"{self.state.hub}/datasets/{REPO}"
-            message = f"Access to dataset {REPO} is restricted. Visit {page} to ask for access."
+            page = f"{self.state.hub}/datasets/{repo}"
+            message = f"Access to dataset {repo} is restricted. Visit {page} to ask for access."
             self.refuse(403 if sent else 401, "GatedRepo", message)
         else:
             return True

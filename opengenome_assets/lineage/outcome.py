@@ -1,0 +1,53 @@
+"""The outcome of a run: what it made, what it used again, and which source files have changed since.
+
+Belongs here: reading that from the records. Does not belong here: the run's settings and figures (``runs.py``), and
+how it is shown (``cli/run.py``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opengenome_assets.framework.table import Role, Specs
+from opengenome_assets.lineage.changes import FileChanges, compare
+from opengenome_assets.lineage.records import Records
+from opengenome_assets.storage.tables import Home
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run made.
+
+    Attributes
+    ----------
+    made, kept
+        Tables, figures and reports that it made, and those that stayed as they were, sorted.
+    files
+        Source files that differ from those of the version before, by catalogue; only catalogues that the run made and
+        that had an earlier version.
+    """
+
+    made: list[str]
+    kept: list[str]
+    files: dict[str, FileChanges]
+
+
+def outcome(home: Home, specs: Specs, run_id: str) -> Outcome:
+    """Return the outcome of a home's newest run.
+
+    Raises
+    ------
+    ValueError
+        If a table is damaged.
+    """
+    records = Records(home)
+    by = {name: records.find(name) for name in (*home.names(), *records.beside)}
+    made = sorted(name for name, record in by.items() if record.provenance.run_id == run_id)
+    files = {}
+    for name in made:
+        history = records.history(name)
+        if history is None or specs.role(name) is not Role.CATALOGUE:
+            continue
+        if earlier := [number for number in history.versions if number < (by[name].version or 0)]:
+            files[name] = compare(home, specs, records.find(name, max(earlier)), by[name]).files
+    return Outcome(made, sorted(by.keys() - set(made)), files)

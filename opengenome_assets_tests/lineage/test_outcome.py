@@ -1,0 +1,52 @@
+"""The outcome of a run: what it made, what stayed, and which files changed since the run before."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opengenome_assets import groups
+from opengenome_assets.corpus.findings import findings
+from opengenome_assets.lineage.outcome import outcome
+from opengenome_assets_tests.corpora import Corpus, write_files
+
+SELECTION = "raw_fasta,sequence_shards,rejected_records,shard_stats,sequence_stats"
+GOOD = "".join(f">z{number}\nAACC\n" for number in range(20))
+FILES = {"a/one.fa": ">x\nACGT\n>y\nGGCC\n", "b/two.fa": f"{GOOD}>bad\nAC!T\n"}
+
+
+@pytest.fixture
+def made(corpus: Any) -> Corpus:
+    made: Corpus = corpus(FILES)
+    return made
+
+
+def test_it_names_what_a_run_made_and_which_files_changed(made: Corpus, tmp_path: Path) -> None:
+    first = made.materialize(SELECTION).run_id
+    result = outcome(made.home, groups.specs(), first)
+    assert (result.made, result.kept, result.files) == (sorted(SELECTION.split(",")), [], {})
+
+    second = made.materialize(SELECTION).run_id
+    again = outcome(made.home, groups.specs(), second)
+    assert (again.made, again.kept) == ([], result.made)
+
+    write_files(tmp_path / "fasta", {"a/one.fa": ">x\nACGA\n", "c/three.fa": ">w\nTTTT\n"})
+    (tmp_path / "fasta" / "b" / "two.fa").unlink()
+    third = made.materialize(SELECTION).run_id
+    changed = outcome(made.home, groups.specs(), third)
+    assert changed.made == result.made
+    (files,) = changed.files.values()
+    assert (files.added, files.removed, files.changed) == (["c: c/three.fa"], ["b: b/two.fa"], ["a: a/one.fa"])
+
+
+def test_the_corpus_is_told_in_lines_that_warn_of_what_is_missing(made: Corpus, tmp_path: Path) -> None:
+    assert findings(made.home) == []
+    write_files(tmp_path / "fasta", {"b/reads.fa": "@r\nACGT\n+\nIIII\n"})
+    made.materialize(SELECTION)
+    lines = {line.subject: line for line in findings(made.home)}
+    assert lines["sequences"].text == "22: a 2, b 20"
+    assert lines["bases"].text == "88, 52.3 % of A, C, G and T are G or C"
+    assert lines["refused"].text.startswith("1 record (")
+    assert lines["refused"].text.endswith("in b: b/two.fa 1. See: opengenome show rejected_records")
+    assert "b/reads.fa" in lines["left out"].text
+    assert [line.subject for line in lines.values() if line.warns] == ["refused", "left out"]
