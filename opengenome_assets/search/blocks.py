@@ -187,7 +187,7 @@ def open_rows(
     mapped = {by.key: by for by in served.values()}
     for by in mapped.values():
         planes, identities = by.files
-        blocks += [Block(from_batch(batch), (planes, number)) for number, batch in enumerate(planes.batches)]
+        blocks += [Block(_planes(planes, number), (planes, number)) for number in range(len(planes.batches))]
         names.append(pa.Table.from_batches(identities.whole(), MAPPED_NAMES))
         rows.append(by.places({key: first for key, first in firsts.items() if served.get(key) is by}))
     for key, part in loaded.items():
@@ -195,6 +195,18 @@ def open_rows(
         names.append(part.names)
         rows.append(np.arange(firsts[key], firsts[key] + counts[key]))
     return IndexRows(firsts, blocks, pa.concat_tables(names), np.concatenate(rows), mapped, loaded)
+
+
+def _planes(file: MappedFile, number: int) -> Planes:
+    """Return the planes of a record batch, whose pages are compared with their checksum when they are used.
+
+    If it has no such form, they are compared at once, which names the file.
+    """
+    try:
+        return from_batch(file.batches[number])
+    except (ValueError, LookupError, TypeError):  # what Arrow raises too
+        file.check(number)
+        raise
 
 
 def stored_weights(snapshot: Snapshot) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:

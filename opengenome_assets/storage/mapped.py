@@ -1,9 +1,9 @@
 """Mapped files: what a table's parts hold, in a form that readers map into memory and need not decode.
 
 They are parts of their own, in the folder ``mapped`` of a table: Arrow IPC files, uncompressed, and a manifest, which
-has the CRC-32 of every record batch. They follow from the table's parts and are no rows of it. So a commit does not
-name them, a reader does without them, and they can be made again at any time. Like parts they are named by what
-determines them, never change, and a vacuum removes those that no kept version uses.
+has the CRC-32 of every record batch, and of all else in a file. They follow from the table's parts and are no rows of
+it. So a commit does not name them, a reader does without them, and they can be made again at any time. Like parts they
+are named by what determines them, never change, and a vacuum removes those that no kept version uses.
 
 Belongs here: writing, finding, mapping and checking them, and which of them serve a version. Does not belong here: the
 form of their rows, which the group of the table chooses. An object store cannot be mapped: there they only lie.
@@ -35,10 +35,10 @@ MAPPED_FOLDER = "mapped"
 SUFFIX = ".arrow"
 
 # Raised when the form of mapped files changes: older ones are then no longer found.
-FORM = 1
+FORM = 2
 
 _ROWS, _FACTS = "rows", "facts"
-_PARTS, _CHECKS = "parts", "checks"
+_PARTS, _CHECKS, _FRAMES = "parts", "checks", "frames"
 
 
 def can_map(table_uri: str) -> bool:
@@ -62,10 +62,13 @@ class MappedFile:
         Where it lies.
     checks
         First byte, the one after the last, and CRC-32 of each record batch.
+    frame
+        CRC-32 of all other bytes: the schema, and the places of the record batches.
     """
 
     path: str
     checks: Sequence[Sequence[int]]
+    frame: int
 
     @cached_property
     def _bytes(self) -> pa.Buffer:
@@ -85,6 +88,8 @@ class MappedFile:
         DamagedFileError
             If the file has another form.
         """
+        if (found := _frame(self._bytes, self.checks)) != self.frame:
+            raise self._damaged(f"beside its record batches: expected CRC-32 {self.frame:08x}, found {found:08x}")
         try:
             reader = pa.ipc.open_file(pa.BufferReader(self._bytes))
             batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
@@ -187,6 +192,7 @@ class MappedWriter:
         self._attempt = uuid.uuid4().hex[:8]
         self._files: list[DataFile] = []
         self._checks: list[list[tuple[int, int, int]]] = []
+        self._frames: list[int] = []
         self._folder = self._root / key
 
     def __enter__(self) -> MappedWriter:
@@ -217,11 +223,20 @@ class MappedWriter:
         with pa.memory_map(str(self._root / path)) as mapped:
             content = memoryview(mapped.read_buffer())
             self._checks.append([(begin, end, isal_zlib.crc32(content[begin:end])) for begin, end in ends])
+            self._frames.append(_frame(content, ends))
         self._files[-1] = DataFile(path, size, rows)
 
     def finish(self, **facts: Any) -> Part:
         """Write the manifest."""
-        return write_manifest(self._uri, Part(self._key, tuple(self._files), {**facts, _CHECKS: self._checks}))
+        facts = {**facts, _CHECKS: self._checks, _FRAMES: self._frames}
+        return write_manifest(self._uri, Part(self._key, tuple(self._files), facts))
+
+
+def _frame(content: pa.Buffer | memoryview, batches: Sequence[Sequence[int]]) -> int:
+    """Return the CRC-32 of the bytes before and after the record batches."""
+    bytes_ = memoryview(content)
+    first, last = (batches[0][0], batches[-1][1]) if batches else (0, 0)
+    return int(isal_zlib.crc32(bytes_[last:], isal_zlib.crc32(bytes_[:first])))
 
 
 def rows_key(rows: Mapping[str, int]) -> str:
@@ -254,11 +269,11 @@ def parts_of(rows: Mapping[str, int]) -> dict[str, Any]:
 def find_mapped(table_uri: str, key: str) -> MappedRows | None:
     """Return mapped files by their folder; None if they are missing or truncated."""
     part = find_part(table_uri, key)
-    if part is None or len(part.facts.get(_CHECKS, ())) != len(part.files):
+    if part is None or len(part.facts.get(_FRAMES, ())) != len(part.files):  # an older form has no frames
         return None
-    pairs = zip(part.files, part.facts[_CHECKS], strict=True)
     root = filesystem(table_uri)[1]
-    return MappedRows(part, tuple(MappedFile(f"{root}/{file.path}", checks) for file, checks in pairs))
+    each = zip(part.files, part.facts[_CHECKS], part.facts[_FRAMES], strict=True)
+    return MappedRows(part, tuple(MappedFile(f"{root}/{file.path}", checks, frame) for file, checks, frame in each))
 
 
 def serving(

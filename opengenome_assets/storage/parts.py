@@ -84,7 +84,10 @@ class Part:
 
 
 def find_part(table_uri: str, key: str) -> Part | None:
-    """Return the part with that key; None if it is missing, or any of its files is missing or truncated."""
+    """Return the part with that key; None if it is missing, or any of its files is missing or truncated.
+
+    A manifest that lies in the folder of another key is none.
+    """
     content = read_bytes(f"{table_uri}/{key}/{MANIFEST}")
     try:
         manifest = json.loads(content or b"")
@@ -94,7 +97,9 @@ def find_part(table_uri: str, key: str) -> Part | None:
         files = tuple(DataFile(**file, content=content) for file, content in pairs)
     except (ValueError, LookupError, TypeError, AttributeError):  # missing or damaged: the part is made again
         return None
-    if stated not in (None, digest(manifest)):
+    # Older manifests do not name their key, but their files do.
+    own = manifest.get("key", key) == key and all(file.path.startswith(f"{key}/") for file in files)
+    if stated not in (None, digest(manifest)) or not own:
         return None
     fs, root = filesystem(table_uri)
     found: list[pafs.FileInfo] = fs.get_file_info([f"{root}/{file.path}" for file in files])
@@ -182,7 +187,7 @@ class PartWriter:
 def write_manifest(table_uri: str, part: Part) -> Part:
     """Write the manifest of a part whose files are written. The part exists from then on."""
     files = [{"path": file.path, "size": file.size, "rows": file.rows} for file in part.files]
-    manifest = {"files": files, "contents": [file.content for file in part.files], "facts": part.facts}
+    manifest = {"key": part.key, "files": files, "contents": [file.content for file in part.files], "facts": part.facts}
     content = json.dumps({**manifest, "digest": digest(manifest)})  # a manifest changed by hand is invalid
     write_bytes(f"{table_uri}/{part.key}/{MANIFEST}", content.encode())
     return part

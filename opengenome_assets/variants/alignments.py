@@ -19,6 +19,7 @@ from opengenome_assets.storage.tables import Home
 from opengenome_assets.variants.passes.quality import added
 from opengenome_assets.variants.plans import plan_alignments
 from opengenome_assets.variants.settings import VariantsSettings
+from opengenome_assets.variants.sums import NAME
 from opengenome_assets.variants.tables import ALIGNMENTS, RAW_READS, READ_FILES, REFERENCE
 from opengenome_assets.variants.units import carry_out
 
@@ -66,10 +67,11 @@ def reads_are_conserved(home: Home) -> Iterator[str]:
             yield f"sample {row['sample']}: names, letters or qualities in the CRAM file are not those of its files"
 
 
-@rule(ALIGNMENTS, "Each CRAM file and its index exist")
+@rule(ALIGNMENTS, "Each CRAM file, its index and their sums exist")
 def files_exist(home: Home) -> Iterator[str]:
     """Look for the files."""
     for row in home.table(ALIGNMENTS).read(["sample", "path"]).to_pylist():
-        for path in (row["path"], f"{row['path']}.crai"):
+        folder = row["path"].rpartition("/")[0]
+        for path in (row["path"], f"{row['path']}.crai", f"{folder}/{NAME}"):
             if not (local_home(home.uri) / path).exists():
                 yield f"sample {row['sample']}: {path} is missing; materialise {ALIGNMENTS.name} again"

@@ -16,7 +16,7 @@ from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.storage.tables import Home
-from opengenome_assets.variants.plans import fasta_of, plan_calls, plan_depth
+from opengenome_assets.variants.plans import plan_calls, plan_depth, whole_fasta_of
 from opengenome_assets.variants.regions import REGION
 from opengenome_assets.variants.settings import VariantsSettings
 from opengenome_assets.variants.tables import ALIGNMENTS, GENOTYPES, READ_DEPTH, REFERENCE, VARIANTS_RAW
@@ -92,7 +92,7 @@ def ref_is_the_reference(home: Home) -> Iterator[str]:
     """Compare REF with the FASTA."""
     import pysam
 
-    with pysam.FastaFile(fasta_of(home)) as fasta:
+    with pysam.FastaFile(whole_fasta_of(home)) as fasta:
         for table in (VARIANTS_RAW, GENOTYPES):
             for row in home.table(table).read(["sample", "contig", "pos", "ref"]).to_pylist():
                 first = row["pos"] - 1

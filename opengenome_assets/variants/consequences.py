@@ -25,7 +25,7 @@ from opengenome_assets.framework.summaries import Rows, Step, summary
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.variants import tools
 from opengenome_assets.variants.gene_models import CODING
-from opengenome_assets.variants.plans import fasta_of
+from opengenome_assets.variants.plans import whole_fasta_of
 from opengenome_assets.variants.settings import VariantsSettings
 from opengenome_assets.variants.tables import CONSEQUENCES, GENE_MODELS, REFERENCE, VARIANTS
 from opengenome_assets.variants.tools import ToolError
@@ -88,7 +88,7 @@ def consequences(step: Step) -> Rows:
     try:
         for code in sorted({contig["genetic_code"] for contig in contigs}):
             chosen = [contig for contig in contigs if contig["genetic_code"] == code]
-            found.update(csq(alleles, list(enumerate(models)), chosen, code, fasta_of(step.home)))
+            found.update(csq(alleles, list(enumerate(models)), chosen, code, whole_fasta_of(step.home)))
     except ToolError as error:
         raise dg.Failure(f"{CONSEQUENCES.name}: {error}", allow_retries=False) from error
     rows = [row for allele in alleles for row in rows_of(allele, found.get(allele["variant_key"], []), models)]
@@ -253,7 +253,7 @@ def codons_are_translated(home: Home) -> Iterator[str]:
 
     codes = dict(zip(*home.table(REFERENCE).read(["contig", "genetic_code"]).to_pydict().values(), strict=True))
     models = {(each["contig"], each["transcript"]): each for each in home.table(GENE_MODELS).read().to_pylist()}
-    with pysam.FastaFile(fasta_of(home)) as fasta:
+    with pysam.FastaFile(whole_fasta_of(home)) as fasta:
         for row in home.table(CONSEQUENCES).read().to_pylist():
             found = CHANGE.fullmatch(row["amino_acids"] or "") if row["hgvs_c"] else None
             model = models.get((row["contig"], row["transcript"]))

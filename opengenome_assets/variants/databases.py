@@ -26,7 +26,7 @@ from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.summaries import Rows, Step, summary
 from opengenome_assets.framework.table import TableSpec
 from opengenome_assets.variants.passes.call import key
-from opengenome_assets.variants.plans import fasta_of
+from opengenome_assets.variants.plans import whole_fasta_of
 from opengenome_assets.variants.settings import NONE, SAMPLE, SAMPLE_FOLDER, VariantsSettings
 from opengenome_assets.variants.tables import CLINVAR, GNOMAD, REFERENCE
 
@@ -82,9 +82,9 @@ def database(spec: TableSpec, named: str, forms: Mapping[str, Callable[..., Iter
         if named == NONE:
             return Rows(spec.schema.empty_table(), {"file": NONE})
         path = SAMPLE_FOLDER / SHIPPED[spec.name] if named == SAMPLE else Path(named).expanduser().absolute()
-        tally = Tally()
+        tally, fasta = Tally(), whole_fasta_of(step.home)
         try:
-            rows = list(_located(step, path, forms, tally))
+            rows = list(_located(step, path, fasta, forms, tally))
             refuse_other_assembly(path, tally)
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         except (DatabaseError, OSError, EOFError) as error:
@@ -106,12 +106,12 @@ def database(spec: TableSpec, named: str, forms: Mapping[str, Callable[..., Iter
 
 
 def _located(
-    step: Step, path: Path, forms: Mapping[str, Callable[..., Iterator[Entry]]], tally: Tally
+    step: Step, path: Path, reference: str, forms: Mapping[str, Callable[..., Iterator[Entry]]], tally: Tally
 ) -> Iterator[Entry]:
     """Yield the entries on the reference's contigs, left-aligned."""
     contigs = step[REFERENCE].read().to_pylist()
     names = {name: row["contig"] for row in contigs for name in (row["contig"], *row["aliases"])}
-    with pysam.FastaFile(fasta_of(step.home)) as fasta, open_text(path) as file:
+    with pysam.FastaFile(reference) as fasta, open_text(path) as file:
         head = file.readline()
         form = "VCF" if head.startswith("##fileformat=VCF") else next((f for f in forms if head.startswith(f)), None)
         if form is None:

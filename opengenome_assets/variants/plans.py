@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from opengenome_assets.framework.table import TableSpec
@@ -22,6 +23,7 @@ from opengenome_assets.storage.tables import Home
 from opengenome_assets.variants import index, tools
 from opengenome_assets.variants.passes import align, call, depth, quality
 from opengenome_assets.variants.regions import REGION, cut, ploidies
+from opengenome_assets.variants.sums import refuse_changed
 from opengenome_assets.variants.tables import (
     ALIGNMENTS,
     GENOTYPES,
@@ -55,9 +57,9 @@ class Plan:
         Unit of the weights, for the log.
     seconds
         CPU seconds that one unit of weight takes, roughly: a plan of little work starts no workers.
-    file
-        The fact that has the path, below the home, of a file that belongs to the part; a part without its file is made
-        again.
+    files
+        The facts that have the path, below the home, of a file that belongs to the part; a part without its files is
+        made again.
     """
 
     label: str
@@ -68,7 +70,7 @@ class Plan:
     settings: Mapping[str, Any] = field(default_factory=dict)
     unit: str = "bytes"
     seconds: float = 1.0
-    file: str = ""
+    files: tuple[str, ...] = ()
 
     @cached_property
     def keys(self) -> list[str]:
@@ -85,14 +87,22 @@ class Plan:
         parts = [part for each in indexes if (part := each.find(key))]
         if len(parts) < len(indexes):
             return []
-        lost = self.file and not (local_home(home.uri) / parts[0].facts[self.file]).exists()
-        return [] if lost else parts
+        folder, facts = local_home(home.uri), parts[0].facts
+        there = all(name in facts and (folder / facts[name]).exists() for name in self.files)
+        return parts if there else []
 
 
 def fasta_of(home: Home) -> str:
     """Return the path of the reference's FASTA for tools; the aligner's index has the same path."""
     (folder,) = set(home.table(REFERENCE).read(["folder"])["folder"].to_pylist())
     return str(local_home(home.uri) / folder / index.NAME)
+
+
+def whole_fasta_of(home: Home) -> str:
+    """Return the path of the reference's FASTA after comparing it with its sum. Raises DamagedError."""
+    fasta = fasta_of(home)
+    refuse_changed(Path(fasta).parent, [index.NAME, f"{index.NAME}.fai"], REFERENCE.name)
+    return fasta
 
 
 def plan_quality(home: Home) -> Plan:
@@ -118,7 +128,9 @@ def plan_alignments(home: Home) -> Plan:
     settings = {"aligner": f"bwa-mem3 {versions['bwa-mem3']}", "samtools": versions["samtools"]}
     units = tuple(_samples(home, settings))
     reads = RAW_READS, REFERENCE
-    return Plan("aligning reads", align.align, reads, (ALIGNMENTS,), units, settings, seconds=3e-7, file="cram")
+    return Plan(
+        "aligning reads", align.align, reads, (ALIGNMENTS,), units, settings, seconds=3e-7, files=("cram", "sums")
+    )
 
 
 def _samples(home: Home, settings: Mapping[str, str]) -> Iterator[Unit]:

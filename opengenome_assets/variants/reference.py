@@ -28,11 +28,12 @@ from opengenome_assets.intake.containers import Unit
 from opengenome_assets.intake.kinds import FASTA
 from opengenome_assets.intake.streams import StoredFile, StreamError
 from opengenome_assets.settings import local_home
+from opengenome_assets.storage.files import DamagedError
 from opengenome_assets.storage.record import Provenance, digest
 from opengenome_assets.storage.snapshot import MissingTableError
 from opengenome_assets.storage.tables import Home
-from opengenome_assets.variants import index
-from opengenome_assets.variants.plans import fasta_of
+from opengenome_assets.variants import index, sums
+from opengenome_assets.variants.plans import whole_fasta_of
 from opengenome_assets.variants.settings import SAMPLE, SAMPLE_FOLDER, VariantsSettings
 from opengenome_assets.variants.tables import REFERENCE
 
@@ -223,8 +224,9 @@ def keep(contigs: list[Contig], home: Path) -> tuple[str, bool]:
         content.update(b">" + contig.name.encode() + b"\n" + contig.letters)
     path = f"references/{content.hexdigest()}"
     folder = home / path
-    if folder.exists():
+    if (folder / sums.NAME).exists():
         return path, False
+    shutil.rmtree(folder, ignore_errors=True)  # it has no sums: tools cannot rely on it
     aside = folder.parent / f"{folder.name[:16]}.{uuid.uuid4().hex[:8]}.new"
     aside.mkdir(parents=True)
     try:
@@ -237,9 +239,10 @@ def keep(contigs: list[Contig], home: Path) -> tuple[str, bool]:
                     offset += file.write(contig.letters[first : first + LINE] + b"\n")
         (aside / f"{index.NAME}.fai").write_text("".join(lines))
         index.build([(contig.name, contig.letters) for contig in contigs], aside / index.NAME)
+        sums.write_sums(aside, [path.name for path in aside.iterdir()])
         aside.rename(folder)
     except OSError:
-        if not folder.exists():  # another run may have been faster
+        if not (folder / sums.NAME).exists():  # another run may have been faster
             raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -252,7 +255,12 @@ def files_hold_the_contigs(home: Home) -> Iterator[str]:
     import pysam
 
     rows = home.table(REFERENCE).read().to_pylist()
-    with pysam.FastaFile(fasta_of(home)) as fasta:
+    try:
+        path = whole_fasta_of(home)
+    except DamagedError as error:
+        yield str(error)
+        return
+    with pysam.FastaFile(path) as fasta:
         if list(fasta.references) != [each["contig"] for each in rows]:
             yield f"contigs of the file: {', '.join(fasta.references[:5])}"
             return

@@ -44,7 +44,7 @@ def variant_files(
     """Write the files whose records have changed."""
     settings = {"bcftools": tools.versions()["bcftools"]}
     units = tuple(_units(home, settings))
-    plan = Plan("writing VCF", write, READS, (VARIANT_FILES,), units, settings, "records", 1e-4, "vcf")
+    plan = Plan("writing VCF", write, READS, (VARIANT_FILES,), units, settings, "records", 1e-4, ("vcf",))
     yield from carry_out(context, home, engine, plan)
 
 

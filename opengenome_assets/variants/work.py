@@ -18,6 +18,7 @@ from typing import Any
 from opengenome_assets.framework.shards import Output
 from opengenome_assets.intake.streams import StreamError
 from opengenome_assets.kernels.fastq import FastqError
+from opengenome_assets.storage.files import DamagedError
 from opengenome_assets.storage.parts import Part, PartWriter
 from opengenome_assets.variants.tools import ToolError
 
@@ -86,7 +87,7 @@ def attempt(task: Task) -> Outcome:
             facts = task.compute(task.unit.work, *writers) or {}
             seconds = round(time.monotonic() - started, 2)
             parts = [writer.finish(unit=task.unit.name, seconds=seconds, **facts) for writer in writers]
-    except (FastqError, StreamError, ToolError, UnusableReadsError) as problem:
+    except (DamagedError, FastqError, StreamError, ToolError, UnusableReadsError) as problem:
         error = str(problem)
     finally:
         if collected:

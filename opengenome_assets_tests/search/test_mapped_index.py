@@ -1,5 +1,6 @@
 """A mapped index against the same table read into memory: through versions, damage, vacuum and transport."""
 
+import json
 import random
 import shutil
 from collections.abc import Callable, Iterable
@@ -148,7 +149,14 @@ def flip(path: Path, place: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "number", "place"), [("rows", 0, 0.5), ("rows", 1, 0.3), ("facts", 0, 0.5), ("facts", 1, 0.4)]
+    ("kind", "number", "place"),
+    [
+        ("rows", 0, 0.5),
+        ("rows", 1, 0.3),
+        ("facts", 0, 0.5),
+        ("facts", 1, 0.4),
+        *((kind, number, place) for kind in ("rows", "facts") for number in (0, 1) for place in (0.01, 0.999)),
+    ],
 )
 def test_a_changed_byte_is_noticed_before_it_is_used(home: Home, kind: str, number: int, place: float) -> None:
     (folder,) = Path(table(home).uri, "mapped").glob(f"{kind}-*")
@@ -160,6 +168,28 @@ def test_a_changed_byte_is_noticed_before_it_is_used(home: Home, kind: str, numb
     assert SearchIndex.open(home.uri).similar(QUERIES)
     map_index(home)
     assert folders(home) == ["facts", "rows"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("place", ["head", "footer"])
+def test_no_flipped_bit_beside_the_values_is_another_error(home: Home, place: str) -> None:
+    chance = random.Random(place)
+    expected = SearchIndex.open(home.uri).similar(QUERIES)
+    for path in sorted(Path(table(home).uri, "mapped").glob("*/*.arrow")):
+        content = path.read_bytes()
+        manifest = json.loads(path.with_name("_manifest.json").read_text())
+        names = [Path(file["path"]).name for file in manifest["files"]]
+        begin, end, _ = manifest["facts"]["checks"][names.index(path.name)][0]
+        first, last = (begin, begin + 800) if place == "head" else (end, len(content))
+        for _ in range(25):
+            changed = bytearray(content)
+            changed[chance.randrange(first, min(last, len(content)))] ^= 1 << chance.randrange(8)
+            path.write_bytes(changed)
+            try:
+                assert SearchIndex.open(home.uri).similar(QUERIES) == expected
+            except DamagedFileError as error:
+                assert f"{path.name} is damaged" in str(error)  # noqa: PT017
+        path.write_bytes(content)
 
 
 def cut(path: Path) -> None:

@@ -1,11 +1,14 @@
 """Parts: they exist when finished, and only then."""
 
+import json
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from opengenome_assets.storage.parquet.file import DamagedFileError, open_parquet
 from opengenome_assets.storage.parts import PartWriter, find_part, write_part
+from opengenome_assets.storage.record import digest
 
 SCHEMA = pa.schema([pa.field("number", pa.int64())])
 
@@ -82,6 +85,24 @@ def test_a_part_with_a_damaged_manifest_is_not_used(tmp_path, content):
     write_part(str(tmp_path), "key", rows(1))
     (tmp_path / "key" / "_manifest.json").write_bytes(content)
     assert find_part(str(tmp_path), "key") is None
+
+
+@pytest.mark.parametrize("numbers", [(1,), ()])
+def test_the_manifest_of_another_part_is_not_used(tmp_path, numbers):
+    """Else the next run would count that part's rows twice, and lose the rows of this one."""
+    for key in ("key", "other"):
+        with PartWriter(str(tmp_path), key, SCHEMA) as writer:
+            if numbers:
+                writer.write(rows(*numbers))
+            writer.finish(source=key)
+    manifest = tmp_path / "key" / "_manifest.json"
+    manifest.write_bytes((tmp_path / "other" / "_manifest.json").read_bytes())
+    assert find_part(str(tmp_path), "key") is None
+    assert find_part(str(tmp_path), "other").facts == {"source": "other"}
+    older = json.loads(manifest.read_bytes())  # before manifests named their key
+    del older["key"], older["digest"]
+    manifest.write_text(json.dumps({**older, "digest": digest(older)}))
+    assert find_part(str(tmp_path), "key") is None or not numbers
 
 
 def test_a_changed_byte_in_a_page_is_found_when_it_is_read(tmp_path):

@@ -30,7 +30,8 @@ from opengenome_assets.kernels.fastq import QualityCounter, Reads, read_fastq
 from opengenome_assets.storage.parts import PartWriter
 from opengenome_assets.variants import tools
 from opengenome_assets.variants.passes.quality import written
-from opengenome_assets.variants.tables import ALIGNMENTS
+from opengenome_assets.variants.sums import refuse_changed, write_sums
+from opengenome_assets.variants.tables import ALIGNMENTS, REFERENCE
 from opengenome_assets.variants.work import UnusableReadsError
 
 BATCH = 10_000_000  # letters
@@ -81,6 +82,7 @@ class SampleReads:
 
 def align(work: SampleReads, writer: PartWriter) -> dict[str, Any]:
     """Write a sample's CRAM file and its row."""
+    refuse_changed(Path(work.fasta).parent, None, REFERENCE.name)
     target = Path(work.home, work.cram)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{target.name}.", dir=target.parent) as folder:
@@ -91,8 +93,10 @@ def align(work: SampleReads, writer: PartWriter) -> dict[str, Any]:
         tools.run(("samtools", "index", str(cram)))
         facts = summarise(cram, work.fasta, Path(f"{cram}.stats"))
         digest = restored(cram, work.fasta)
-        for ending in (".crai", ".stats", ""):  # the file itself last: with it the rest is there
-            os.replace(f"{cram}{ending}", f"{target}{ending}")
+        names = [f"{target.name}{ending}" for ending in (".crai", ".stats", "")]
+        sums = write_sums(cram.parent, names)
+        for name in (sums.name, *names):  # the file itself last: with it the rest is there
+            os.replace(cram.parent / name, target.parent / name)
     with target.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     row = {
@@ -108,7 +112,7 @@ def align(work: SampleReads, writer: PartWriter) -> dict[str, Any]:
         "aligner": work.aligner,
     }
     writer.write(pa.Table.from_pylist([row], schema=ALIGNMENTS.schema))
-    return {"cram": work.cram}
+    return {"cram": work.cram, "sums": str(Path(work.cram).with_name(sums.name))}
 
 
 def _write_cram(work: SampleReads, cram: Path) -> int:

@@ -23,7 +23,8 @@ import pysam
 from opengenome_assets.storage.parts import PartWriter
 from opengenome_assets.variants import tools
 from opengenome_assets.variants.regions import Region
-from opengenome_assets.variants.tables import GENOTYPES, VARIANTS_RAW
+from opengenome_assets.variants.sums import refuse_changed
+from opengenome_assets.variants.tables import ALIGNMENTS, GENOTYPES, REFERENCE, VARIANTS_RAW
 
 PADDING = 1_000  # letters
 DEPTH = 1_000  # reads per file that mpileup takes at most
@@ -93,6 +94,7 @@ def parse_vcf(path: Path) -> Iterator[Record]:
 
 def call(work: Calling, raw: PartWriter, genotypes: PartWriter) -> dict[str, Any]:
     """Write the caller's records in a region, and the alleles in them. Return the definitions of the VCF's header."""
+    refuse_changed_reads(work.cram, work.fasta)
     with tempfile.TemporaryDirectory() as folder:
         called, split = Path(folder, "called.vcf"), Path(folder, "split.vcf")
         ploidy = Path(folder, "ploidy")
@@ -124,6 +126,12 @@ def call(work: Calling, raw: PartWriter, genotypes: PartWriter) -> dict[str, Any
         genotypes.write(pa.Table.from_pylist(alleles, schema=GENOTYPES.schema))
         with called.open(encoding="utf-8") as file:
             return {"header": [line.rstrip("\n") for line in file if DEFINITION.match(line)]}
+
+
+def refuse_changed_reads(cram: str, fasta: str) -> None:
+    """Compare the CRAM file and the reference, and their indexes, with their sums. Raises DamagedError."""
+    for path, index, table in ((Path(fasta), ".fai", REFERENCE), (Path(cram), ".crai", ALIGNMENTS)):
+        refuse_changed(path.parent, [path.name, f"{path.name}{index}"], table.name)
 
 
 def raw_row(sample: str, record: Record) -> dict[str, Any]:

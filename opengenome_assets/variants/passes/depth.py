@@ -14,6 +14,7 @@ import pyarrow.csv
 
 from opengenome_assets.storage.parts import PartWriter
 from opengenome_assets.variants import tools
+from opengenome_assets.variants.passes.call import refuse_changed_reads
 from opengenome_assets.variants.regions import Region
 from opengenome_assets.variants.tables import READ_DEPTH, WINDOW
 
@@ -30,6 +31,7 @@ class Covering:
 
 def measure(work: Covering, writer: PartWriter) -> None:
     """Write the windows of a region."""
+    refuse_changed_reads(work.cram, work.fasta)
     region = work.region
     letters = region.letters
     options = pa.csv.ReadOptions(column_names=["contig", "pos", "depth"])
