@@ -8,13 +8,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 
 from opengenome_assets.client import Client, ServerError
 from opengenome_assets.engine.processes import Processes
+from opengenome_assets.service.app import create_app
+from opengenome_assets.service.connections import configure
 from opengenome_assets.service.jobs.store import Jobs
 from opengenome_assets.service.jobs.work import work_on_waiting
+from opengenome_assets.service.settings import ServerSettings
+from opengenome_assets.settings import Settings
 from opengenome_assets_tests.processes import wait_for
-from opengenome_assets_tests.service.lines import KIND, jobs_in, listening
+from opengenome_assets_tests.service.lines import KIND, jobs_in
 
 KINDS = {KIND.name: KIND}
 TOKEN = "a-token"
@@ -28,8 +33,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def url(home: Path) -> Iterator[str]:
     """A server in a thread of this process, on a port."""
-    with listening(home, token=TOKEN, max_upload_bytes=10_000_000) as url:
-        yield url
+    limits = ServerSettings(requests_per_minute=0, token=TOKEN, max_upload_bytes=10_000_000)
+    server = uvicorn.Server(configure(create_app(Settings(home=str(home)), limits, KINDS), limits, log_config=None))
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    wait_for(lambda: server.started, "server")
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(20)
+    listener.close()
 
 
 @pytest.fixture

@@ -1,26 +1,18 @@
 """A kind of job that takes nearly no time: it counts the lines of text files."""
 
-import socket
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import uvicorn
 
 from opengenome_assets.engine import Engine
 from opengenome_assets.framework.jobs import Checked, FailedError, JobKind, Options, RefusedError, Sent
 from opengenome_assets.framework.table import Column, TableSpec
-from opengenome_assets.service.app import create_app
-from opengenome_assets.service.connections import configure
 from opengenome_assets.service.jobs.store import Job, Jobs
-from opengenome_assets.service.settings import ServerSettings
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.record import Provenance
-from opengenome_assets_tests.processes import wait_for
 
 LINES = TableSpec(
     name="line_counts",
@@ -91,18 +83,3 @@ def send(jobs: Jobs, folder: Path, text: str = "a\nb\n", name: str = "a.txt", cl
     path = folder / name
     path.write_text(text)
     return jobs.submit(KIND, [("text", name, jobs.inbox.keep(path))], options, client)[0]
-
-
-@contextmanager
-def listening(home: Path, **limits: Any) -> Iterator[str]:
-    """Run a server that takes lines in a thread of this process, and give its address."""
-    settings = ServerSettings(**{"requests_per_minute": 0, **limits})
-    app = create_app(Settings(home=str(home)), settings, {KIND.name: KIND})
-    server = uvicorn.Server(configure(app, settings, log_config=None))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        wait_for(lambda: server.started, "server")
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(20)
