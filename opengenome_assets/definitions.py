@@ -15,6 +15,7 @@ import dagster as dg
 from opengenome_assets import groups
 from opengenome_assets.framework.resources import HomeResource, engine_resource
 from opengenome_assets.operations.definitions import build as build_operations
+from opengenome_assets.service.jobs.definitions import build as build_jobs
 from opengenome_assets.settings import Settings
 
 
@@ -41,7 +42,10 @@ def build_defs(
         executor=dg.in_process_executor,
     )
     return dg.Definitions.merge(
-        shared, build_operations(groups.specs()), *(group.build(settings) for group in groups.GROUPS)
+        shared,
+        build_operations(groups.specs()),
+        build_jobs(settings, groups.job_kinds(), groups.passes()),
+        *(group.build(settings) for group in groups.GROUPS),
     )
 
 

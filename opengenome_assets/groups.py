@@ -11,6 +11,7 @@ from typing import Any
 
 from opengenome_assets.corpus.group import GROUP as CORPUS
 from opengenome_assets.framework.group import Group
+from opengenome_assets.framework.jobs import JobKind
 from opengenome_assets.framework.table import Specs
 from opengenome_assets.proteins.group import GROUP as PROTEINS
 from opengenome_assets.search.group import GROUP as SEARCH
@@ -44,6 +45,11 @@ def group_of(table: str) -> Group | None:
 def passes() -> list[str]:
     """Return the modules that workers preload before their first task."""
     return [name for group in GROUPS for name in group.passes]
+
+
+def job_kinds() -> dict[str, JobKind]:
+    """Return the kinds of jobs that the groups take, by name."""
+    return {kind.name: kind for group in GROUPS for kind in group.jobs}
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:

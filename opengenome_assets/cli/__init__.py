@@ -19,6 +19,7 @@ from opengenome_assets.cli.serve import metrics, serve, ui
 from opengenome_assets.cli.show import show
 from opengenome_assets.cli.slurm import slurm
 from opengenome_assets.cli.state import failures, info, validate
+from opengenome_assets.cli.submit import cancel, results, status, submit
 from opengenome_assets.cli.upkeep import pin, prune, unpin, upkeep
 from opengenome_assets.cli.versions import checkout, pull, push, reproduce, restore
 
@@ -52,6 +53,10 @@ for command in (
     serve,
     metrics,
     slurm,
+    submit,
+    status,
+    results,
+    cancel,
     ui,
     upkeep,
     *(command for group in groups.GROUPS for command in group.commands()),

@@ -15,7 +15,7 @@ from pydantic import Field
 from opengenome_assets.corpus.settings import SAMPLE_FOLDER, CorpusSettings
 from opengenome_assets.corpus.sources import source_of, to_remember
 from opengenome_assets.corpus.tables import RAW_FASTA
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.catalogues import catalogue_record
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, table_of
@@ -50,7 +50,7 @@ class RawFastaConfig(dg.Config):
 def catalogue_asset(default: str | None) -> dg.AssetsDefinition:
     """Return the asset raw_fasta, which lists the source of the run config, of ``default``, or of the home."""
 
-    @dg.multi_asset(name=RAW_FASTA.name, specs=[asset_spec(RAW_FASTA, [])])
+    @dg.multi_asset(pool=HOME_POOL, name=RAW_FASTA.name, specs=[asset_spec(RAW_FASTA, [])])
     def raw_fasta(
         context: dg.AssetExecutionContext, config: RawFastaConfig, home: dg.ResourceParam[Home]
     ) -> dg.MaterializeResult[Any]:

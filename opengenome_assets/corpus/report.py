@@ -23,6 +23,7 @@ from opengenome_assets.corpus.tables import (
     SEQUENCE_STATS,
     TABLES,
 )
+from opengenome_assets.framework.assets import HOME_POOL
 from opengenome_assets.framework.checks import Rule
 from opengenome_assets.framework.figures import FigureSpec
 from opengenome_assets.framework.making import Making, table_of
@@ -50,6 +51,7 @@ def report_asset(
     checks = [dg.AssetCheckKey(dg.AssetKey(rule.asset), rule.name) for rule in rules]
 
     @dg.asset(
+        pool=HOME_POOL,
         name=NAME,
         deps=[
             REJECTED_RECORDS.name,

@@ -21,7 +21,7 @@ from opengenome_assets.corpus.settings import CorpusSettings
 from opengenome_assets.corpus.tables import RAW_FASTA, REJECTED_RECORDS, SEQUENCE_SHARDS
 from opengenome_assets.corpus.units import find_parsed, parse_tasks
 from opengenome_assets.engine import Engine
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.checks import SHOWN, rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, emitted
@@ -82,6 +82,7 @@ def shards_asset(max_unusable_share: float) -> dg.AssetsDefinition:
     """Return the asset that makes both tables, with the default of ``max_unusable_share``."""
 
     @dg.multi_asset(
+        pool=HOME_POOL,
         name=SEQUENCE_SHARDS.name,
         can_subset=True,
         specs=[asset_spec(REJECTED_RECORDS, [RAW_FASTA]), asset_spec(SEQUENCE_SHARDS, [RAW_FASTA])],

@@ -13,6 +13,9 @@ import dagster as dg
 from opengenome_assets.framework.table import TableSpec
 from opengenome_assets.storage.tables import Named
 
+HOME_POOL = "home"
+"""Concurrency pool of the steps that write to the home, of which one run at a time does."""
+
 
 def asset_spec(spec: TableSpec, reads: Iterable[Named], *, skippable: bool = False) -> dg.AssetSpec:
     """Return the asset that makes a table.

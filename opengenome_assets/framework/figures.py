@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from opengenome_assets.framework.assets import HOME_POOL
 from opengenome_assets.framework.checks import Rule, rule
 from opengenome_assets.framework.making import Making, lineage, module_of
 from opengenome_assets.framework.summaries import Step, pinned
@@ -51,6 +52,7 @@ class FigureSpec:
         """Return the asset of the figure."""
 
         @dg.asset(
+            pool=HOME_POOL,
             name=self.name,
             deps=[each.name for each in self.reads],
             code_version=self.code_version,

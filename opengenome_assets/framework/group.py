@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from opengenome_assets.framework.jobs import JobKind
 from opengenome_assets.framework.table import Specs, TableFamily, TableSpec
 from opengenome_assets.settings import Section, Settings
 from opengenome_assets.storage.tables import Home
@@ -69,6 +70,8 @@ class Group:
     refuse
         Function from the settings that raises a ``ValueError`` if they name input that is not there. It takes no
         second, and is called before Dagster starts.
+    jobs
+        Kinds of jobs that it takes.
     explain
         Functions by table, from a home and two versions to rows that say why the versions differ, for
         ``opengenome diff``.
@@ -84,6 +87,7 @@ class Group:
     commands: Callable[[], Sequence[click.Command]] = tuple
     chains: Callable[[Home, str, str | None], Sequence[tuple[str, Sequence[tuple[str, str]]]]] | None = None
     refuse: Callable[[Settings], None] = lambda _: None
+    jobs: tuple[JobKind, ...] = ()
     explain: Mapping[str, Callable[[Home, int, int], list[dict[str, Any]]]] = field(default_factory=dict)
     findings: Callable[[Home], Sequence[Finding]] = lambda _: ()
 

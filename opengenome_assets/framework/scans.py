@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 
 from opengenome_assets.engine import Engine
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.making import Making, emitted, module_of
 from opengenome_assets.framework.shards import Output, Pass, ScanTask, Shard, part_key, run_scan, shard_name
 from opengenome_assets.framework.table import TableSpec
@@ -98,6 +98,7 @@ class Scan:
     def asset(self) -> dg.AssetsDefinition:
         """Return the asset that makes the tables. Selecting one of several makes all."""
         decorated = dg.multi_asset(
+            pool=HOME_POOL,
             name=self.outputs[0].name,
             specs=[asset_spec(output, [self.over]) for output in self.outputs],
             can_subset=len(self.outputs) > 1,

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.making import Making
 from opengenome_assets.framework.table import TableSpec
 from opengenome_assets.storage.record import Provenance, common_corpus
@@ -104,7 +104,7 @@ def summary(
             commit = home.table(spec).write(rows.table.cast(spec.schema), provenance)
             return making.result(spec, commit, provenance, rows.metadata)
 
-        decorated = dg.multi_asset(name=spec.name, specs=[asset_spec(spec, reads)])
+        decorated = dg.multi_asset(pool=HOME_POOL, name=spec.name, specs=[asset_spec(spec, reads)])
         if config is None:
 
             def asset(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult[Any]:

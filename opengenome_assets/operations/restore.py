@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from opengenome_assets.framework.assets import HOME_POOL
 from opengenome_assets.framework.making import lineage, version_metadata, version_tags
 from opengenome_assets.framework.table import Specs
 from opengenome_assets.storage.parquet.file import DamagedFileError, refuse_damaged_pages
@@ -34,7 +35,7 @@ class RestoreConfig(dg.Config):
 def restore_job(specs: Specs) -> dg.JobDefinition:
     """Return the job; the declarations give the metadata of its events."""
 
-    @dg.op(name=OP, description=DESCRIPTION)
+    @dg.op(pool=HOME_POOL, name=OP, description=DESCRIPTION)
     def restore_versions(context: dg.OpExecutionContext, config: RestoreConfig, home: dg.ResourceParam[Home]) -> None:
         """Restore all versions, after checking that each can be read."""
         try:

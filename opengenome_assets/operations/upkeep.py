@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from opengenome_assets.framework.assets import HOME_POOL
 from opengenome_assets.framework.table import Role, Specs
 from opengenome_assets.intake.hub.store import Store
 from opengenome_assets.lineage.records import beside_tables
@@ -70,7 +71,7 @@ class UpkeepConfig(dg.Config):
 def upkeep_job(specs: Specs) -> dg.JobDefinition:
     """Return the job; the declarations say which tables are catalogues."""
 
-    @dg.op(name=OP, description=DESCRIPTION)
+    @dg.op(pool=HOME_POOL, name=OP, description=DESCRIPTION)
     def keep_up(context: dg.OpExecutionContext, config: UpkeepConfig, home: dg.ResourceParam[Home]) -> None:
         """Vacuum and compact each table."""
         sizes = PackSizes(

@@ -19,7 +19,7 @@ from Bio.Align import PairwiseAligner, substitution_matrices
 from pydantic import Field
 
 from opengenome_assets.engine import Engine
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, emitted
@@ -60,6 +60,7 @@ def define(_: ProteinsSettings) -> list[Member]:
 
 
 @dg.multi_asset(
+    pool=HOME_POOL,
     name=ALIGNMENTS.name,
     can_subset=True,
     specs=[asset_spec(spec, [DISTINCT_PROTEINS, WILD_TYPES]) for spec in OUTPUTS],

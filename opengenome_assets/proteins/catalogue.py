@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from opengenome_assets.intake.sources import split
 from opengenome_assets.proteins.alignment import cleaned
 from opengenome_assets.proteins.changes import Change, normal_form, nucleotide_name, three
+from opengenome_assets.proteins.settings import SHIPPED as SHIPPED_NAME
 
 SHIPPED = Path(__file__).parent / "catalogue_files"
 DNA_MUTATIONS, DNA_REFERENCES = SHIPPED / "dna_mutations.tsv", SHIPPED / "dna_references.fasta"
@@ -236,6 +238,36 @@ def read_catalogue(
     used = {entry.reference.accession for entry in known}
     wild_types = tuple(reference for name, reference in by_accession.items() if name in used)
     return Catalogue(wild_types, tuple(known), tuple(rejected), version)
+
+
+def open_catalogues(specification: str) -> dict[str, Catalogue]:
+    """Read the catalogue of proteins and that of DNA, by molecule: the shipped ones, or those of two or four files.
+
+    Raises
+    ------
+    CatalogueError
+        If not two or four files are named, they cannot be read as a catalogue, or both have a reference of one name.
+    OSError
+        If a file cannot be read.
+    """
+    if specification == SHIPPED_NAME:
+        return {PROTEIN: read_catalogue(), DNA: read_catalogue(DNA_MUTATIONS, DNA_REFERENCES)}
+    files = [Path(name).expanduser() for name in split(specification)]
+    if len(files) not in (2, 4):
+        raise CatalogueError(
+            f"OPENGENOME_CATALOGUE is {specification!r}: expected 'shipped', or a TSV of mutations and a FASTA of "
+            "references, separated by a comma; after them the same of DNA, if wanted"
+        )
+    found = {PROTEIN: read_catalogue(*files[:2])}
+    if files[2:]:
+        found[DNA] = read_catalogue(*files[2:], molecule=DNA)
+        names = {each.accession for each in found[DNA].references}
+        if both := sorted(names.intersection(each.accession for each in found[PROTEIN].references)):
+            raise CatalogueError(
+                f"{files[1]} and {files[3]} both have a reference {both[0]}. Rename it in one of them: a reference of "
+                "DNA may be named as gene_promoter"
+            )
+    return found
 
 
 def _records(path: Path, text: str) -> Iterator[tuple[int, str, str]]:

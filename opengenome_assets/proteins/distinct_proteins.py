@@ -17,7 +17,7 @@ import dagster as dg
 import pyarrow.compute as pc
 
 from opengenome_assets.engine import Engine
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making
@@ -52,7 +52,7 @@ def members(snapshot: Snapshot, key: str, columns: list[str]) -> list[tuple[Any,
     return [row for rows in groups for row in zip(*(rows[name].to_pylist() for name in columns), strict=True)]
 
 
-@dg.multi_asset(name=DISTINCT_PROTEINS.name, specs=[asset_spec(DISTINCT_PROTEINS, [PROTEINS])])
+@dg.multi_asset(pool=HOME_POOL, name=DISTINCT_PROTEINS.name, specs=[asset_spec(DISTINCT_PROTEINS, [PROTEINS])])
 def distinct_proteins(
     context: dg.AssetExecutionContext, home: dg.ResourceParam[Home], engine: dg.ResourceParam[Engine]
 ) -> dg.MaterializeResult[Any]:

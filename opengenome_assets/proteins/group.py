@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from opengenome_assets.framework.group import Finding, Group
+from opengenome_assets.proteins.jobs import KIND
 from opengenome_assets.proteins.settings import SAMPLE_FOLDER, SHIPPED, ProteinsSettings
 from opengenome_assets.proteins.tables import MUTATION_CALLS, TABLES
 from opengenome_assets.settings import Settings
@@ -66,6 +67,7 @@ GROUP = Group(
     passes=tuple(f"opengenome_assets.proteins.passes.{name}" for name in PASSES),
     commands=_commands,
     refuse=_refuse,
+    jobs=(KIND,),
     explain={MUTATION_CALLS.name: _explain},
     findings=_findings,
 )

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, emitted
@@ -71,7 +71,9 @@ def define(settings: ProteinsSettings) -> list[Member]:
 def calls_asset(levels: Sequence[Level]) -> dg.AssetsDefinition:
     """Return the asset that makes the four tables, with these levels."""
 
-    @dg.multi_asset(name=MUTATION_CALLS.name, can_subset=True, specs=[asset_spec(spec, READS) for spec in OUTPUTS])
+    @dg.multi_asset(
+        pool=HOME_POOL, name=MUTATION_CALLS.name, can_subset=True, specs=[asset_spec(spec, READS) for spec in OUTPUTS]
+    )
     def mutation_calls(
         context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from opengenome_assets.engine import Engine
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, emitted
@@ -54,7 +54,12 @@ def define(_: ProteinsSettings) -> list[Member]:
     return [nucleotide_alignments, copies_hold, coding_sequences_give_the_protein]
 
 
-@dg.multi_asset(name=NUCLEOTIDE_ALIGNMENTS.name, can_subset=True, specs=[asset_spec(spec, _READS) for spec in OUTPUTS])
+@dg.multi_asset(
+    pool=HOME_POOL,
+    name=NUCLEOTIDE_ALIGNMENTS.name,
+    can_subset=True,
+    specs=[asset_spec(spec, _READS) for spec in OUTPUTS],
+)
 def nucleotide_alignments(
     context: dg.AssetExecutionContext, home: dg.ResourceParam[Home], engine: dg.ResourceParam[Engine]
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:

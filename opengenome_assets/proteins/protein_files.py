@@ -10,7 +10,7 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.catalogues import catalogue_record
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making
@@ -44,7 +44,7 @@ def define(settings: ProteinsSettings) -> list[Member]:
 def files_asset(default: str) -> dg.AssetsDefinition:
     """Return the asset protein_files, which lists the source of the run config, or of ``default``."""
 
-    @dg.multi_asset(name=PROTEIN_FILES.name, specs=[asset_spec(PROTEIN_FILES, [])])
+    @dg.multi_asset(pool=HOME_POOL, name=PROTEIN_FILES.name, specs=[asset_spec(PROTEIN_FILES, [])])
     def protein_files(
         context: dg.AssetExecutionContext, config: ProteinFilesConfig, home: dg.ResourceParam[Home]
     ) -> dg.MaterializeResult[Any]:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from opengenome_assets.engine import Engine
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, emitted
@@ -27,13 +27,12 @@ from opengenome_assets.framework.parsing import (
     usable_parts,
 )
 from opengenome_assets.framework.table import TableSpec
-from opengenome_assets.intake.streams import StoredFile
 from opengenome_assets.proteins.files import CONTIGS
-from opengenome_assets.proteins.passes.parse import ParseTask, parse_file
+from opengenome_assets.proteins.passes.parse import ParseTask, parse_file, parse_task
 from opengenome_assets.proteins.settings import ProteinsSettings
 from opengenome_assets.proteins.tables import ACCESSIONS, PROTEIN_FILES, PROTEINS, REJECTED_PROTEINS
 from opengenome_assets.storage.parts import Part
-from opengenome_assets.storage.record import Provenance, digest
+from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Home
 
 ADVICE = "Mend or remove them and materialise protein_files and what follows again"
@@ -59,6 +58,7 @@ def define(_: ProteinsSettings) -> list[Member]:
 
 
 @dg.multi_asset(
+    pool=HOME_POOL,
     name=PROTEINS.name,
     can_subset=True,
     specs=[asset_spec(spec, [PROTEIN_FILES, ACCESSIONS]) for spec in (REJECTED_PROTEINS, PROTEINS)],
@@ -137,25 +137,6 @@ def raw_proteins(
     if not tally["accepted"]:
         raise dg.Failure("No file gives any protein; see the table rejected_proteins", allow_retries=False)
     yield emitted(context, home, publish(PROTEINS, [part for part, _ in parts]))
-
-
-def parse_task(home: Home, row: dict[str, Any], genetic_code: int) -> ParseTask:
-    """Return the task of a file of the catalogue, with the keys of its parts."""
-    code = genetic_code if row["kind"] == CONTIGS else 0  # proteins are read by no genetic code
-
-    def key(spec: TableSpec) -> str:
-        return digest([spec.code_version, row["accession"], row["kind"], row["path"], row["sha256"], code])
-
-    return ParseTask(
-        accession=row["accession"],
-        kind=row["kind"],
-        file=StoredFile(row["path"], row["uri"], row["sha256"]),
-        genetic_code=code,
-        proteins_key=key(PROTEINS),
-        rejected_key=key(REJECTED_PROTEINS),
-        proteins_uri=home.table(PROTEINS).uri,
-        rejected_uri=home.table(REJECTED_PROTEINS).uri,
-    )
 
 
 def _present(home: Home, tasks: Sequence[ParseTask]) -> list[Parsed | None]:

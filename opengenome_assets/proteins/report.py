@@ -12,6 +12,7 @@ import dagster as dg
 import pandas as pd
 
 from opengenome_assets import __version__
+from opengenome_assets.framework.assets import HOME_POOL
 from opengenome_assets.framework.figures import FigureSpec
 from opengenome_assets.framework.group import Member, rules_of
 from opengenome_assets.framework.making import Making, lineage
@@ -54,6 +55,7 @@ def report_asset(figures: Sequence[FigureSpec]) -> dg.AssetsDefinition:
     names = [figure.name for figure in figures]
 
     @dg.asset(
+        pool=HOME_POOL,
         name=NAME,
         deps=[*names, ACCESSION_MANIFEST.name, OUTLIERS.name, REJECTED_PROTEINS.name, REJECTED_MUTATIONS.name],
         code_version=CODE_VERSION,

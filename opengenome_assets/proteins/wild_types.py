@@ -7,7 +7,6 @@ checking entries (``catalogue.py``).
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -15,24 +14,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from opengenome_assets import words
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, emitted
 from opengenome_assets.framework.table import TableSpec
-from opengenome_assets.intake.sources import split
 from opengenome_assets.proteins.catalogue import (
     DNA,
-    DNA_MUTATIONS,
-    DNA_REFERENCES,
     PROTEIN,
     Catalogue,
     CatalogueError,
     Mutation,
     Reference,
-    read_catalogue,
+    open_catalogues,
 )
-from opengenome_assets.proteins.settings import SHIPPED, ProteinsSettings
+from opengenome_assets.proteins.settings import ProteinsSettings
 from opengenome_assets.proteins.tables import KNOWN_MUTATIONS, REJECTED_MUTATIONS, WILD_TYPES
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Home
@@ -47,6 +43,7 @@ def wild_types_asset(specification: str) -> dg.AssetsDefinition:
     """Return the asset that reads a catalogue into the three tables."""
 
     @dg.multi_asset(
+        pool=HOME_POOL,
         name=WILD_TYPES.name,
         can_subset=True,
         specs=[asset_spec(spec, []) for spec in (WILD_TYPES, KNOWN_MUTATIONS, REJECTED_MUTATIONS)],
@@ -85,36 +82,6 @@ def wild_types_asset(specification: str) -> dg.AssetsDefinition:
             yield emitted(context, home, making.result(spec, commit, provenance, facts))
 
     return wild_types
-
-
-def open_catalogues(specification: str) -> dict[str, Catalogue]:
-    """Read the catalogue of proteins and that of DNA, by molecule: the shipped ones, or those of two or four files.
-
-    Raises
-    ------
-    CatalogueError
-        If not two or four files are named, they cannot be read as a catalogue, or both have a reference of one name.
-    OSError
-        If a file cannot be read.
-    """
-    if specification == SHIPPED:
-        return {PROTEIN: read_catalogue(), DNA: read_catalogue(DNA_MUTATIONS, DNA_REFERENCES)}
-    files = [Path(name).expanduser() for name in split(specification)]
-    if len(files) not in (2, 4):
-        raise CatalogueError(
-            f"OPENGENOME_CATALOGUE is {specification!r}: expected 'shipped', or a TSV of mutations and a FASTA of "
-            "references, separated by a comma; after them the same of DNA, if wanted"
-        )
-    found = {PROTEIN: read_catalogue(*files[:2])}
-    if files[2:]:
-        found[DNA] = read_catalogue(*files[2:], molecule=DNA)
-        names = {each.accession for each in found[DNA].references}
-        if both := sorted(names.intersection(each.accession for each in found[PROTEIN].references)):
-            raise CatalogueError(
-                f"{files[1]} and {files[3]} both have a reference {both[0]}. Rename it in one of them: a reference of "
-                "DNA may be named as gene_promoter"
-            )
-    return found
 
 
 def rows_of(catalogues: Mapping[str, Catalogue]) -> list[tuple[TableSpec, list[dict[str, Any]]]]:

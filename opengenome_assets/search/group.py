@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from opengenome_assets.framework.group import Group
+from opengenome_assets.search.jobs import KIND
 from opengenome_assets.search.settings import SearchSettings
 from opengenome_assets.search.tables import TABLES
 from opengenome_assets.settings import Settings
@@ -45,4 +46,5 @@ GROUP = Group(
     passes=("opengenome_assets.search.passes",),
     commands=_commands,
     refuse=_refuse,
+    jobs=(KIND,),
 )

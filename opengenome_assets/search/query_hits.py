@@ -23,7 +23,7 @@ from pydantic import Field
 
 from opengenome_assets.corpus.tables import SEQUENCE_SHARDS, TFIDF_INDEX, TFIDF_TERMS
 from opengenome_assets.engine import Engine
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.checks import SHOWN, rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making
@@ -94,7 +94,9 @@ class QueryHitsConfig(dg.Config):
 def hits_asset(default: str) -> dg.AssetsDefinition:
     """Return the asset query_hits, which searches with ``default`` unless its run config names other queries."""
 
-    @dg.multi_asset(name=QUERY_HITS.name, specs=[asset_spec(QUERY_HITS, (SEQUENCE_SHARDS, *INPUTS), skippable=True)])
+    @dg.multi_asset(
+        pool=HOME_POOL, name=QUERY_HITS.name, specs=[asset_spec(QUERY_HITS, (SEQUENCE_SHARDS, *INPUTS), skippable=True)]
+    )
     def query_hits(
         context: dg.AssetExecutionContext,
         config: QueryHitsConfig,

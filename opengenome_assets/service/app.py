@@ -6,7 +6,7 @@ routes (``search.py``), and the command that starts the server (``cli/serve.py``
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -21,11 +21,14 @@ from starlette.middleware import Middleware
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
-from opengenome_assets import __version__
+from opengenome_assets import __version__, groups
+from opengenome_assets.framework.jobs import JobKind
 from opengenome_assets.service import answers
 from opengenome_assets.service.following import FollowedIndex
 from opengenome_assets.service.guards import Guard, Turns
 from opengenome_assets.service.headers import HeadAsGet, StandardHeaders
+from opengenome_assets.service.jobs.routes import UPLOADS, JobService, router
+from opengenome_assets.service.jobs.store import Jobs
 from opengenome_assets.service.metrics import Metrics, Observer
 from opengenome_assets.service.problems import ProblemError, described, on_invalid_request, on_problem
 from opengenome_assets.service.search import REPORT, CurrentService, Service, api
@@ -41,11 +44,11 @@ REPORT_POLICY = (
     "frame-ancestors 'none'"
 )
 
-DESCRIPTION = """Search a corpus for similar sequences and for k-mers. Every answer names the exact versions of the
-tables that were read; every refusal is a problem in the form of RFC 9457."""
+DESCRIPTION = """Search a corpus for similar sequences and for k-mers, and send jobs: proteins, or many queries. Every
+answer names the exact versions of the tables that were read. Every refusal is a problem in the form of RFC 9457."""
 
 
-def create_app(settings: Settings, limits: ServerSettings) -> FastAPI:
+def create_app(settings: Settings, limits: ServerSettings, kinds: Mapping[str, JobKind] | None = None) -> FastAPI:
     """Assemble the application.
 
     Parameters
@@ -54,20 +57,25 @@ def create_app(settings: Settings, limits: ServerSettings) -> FastAPI:
         Settings of the platform, with the home to search.
     limits
         Settings of the server.
+    kinds
+        Kinds of jobs; those of the groups if None.
     """
+    kinds = groups.job_kinds() if kinds is None else kinds
+    paths = [UPLOADS, *(f"/api/{kind.path}" for kind in kinds.values())]
     metrics = Metrics()
     followed = FollowedIndex(settings.home, metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.service = Service(settings, limits, followed, Turns(metrics), metrics)
+        app.state.jobs = JobService(Jobs(settings, kinds), limits)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(followed.follow)
             yield
             tasks.cancel_scope.cancel()
 
     app = FastAPI(
-        title="OpenGenome Assets: search",
+        title="OpenGenome Assets",
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
@@ -80,16 +88,17 @@ def create_app(settings: Settings, limits: ServerSettings) -> FastAPI:
             Middleware(HeadAsGet),
             Middleware(StandardHeaders),
             Middleware(Observer, metrics=metrics),
-            Middleware(Guard, settings=limits, metrics=metrics),
+            Middleware(Guard, settings=limits, metrics=metrics, uploads=paths),
         ],
         exception_handlers={HTTPException: on_problem, RequestValidationError: on_invalid_request},
     )
-    if not limits.token:
-        app.include_router(api)
-    else:
-        # For the OpenAPI description only: the guard checks the token before.
-        bearer = HTTPBearer(auto_error=False)
-        app.include_router(api, dependencies=[Security(bearer)], responses=described(401))
+    for routes in (api, router(kinds)):
+        if not limits.token:
+            app.include_router(routes)
+        else:
+            # For the OpenAPI description only: the guard checks the token before.
+            bearer = HTTPBearer(auto_error=False)
+            app.include_router(routes, dependencies=[Security(bearer)], responses=described(401))
     app.include_router(state)
     app.mount("/page", StaticFiles(directory=PAGE))
     return app

@@ -10,7 +10,7 @@ import hmac
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any, TypeVar
@@ -29,6 +29,9 @@ _Result = TypeVar("_Result")
 
 # Maximum time for a body to arrive, and for a request to wait for its turn.
 PATIENCE_SECONDS = 30.0
+
+# Minimum speed of an upload, in bytes per second, after the time that any body may take.
+UPLOAD_SPEED = 10_000
 
 # Maximum number of searches at a time; each uses all cores, and the number bounds their memory.
 AT_A_TIME = 4
@@ -85,10 +88,23 @@ def is_address(name: str) -> bool:
 
 
 class Guard:
-    """The middleware that refuses requests."""
+    """The middleware that refuses requests.
 
-    def __init__(self, app: ASGIApp, settings: ServerSettings, metrics: Metrics) -> None:
+    Parameters
+    ----------
+    app
+        The application.
+    settings
+        Limits of the server.
+    metrics
+        Metrics of refusals.
+    uploads
+        Beginnings of the paths that take files: their bodies may be large, binary and long under way.
+    """
+
+    def __init__(self, app: ASGIApp, settings: ServerSettings, metrics: Metrics, uploads: Sequence[str] = ()) -> None:
         self.app = app
+        self.uploads = tuple(uploads)
         self.settings = settings
         self.metrics = metrics
         self.pace = Pace(settings.requests_per_minute)
@@ -111,13 +127,14 @@ class Guard:
             if is_api:
                 self._keep_pace(scope)
                 self._keep_room()
-            self._refuse_size(int(headers.get("content-length", "0")))
+            is_upload = scope["path"].startswith(self.uploads) if self.uploads else False
+            self._refuse_size(int(headers.get("content-length", "0")), is_upload)
         except ProblemError as problem:
             await problem_response(problem)(scope, receive, send)
             return
         self.under_way += is_api
         try:
-            await self.app(scope, self._measured(receive), send)
+            await self.app(scope, self._measured(receive, is_upload), send)
         finally:
             self.under_way -= is_api
 
@@ -180,33 +197,41 @@ class Guard:
                 retry_after=1,
             )
 
-    def _refuse_size(self, size: int) -> None:
-        if size > self.settings.max_body_bytes:
+    def _refuse_size(self, size: int, is_upload: bool) -> None:
+        most = self.settings.max_upload_bytes if is_upload else self.settings.max_body_bytes
+        if size > most:
+            remedy = "Compress the file, or send several jobs" if is_upload else "Send fewer sequences in each request"
             raise self._refusal(
                 "size",
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"Expected a body of at most {self.settings.max_body_bytes:,} bytes, found {size:,} or more. "
-                "Send fewer sequences in each request",
+                f"Expected a body of at most {most:,} bytes, found {size:,} or more. {remedy}",
             )
 
-    def _measured(self, receive: Receive) -> Receive:
-        """Receive a body, and refuse it if it is too large or too slow, whatever its header says."""
-        size, deadline, complete = 0, anyio.current_time() + PATIENCE_SECONDS, False
+    def _measured(self, receive: Receive, is_upload: bool) -> Receive:
+        """Receive a body, and refuse it if it is too large or too slow, whatever its header says.
+
+        A file may take longer, the longer it is.
+        """
+        size, started, complete = 0, anyio.current_time(), False
 
         async def measured() -> Message:
             nonlocal size, complete
             if complete:  # only the client's disconnect can follow
                 return await receive()
+            seconds = PATIENCE_SECONDS + (size / UPLOAD_SPEED if is_upload else 0)
             try:
-                with anyio.fail_after(deadline - anyio.current_time()):
+                with anyio.fail_after(started + seconds - anyio.current_time()):
                     message = await receive()
             except TimeoutError:
                 words = f"Expected the whole body within {PATIENCE_SECONDS:.0f} s. Send it again"
+                if is_upload:
+                    words = f"Expected at least {UPLOAD_SPEED:,} bytes per second, found fewer. Send the rest"
                 raise self._refusal("slow", HTTPStatus.REQUEST_TIMEOUT, words) from None
             size += len(message.get("body", b""))
             complete = not message.get("more_body", False)
-            self._refuse_size(size)
-            if b"\0" in message.get("body", b""):  # as UTF-16 and UTF-32 have; Python's parser would read those too
+            self._refuse_size(size, is_upload)
+            # As UTF-16 and UTF-32 have; Python's parser would read those too.
+            if not is_upload and b"\0" in message.get("body", b""):
                 raise self._refusal("text", HTTPStatus.UNPROCESSABLE_ENTITY, UNREADABLE)
             return message
 

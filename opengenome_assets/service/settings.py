@@ -33,6 +33,8 @@ class ServerSettings(Section):
     ----------
     max_body_bytes, max_queries, max_bases, max_hits, max_comparisons
         Limits of one request.
+    max_upload_bytes, max_jobs_waiting
+        Limits of jobs: bytes of one file, and waiting jobs of one client.
     requests_per_minute, requests_at_once
         Rate limit of one client, and maximum number of requests under way.
     hosts
@@ -66,6 +68,16 @@ class ServerSettings(Section):
         validation_alias=_variable("max_comparisons"),
         description="maximum hits of one request, over all queries: each is read and compared with its query; "
         "to sort by containment, ten times as many are",
+    )
+    max_upload_bytes: int = Field(
+        default=1_000_000_000,
+        validation_alias=_variable("max_upload_bytes"),
+        description="maximum bytes of one file of a job",
+    )
+    max_jobs_waiting: int = Field(
+        default=1000,
+        validation_alias=_variable("max_jobs_waiting"),
+        description="maximum jobs of one kind that wait for one client",
     )
     requests_per_minute: int = Field(
         default=300,
@@ -112,6 +124,8 @@ class ServerSettings(Section):
         "max_bases",
         "max_hits",
         "max_comparisons",
+        "max_upload_bytes",
+        "max_jobs_waiting",
         "requests_per_minute",
         "requests_at_once",
         mode="before",

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from opengenome_assets.engine import Engine
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import table_of
@@ -34,7 +34,7 @@ def define(settings: VariantsSettings) -> list[Member]:
 def alignments_asset(adapters: tuple[str, str] | None) -> dg.AssetsDefinition:
     """Return the asset read_alignments, which removes ``adapters`` of mates 1 and 2 before, if there are any."""
 
-    @dg.multi_asset(name=ALIGNMENTS.name, specs=[asset_spec(ALIGNMENTS, [RAW_READS, REFERENCE])])
+    @dg.multi_asset(pool=HOME_POOL, name=ALIGNMENTS.name, specs=[asset_spec(ALIGNMENTS, [RAW_READS, REFERENCE])])
     def read_alignments(
         context: dg.AssetExecutionContext, home: dg.ResourceParam[Home], engine: dg.ResourceParam[Engine]
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:

@@ -12,7 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from opengenome_assets.engine import Engine
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.storage.tables import Home
@@ -49,7 +49,7 @@ def define(settings: VariantsSettings) -> list[Member]:
 def by_region(default: int) -> list[dg.AssetsDefinition]:
     """Return the assets read_depth and genotypes. Regions have ``default`` letters unless run config says another."""
 
-    @dg.multi_asset(name=READ_DEPTH.name, specs=[asset_spec(READ_DEPTH, [ALIGNMENTS, REFERENCE])])
+    @dg.multi_asset(pool=HOME_POOL, name=READ_DEPTH.name, specs=[asset_spec(READ_DEPTH, [ALIGNMENTS, REFERENCE])])
     def read_depth(
         context: dg.AssetExecutionContext,
         config: RegionsConfig,
@@ -59,6 +59,7 @@ def by_region(default: int) -> list[dg.AssetsDefinition]:
         yield from carry_out(context, home, engine, plan_depth(home, config.region_bases or default))
 
     @dg.multi_asset(
+        pool=HOME_POOL,
         name=GENOTYPES.name,
         can_subset=True,
         specs=[asset_spec(VARIANTS_RAW, [ALIGNMENTS, REFERENCE]), asset_spec(GENOTYPES, [ALIGNMENTS, REFERENCE])],

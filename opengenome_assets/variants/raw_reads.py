@@ -12,7 +12,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from opengenome_assets import __version__
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.catalogues import catalogue_record
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making
@@ -45,7 +45,7 @@ def define(settings: VariantsSettings) -> list[Member]:
 def catalogue_asset(default: str) -> dg.AssetsDefinition:
     """Return the asset raw_reads, which reads the sheet ``default`` unless its run config names another."""
 
-    @dg.multi_asset(name=RAW_READS.name, specs=[asset_spec(RAW_READS, [])])
+    @dg.multi_asset(pool=HOME_POOL, name=RAW_READS.name, specs=[asset_spec(RAW_READS, [])])
     def raw_reads(
         context: dg.AssetExecutionContext, config: RawReadsConfig, home: dg.ResourceParam[Home]
     ) -> dg.MaterializeResult[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from opengenome_assets.engine import Engine
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import table_of
@@ -29,6 +29,7 @@ def define(_: VariantsSettings) -> list[Member]:
 
 
 @dg.multi_asset(
+    pool=HOME_POOL,
     name=READ_QUALITY.name,
     can_subset=True,
     # CRAM needs the reference to be read.

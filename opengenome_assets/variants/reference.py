@@ -20,7 +20,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from opengenome_assets.corpus.tables import SEQUENCE_SHARDS
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making
@@ -85,7 +85,7 @@ def reference_asset(default: str) -> dg.AssetsDefinition:
     """Return the asset reference_contigs, which reads ``default`` unless its run config names another."""
     reads = [SEQUENCE_SHARDS] if default.startswith(CORPUS) else []
 
-    @dg.multi_asset(name=REFERENCE.name, specs=[asset_spec(REFERENCE, reads)])
+    @dg.multi_asset(pool=HOME_POOL, name=REFERENCE.name, specs=[asset_spec(REFERENCE, reads)])
     def reference(
         context: dg.AssetExecutionContext, config: ReferenceConfig, home: dg.ResourceParam[Home]
     ) -> dg.MaterializeResult[Any]:

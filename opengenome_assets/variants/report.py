@@ -16,6 +16,7 @@ import dagster as dg
 import pandas as pd
 
 from opengenome_assets import __version__
+from opengenome_assets.framework.assets import HOME_POOL
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, lineage, table_of
@@ -90,6 +91,7 @@ def define(_: VariantsSettings) -> list[Member]:
 
 
 @dg.asset(
+    pool=HOME_POOL,
     name=NAME,
     deps=[each.name for each in READS],
     code_version=CODE_VERSION,

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from opengenome_assets.engine import Engine
-from opengenome_assets.framework.assets import asset_spec
+from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.settings import local_home
@@ -37,7 +37,7 @@ def define(_: VariantsSettings) -> list[Member]:
     return [variant_files, files_have_the_records, files_read_back]
 
 
-@dg.multi_asset(name=VARIANT_FILES.name, specs=[asset_spec(VARIANT_FILES, READS)])
+@dg.multi_asset(pool=HOME_POOL, name=VARIANT_FILES.name, specs=[asset_spec(VARIANT_FILES, READS)])
 def variant_files(
     context: dg.AssetExecutionContext, home: dg.ResourceParam[Home], engine: dg.ResourceParam[Engine]
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization]:

@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from opengenome_assets.framework.parsing import Parsed, attempt
+from opengenome_assets.framework.table import TableSpec
 from opengenome_assets.intake.containers import Unit
 from opengenome_assets.intake.streams import StoredFile
 from opengenome_assets.kernels.fasta import FastaBatch, read_records, refusals
@@ -25,6 +26,8 @@ from opengenome_assets.proteins.files import CONTIGS, KIND
 from opengenome_assets.proteins.headers import read_header
 from opengenome_assets.proteins.tables import PROTEIN_FILES, PROTEINS, REJECTED_PROTEINS
 from opengenome_assets.storage.parts import PartWriter
+from opengenome_assets.storage.record import digest
+from opengenome_assets.storage.tables import Home
 
 MAX_HEADER = 1000
 MAX_LENGTH = 1_000_000  # titin has 35,000 letters; a longer record is no protein, and would take hours to align
@@ -46,6 +49,25 @@ class ParseTask:
     rejected_key: str
     proteins_uri: str
     rejected_uri: str
+
+
+def parse_task(home: Home, row: dict[str, Any], genetic_code: int) -> ParseTask:
+    """Return the task of a file of the catalogue, with the keys of its parts."""
+    code = genetic_code if row["kind"] == CONTIGS else 0  # proteins are read by no genetic code
+
+    def key(spec: TableSpec) -> str:
+        return digest([spec.code_version, row["accession"], row["kind"], row["path"], row["sha256"], code])
+
+    return ParseTask(
+        accession=row["accession"],
+        kind=row["kind"],
+        file=StoredFile(row["path"], row["uri"], row["sha256"]),
+        genetic_code=code,
+        proteins_key=key(PROTEINS),
+        rejected_key=key(REJECTED_PROTEINS),
+        proteins_uri=home.table(PROTEINS).uri,
+        rejected_uri=home.table(REJECTED_PROTEINS).uri,
+    )
 
 
 def parse_file(task: ParseTask) -> Parsed:

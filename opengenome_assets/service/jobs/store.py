@@ -1,0 +1,437 @@
+"""Jobs on files: taking them, their states, and their ends.
+
+Belongs here: the folder of each job, and the queue. Does not belong here: their work (``work.py``), and their results
+(``results.py``). docs/decisions/0009-jobs.md says why the files alone decide.
+
+    jobs/inbox/SHA256           files that were sent
+    jobs/waiting/KIND/TIME-ID   an entry of the queue
+    jobs/ID/job.json            the submission; the folder gets its name when it is complete
+    jobs/ID/tables/             the job's tables: its folder is its home
+    jobs/ID/lock                held by the process that works on it
+    jobs/ID/attempt.json        the last attempt
+    jobs/ID/outcome.json        its end: done, failed or cancelled; whoever creates it first decides
+
+Each file appears at once and as a whole. A process that dies between two of them leaves a state that the next one
+continues from: without an outcome, and without a process that holds the lock, a job waits.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from pydantic import ValidationError
+
+from opengenome_assets.framework.jobs import JobKind, RefusedError, Sent, SentFile
+from opengenome_assets.service.jobs.inbox import Blob, Inbox
+from opengenome_assets.service.jobs.records import (
+    Attempt,
+    File,
+    Outcome,
+    State,
+    Status,
+    Submission,
+    read,
+    settle,
+    write,
+)
+from opengenome_assets.settings import Settings, local_home
+from opengenome_assets.storage.files import DamagedError, unwritable
+from opengenome_assets.storage.lease import Lease
+from opengenome_assets.storage.record import digest
+from opengenome_assets.storage.tables import Home
+
+LOG = logging.getLogger("opengenome.jobs")
+
+
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
+SHORT = 12  # digits of an id that people see and type
+CLAIM_SECONDS = 0.5  # readers of a state hold a job's lock for a moment
+LEFTOVER_SECONDS = 86_400
+
+
+class UnknownJobError(LookupError):
+    """There is no such job. The message says what is expected."""
+
+
+class NotDoneError(LookupError):
+    """A job has no results. The message says why, and what to do."""
+
+
+class UnknownTableError(LookupError):
+    """A job has no such table. The message names those that it has."""
+
+
+class EndedError(RuntimeError):
+    """A job has ended, so it cannot be cancelled."""
+
+
+class Job:
+    """A job.
+
+    Parameters
+    ----------
+    folder
+        Its folder.
+    kind
+        Its kind.
+    submission
+        As it was taken.
+    """
+
+    def __init__(self, folder: Path, kind: JobKind, submission: Submission) -> None:
+        self.folder, self.kind, self.submission = folder, kind, submission
+        self.id = submission.id
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """Its end, if it has ended."""
+        return read(self.folder / "outcome.json", Outcome)
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The last attempt."""
+        return read(self.folder / "attempt.json", Attempt)
+
+    @property
+    def state(self) -> State:
+        """Its state, by its files and its lock."""
+        if outcome := self.outcome:
+            return outcome.state
+        running = self.is_locked
+        # It may have ended between the two looks.
+        return outcome.state if (outcome := self.outcome) else "running" if running else "waiting"
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether a process works on it."""
+        try:
+            with (self.folder / "lock").open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def home(self, lease: Lease | None = None) -> Home:
+        """Return the home of its tables."""
+        return Home(str(self.folder), lease)
+
+    def sent(self, platform: Settings, lease: Lease | None = None) -> Sent:
+        """Return what was sent, with the paths of the files."""
+        options = self.kind.options.model_validate(self.submission.options)
+        files = tuple(
+            SentFile(each.role, each.name, _place(self.folder, each.role, each.name), each.bytes, each.sha256)
+            for each in self.submission.files
+        )
+        return Sent(self.home(lease), files, options, platform)
+
+    @contextmanager
+    def claimed(self) -> Iterator[bool]:
+        """Hold the job while its work is done. False if another process works on it, or it has ended."""
+        with (self.folder / "lock").open("ab") as stream:
+            until = time.monotonic() + CLAIM_SECONDS
+            while not (held := _locked(stream.fileno())) and time.monotonic() < until:
+                time.sleep(0.02)
+            yield held and self.outcome is None
+
+    def begin(self, run_id: str) -> Attempt:
+        """Count an attempt."""
+        before = self.attempt
+        attempt = Attempt(number=before.number + 1 if before else 1, started=_now(), run_id=run_id)
+        write(self.folder / "attempt.json", attempt)
+        return attempt
+
+    def note(self, attempt: Attempt, error: str) -> None:
+        """Write why an attempt ended."""
+        write(self.folder / "attempt.json", attempt.model_copy(update={"error": error}))
+
+    def end(self, outcome: Outcome) -> bool:
+        """End the job. False if it has ended before: the first end counts."""
+        return write(self.folder / "outcome.json", outcome, first=True)
+
+    def progress(self) -> tuple[int, int]:
+        """Return the parts done and the parts wanted: tables, and parts of tables that other parts are made from."""
+        home = self.home()
+        return sum(home.table(table).exists() for table in self.kind.steps), len(self.kind.steps)
+
+
+class Jobs:
+    """The jobs of a home.
+
+    Parameters
+    ----------
+    settings
+        The settings of the platform.
+    kinds
+        The kinds of jobs, by name.
+    """
+
+    def __init__(self, settings: Settings, kinds: Mapping[str, JobKind]) -> None:
+        self.settings, self.kinds = settings, kinds
+        self.folder = local_home(settings.home) / "jobs"
+        self.inbox = Inbox(self.folder / "inbox")
+
+    def submit(
+        self, kind: JobKind, files: Sequence[tuple[str, str, Blob]], options: Mapping[str, Any], client: str = ""
+    ) -> tuple[Job, bool]:
+        """Take a job, or refuse it.
+
+        Parameters
+        ----------
+        kind
+            Its kind.
+        files
+            Role, name and content of each file.
+        options
+            Its options.
+        client
+            Who sends it.
+
+        Returns
+        -------
+        tuple
+            The job, and whether it is new. The same work sent again is the same job. If that failed or was cancelled,
+            it waits again.
+
+        Raises
+        ------
+        RefusedError
+            If it cannot be taken.
+        OSError
+            If the home cannot be written to.
+        """
+        draft = self.folder / f"new-{uuid4().hex}"
+        try:
+            sent = self._drafted(draft, kind, files, options)
+            checked = kind.check(sent)
+            described = [
+                File(role=each.role, name=each.name, bytes=each.bytes, sha256=each.sha256) for each in sent.files
+            ]
+            submission = Submission(
+                id=_identity(kind, described, checked.settings),
+                kind=kind.name,
+                received=_now(),
+                client=client,
+                files=described,
+                options=sent.options.model_dump(mode="json"),
+                settings=dict(checked.settings),
+                units=checked.units,
+                notes=list(checked.notes),
+            )
+            return self._take(draft, kind, submission)
+        except OSError as error:
+            raise error if error.filename is None else unwritable(self.folder, error) from error
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def get(self, named: str) -> Job:
+        """Return a job by its id, or by the first digits of it.
+
+        Raises
+        ------
+        UnknownJobError
+            If there is none, or several begin so.
+        """
+        if not re.fullmatch("[0-9a-f]{6,64}", named):
+            raise UnknownJobError(f"expected an id of 6 to 64 hexadecimal digits, found {named[:80]!r}")
+        found = [named] if len(named) == 64 else [path.name for path in self.folder.glob(f"{named}*")]
+        jobs = [job for name in found if (job := self._open(name))]
+        if not jobs:
+            raise UnknownJobError(f"there is no job {named}. `opengenome status` lists the jobs")
+        if len(jobs) > 1:
+            raise UnknownJobError(f"{len(jobs)} jobs begin with {named}: give more digits")
+        return jobs[0]
+
+    def all(self) -> list[Job]:
+        """Return all jobs, the newest first."""
+        jobs = [job for path in self.folder.glob("?" * 64) if (job := self._readable(path.name))]
+        return sorted(jobs, key=lambda job: (job.submission.received, job.id), reverse=True)
+
+    def waiting(self, kind: JobKind) -> list[Job]:
+        """Return the jobs of a kind that have not ended, the first received first. Running ones are among them."""
+        found: dict[str, Job] = {}
+        for entry in sorted(self._queue(kind).glob("*-*")):
+            identity = entry.name.rpartition("-")[2]
+            job = None if identity in found else self._readable(identity)
+            if job and job.outcome is None:
+                found[identity] = job
+            elif job or time.time() - entry.stat().st_mtime > LEFTOVER_SECONDS:
+                entry.unlink(missing_ok=True)  # it has ended, or its sender died before it was taken
+        return list(found.values())
+
+    def status(self, job: Job) -> Status:
+        """Return where a job stands."""
+        state, outcome, attempt = job.state, job.outcome, job.attempt
+        done, wanted = job.progress() if state == "running" else (0, 0)
+        place, left = None, None
+        if state == "waiting":
+            queue = [each.id for each in self.waiting(job.kind)]
+            place = queue.index(job.id) + 1 if job.id in queue else None
+        elif state == "running" and attempt and done:
+            spent = max(0.0, (_now() - attempt.started).total_seconds())
+            left = round(spent * (wanted - done) / done, 1)
+        elif state == "done":
+            done = wanted = len(job.kind.steps)
+        return Status(
+            **job.submission.model_dump(include={"id", "kind", "received", "units", "notes", "client"}),
+            unit=job.kind.unit,
+            state=state,
+            place=place,
+            parts_done=done,
+            parts_wanted=wanted or len(job.kind.steps),
+            percent=round(100 * done / wanted, 1) if wanted else 0.0,
+            seconds_left=left,
+            attempts=attempt.number if attempt else 0,
+            error=outcome.error if outcome else attempt.error if attempt else "",
+            seconds=outcome.seconds if outcome else None,
+            ended=outcome.at if outcome else None,
+            run_id=outcome.run_id if outcome else attempt.run_id if attempt else "",
+            tables=outcome.tables if outcome else [],
+        )
+
+    def tidy(self, older: float = LEFTOVER_SECONDS) -> None:
+        """Remove what senders left behind that died, and files of the inbox, which their jobs have links to."""
+        for path in (*self.folder.glob("new-*"), *self.inbox.folder.glob("*")):
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > older:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def cancel(self, job: Job) -> bool:
+        """Cancel a job. False if it was cancelled before.
+
+        Raises
+        ------
+        EndedError
+            If it is done or has failed.
+        """
+        first = job.end(Outcome(state="cancelled", at=_now()))
+        outcome = job.outcome
+        if outcome and outcome.state != "cancelled":
+            raise EndedError(f"job {job.id[:SHORT]} is {outcome.state}: there is nothing to cancel")
+        return first
+
+    def _drafted(
+        self, draft: Path, kind: JobKind, files: Sequence[tuple[str, str, Blob]], options: Mapping[str, Any]
+    ) -> Sent:
+        """Link the files into a new folder, with the names that they were sent with."""
+        faults: list[str] = []
+        names: set[tuple[str, str]] = set()
+        for role, name, _ in files:
+            if role not in kind.roles:
+                faults.append(f"{name}: expected a role of {', '.join(kind.roles)}, found {role!a}")
+            elif not FILE_NAME.fullmatch(name):
+                faults.append(
+                    f"expected a file name of up to 200 letters, digits, '.', '_', '+' and '-', found {name[:200]!a}"
+                )
+            elif (role, name) in names:
+                faults.append(f"{name}: expected names that differ, found this one twice")
+            names.add((role, name))
+        try:
+            given = kind.options.model_validate(dict(options))
+        except ValidationError as error:
+            for each in error.errors():
+                place = ".".join(map(str, each["loc"])) or "options"
+                faults.append(f"{place}: {each['msg'].removeprefix('Value error, ')}, found {each.get('input')!a:.80}")
+        if faults:
+            raise RefusedError(faults)
+        draft.mkdir(parents=True)
+        sent: list[SentFile] = []
+        for role, name, blob in files:
+            path = _place(draft, role, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _link(blob.path, path)
+            sent.append(SentFile(role, name, path, blob.bytes, blob.sha256))
+        return Sent(Home(str(draft)), tuple(sent), given, self.settings)
+
+    def _take(self, draft: Path, kind: JobKind, submission: Submission) -> tuple[Job, bool]:
+        folder = self.folder / submission.id
+        entry = self._queue(kind) / f"{time.time_ns():020}-{submission.id}"
+        write(draft / "job.json", submission)
+        # The entry comes first: without a job it means nothing, but a job without an entry would never be worked on.
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        entry.touch(exist_ok=False)
+        try:
+            draft.rename(folder)
+            settle(self.folder)
+        except OSError:
+            known = self._open(submission.id)
+            if known is None:
+                entry.unlink(missing_ok=True)
+                raise
+            outcome = known.outcome
+            if outcome is None or outcome.state == "done":
+                entry.unlink(missing_ok=True)
+                return known, False
+            with suppress(FileNotFoundError):
+                (folder / "attempt.json").unlink()
+            with suppress(FileNotFoundError):
+                (folder / "outcome.json").unlink()
+            return known, True
+        return Job(folder, kind, submission), True
+
+    def _open(self, identity: str) -> Job | None:
+        submission = read(self.folder / identity / "job.json", Submission)
+        if submission is None or submission.kind not in self.kinds:
+            return None
+        return Job(self.folder / identity, self.kinds[submission.kind], submission)
+
+    def _readable(self, identity: str) -> Job | None:
+        """Return a job; none if it is damaged, which the log says: others go on."""
+        try:
+            job = self._open(identity)
+            if job:
+                job.outcome  # noqa: B018  # is it readable too?
+            return job
+        except DamagedError as error:
+            LOG.error("%s", error)
+            return None
+
+    def _queue(self, kind: JobKind) -> Path:
+        return self.folder / "waiting" / kind.name
+
+
+def _identity(kind: JobKind, files: Sequence[File], settings: Mapping[str, Any]) -> str:
+    """Return a job's id: digest of all that determines its results. The order of files does not."""
+    return digest(
+        {
+            "kind": kind.name,
+            "files": [[role, [[each.name, each.sha256] for each in files if each.role == role]] for role in kind.roles],
+            "settings": settings,
+            "code": {table.name: table.code_version for table in (*kind.steps, *kind.results)},
+        }
+    )
+
+
+def _place(folder: Path, role: str, name: str) -> Path:
+    return folder / "files" / role / name
+
+
+def _link(source: Path, place: Path) -> None:
+    try:
+        os.link(source, place)
+    except OSError:  # a file system without links
+        shutil.copyfile(source, place)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
