@@ -29,4 +29,4 @@ def assert_names_are_whole(figure: Figure, names: Iterable[str]) -> None:
         assert box.y1 <= edge.y1 + 1
     assert not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
     for ax in figure.axes:  # a legend or a label has not pressed a panel to nothing
-        assert ax.get_position().width > 0.3
+        assert ax.get_position().width > 0.1

@@ -27,9 +27,10 @@ def calls() -> pd.DataFrame:
 
 
 def test_of_accessions_and_mutations_in_the_matrix(calls: pd.DataFrame) -> None:
-    pairs = [(accession, gene, True) for accession in ACCESSIONS for gene in GENES]
-    status = pd.DataFrame(pairs, columns=["accession", "gene", "examined"])
-    assert_names_are_whole(mutations.mutation_matrix(calls, status).figure, [*ACCESSIONS, *SYMBOLS])
+    pairs = [(accession, ORGANISM, gene, True) for accession in ACCESSIONS for gene in GENES]
+    status = pd.DataFrame(pairs, columns=["accession", "organism", "gene", "examined"])
+    entries = [(ORGANISM, symbol) for symbol in SYMBOLS]
+    assert_names_are_whole(mutations.mutation_matrix(calls, status, entries).figure, [*ACCESSIONS, *SYMBOLS])
 
 
 def test_of_mutations_and_organisms_beside_their_prevalence() -> None:
