@@ -142,8 +142,9 @@ def versions(home: Home, name: str, before: int | None, after: int | None) -> tu
     LookupError
         If there is no version before.
     """
-    if before is None or after is None:
-        find(home, name, after if home.table(name).exists() else 0)  # of what is no table, it says what there is
+    if before is not None and after is not None:
+        return before, after
+    find(home, name, after if home.table(name).exists() else 0)  # of what is no table, it says what there is
     history = home.table(name).history()
     made = {number: history.provenance(number) for number in sorted(history.layouts())}
     last = max(made) if after is None else after

@@ -40,7 +40,7 @@ from opengenome_assets_tests.drafts import drafts
 ALL = "*"
 EARLY = 5  # one kill of so many comes before the first write, the others after it
 LATEST = 0.97  # of the CPU time: after it most runs have ended
-FILES = "alignments", "variant_files"  # tables whose rows have the path of a file
+FILES = "read_alignments", "variant_files"  # tables whose rows have the path of a file
 PICTURES = {".png", ".svg"}  # drafts: the same data give the same bytes
 EVERY = 0.001  # seconds between two looks at a run
 TICKS = os.sysconf("SC_CLK_TCK")

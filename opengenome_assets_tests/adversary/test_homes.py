@@ -44,9 +44,9 @@ COMMANDS = {
     ".lock": (("info",), ("prune", "--keep", "1", "--yes")),
 }
 # The tables made from the files for tools in a folder of the home.
-CALLED = ("coverage", "genotypes", "variants_raw")
+CALLED = ("read_depth", "genotypes", "variants_raw")
 REMADE = {
-    "references": ("alignments", *CALLED, "clinvar", "gnomad", "consequences"),
+    "references": ("read_alignments", *CALLED, "clinvar", "gnomad", "consequences"),
     "alignments": CALLED,
 }
 QUERIES = [Query("a", b"ACGTTGCA" * 4), Query("b", b"GGGTTTACGTCGTAGCTAG")]
@@ -122,7 +122,7 @@ def make_damaged(home: Home, settings: Settings, place: str, folder: Path) -> Co
     """Make the tables that come from the damaged file, in a copy without them; then do what the error says."""
     remade = REMADE[place]
     expected = {name: home.table(name).read().to_pylist() for name in remade}
-    hidden = [*remade, *(["alignments"] if "alignments" in remade else [])]
+    hidden = [*remade, *(["alignments"] if "read_alignments" in remade else [])]
     copy = folder / "copy"
     shutil.copytree(home.uri, copy, ignore=lambda at, _: hidden if at.endswith(("/tables", home.uri)) else ())
     there = settings.model_copy(update={"home": str(copy)})
@@ -135,7 +135,9 @@ def make_damaged(home: Home, settings: Settings, place: str, folder: Path) -> Co
             assert all(row in expected[name] for row in rows), f"{name} has rows that are wrong"
     if not result.success:
         words = failure(result)
-        advice = re.search(r"(reference|alignments): .*Remove the folder (\S+) and materialise (\1) again", words)
+        advice = re.search(
+            r"(reference_contigs|read_alignments): .*Remove the folder (\S+) and materialise (\1) again", words
+        )
         assert advice, words
         shutil.rmtree(advice[2])
         materialize(there, ",".join({advice[3], *remade}))

@@ -38,7 +38,7 @@ def files(cohort):
         cycles.setdefault((row["sample"], row["lane"], row["mate"]), []).append(row)
     found = {}
     for lane in read_sheet(SAMPLE_FOLDER / "samples.csv"):
-        for mate, path in enumerate(lane.fastq, 1):
+        for mate, path in enumerate(lane.files, 1):
             (row,) = (
                 each
                 for each in made.rows(READ_FILES)
