@@ -103,6 +103,7 @@ def one_more_count(values):
     return [[values[0][0] + 1, *values[0][1:]], *values[1:]]
 
 
+@pytest.mark.long
 def test_right_tables_have_no_problems(good):
     assert {(rule.asset, rule.name): list(rule.problems(good)) for rule in RULES} == {
         (rule.asset, rule.name): [] for rule in RULES
@@ -187,6 +188,7 @@ def test_a_file_that_was_lost_or_counted_twice_is_found(good, tmp_path, wrong, s
     assert re.search(said, problem)
 
 
+@pytest.mark.long
 def test_files_in_parts_and_without_a_sequence_are_accounted_for(corpus):
     whole = gzip.compress(b"".join(b">r%d\nACGTACGTTG%s\n" % (n, b"ACGT" * n) for n in range(40)))
     short = gzip.compress(b">s\nAC\n")

@@ -52,6 +52,7 @@ def test_a_check_warns_of_a_wrong_code_and_names_the_right_ones(genomes, tmp_pat
     assert stops == {"AGA", "AGG", "TAA", "TAG"}
 
 
+@pytest.mark.long
 def test_a_gene_is_a_row_with_its_protein(genomes):
     rows = genomes.home.table("genes").read().to_pylist()
     sequences = {row["seq_id"]: row["sequence"] for row in genomes.home.table("sequence_shards").read().to_pylist()}

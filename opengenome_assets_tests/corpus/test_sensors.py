@@ -114,6 +114,7 @@ def report(tables):
     write_bytes(f"{tables.uri}/reports/summary.json", json.dumps({"provenance": made.model_dump(mode="json")}).encode())
 
 
+@pytest.mark.long
 def test_a_sensor_without_memory_starts_no_run_for_what_has_been_made(hub, catalogue):
     (commit,) = hub.commits
     report(catalogue)
@@ -381,6 +382,7 @@ def test_a_hub_that_does_not_answer_is_a_reason_to_skip_and_the_next_tick_goes_o
     assert ticks.run().tags[COMMIT_TAG] == commit
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("source", ["hf://datasets/nobody/nothing", "hf://datasets/", "hf://spaces/a/b"])
 def test_a_dataset_that_is_not_there_is_a_reason_to_skip(hub, ticks, source):
     ticks.source = source

@@ -113,6 +113,7 @@ def test_a_catalogue_with_a_gap_is_refused_and_units_have_keys_of_their_own(tmp_
     assert len(keys(*parts, row("x.fa.gz.aa", source="t"))) == 2
 
 
+@pytest.mark.long
 def test_the_same_identifier_in_two_members_of_an_archive_is_no_duplicate(corpus):
     made = corpus({"a/all.tar": tar_of({"one.fa": ONE, "two.fa": TWO})})
     result = made.materialize("*sequence_shards,rejected_records")

@@ -44,6 +44,7 @@ def test_commits_do_not_wait_for_the_disk(tmp_path: Path) -> None:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1  # NORMAL
 
 
+@pytest.mark.long
 def test_many_threads_write_all_their_events(instance: dg.DagsterInstance) -> None:
     run = dg.materialize([counted], instance=instance).dagster_run
     before = len(instance.all_logs(run.run_id))

@@ -108,6 +108,7 @@ def test_the_digest_depends_on_content_and_not_on_order_names_of_mates_or_case(r
         assert counted(text([*records, records[0]])).digest != digest
 
 
+@pytest.mark.long
 def test_a_sample_of_starts_gives_the_duplication_of_many_reads():
     random = np.random.default_rng(1)
     distinct = np.frombuffer(b"ACGT", np.uint8)[random.integers(0, 4, (200_000, 32))]

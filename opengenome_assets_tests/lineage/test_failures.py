@@ -92,6 +92,7 @@ def test_a_run_that_came_to_no_step_says_why(instance: dg.DagsterInstance) -> No
     assert run.failures == [Failure("", "RuntimeError: no Java")]
 
 
+@pytest.mark.long
 def test_the_newest_run_counts_and_only_since_then(instance: dg.DagsterInstance) -> None:
     assert newest_run(instance) is None
     start = datetime.now(UTC)

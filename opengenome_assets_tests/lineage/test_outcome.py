@@ -21,6 +21,7 @@ def made(corpus: Any) -> Corpus:
     return made
 
 
+@pytest.mark.long
 def test_it_names_what_a_run_made_and_which_files_changed(made: Corpus, tmp_path: Path) -> None:
     first = made.materialize(SELECTION).run_id
     result = outcome(made.home, groups.specs(), first)
@@ -39,6 +40,7 @@ def test_it_names_what_a_run_made_and_which_files_changed(made: Corpus, tmp_path
     assert (files.added, files.removed, files.changed) == (["c: c/three.fa"], ["b: b/two.fa"], ["a: a/one.fa"])
 
 
+@pytest.mark.long
 def test_the_corpus_is_told_in_lines_that_warn_of_what_is_missing(made: Corpus, tmp_path: Path) -> None:
     assert findings(made.home) == []
     write_files(tmp_path / "fasta", {"b/reads.fa": "@r\nACGT\n+\nIIII\n"})

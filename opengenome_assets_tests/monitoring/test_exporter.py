@@ -42,6 +42,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield opened
 
 
+@pytest.mark.long
 def test_a_fault_is_on_the_page_is_told_once_and_its_end_is_told(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     now = [time.time()]
     instance.add_daemon_heartbeat(DaemonHeartbeat(now[0], "SENSOR", None, []))

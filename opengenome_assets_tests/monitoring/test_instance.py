@@ -86,6 +86,7 @@ def test_an_asset_has_its_numbers_and_its_moment(instance: dg.DagsterInstance, t
     assert {name: found[f"opengenome_asset_{name}", "counted"] for name in expected} == expected
 
 
+@pytest.mark.long
 def test_runs_are_counted_from_the_first_reading_and_checks_show_their_last_outcome(
     instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:

@@ -178,6 +178,7 @@ def test_the_documented_command_takes_its_settings(corpus, tmp_path):
     assert "0 bytes would be freed" in typed(command, Path(made.home.uri))
 
 
+@pytest.mark.long
 def test_nothing_runs_it_unasked():
     weekly = build_defs().resolve_schedule_def("weekly_upkeep")
     assert weekly.default_status == dg.DefaultScheduleStatus.STOPPED

@@ -140,6 +140,7 @@ def test_ties_rank_by_name_and_what_holds_a_sequence_twice_comes_close(index: Se
     assert 0.99 < hits[2].similarity < 1
 
 
+@pytest.mark.long
 def test_only_one_source(index: SearchIndex, peer: Peer) -> None:
     query = QUERIES["a piece of a genome"]
     hits = index.similar([Query("q", query.encode())], source="mitochondria", top_n=4, strand="given")[0]

@@ -76,6 +76,7 @@ def home(tmp_path: Path) -> Home:
     return home
 
 
+@pytest.mark.long
 def test_a_mapped_index_is_the_one_read_into_memory(home: Home, tmp_path: Path) -> None:
     mapped = SearchIndex.open(home.uri)
     read = unmapped(mapped, tmp_path / "copy")

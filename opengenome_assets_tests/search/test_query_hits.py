@@ -205,6 +205,7 @@ def test_the_same_search_is_not_done_twice_and_says_what_it_was_made_from(
     }
 
 
+@pytest.mark.long
 def test_queries_come_from_the_hub(indexed: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     packed = gzip.compress(fasta(queries()).encode(), mtime=0)
     with serving() as hub:
@@ -304,6 +305,7 @@ def test_the_check_of_ranks_knows_the_order_by_containment(tmp_path: Path) -> No
         assert list(query_hits.ranks.problems(tables)) == wrong
 
 
+@pytest.mark.long
 def test_a_table_with_the_columns_of_before_is_read_and_gets_the_new_ones(
     indexed: Corpus, asked: Callable[..., str], tmp_path: Path
 ) -> None:

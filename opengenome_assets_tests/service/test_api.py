@@ -138,6 +138,7 @@ def test_what_one_request_may_ask_for_is_bounded(home: Path) -> None:
         assert client.get("/api/index").json()["limits"]["max_queries"] == 2
 
 
+@pytest.mark.long
 def test_the_hits_of_a_request_are_bounded_over_all_its_queries(home: Path) -> None:
     two = f">a\n{QUERY}\n>b\n{QUERY}\n"
     with serving(home, max_comparisons=40) as client:

@@ -191,6 +191,7 @@ def test_a_client_that_does_not_read_is_not_waited_for(
             time.sleep(0.02)
 
 
+@pytest.mark.long
 def test_another_address_each_time_is_believed_from_proxies_only(tmp_path: Path) -> None:
     def statuses(address: Address) -> list[int]:
         sent = WHOLE.replace(b"/health/live", b"/api/index")[:-2]

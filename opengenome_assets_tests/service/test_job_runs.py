@@ -43,6 +43,7 @@ def run(jobs: Jobs, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     return build_job(jobs, KIND, []).execute_in_process(instance=instance, raise_on_error=False)
 
 
+@pytest.mark.long
 def test_all_that_wait_are_one_run_and_each_is_done_once(jobs, instance, tmp_path):
     assert "no job waits" in tick(jobs, instance).skip_reason.skip_message
     sent = [send(jobs, tmp_path / "a", text="x\n" * number) for number in range(1, 40)]

@@ -112,6 +112,7 @@ def test_dagster_records_that_cannot_be_kept_name_their_folder(place: Path) -> N
         LocalInstance.config_defaults("")
 
 
+@pytest.mark.long
 def test_failures_are_told_from_a_read_only_home(place: Path) -> None:
     with read_only(place):
         result = CliRunner().invoke(main, ["failures"])

@@ -407,6 +407,7 @@ def test_credentials_that_are_refused_are_told_in_a_sentence(monkeypatch: pytest
     assert words.endswith("a retry does not help")
 
 
+@pytest.mark.long
 def test_a_bucket_that_is_not_there_is_told_in_a_sentence(bucket: str) -> None:
     assert "has no such bucket" in told_by("s3://nowhere/home")
 

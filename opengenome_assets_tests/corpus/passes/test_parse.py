@@ -247,6 +247,7 @@ def test_a_file_whose_records_are_all_refused_gives_a_part_without_rows(parse):
     assert (rows, len(rejected), parsed.accepted.files) == ([], 2, ())
 
 
+@pytest.mark.long
 def test_row_groups_are_bounded(parse, tmp_path):
     content = b"".join(b">%d\n%s\n" % (i, b"ACGT" * (1 << 20)) for i in range(10))
     parsed, _, _ = parse(content)
