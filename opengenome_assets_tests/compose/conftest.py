@@ -44,6 +44,7 @@ def cluster(image: str, secrets: Path) -> Iterator[Cluster]:
             "DAGSTER_UI_PORT": str(free_port()),
             "SPARK_UI_PORT": str(free_port()),
             "SEARCH_UI_PORT": str(free_port()),
+            "STATUS_UI_PORT": str(free_port()),
         },
     )
     try:

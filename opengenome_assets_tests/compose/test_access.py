@@ -22,6 +22,7 @@ PORTS = {
     "dagster-code": 4000,
     "dagster-webserver": 3000,
     "search": 3001,
+    "metrics": 3002,
 }
 
 
@@ -86,7 +87,8 @@ def test_only_the_user_interfaces_are_published_and_on_loopback(cluster: Cluster
         for bindings in container["NetworkSettings"]["Ports"].values()
         for binding in bindings or []
     }
-    ports = {cluster.settings[name] for name in ("DAGSTER_UI_PORT", "SPARK_UI_PORT", "SEARCH_UI_PORT")}
+    names = ("DAGSTER_UI_PORT", "SPARK_UI_PORT", "SEARCH_UI_PORT", "STATUS_UI_PORT")
+    ports = {cluster.settings[name] for name in names}
     assert published == {("127.0.0.1", port) for port in ports}
     outside = socket.gethostbyname(socket.gethostname())
     if not outside.startswith("127."):
