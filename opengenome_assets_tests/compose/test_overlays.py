@@ -133,13 +133,13 @@ class TestProxy:
         assert (status, answer["servers"]) == (200, [{"url": "."}])
         assert self.ask(proxied, secrets, f"{path}health/live", method="GET")[0] == 401
 
-    def test_only_the_proxy_and_spark_are_published(self, proxied: Cluster) -> None:
+    def test_only_the_proxy_and_the_pages_of_operators_are_published(self, proxied: Cluster) -> None:
         ports = {
             container["Config"]["Labels"]["com.docker.compose.service"]
             for container in proxied.containers()
             if any(container["NetworkSettings"]["Ports"].values())
         }
-        assert ports == {"proxy", "spark-master"}
+        assert ports == {"proxy", "spark-master", "metrics"}
 
 
 @pytest.mark.drill
