@@ -22,6 +22,8 @@ INSTALL := $(BIN)/uv pip install --python $(BIN)/python --no-python-downloads
 LOCKED := $(INSTALL) --require-hashes --constraints requirements.lock --requirements pyproject.toml \
   --preview-features build-dependency-hashes --require-build-hashes --build-constraints requirements.lock
 
+WARM := $(BIN)/python -c 'from opengenome_assets.kernels.warm import warm; warm()'
+
 # The folder of dagster.yaml.
 export DAGSTER_HOME := $(CURDIR)
 # Bytecode is kept in .venv: compiling the imports again costs every process 2 s of CPU.
@@ -37,8 +39,9 @@ help:  ## List the targets
 
 install: $(VENV)/installed java  ## Install what the pipeline needs into .venv
 
+# In a fresh clone the kernels have to be compiled, on one core. It begins while Dagster starts on another.
 run: install  ## Materialise every asset and show the result
-	@$(BIN)/opengenome run
+	@$(WARM) & warming=$$!; $(BIN)/opengenome run; status=$$?; wait $$warming; exit $$status
 
 ui: install  ## Serve Dagster at http://127.0.0.1:3000 and the search at :3001 (PORT=..., SEARCH_PORT=... for others)
 	@$(BIN)/opengenome ui --port $(PORT) --search-port $(SEARCH_PORT)
@@ -57,7 +60,7 @@ test: $(VENV)/installed-dev java  ## Lint, check types, and run the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	@$(BIN)/mypy & types=$$!; \
-	$(BIN)/python -c 'from opengenome_assets.kernels.warm import warm; warm()' && wait $$types
+	$(WARM) && wait $$types
 	@$(BIN)/pytest $(PARALLEL) $(WORKERS) --durations 10 -m 'not slow and not adversary' --cov --cov-report=term-missing:skip-covered; quick=$$?; \
 	$(BIN)/pytest $(PARALLEL) $(SLOW_WORKERS) --durations 20 -m 'slow and not adversary' && exit $$quick
 

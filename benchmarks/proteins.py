@@ -40,7 +40,7 @@ ACCESSION = 100
 SAMPLE = Path(corpus.__file__).with_name("sample")
 GENOMES = "plastids", "mitochondria"
 CHANGED = 10
-"""Of so many letters one is changed in a copy of a real protein."""
+"""In a copy of a real protein, one letter of this many is changed."""
 AMRFINDERPLUS = 413
 """Proteins per CPU second of AMRFinderPlus 3.10.23 with 167 references, measured once: 21,035 proteins of 8 genomes."""
 WATER_PAIRS = 100

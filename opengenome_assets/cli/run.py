@@ -65,8 +65,10 @@ def _tell(settings: Settings, started: float) -> None:
         return
     result = outcome(home, groups.specs(), run.run_id)
     everything = len(result.made) + len(result.kept)
-    made = f"{len(result.made)} of {everything}" if result.made else f"nothing new, all {everything} are current"
-    rows = [("took", f"{time.time() - started:.0f} s"), ("made", f"{made} (tables, figures and reports)")]
+    rows = [
+        ("took", f"{time.time() - started:.0f} s"),
+        ("made", f"{len(result.made)} of {everything} tables, figures and reports; the others are as they were"),
+    ]
     for catalogue, files in result.files.items():
         counts = {name: len(getattr(files, name)) for name in ("added", "removed", "changed", "moved")}
         named = ", ".join(f"{words.count(number)} {name}" for name, number in counts.items() if number)

@@ -6,11 +6,13 @@ how it is shown (``cli/run.py``).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from opengenome_assets.framework.table import Role, Specs
 from opengenome_assets.lineage.changes import FileChanges, compare
 from opengenome_assets.lineage.records import Records
+from opengenome_assets.storage.snapshot import MissingTableError
 from opengenome_assets.storage.tables import Home
 
 
@@ -33,15 +35,18 @@ class Outcome:
 
 
 def outcome(home: Home, specs: Specs, run_id: str) -> Outcome:
-    """Return the outcome of a home's newest run.
+    """Return the outcome of a home's newest run. A table without a record, which no asset made, is left out.
 
     Raises
     ------
-    ValueError
-        If a table is damaged.
+    DamagedTableError
+        If the log of a table cannot be read.
     """
     records = Records(home)
-    by = {name: records.find(name) for name in (*home.names(), *records.beside)}
+    by = {}
+    for name in (*home.names(), *records.beside):
+        with suppress(MissingTableError):
+            by[name] = records.find(name)
     made = sorted(name for name, record in by.items() if record.provenance.run_id == run_id)
     files = {}
     for name in made:

@@ -82,7 +82,7 @@ def figure_specs(levels: Sequence[Level]) -> list[FigureSpec]:
 
 
 def _read(step: Step, table: TableSpec, columns: list[str]) -> Frame:
-    """Return some columns; genes of DNA have names of their own, since a promoter bears that of its protein."""
+    """Return some columns; genes of DNA get names of their own, since a promoter is named as its protein."""
     frame = step[table].read([*columns, "molecule"]).to_pandas()
     frame["gene"] = frame["gene"].where(frame["molecule"] != "dna", frame["gene"] + " (DNA)")
     return frame.drop(columns=["molecule"])

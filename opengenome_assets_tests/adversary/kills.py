@@ -38,7 +38,7 @@ from opengenome_assets_tests.corpora import failure
 from opengenome_assets_tests.drafts import drafts
 
 ALL = "*"
-EARLY = 5  # one kill of so many comes before the first write, the others after it
+EARLY = 5  # of this many kills one comes before the first write, the others after it
 LATEST = 0.97  # of the CPU time: after it most runs have ended
 FILES = "read_alignments", "variant_files"  # tables whose rows have the path of a file
 PICTURES = {".png", ".svg"}  # drafts: the same data give the same bytes
@@ -59,7 +59,7 @@ class Ended:
 def forked(
     work: Callable[[], Any], *, kill_after: float | None = None, written: bool = False, home: Path | None = None
 ) -> Ended:
-    """Run work in a forked process, killed after some CPU seconds, or ``written`` so many after its first write.
+    """Run work in a forked process, killed after some CPU seconds, or ``written`` seconds after its first write.
 
     Only forks open tables: the threads of delta-rs do not outlive a fork.
     """

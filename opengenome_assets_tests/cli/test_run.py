@@ -80,7 +80,7 @@ def test_everything_is_made_in_an_empty_folder_and_a_failure_is_told(elsewhere: 
         r"^Corpus\n  sequences +2: \w+ 2\n  bases +670, 38\.8 % of A, C, G and T are G or C$", said, re.MULTILINE
     )
     assert re.search(r"^  refused +no record$", said, re.MULTILINE)
-    assert re.search(r"^Run \w{8}\n  took +\d+ s\n  made +(\d+) of \1 ", said, re.MULTILINE)
+    assert re.search(r"^Run \w{8}\n  took +\d+ s\n  made +(\d+) of \1 tables", said, re.MULTILINE)
     assert re.search(rf"^  report +{elsewhere}/data/reports/corpus_report\.html$", said, re.MULTILINE)
     assert "Warning" not in answer.stdout + answer.stderr
 

@@ -1,4 +1,4 @@
-"""Jobs on files: they are taken once, done once, and nothing is lost whoever dies."""
+"""Jobs on files: they are taken once, done once, and nothing is lost when a process dies."""
 
 import json
 import os

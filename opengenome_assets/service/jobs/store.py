@@ -9,7 +9,7 @@ Belongs here: the folder of each job, and the queue. Does not belong here: their
     jobs/ID/tables/             the job's tables: its folder is its home
     jobs/ID/lock                held by the process that works on it
     jobs/ID/attempt.json        the last attempt
-    jobs/ID/outcome.json        its end: done, failed or cancelled; whoever creates it first decides
+    jobs/ID/outcome.json        its end: done, failed or cancelled; the first process that creates it decides
 
 Each file appears at once and as a whole. A process that dies between two of them leaves a state that the next one
 continues from: without an outcome, and without a process that holds the lock, a job waits.
