@@ -59,7 +59,7 @@ class Ended:
 def forked(
     work: Callable[[], Any], *, kill_after: float | None = None, written: bool = False, home: Path | None = None
 ) -> Ended:
-    """Run work in a forked process, killed after some CPU seconds, or ``written`` seconds after its first write.
+    """Run work in a forked process, killed ``kill_after`` CPU seconds after its start or, if ``written``, first write.
 
     Only forks open tables: the threads of delta-rs do not outlive a fork.
     """
