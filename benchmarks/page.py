@@ -4,6 +4,7 @@ Belongs here: the form of the page. Does not belong here: the results (``results
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from benchmarks.report import Figure, table, tally
 from benchmarks.results import Measured, Processor
@@ -21,6 +22,7 @@ def page(processors: Sequence[Processor], order: Sequence[str], picture: str | N
     picture
         Name of the file of the plot, if there is one.
     """
+    processors = _by_the_newest_targets(processors)
     rows = [name for name in order if any(name in processor.rows for processor in processors)]
     cells = [line for name in rows for line in _lines(name, processors)]
     tallies = ", ".join(
@@ -30,11 +32,11 @@ def page(processors: Sequence[Processor], order: Sequence[str], picture: str | N
         "# Benchmark results",
         "Drawn by `make bench` from the files in `results/`, one per processor. `make bench ROWS=search` measures one "
         "row again. A target is a ratio: to another tool, or to a limit that the same run measures on the same "
-        "machine. A row is met if all its figures keep to their targets. Figures without a target are information: "
-        "they say what one machine does. Bold figures miss their target; an empty field was not measured there. CPU "
-        "time is user and system time of all processes. Things that a ratio compares are done in turn. It is the "
-        "median of the rounds, and their least and largest follow in brackets. All results were compared with those "
-        "of the other tools and ways, and are equal.",
+        "machine. Memory is bounded in bytes. A row is met if all its figures keep to their targets, those of its "
+        "newest measurement. Figures without a target are information: they say what one machine does. Bold figures "
+        "miss their target; an empty field was not measured there. CPU time is user and system time of all processes. "
+        "What a ratio compares is done in turn: the ratio is the median of the rounds, and their least and largest "
+        "follow in brackets. All results were compared with those of the other tools and ways, and are equal.",
         f"{tallies}.",
         table(("work", "figure", "target", *(processor.name for processor in processors)), cells),
         *([f"![CPU time and memory of whole runs against the size of the corpus]({picture})"] if picture else []),
@@ -43,6 +45,28 @@ def page(processors: Sequence[Processor], order: Sequence[str], picture: str | N
         _machines(processors),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _by_the_newest_targets(processors: Sequence[Processor]) -> list[Processor]:
+    """Return the processors with the targets of a row's newest measurement in all of its measurements."""
+    newest: dict[tuple[str, str], Figure] = {}
+    for name in {name for processor in processors for name in processor.rows}:
+        for measured in _measured(name, processors):
+            for figure in measured.row.figures:
+                newest.setdefault((name, figure.name), figure)
+
+    def judged(name: str, measured: Measured) -> Measured:
+        by = [newest[name, figure.name] for figure in measured.row.figures]
+        figures = [
+            replace(figure, bound=target.bound, least=target.least)
+            for figure, target in zip(measured.row.figures, by, strict=True)
+        ]
+        return replace(measured, row=replace(measured.row, figures=figures))
+
+    return [
+        replace(processor, rows={name: judged(name, measured) for name, measured in processor.rows.items()})
+        for processor in processors
+    ]
 
 
 def _measured(name: str, processors: Sequence[Processor]) -> list[Measured]:

@@ -111,8 +111,9 @@ def ratio(
 
 
 def tally(rows: Sequence[Row]) -> str:
-    """Return the number of rows that are met, in words."""
-    return f"{sum(row.is_met for row in rows)} of {len(rows)} targets met"
+    """Return how many of the rows with targets are met, in words."""
+    judged = [row for row in rows if any(figure.bound is not None for figure in row.figures)]
+    return f"{sum(row.is_met for row in judged)} of {len(judged)} targets met"
 
 
 def summary(row: Row) -> str:
