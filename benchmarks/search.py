@@ -61,6 +61,7 @@ def search_row(bases: int, folder: Path) -> Row:
             ratio("opening, time / reading the bytes of its files", *opening_seconds(result), 1.0),
             worst("both strands, time / the better peer's one strand", wall["ours"], wall[better]),
             worst("as given, CPU / the better peer's", cpu["given"], cpu[better]),
+            worst("both strands, CPU / one strand", cpu["ours"], cpu["given"]),
             Figure("as given", 1e3 * slowest(wall["given"]), unit=" ms"),
             Figure("both strands", 1e3 * slowest(wall["ours"]), unit=" ms"),
             Figure("opening", 1e3 * float(np.median(result["open"])), unit=" ms"),
