@@ -81,6 +81,7 @@ def test_a_large_job_is_taken_and_followed_to_its_results(client, home):
     page = client.get(f"{path}/results").json()
     assert (page["rows"], page["next"], page["table"]["version"]) == ([{"file": "a.txt", "lines": 4}], None, 0)
     assert [each["id"] for each in client.get("/api/lines").json()] == [job["id"]]
+    assert 'route="/api/lines/{identity}/status"' in client.get("/metrics").text
 
 
 def test_files_are_uploaded_once_and_named_in_several_jobs(client):

@@ -25,11 +25,13 @@ from starlette.responses import StreamingResponse
 
 from opengenome_assets.engine.processes import Processes
 from opengenome_assets.framework.jobs import JobKind, RefusedError
+from opengenome_assets.service.access.tokens import Principal
 from opengenome_assets.service.jobs.answers import JobAnswer, JobRequest, ResultPage, Upload
 from opengenome_assets.service.jobs.inbox import Blob, OffsetError, Receiver, TooLargeError, UploadError
 from opengenome_assets.service.jobs.records import Status
 from opengenome_assets.service.jobs.results import LARGEST_PAGE, MEDIA, PAGE, Page, read_page, special, written
 from opengenome_assets.service.jobs.store import (
+    SHORT,
     EndedError,
     Job,
     Jobs,
@@ -38,6 +40,7 @@ from opengenome_assets.service.jobs.store import (
     UnknownTableError,
 )
 from opengenome_assets.service.jobs.work import work_on
+from opengenome_assets.service.live import Live
 from opengenome_assets.service.problems import ProblemError, described
 from opengenome_assets.service.search import refuse_other_parameters
 from opengenome_assets.service.settings import ServerSettings
@@ -64,15 +67,20 @@ class JobService:
     ----------
     jobs
         The jobs.
-    limits
-        Settings of the server.
+    live
+        Settings of the server, as they are now.
     """
 
     jobs: Jobs
-    limits: ServerSettings
+    live: Live
     _checks: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(CHECKS_AT_A_TIME))
     _work: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
     _reads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(8))
+
+    @property
+    def limits(self) -> ServerSettings:
+        """The limits, as they are now."""
+        return self.live.limits
 
     async def read(self, work: Callable[[], _Value]) -> _Value:
         """Look into jobs, in a thread; what goes wrong becomes a problem."""
@@ -151,6 +159,12 @@ def service_of(request: Request) -> JobService:
     return found
 
 
+def principal_of(request: Request) -> Principal:
+    """Return who sends a request, as the guard has found."""
+    found: Principal = request.scope["principal"]
+    return found
+
+
 Service = Annotated[JobService, Depends(service_of)]
 Identity = Annotated[str, PathParameter(description="Id of the job", min_length=6, max_length=64)]
 Sha256 = Annotated[str, PathParameter(description="SHA-256 of the file", pattern="^[0-9a-f]{64}$")]
@@ -158,14 +172,14 @@ Sha256 = Annotated[str, PathParameter(description="SHA-256 of the file", pattern
 
 def router(kinds: Mapping[str, JobKind]) -> APIRouter:
     """Return the routes of the kinds of jobs."""
-    routes = APIRouter(prefix="/api", responses=described(408, 421, 422, 429, 431, 503), tags=["jobs"])
+    routes = APIRouter(responses=described(408, 421, 422, 429, 431, 503), tags=["jobs"])
     routes.include_router(uploads)
     for kind in kinds.values():
         routes.include_router(routes_of(kind))
     return routes
 
 
-uploads = APIRouter(dependencies=[Depends(refuse_other_parameters)])
+uploads = APIRouter(prefix="/api", dependencies=[Depends(refuse_other_parameters)])
 
 
 @uploads.get("/uploads/{sha256}", responses=described(404))
@@ -211,7 +225,7 @@ async def _receive(request: Request, receiver: Receiver) -> Blob:
 
 def routes_of(kind: JobKind) -> APIRouter:
     """Return the routes of a kind of jobs."""
-    routes = APIRouter(prefix=f"/{kind.path}")
+    routes = APIRouter(prefix=f"/api/{kind.path}")
     name = kind.name
     forms = {form: content for form, (content, _) in kind.forms.items()}
     media = {**MEDIA, **forms}
@@ -243,7 +257,7 @@ def routes_of(kind: JobKind) -> APIRouter:
         "taken (202). The same work sent twice is one job.",
     )
     async def submit(request: Request, service: Service) -> Response:
-        client = request.client.host if request.client else ""
+        client = principal_of(request).name
         given = dict(request.query_params)
         if len(given) < len(request.query_params.multi_items()):
             raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "Expected each query parameter once, found one twice")
@@ -337,14 +351,24 @@ def routes_of(kind: JobKind) -> APIRouter:
     @routes.delete(
         "/{identity}",
         operation_id=f"cancel_{name}",
-        responses=described(404, 409),
+        responses=described(403, 404, 409),
         dependencies=[Depends(refuse_other_parameters)],
     )
-    async def cancel(identity: Identity, service: Service) -> Status:
-        """Cancel a job. Work that has begun ends at its next step. To cancel it twice is no error."""
+    async def cancel(identity: Identity, request: Request, service: Service) -> Status:
+        """Cancel a job. Work that has begun ends at its next step. To cancel it twice is no error.
+
+        The job of another client is cancelled with the scope admin only.
+        """
+        principal = principal_of(request)
 
         def ended() -> Status:
             job = service.find(kind, identity)
+            if job.submission.client != principal.name and not principal.may("admin"):
+                raise ProblemError(
+                    HTTPStatus.FORBIDDEN,
+                    f"Expected a job of {principal.name}, or a token with the scope admin; job {job.id[:SHORT]} was "
+                    "sent by another client. Ask its sender, or the server's operator",
+                )
             service.jobs.cancel(job)
             return service.jobs.status(job)
 
