@@ -249,7 +249,9 @@ class Jobs:
         found = [named] if len(named) == 64 else [path.name for path in self.folder.glob(f"{named}*")]
         jobs = [job for name in found if (job := self._open(name))]
         if not jobs:
-            raise UnknownJobError(f"there is no job {named}. `opengenome status` lists the jobs")
+            raise UnknownJobError(
+                f"there is no job {named}: none was sent, or upkeep has removed it. `opengenome status` lists the jobs"
+            )
         if len(jobs) > 1:
             raise UnknownJobError(f"{len(jobs)} jobs begin with {named}: give more digits")
         return jobs[0]
