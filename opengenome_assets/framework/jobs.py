@@ -173,11 +173,16 @@ class JobKind:
     forms: Mapping[str, tuple[str, Callable[[Home], str]]] = field(default_factory=dict)
     small: int = SMALL
     named_by: Callable[[Path], Sequence[tuple[str, Path]]] = lambda _: ()
+    role_by_name: Callable[[str], str] | None = None
 
     @property
     def main_role(self) -> str:
         """The role of files that are given no other."""
         return next(iter(self.roles))
+
+    def role_of(self, name: str) -> str:
+        """Return the role of a file whose sender states none."""
+        return self.role_by_name(name) if self.role_by_name else self.main_role
 
 
 class Watching(Lease):

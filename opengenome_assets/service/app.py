@@ -30,8 +30,10 @@ from opengenome_assets.service.access.tokens import tokens_of
 from opengenome_assets.service.following import FollowedIndex
 from opengenome_assets.service.guards import Guard, Turns
 from opengenome_assets.service.headers import HeadAsGet, StandardHeaders
-from opengenome_assets.service.jobs.routes import UPLOADS, JobService, router
+from opengenome_assets.service.jobs.routes import router
+from opengenome_assets.service.jobs.serving import JobService
 from opengenome_assets.service.jobs.store import Jobs
+from opengenome_assets.service.jobs.uploads import UPLOADS
 from opengenome_assets.service.live import Live
 from opengenome_assets.service.metrics import Metrics, Observer
 from opengenome_assets.service.problems import ProblemError, described, on_invalid_request, on_problem
@@ -149,6 +151,12 @@ async def show_report(service: CurrentService) -> Response:
     if page is None:
         raise ProblemError(HTTPStatus.NOT_FOUND, "The report has not been made yet. Make it with: make run")
     return Response(page, media_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY})
+
+
+@state.get("/jobs", include_in_schema=False)
+async def show_jobs_page() -> Response:
+    """Show the page of jobs."""
+    return FileResponse(PAGE / "jobs.html")
 
 
 @state.get("/", include_in_schema=False)

@@ -190,6 +190,13 @@ def vcf(home: Home) -> str:
     return gzip.decompress((local_home(home.uri) / path).read_bytes()).decode()
 
 
+def role_of(name: str) -> str:
+    """Return the role of a file by the ending of its name."""
+    from opengenome_assets.intake.kinds import FASTA
+
+    return SHEET if name.lower().endswith(".csv") else OWN_REFERENCE if FASTA.has_name(name) else READS
+
+
 def named_by(sheet: Path) -> list[tuple[str, Path]]:
     """Return the files of this machine that a sheet names by relative paths, with their role; they are sent with it.
 
@@ -419,4 +426,5 @@ KIND = JobKind(
     forms={"vcf": ("text/x-vcf", vcf)},
     small=0,
     named_by=named_by,
+    role_by_name=role_of,
 )

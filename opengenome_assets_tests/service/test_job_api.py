@@ -99,6 +99,30 @@ def test_files_are_uploaded_once_and_named_in_several_jobs(client):
     assert first.json()["id"] != second.json()["id"]
 
 
+def test_a_sender_who_knows_no_checksum_uploads_too(client, home):
+    content = LARGE.encode()
+    sent = client.post("/api/uploads", content=content).json()
+    assert sent == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "complete": True}
+    body = {"files": [{"name": "b.txt", "sha256": sent["sha256"]}]}
+    assert client.post("/api/lines", json=body).json()["state"] == "waiting"
+    with serving(home, max_upload_bytes=5) as small:
+        assert "at most 5 bytes" in detail(small.post("/api/uploads", content=iter([b"x" * 4] * 2)), 413)
+    assert [path.name for path in jobs_in(home).inbox.folder.iterdir()] == [sent["sha256"]]
+
+
+def test_the_overview_has_kinds_and_jobs_the_newest_first(client):
+    ids = [post(client, LARGE, factor=number).json()["id"] for number in range(3)]
+    overview = client.get("/api/jobs").json()
+    (kind,) = overview["kinds"]
+    assert (kind["name"], kind["path"], kind["unit"]) == ("lines", "api/lines", "line")
+    assert kind["roles"] == {"text": "text", "other": "more text"}
+    assert kind["options"]["factor"]["default"] == 1
+    assert kind["forms"] == ["json", "ndjson", "tsv", "parquet", "shout"]
+    assert (overview["client"], overview["scope"], overview["total"]) == ("testclient", "admin", 3)
+    assert [job["id"] for job in overview["jobs"]] == ids[::-1]
+    assert [job["id"] for job in client.get("/api/jobs", params={"limit": 1}).json()["jobs"]] == ids[:1:-1]
+
+
 def test_an_upload_goes_on_where_it_was_cut(client, home):
     content = b"line\n" * 1000
     sha256 = hashlib.sha256(content).hexdigest()
@@ -271,6 +295,7 @@ def test_the_description_names_every_route_of_every_kind(client):
     parameters = {each["name"] for each in paths["/api/lines"]["post"]["parameters"]}
     assert parameters == {"name", "factor", "failure"}
     assert set(paths["/api/uploads/{sha256}"]) == {"get", "put"}
+    assert set(paths["/api/uploads"]) == {"post"}
 
 
 @pytest.mark.slow

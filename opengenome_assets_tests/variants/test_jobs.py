@@ -243,6 +243,14 @@ def test_a_reference_of_the_corpus_is_the_one_of_the_moment(folder, tmp_path):
     assert send(jobs, folder / "samples.csv").id != first.id
 
 
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [("s.CSV", SHEET), ("a_1.fq.gz", READS), ("a.bam", READS), ("own.fa", OWN_REFERENCE), ("x", READS)],
+)
+def test_a_file_whose_role_is_not_stated_has_that_of_its_ending(name, role):
+    assert KIND.role_of(name) == role
+
+
 def test_the_command_line_and_the_client_send_what_the_sheet_names(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("OPENGENOME_HOME", str(tmp_path / "home"))
     run = CliRunner().invoke
