@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import Row, Target, number, table
+from benchmarks.report import Figure, Row, number, table
 from opengenome_assets.proteins.settings import SAMPLE_FOLDER
 from opengenome_assets_tests.service.conftest import QUERY, make, running
 
@@ -47,7 +47,7 @@ class Guest(HttpUser):
 """
 
 
-def load_row(folder: Path, users: int = USERS, seconds: int = SECONDS) -> Row:
+def load_row(_: int, folder: Path) -> Row:
     """Measure the answers that many users get, and those of one user, of a server in a process of its own."""
     home = folder / "load"
     make(home)
@@ -55,8 +55,8 @@ def load_row(folder: Path, users: int = USERS, seconds: int = SECONDS) -> Row:
     unlimited = {"OPENGENOME_SEARCH_REQUESTS_PER_MINUTE": "0", "OPENGENOME_SEARCH_REQUESTS_AT_ONCE": "1000"}
     with running(home, ready=True, **unlimited) as server:
         measure(folder, server.url, 5, 20)  # machine code, and the jobs that many send
-        alone = measure(folder, server.url, 1, seconds)
-        many = measure(folder, server.url, users, seconds)
+        alone = measure(folder, server.url, 1, SECONDS)
+        many = measure(folder, server.url, USERS, SECONDS)
     cells = [
         (
             f"{count:,}",
@@ -64,13 +64,15 @@ def load_row(folder: Path, users: int = USERS, seconds: int = SECONDS) -> Row:
             f"{each['failures']:,}",
             *(number(each[name]) for name in ("p50", "p95")),
         )
-        for count, each in ((1, alone), (users, many))
+        for count, each in ((1, alone), (USERS, many))
     ]
     return Row(
-        f"{users} users of one server for {seconds} s, who search and send jobs",
-        [Target("requests that failed", many["failures"] + alone["failures"], 0)],
+        f"{USERS} users of one server for {SECONDS} s, who search and send jobs",
         [
-            f"The 95th percentile of {users} users is {many['p95'] / alone['p95']:.1f} times that of one user.",
+            Figure("requests that failed", many["failures"] + alone["failures"], 0),
+            Figure("95th percentile / that of one user", many["p95"] / alone["p95"], unit=" x"),
+        ],
+        [
             table(("users", "requests", "failed", "median, ms", "95th percentile, ms"), cells),
         ],
     )

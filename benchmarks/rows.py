@@ -67,5 +67,6 @@ ROWS = {
     "extremes": Work("extremes", "extremes_row", FULL),
     "search": Work("search", "search_row", SEARCHED),
     "many": Work("search", "many_row", FULL),
+    "load": Work("load", "load_row", LARGE),
     "occurrences": Work("occurrences", "occurrences_row"),
 }
