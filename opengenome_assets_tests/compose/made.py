@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from opengenome_assets.kernels.kmers import KmerCounter
-from opengenome_assets_tests.compose.cluster import Cluster, wait_for
+from opengenome_assets_tests.compose.cluster import Cluster
+from opengenome_assets_tests.webserver import wait_for
 
 FILES = 80
 BASES = 2_000_000
