@@ -12,7 +12,7 @@ from opengenome_assets_tests.kubernetes.release import Release
 from opengenome_assets_tests.same import assert_same
 from opengenome_assets_tests.webserver import Run, wait_for
 
-SERVICES = {"webserver", "daemon", "code", "search", "postgresql"}
+SERVICES = {"webserver", "daemon", "code", "search", "metrics", "postgresql"}
 COMPONENT = "app.kubernetes.io/component"
 
 
@@ -25,7 +25,7 @@ def test_every_service_is_ready_and_none_was_started_again(release: Release) -> 
         assert container["restartCount"] == 0, pod["metadata"]["name"]
 
 
-@pytest.mark.parametrize("component", ["webserver", "daemon", "code", "search"])
+@pytest.mark.parametrize("component", ["webserver", "daemon", "code", "search", "metrics"])
 def test_no_service_is_root_or_can_write_to_its_image(release: Release, component: str) -> None:
     probe = "id -u; touch /opt/opengenome/x 2>&1; grep -E 'CapEff|NoNewPrivs' /proc/self/status; ls /run/secrets"
     said = release.execute(component, "sh", "-c", f"{probe} 2>&1; true")

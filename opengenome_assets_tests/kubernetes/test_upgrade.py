@@ -21,7 +21,7 @@ def first(release: Release) -> str:
 
 def images(release: Release) -> set[str]:
     """Return the images of the services' containers, without the database's."""
-    pods = release.pods("app.kubernetes.io/component in (webserver,daemon,code,search)")
+    pods = release.pods("app.kubernetes.io/component in (webserver,daemon,code,search,metrics)")
     return {container["image"] for pod in pods for container in pod["spec"]["containers"]}
 
 
