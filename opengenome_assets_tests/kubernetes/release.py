@@ -86,7 +86,7 @@ class Release(Webserver):
             command("helm", "upgrade", "--install", "trial", str(CHART), "--namespace", self.namespace, "--values",
                     str(CHART / "values-small.yaml"), *sets, "--wait", "--timeout", "15m", timeout=1000)  # fmt: skip
         except AssertionError:
-            print(self.kubectl("describe", "pods", ok=False))
+            print(self.kubectl("get", "pods,events", ok=False))
             for pod in self.get("pods"):
                 print(self.kubectl("logs", "--tail", "30", pod["metadata"]["name"], ok=False))
             raise
