@@ -9,9 +9,8 @@ from opengenome_assets_tests.processes import typed
 def made_here(home: Path, *assets: str, **settings: str) -> Home:
     """Materialise some assets, or all, on this machine and without Spark."""
     select = " or ".join(f"key:{name}" for name in assets) or "*"
-    typed(
-        f"dagster asset materialize --select '{select}' --module-name opengenome_assets.definitions", home, **settings
-    )
+    module = "--module-name opengenome_assets.definitions"
+    typed(f"dagster asset materialize --select '{select}' {module}", home, seconds=900, **settings)
     return Home(str(home))
 
 

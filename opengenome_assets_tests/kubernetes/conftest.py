@@ -4,12 +4,10 @@ import os
 import shlex
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.compose import made
 from opengenome_assets_tests.kubernetes.release import Release, command, missing, released
 from opengenome_assets_tests.same import made_here
 
@@ -58,17 +56,3 @@ def release(image: str) -> Iterator[Release]:
 def local_sample(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """What a run on this machine makes of the sample, without Spark."""
     return made_here(tmp_path_factory.mktemp("local") / "home")
-
-
-@pytest.fixture(scope="session")
-def genomes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write a corpus whose scan can be interrupted."""
-    folder = tmp_path_factory.mktemp("corpus") / "made"
-    made.write(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def local_genomes(genomes: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """What a run on this machine makes of that corpus."""
-    return made_here(tmp_path_factory.mktemp("local-genomes") / "home", *made.ASSETS, OPENGENOME_SOURCE=str(genomes))

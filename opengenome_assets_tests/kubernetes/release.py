@@ -7,7 +7,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,10 +43,13 @@ class Release(Webserver):
         Its namespace, which is also the name of its folder on the node and of its storage classes.
     image
         Repository and tag of the image; another tag is an upgrade.
+    values
+        Further values, as ``name=value``.
     """
 
     namespace: str
     image: str
+    values: Sequence[str] = ()
     _forwards: dict[str, tuple["subprocess.Popen[str]", str]] = field(default_factory=dict)
 
     @property
@@ -69,7 +72,7 @@ class Release(Webserver):
 
     # The release.
 
-    def install(self, *values: str, image: str | None = None) -> None:
+    def install(self, *, image: str | None = None) -> None:
         """Install or upgrade, and wait until every pod is ready."""
         repository, tag = (image or self.image).split(":")
         made = [
@@ -79,7 +82,7 @@ class Release(Webserver):
             "postgresql.image.pullPolicy=Never",
             f"home.volume.storageClass={self.namespace}-home",
             f"postgresql.storage.storageClass={self.namespace}-database",
-            *values,
+            *self.values,
         ]
         sets = [part for value in made for part in ("--set", value)]
         try:
@@ -231,9 +234,17 @@ def on_the_node(release: Release, script: Sequence[str]) -> None:
 
 
 @contextmanager
-def released(namespace: str, image: str) -> Iterator[Release]:
-    """Install the chart into a new namespace; at the end, remove everything, also the data."""
-    release = Release(namespace, image)
+def released(namespace: str, image: str, *values: str, secret: Mapping[str, str] | None = None) -> Iterator[Release]:
+    """Install the chart into a new namespace; at the end, remove everything, also the data.
+
+    Parameters
+    ----------
+    namespace, image, values
+        As in `Release`.
+    secret
+        Variables of a Secret ``keys``, which is made before.
+    """
+    release = Release(namespace, image, values)
     command("kubectl", "create", "namespace", namespace)
     try:
         folder = f"/node/{namespace}"
@@ -242,6 +253,9 @@ def released(namespace: str, image: str) -> Iterator[Release]:
             [f"install -d -m 750 -o {owner} -g {owner} {folder}/{name}" for name, (*_, owner) in VOLUMES.items()],
         )
         release.apply(*volumes(release))
+        if secret is not None:
+            keys = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "stringData": dict(secret)}
+            release.apply(keys)
         release.install()
         yield release
     finally:
