@@ -21,6 +21,7 @@ from opengenome_assets_tests.webserver import Webserver, wait_for
 
 CHART = REPOSITORY / "deploy" / "helm" / "opengenome"
 NAME = "trial-opengenome"
+SERVICES = "app.kubernetes.io/component in (webserver,daemon,code,search,metrics)"
 # Sizes of values-small.yaml, and the users of the two images.
 VOLUMES = {"home": ("ReadWriteMany", "20Gi", 1000), "database": ("ReadWriteOnce", "1Gi", 999)}
 
@@ -93,11 +94,12 @@ class Release(Webserver):
             for pod in self.get("pods"):
                 print(self.kubectl("logs", "--tail", "30", pod["metadata"]["name"], ok=False))
             raise
+        self.stop_forwarding()  # to pods that are replaced
 
     def uninstall(self) -> None:
         """Remove the release, and wait until its pods are gone."""
         command("helm", "uninstall", "trial", "--namespace", self.namespace, "--wait", "--timeout", "5m", timeout=400)
-        wait_for(lambda: not self.pods("app.kubernetes.io/instance=trial"), "end of the pods", 120, every=2)
+        wait_for(lambda: not self.pods(SERVICES), "end of the pods", 120, every=2)
 
     def pods(self, selector: str) -> list[dict[str, Any]]:
         """Return the pods with some labels."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from opengenome_assets_tests.kubernetes.release import NAME, Release
+from opengenome_assets_tests.kubernetes.release import NAME, SERVICES, Release
 from opengenome_assets_tests.same import assert_same
 from opengenome_assets_tests.webserver import wait_for
 
@@ -21,7 +21,7 @@ def first(release: Release) -> str:
 
 def images(release: Release) -> set[str]:
     """Return the images of the services' containers, without the database's."""
-    pods = release.pods("app.kubernetes.io/component in (webserver,daemon,code,search,metrics)")
+    pods = release.pods(SERVICES)
     return {container["image"] for pod in pods for container in pod["spec"]["containers"]}
 
 
