@@ -54,12 +54,13 @@ def test_a_lost_executor_costs_its_tasks_only(release: Release, corpus: Corpus, 
     assert done < FILES
     assert len(release.succeed(run_id, 900)) == 1
     corpus.check(tmp_path / "home")
-    started = {
+    # The third may wait for a processor until the run is over.
+    asked_for = {
         event["involvedObject"]["name"]
-        for event in release.get("events", "--field-selector", "reason=Started")
+        for event in release.get("events")
         if event["involvedObject"]["name"].startswith(lost.rpartition("-")[0])
     }
-    assert len(started) == 3
+    assert len(asked_for) == 3
 
 
 def test_a_lost_run_is_taken_up_from_its_parts(release: Release, corpus: Corpus, tmp_path: Path) -> None:
