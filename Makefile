@@ -32,7 +32,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONWARNINGS := ignore::FutureWarning,ignore:Parameter
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ui quick test adversary bench build docs lock secrets test-compose test-slurm test-kubernetes clean java
+.PHONY: help install run ui quick test adversary bench build docs site lock secrets test-compose test-slurm test-kubernetes clean java
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,8 +74,11 @@ build: $(VENV)/installed  ## Build the sdist and the wheel into dist/
 	rm -rf dist
 	$(BIN)/uv build --quiet --offline --no-build-isolation --python $(BIN)/python --out-dir dist
 
-docs: $(VENV)/installed  ## Write the pages that are made from the code: docs/tables.md, docs/settings.md, docs/chart.md
-	@$(BIN)/python docs/generate.py
+docs: $(VENV)/installed  ## Write the pages of docs/ that are made from the code
+	@$(BIN)/python -m docs.generate
+
+site: $(VENV)/installed-dev  ## Build the site of docs/ into site/, without the network
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 lock: $(BIN)/uv  ## Write requirements.lock from pyproject.toml, keeping the versions that still fit
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
@@ -101,7 +104,7 @@ test-kubernetes: $(VENV)/installed-dev  ## Build the image, and test the Helm ch
 	$(BIN)/pytest --verbose --timeout 1900 --durations 15 opengenome_assets_tests/kubernetes
 
 clean:  ## Remove .venv and caches; data stays
-	rm -rf $(VENV) *.egg-info build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf $(VENV) *.egg-info build dist site .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
 	  logs .logs_queue .tmp_dagster_home_*
 	find opengenome_assets opengenome_assets_tests -name __pycache__ -prune -exec rm -rf {} +
 

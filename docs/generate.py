@@ -1,9 +1,10 @@
 """Pages that are made from the code.
 
 ``tables.md`` from the tables' declarations, ``settings.md`` from the settings, ``licences.md`` from what is
-installed, and ``chart.md`` from the schema of the Helm chart's values.
+installed, ``chart.md`` from the schema of the Helm chart's values, and ``commands.md``, ``http.md`` and ``python.md``
+from the code (``reference.py``).
 
-The alerts of Prometheus are made from the rules of monitoring. ``python docs/generate.py`` (``make docs``) writes
+The alerts of Prometheus are made from the rules of monitoring. ``python -m docs.generate`` (``make docs``) writes
 them all. The tests compare them with what the code says.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from docs.reference import commands_page, http_page, python_page
 from opengenome_assets import groups
 from opengenome_assets.framework.table import TableFamily, TableSpec
 from opengenome_assets.logs import LogSettings
@@ -199,7 +202,10 @@ def licence(package: Distribution) -> str:
 PAGES = {
     "../docker/monitoring/alerts.yml": alerting_rules,
     "chart.md": chart_page,
+    "commands.md": partial(commands_page, HEAD),
+    "http.md": partial(http_page, HEAD),
     "licences.md": licences_page,
+    "python.md": partial(python_page, HEAD),
     "settings.md": settings_page,
     "tables.md": tables_page,
 }

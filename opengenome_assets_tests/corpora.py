@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 from dagster_shared.serdes import deserialize_value, serialize_value
 
+from opengenome_assets import groups
 from opengenome_assets.corpus.group import GROUP
 from opengenome_assets.corpus.settings import CorpusSettings
 from opengenome_assets.definitions import build_defs
@@ -28,6 +30,16 @@ def settings(home: str, source: str = "sample", ks: Sequence[int] = (6, 7, 8), q
     """Return the settings of a corpus and of its search."""
     sections = CorpusSettings(source=source, ks=ks), SearchSettings(queries=queries)
     return Settings(home=home).with_sections(sections)
+
+
+@cache
+def members(ks: tuple[int, ...], queries: str, names: tuple[str, ...]) -> Sequence[Any]:
+    """Return the assets and checks of the groups of these names, which are all.
+
+    They depend on neither home nor source: a resource and a run's config give those.
+    """
+    defs = build_defs(settings("/home", ks=ks, queries=queries))
+    return [*(defs.assets or []), *(defs.asset_checks or [])]
 
 
 @dataclass
@@ -55,9 +67,8 @@ class Corpus:
     ) -> dg.ExecuteInProcessResult:
         """Materialise a selection, by default corpus and search, with ops' config; assert success, or failure."""
         overrides = {"home": HomeResource(uri=self.home.uri), "engine": ENGINE, **(resources or {})}
-        defs = build_defs(self.settings, resource_overrides=overrides)
         config = {"raw_fasta": {"source": self.source}, **config}
-        definitions: Sequence[Any] = [*(defs.assets or []), *(defs.asset_checks or [])]
+        definitions = members(self.ks, self.queries, tuple(group.name for group in groups.GROUPS))
         chosen = dg.AssetSelection.from_coercible(selection.split(","))  # as the command line does
         keys = chosen.resolve(definitions)
         ops = {name: {"config": value} for name, value in config.items() if dg.AssetKey(name) in keys}

@@ -18,7 +18,13 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 DECISIONS = ROOT / "docs" / "decisions"
 
 # Jobs of workflows that may write, and what.
-MAY_WRITE = {"image": {"packages"}, "publish": {"packages"}, "release": {"contents"}, "pypi": {"id-token"}}
+MAY_WRITE = {
+    "image": {"packages"},
+    "publish": {"packages"},
+    "release": {"contents"},
+    "pypi": {"id-token"},
+    "pages": {"pages", "id-token"},
+}
 
 # Of https://www.apache.org/licenses/LICENSE-2.0.txt.
 APACHE_2_0 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
@@ -148,7 +154,7 @@ def test_nothing_is_published_before_the_tests_have_passed() -> None:
 def test_workflows_call_targets_of_the_makefile() -> None:
     called = {target for path in WORKFLOWS for target in re.findall(r"run: make ([a-z-]+)", path.read_text())}
     targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
-    assert called == {"build", "test", "test-compose"}
+    assert called == {"build", "site", "test", "test-compose"}
     assert called | {"quick"} <= targets
 
 

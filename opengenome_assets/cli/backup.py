@@ -7,6 +7,7 @@ Belongs here: their arguments and output, and the pause between scheduled backup
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,9 @@ def backup(place: str, keep: int, with_raw: bool, every: float | None, output: s
             # A restarted process goes on with the schedule, so that restarts do not push old backups out.
             time.sleep(_due(absolute(place), every * 3600))
             _show(_back_up(settings, absolute(place), keep, with_raw), output)
+            _note(settings, absolute(place), every)
         except click.ClickException as error:
+            _note(settings, absolute(place), every, error.message)
             pause = min(every * 3600, RETRY_SECONDS)
             click.echo(f"Error: {error.message}\nTried again in {pause / 60:.0f} min", err=True)
             time.sleep(pause)
@@ -79,6 +82,20 @@ def restore_backup(place: str, stamp: str, with_raw: bool, listing: bool, output
         with only_writer(settings.home, "a restoration", click.echo) as lease, open_instance() as instance:
             outcome = put_back(source, Home(settings.home, lease), instance, stamp, raw)
     _show(outcome, output)
+
+
+def _note(settings: Settings, place: str, every: float, error: str = "") -> None:
+    """Write in the home what the status page and the alerts say of this backup."""
+    from opengenome_assets.operations.backup import Note, backups, began, write_note  # imports Dagster
+    from opengenome_assets.storage.tables import Home
+
+    last = None
+    with suppress(OSError, ValueError):  # the place itself may be what fails
+        last = max(map(began, backups(Home(place))), default=None)
+    try:
+        write_note(Home(settings.home), Note(place=place, every_hours=every, last=last, error=error))
+    except OSError as failure:  # a full disk: the backup itself is no worse
+        click.echo(f"Error: the home cannot be written to: {failure}", err=True)
 
 
 def _due(place: str, every: float) -> float:

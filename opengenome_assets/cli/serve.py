@@ -6,11 +6,13 @@ Belongs here: starting and ending servers. Does not belong here: answering reque
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
 import click
 
+from opengenome_assets import groups
 from opengenome_assets.cli.platform import settings_in_use
 from opengenome_assets.cli.processes import MODULE, dagster_environment, program, together
 from opengenome_assets.logs import logging_config
@@ -64,12 +66,15 @@ def metrics(host: str, port: int, names: Sequence[str]) -> None:
 
     from opengenome_assets.definitions import build_defs  # imports Dagster
     from opengenome_assets.lineage.failures import open_instance
+    from opengenome_assets.monitoring.backups import backup_metrics
     from opengenome_assets.monitoring.exporter import Reading, create_app
     from opengenome_assets.monitoring.instance import InstanceMetrics
+    from opengenome_assets.monitoring.jobs import job_metrics
     from opengenome_assets.monitoring.messages import Messenger, channels_of
     from opengenome_assets.monitoring.settings import MonitoringSettings
     from opengenome_assets.monitoring.spark import spark_metrics
     from opengenome_assets.monitoring.telling import Teller
+    from opengenome_assets.service.jobs.store import Jobs
 
     with setting_errors():
         watched = MonitoringSettings.from_environment()
@@ -77,8 +82,15 @@ def metrics(host: str, port: int, names: Sequence[str]) -> None:
     checks = sorted(build_defs(settings).resolve_asset_graph().asset_check_keys)
     instance = InstanceMetrics(open_instance, checks, settings.home)
     messenger = Messenger(channels_of(watched), watched.messages_per_hour)
+    jobs = Jobs(settings, groups.job_kinds())
     reading = Reading(
-        [instance.read, lambda: spark_metrics(watched.spark_page, watched.spark_workers), messenger.metrics]
+        [
+            instance.read,
+            lambda: job_metrics(jobs, time.time()),
+            lambda: backup_metrics(settings.home),
+            lambda: spark_metrics(watched.spark_page, watched.spark_workers),
+            messenger.metrics,
+        ]
     )
     app = create_app(
         reading, ["localhost", "127.0.0.1", "[::1]", host, *names], messenger, Teller(instance, watched.topics)

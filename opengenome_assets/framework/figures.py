@@ -93,7 +93,10 @@ class FigureSpec:
 
 @dataclass(frozen=True)
 class SavedFigure:
-    """A figure on disk: its words, its files with their checksums (SHA-256), and its provenance."""
+    """A figure on disk: its words, its files with their checksums (SHA-256), its provenance, and its thumbnail.
+
+    The thumbnail is a PNG in base64. It is empty in a record of version 0.1.0.
+    """
 
     name: str
     title: str
@@ -104,20 +107,19 @@ class SavedFigure:
     png_sha256: str
     svg_sha256: str
     provenance: Provenance
+    thumbnail: str = ""
 
     def record(self) -> bytes:
         """Return the JSON record beside the pictures, with its digest."""
-        words = {word: getattr(self, word) for word in (*WORDS, "png_sha256", "svg_sha256")}
+        words = {word: getattr(self, word) for word in (*WORDS, "png_sha256", "svg_sha256", "thumbnail")}
         return sealed({**words, "provenance": self.provenance.model_dump(mode="json")})
 
 
 def figure_metadata(saved: SavedFigure) -> dict[str, Any]:
     """Return a figure's metadata for the UI."""
-    png = read_bytes(saved.png) or b""
+    shown = saved.thumbnail or _thumbnail(read_bytes(saved.png) or b"")
     return {
-        "picture": dg.MetadataValue.md(
-            f"![{saved.title}](data:image/png;base64,{b64encode(thumbnail(png, width=800)).decode()})"
-        ),
+        "picture": dg.MetadataValue.md(f"![{saved.title}](data:image/png;base64,{shown})"),
         "caption": dg.MetadataValue.text(saved.caption),
         "png": dg.MetadataValue.path(saved.png),
         "svg": dg.MetadataValue.path(saved.svg),
@@ -137,6 +139,7 @@ def save_figure(home: Home, name: str, picture: Picture, provenance: Provenance)
         _sha256(png),
         _sha256(svg),
         provenance,
+        _thumbnail(png),
     )
     write_bytes(saved.png, png)
     write_bytes(saved.svg, svg)
@@ -163,6 +166,10 @@ def _addresses(home: Home, name: str) -> tuple[str, str]:
 
 def _record_address(home: Home, name: str) -> str:
     return f"{home.uri}/figures/{name}.json"
+
+
+def _thumbnail(png: bytes) -> str:
+    return b64encode(thumbnail(png, width=800)).decode()
 
 
 def _sha256(content: bytes) -> str:

@@ -140,8 +140,11 @@ def assets_of(members: Iterable[Member]) -> list[dg.AssetsDefinition]:
 
 def tables_of(group: Group, members: Iterable[Member]) -> list[TableSpec]:
     """Return the declarations of the tables that members make, in the order of the members."""
+    import dagster as dg
+
     specs = Specs(group.tables)
-    names = [spec.key.to_user_string() for asset in assets_of(members) for spec in asset.specs]
+    assets = [member for member in members if isinstance(member, dg.AssetsDefinition)]
+    names = [spec.key.to_user_string() for asset in assets for spec in asset.specs]
     return [specs.find(name) for name in names if specs.knows(name)]
 
 

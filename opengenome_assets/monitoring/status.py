@@ -106,7 +106,7 @@ class _Samples:
         """Return each table: its title, heading, rows, and what is said if it has none."""
         return [
             {
-                "title": "Jobs",
+                "title": "Runs",
                 "heading": ("job", "last run", "ended", "took", "queued", "going on"),
                 "rows": [
                     (
@@ -122,6 +122,20 @@ class _Samples:
                     for labels, end in sorted(self.get("dagster_last_run_timestamp_seconds"), key=_by_labels)
                 ],
                 "none": "No run has ended yet.",
+            },
+            {
+                "title": "Jobs that were sent",
+                "heading": ("kind", "waiting", "oldest waits", "running", "done", "failed", "cancelled"),
+                "rows": [
+                    (
+                        labels["kind"],
+                        self._jobs(labels["kind"], "waiting"),
+                        duration(seconds) if seconds else words.MISSING,
+                        *(self._jobs(labels["kind"], each) for each in ("running", "done", "failed", "cancelled")),
+                    )
+                    for labels, seconds in sorted(self.get("opengenome_jobs_oldest_waiting_seconds"), key=_by_labels)
+                ],
+                "none": "No job was sent.",
             },
             {
                 "title": "Checks that failed last",
@@ -158,6 +172,20 @@ class _Samples:
                 "none": "None has ticked yet.",
             },
             {
+                "title": "Scheduled backups",
+                "heading": ("place", "newest", "last attempt"),
+                "rows": [
+                    (
+                        labels["place"],
+                        words.MISSING if began is None else self.ago(began),
+                        "failed" if failed else "done",
+                    )
+                    for labels, failed in self.get("opengenome_backup_failed")
+                    for began in [self.value("opengenome_backup_last_timestamp_seconds", **labels)]
+                ],
+                "none": "None is scheduled.",
+            },
+            {
                 "title": "Assets",
                 "heading": ("asset", "made", "took", "rows", "size", "bases", "parts reused"),
                 "rows": [
@@ -182,6 +210,9 @@ class _Samples:
                 "none": "None has been made yet.",
             },
         ]
+
+    def _jobs(self, kind: str, state: str) -> str:
+        return words.count(self.value("opengenome_jobs", kind=kind, state=state) or 0)
 
     def _tick(self, kind: str, name: str, moment: float) -> tuple[str, ...]:
         label = f"{kind}_name"

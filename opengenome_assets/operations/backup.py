@@ -34,6 +34,8 @@ FORMAT = 1
 STAMP = "%Y-%m-%dT%H-%M-%SZ"
 # Folders of the home that are small, and have no history.
 FILES = ("figures", "reports", "pins")
+# In the home: what the scheduled backup says of itself.
+NOTE = "backup.json"
 ATTEMPTS = 3
 GOING_ON = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
@@ -85,6 +87,47 @@ class Outcome(BaseModel):
     raw_files: int = 0
     removed: list[str] = []
     ended: list[str] = []
+
+
+class Note(BaseModel):
+    """What a scheduled backup says of itself.
+
+    Attributes
+    ----------
+    place, every_hours
+        Where backups are made, and how often.
+    last
+        When the newest began; none if there is none.
+    error
+        Why the last attempt failed; empty if it did not.
+    """
+
+    place: str
+    every_hours: float
+    last: datetime | None = None
+    error: str = ""
+
+
+def write_note(home: Home, note: Note) -> None:
+    """Replace the home's note of its scheduled backup."""
+    write_bytes(f"{home.uri}/{NOTE}", note.model_dump_json(indent=2).encode())
+
+
+def read_note(home: Home) -> Note | None:
+    """Return the note of the scheduled backup; none if no backup is scheduled.
+
+    Raises
+    ------
+    BackupError
+        If it cannot be read.
+    """
+    content = read_bytes(f"{home.uri}/{NOTE}")
+    try:
+        return Note.model_validate_json(content) if content is not None else None
+    except ValidationError as error:
+        raise BackupError(
+            f"{home.uri}/{NOTE} is no note of a backup: {error.errors()[0]['msg']}. The next backup writes it again"
+        ) from error
 
 
 def back_up(

@@ -9,7 +9,6 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -84,6 +83,8 @@ def thumbnail(png: bytes, width: int = 480) -> bytes:
 def ink(png: bytes) -> Ink:
     """Measure how much a PNG shows."""
     with Image.open(io.BytesIO(png)) as image:
-        pixels = np.asarray(image.convert("RGB"), dtype=np.uint32)
-    colours = (pixels[..., 0] << 16) | (pixels[..., 1] << 8) | pixels[..., 2]
-    return Ink(float(np.mean(colours != colours[0, 0])), len(np.unique(colours)))
+        pixels = image.convert("RGB")
+    size, background = pixels.width * pixels.height, pixels.getpixel((0, 0))
+    counts = pixels.getcolors(size) or []
+    drawn = sum(count for count, colour in counts if colour != background)
+    return Ink(drawn / size, len(counts))

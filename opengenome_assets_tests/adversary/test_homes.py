@@ -239,7 +239,7 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Settings]:
 
 @pytest.mark.slow
 def test_no_damage_to_a_file_of_a_home_gives_other_rows(twice: Twice, tmp_path: Path) -> None:
-    found = damage_corpus(twice, tmp_path, 1, 0.04)
+    found = damage_corpus(twice, tmp_path, 1, 0.02)
     assert found["errors"]
     assert found["right"]
 
@@ -249,7 +249,7 @@ def test_no_damage_to_a_file_of_proteins_or_variants_gives_other_rows(
     others: tuple[Home, Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(monkeypatch, others[0].uri)
-    found = damage_others(others, tmp_path, 1, 0.04)
+    found = damage_others(others, tmp_path, 1, 0.012)
     assert found["errors"]
     assert found["right"]
 

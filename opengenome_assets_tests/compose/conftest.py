@@ -42,6 +42,7 @@ def cluster(image: str, secrets: Path) -> Iterator[Cluster]:
         settings={
             "OPENGENOME_IMAGE": image,
             "OPENGENOME_SECRETS": str(secrets),
+            "OPENGENOME_LOG_FORMAT": "json",
             "DAGSTER_UI_PORT": str(free_port()),
             "SPARK_UI_PORT": str(free_port()),
             "SEARCH_UI_PORT": str(free_port()),

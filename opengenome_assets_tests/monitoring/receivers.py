@@ -14,6 +14,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from opengenome_assets_tests.processes import free_port
 
+HERE = "127.0.0.1"
+
 
 class Letters:
     """Keeps letters; first answers with each of some codes."""
@@ -33,19 +35,19 @@ class Letters:
 
 
 @contextmanager
-def mail_server(*answers: str) -> Iterator[tuple[str, Letters]]:
+def mail_server(*answers: str, host: str = HERE) -> Iterator[tuple[str, Letters]]:
     """Run a mail server; yield its address and its letters."""
     letters = Letters(answers)
-    controller = Controller(letters, hostname="127.0.0.1", port=free_port())
+    controller = Controller(letters, hostname=host, port=free_port())
     controller.start()
     try:
-        yield f"127.0.0.1:{controller.port}", letters
+        yield f"{host}:{controller.port}", letters
     finally:
         controller.stop()
 
 
 @contextmanager
-def receiver(*answers: int) -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
+def receiver(*answers: int, host: str = HERE) -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
     """Run a web server that first answers with each of some statuses; yield its address and what it accepted."""
     accepted: list[tuple[dict[str, str], bytes]] = []
     statuses = list(answers)
@@ -62,17 +64,17 @@ def receiver(*answers: int) -> Iterator[tuple[str, list[tuple[dict[str, str], by
         def log_message(self, *_: Any) -> None:
             pass
 
-    with served(Handler) as address:
+    with served(Handler, host) as address:
         yield f"{address}/hook/secret-path", accepted
 
 
 @contextmanager
-def served(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
+def served(handler: Callable[..., BaseHTTPRequestHandler], host: str = HERE) -> Iterator[str]:
     """Run a web server in a thread."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = ThreadingHTTPServer((host, 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://{host}:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,22 @@ from dagster._daemon.types import DaemonHeartbeat
 from fastapi import FastAPI
 from prometheus_client.core import GaugeMetricFamily
 
+from opengenome_assets.monitoring.backups import backup_metrics
 from opengenome_assets.monitoring.exporter import Reading, create_app
 from opengenome_assets.monitoring.instance import InstanceMetrics
+from opengenome_assets.monitoring.jobs import job_metrics
 from opengenome_assets.monitoring.messages import Messenger, channels_of
 from opengenome_assets.monitoring.settings import MonitoringSettings
 from opengenome_assets.monitoring.telling import Teller
+from opengenome_assets.operations.backup import Note, write_note
 from opengenome_assets.service import app as service
 from opengenome_assets.service.settings import ServerSettings
 from opengenome_assets.settings import Settings
+from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.monitoring.receivers import Letters, bodies, mail_server, receiver
 from opengenome_assets_tests.monitoring.test_instance import CHECK, PLACE, add_ticks, make
 from opengenome_assets_tests.processes import free_port, wait_for
+from opengenome_assets_tests.service.lines import jobs_in, send
 
 CONFIG = Path(__file__).parents[2] / "docker" / "monitoring"
 PANELS = json.loads((CONFIG / "grafana" / "opengenome.json").read_text())["panels"]
@@ -102,8 +108,19 @@ def stack(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) 
         messenger = Messenger(channels_of(MonitoringSettings.of({"webhook_url": url})))
         read = InstanceMetrics(lambda: instance, [CHECK], str(folder))
         workers = [GaugeMetricFamily(f"opengenome_spark_workers{each}", "", value=2) for each in ("", "_expected")]
+        jobs = jobs_in(folder / "home")
+        send(jobs, folder / "sent")
+        write_note(Home(str(folder / "home")), Note(place="/backup", every_hours=24, last=datetime.now(UTC)))
         app = create_app(
-            Reading([read.read, lambda: workers, messenger.metrics]),
+            Reading(
+                [
+                    read.read,
+                    lambda: job_metrics(jobs, time.time()),
+                    lambda: backup_metrics(str(folder / "home")),
+                    lambda: workers,
+                    messenger.metrics,
+                ]
+            ),
             ["127.0.0.1"],
             messenger,
             Teller(read, frozenset({"failures"})),

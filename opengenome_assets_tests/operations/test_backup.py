@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
@@ -11,6 +13,9 @@ from click.testing import CliRunner
 
 from opengenome_assets.cli import main
 from opengenome_assets.lineage.failures import open_instance
+from opengenome_assets.monitoring.backups import backup_metrics
+from opengenome_assets.monitoring.problems import problems
+from opengenome_assets.operations.backup import BackupError, read_note
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.twice import Twice
 
@@ -112,19 +117,32 @@ def test_a_scheduled_backup_goes_on_with_its_schedule_and_is_tried_again(
         if len(slept) == 4:
             raise EndedError
 
+    def alerts() -> set[str]:
+        return {each.rule.name for each in problems(backup_metrics(twice.home.uri), time.time() + 7200 + 10900)}
+
     place = tmp_path / "backup"
     (tmp_path / "backup").touch()  # no place for a backup
-    monkeypatch.setattr(time, "sleep", sleep)
+    # Other threads, and who waits for a lock, sleep too.
+    monkeypatch.setattr(
+        sys.modules["opengenome_assets.cli.backup"], "time", SimpleNamespace(time=time.time, sleep=sleep)
+    )
+    assert backup_metrics(twice.home.uri) == []
     with pytest.raises(EndedError):
         CliRunner().invoke(main, ["backup", str(place), "--every", "2"], catch_exceptions=False)
     assert slept == [0, 900, 0, 900]
+    assert alerts() == {"BackupFailed"}
     place.unlink()
     slept.clear()
-    typed("backup", str(place))
-    assert slept == []
     with pytest.raises(EndedError):
         CliRunner().invoke(main, ["backup", str(place), "--every", "2"], catch_exceptions=False)
-    assert 7100 < slept[0] <= 7200
+    assert slept[0] == 0
+    assert all(7100 < each <= 7200 for each in slept[1:])  # goes on with its schedule
+    assert alerts() == {"BackupOverdue"}
+    (note := Path(twice.home.uri, "backup.json")).write_text("{")
+    assert backup_metrics(twice.home.uri) == []
+    with pytest.raises(BackupError, match=r"backup\.json is no note of a backup"):
+        read_note(twice.home)
+    note.unlink()
 
 
 def test_a_backup_of_another_kind_of_database_is_refused(twice: Twice, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_emboss_gives_the_same_scores(tool: str, tmp_path: Path) -> None:
     assert ours == theirs
 
 
-@pytest.mark.slow
+@pytest.mark.adversary
 @pytest.mark.parametrize("tool", ["needle", "water"])
 def test_emboss_gives_the_same_scores_of_1_500_pairs(tool: str, tmp_path: Path) -> None:
     theirs, ours = scores(tool, tmp_path, random.Random(3).sample(real_pairs(), 1_500))

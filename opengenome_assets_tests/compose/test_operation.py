@@ -1,0 +1,136 @@
+"""A cluster that is watched and backed up: an alert and its end, a backup put back elsewhere, log lines as JSON."""
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opengenome_assets_tests.compose.cluster import Cluster, docker
+from opengenome_assets_tests.monitoring.receivers import bodies, mail_server, receiver
+from opengenome_assets_tests.processes import REPOSITORY, free_port
+from opengenome_assets_tests.webserver import wait_for
+
+SERVICES = {"dagster-webserver", "dagster-daemon", "dagster-code", "spark-master", "spark-worker", "search", "metrics"}
+ROWS = """
+import json, os
+from opengenome_assets.storage.tables import Home
+home = Home(os.environ["OPENGENOME_HOME"])
+print(json.dumps({name: home.table(name).at().rows for name in home.names()}))
+"""
+
+
+def overlay(name: str) -> Path:
+    return REPOSITORY / "docker" / f"compose.{name}.yml"
+
+
+def rows(cluster: Cluster, *command: str) -> dict[str, int]:
+    """The rows of each table, by a command that runs Python in a container."""
+    found: dict[str, int] = json.loads(cluster.compose(*command, "python", "-c", ROWS).splitlines()[-1])
+    return found
+
+
+@pytest.fixture(scope="module")
+def gateway(cluster: Cluster) -> str:
+    """The address by which containers reach this machine."""
+    (network,) = json.loads(docker("network", "inspect", f"{cluster.project}_cluster"))
+    address: str = network["IPAM"]["Config"][0]["Gateway"]
+    return address
+
+
+def test_log_lines_are_json_in_every_service_and_name_the_run(cluster: Cluster) -> None:
+    run_id = cluster.launch("raw_fasta", "sequence_shards", config={"sequence_shards": {"min_length": 18}})
+    cluster.succeed(run_id)
+    of_run: Counter[str] = Counter()
+    seen = set()
+    for service in SERVICES:
+        for line in cluster.compose("logs", "--no-log-prefix", "--no-color", "--tail", "500", service).splitlines():
+            entry: dict[str, Any] = json.loads(line)
+            assert entry.keys() >= {"time", "level", "service", "message"}, line
+            seen.add(service)
+            of_run[service] += entry.get("run_id") == run_id
+    assert seen == SERVICES
+    assert {service for service, lines in of_run.items() if lines} >= {"dagster-code", "spark-worker"}
+
+
+@pytest.mark.skipif(not shutil.which("prometheus-alertmanager"), reason="Prometheus and Alertmanager are not installed")
+def test_a_stopped_daemon_is_told_by_mail_and_webhook_and_so_is_its_end(cluster: Cluster, gateway: str) -> None:
+    with mail_server(host=gateway) as (smtp, letters), receiver(host=gateway) as (url, accepted):
+        watched = replace(
+            cluster,
+            files=[*cluster.files, overlay("monitoring"), Path(__file__).with_name("debian-monitoring.yml")],
+            settings={
+                **cluster.settings,
+                "OPENGENOME_SMTP_SERVER": smtp,
+                "OPENGENOME_SMTP_SECURITY": "none",
+                "OPENGENOME_MAIL_TO": "team@example.org",
+                "OPENGENOME_WEBHOOK_URL": url,
+                "PROMETHEUS_UI_PORT": str(free_port()),
+                "ALERTMANAGER_UI_PORT": str(free_port()),
+            },
+        )
+
+        def told(over: bool) -> bool:
+            mails = [str(letter["Subject"]) for letter in letters.letters if "DaemonDown" in str(letter["Subject"])]
+            hooks = [body["over"] for body in bodies(accepted) if body["subject"].startswith("DaemonDown")]
+            return any(("RESOLVED" if over else "FIRING") in mail for mail in mails) and over in hooks
+
+        try:
+            watched.compose("up", "--detach", "--wait", "--no-build", "prometheus", "alertmanager", "metrics")
+            watched.compose("stop", "dagster-daemon")
+            wait_for(lambda: told(over=False), "mail and webhook of the stopped daemon", 240)
+            watched.compose("start", "dagster-daemon")
+            wait_for(lambda: told(over=True), "mail and webhook of its end", 360)
+        finally:
+            cluster.compose("up", "--detach", "--wait", "--no-build", "--remove-orphans")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder for backups, of the containers' user."""
+    folder = tmp_path / "backup"
+    folder.mkdir()
+    for each in (folder, *tmp_path.parents[:2], tmp_path):
+        each.chmod(0o755)
+    os.chown(folder, 1000, 1000)
+    return folder
+
+
+@pytest.fixture
+def elsewhere(cluster: Cluster, place: Path) -> Iterator[Cluster]:
+    """Another cluster, with nothing in it."""
+    ports = {f"{name}_UI_PORT": str(free_port()) for name in ("DAGSTER", "SPARK", "SEARCH", "STATUS")}
+    empty = replace(
+        cluster,
+        project=f"{cluster.project}-elsewhere",
+        files=[*cluster.files, overlay("backup")],
+        settings={**cluster.settings, **ports, "OPENGENOME_BACKUP_FOLDER": str(place)},
+    )
+    try:
+        yield empty
+    finally:
+        empty.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+
+
+def test_a_backup_is_put_back_into_an_empty_cluster_by_one_command_each(
+    cluster: Cluster, elsewhere: Cluster, place: Path
+) -> None:
+    run_id = cluster.launch("raw_fasta", "sequence_shards")
+    cluster.succeed(run_id)
+    backed_up = replace(
+        cluster,
+        files=[*cluster.files, overlay("backup")],
+        settings={**cluster.settings, "OPENGENOME_BACKUP_FOLDER": str(place)},
+    )
+    backed_up.compose("run", "--rm", "--no-deps", "backup", "opengenome", "backup", "/backup")
+    expected = rows(cluster, "exec", "-T", "dagster-webserver")
+    answer = elsewhere.compose("run", "--rm", "backup", "opengenome", "restore-backup", "/backup")
+    assert "Verified at" in answer
+    run = ("run", "--rm", "--no-deps", "-T", "backup")
+    assert rows(elsewhere, *run) == expected
+    assert run_id[:8] in elsewhere.compose(*run, "opengenome", "runs")
