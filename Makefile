@@ -67,8 +67,8 @@ test: $(VENV)/installed-dev java  ## Lint, check types, and run the tests
 adversary: $(VENV)/installed-dev  ## Try thousands of odd files and damages, and kills and walks (`make test` tries some)
 	@$(BIN)/pytest -m adversary --quiet -s
 
-bench: $(VENV)/installed-dev java  ## Measure speed and memory (BASES=200000000 for the quick form); needs kmc, jellyfish, prodigal, emboss, diamond-aligner and mmseqs2
-	@$(BIN)/python -m benchmarks $(BASES)
+bench: $(VENV)/installed-dev java  ## Measure speed and memory, or some ROWS of it (BASES=200000000 for the quick form); a row names the tools that it needs
+	@$(BIN)/python -m benchmarks $(BASES) $(ROWS)
 
 build: $(VENV)/installed  ## Build the sdist and the wheel into dist/
 	rm -rf dist

@@ -1,18 +1,17 @@
 """Cost of the whole platform as the corpus grows, and when a part of it changes."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.corpus import Totals, organelle_lengths, short_lengths, write_fasta
+from benchmarks.line import Line
 from benchmarks.measure import must_equal
 from benchmarks.pipeline import Run, materialize, read_table
-from benchmarks.report import Row, Target, number, table
+from benchmarks.report import Figure, Row, number, ratio, table
 
-NEEDS = 2_800_000_000
 FILES = 100
 SOME_FILES = 4  # with one, and little in it, Spark would not be started, and the smallest corpus stand apart
 PASSES = ("raw_fasta", "sequence_shards", "shard_stats", "kmer_", "codon_counts", "tfidf_index")
@@ -20,43 +19,7 @@ SMALL_RECORDS = 2_500
 LEAST_WORK = 0.5  # CPU seconds, below which a share is noise
 
 
-@dataclass(frozen=True)
-class Growth:
-    """Runs on corpora of several sizes, and the straight line through their CPU seconds.
-
-    Attributes
-    ----------
-    bases
-        The sizes, ascending.
-    runs
-        The run on each.
-    fixed, per_billion
-        CPU seconds of the line at no bases, and for each billion of them.
-    """
-
-    bases: Sequence[int]
-    runs: Sequence[Run]
-    fixed: float
-    per_billion: float
-
-    @classmethod
-    def of(cls, bases: Sequence[int], runs: Sequence[Run]) -> "Growth":
-        """Fit the line to the relative costs, so that the small corpus counts as much as the large."""
-        cpu = np.array([run.cost.cpu for run in runs])
-        per_billion, fixed = np.polyfit(np.array(bases) / 1e9, cpu, 1, w=1 / cpu)
-        return cls(bases, runs, float(fixed), float(per_billion))
-
-    def at(self, bases: float) -> float:
-        """Return the CPU seconds on the line."""
-        return self.fixed + self.per_billion * bases / 1e9
-
-    @property
-    def off(self) -> float:
-        """Largest distance of a run from the line, as a share of the line's value."""
-        return max(abs(run.cost.cpu / self.at(bases) - 1) for bases, run in zip(self.bases, self.runs, strict=True))
-
-
-def growth_row(bases: int, folder: Path) -> tuple[Row, Growth]:
+def growth_row(bases: int, folder: Path) -> Row:
     """Make every asset of three corpora, each in a few files; the largest has this number of bases."""
     sizes, runs = [], []
     for size in (bases // 28, bases * 10 // 28, bases):
@@ -66,33 +29,39 @@ def growth_row(bases: int, folder: Path) -> tuple[Row, Growth]:
         must_have(place / "home", totals)
         sizes.append(totals.bases)
     stored = sum(file.stat().st_size for file in (place / "home" / "tables").rglob("*.parquet"))
-    growth = Growth.of(sizes, runs)
-    return (
-        Row(
-            f"a generated corpus of {totals.bases:,} bases, {totals.records:,} records: all assets after the download",
-            [
-                Target("CPU", runs[-1].cost.cpu, 120, " s"),
-                Target("peak memory", runs[-1].cost.peak / 1e9, 6, " GB"),
-                Target("farthest from a straight line", 100 * growth.off, 10, " %"),
-            ],
-            [
-                f"The line: {number(growth.fixed)} CPU s, and {number(growth.per_billion)} for each billion bases. On "
-                f"paper, a terabase would take {growth.at(1e12) / 3600:.1f} CPU hours and "
-                f"{stored / totals.bases:.2f} TB for its tables. Each corpus lies in {SOME_FILES} files.",
-                table(
-                    ("bases", "CPU s", "wall s", "peak memory, GB"),
-                    [
-                        (f"{size:,}", *(number(value) for value in (run.cost.cpu, run.cost.wall, run.cost.peak / 1e9)))
-                        for size, run in zip(sizes, runs, strict=True)
-                    ],
-                    figures=3,
-                ),
-                "CPU s by step, the checks of a table with the step that makes it:",
-                step_table({f"{size:,} bases": run for size, run in zip(sizes, runs, strict=True)}),
-            ],
-        ),
-        growth,
+    line = Line.through(sizes, [run.cost.cpu for run in runs])
+    whole = runs[-1]
+    return Row(
+        f"a generated corpus of {totals.bases:,} bases, {totals.records:,} records: all assets after the download",
+        [
+            ratio("CPU of the whole run / of its passes", whole.cost.cpu, passes_cpu(whole), 1.5),
+            Figure("farthest from a straight line", 100 * line.off, 10, " %"),
+            Figure("peak memory", whole.cost.peak / 1e9, 6, " GB"),
+            Figure("CPU", whole.cost.cpu, unit=" s"),
+        ],
+        [
+            f"The passes go through files or shards: {', '.join(PASSES)}. The line: {number(line.fixed)} CPU s, and "
+            f"{number(line.per_billion)} for each billion bases. On paper, a terabase would take "
+            f"{line.at(1e12) / 3600:.1f} CPU hours and {stored / totals.bases:.2f} TB for its tables. Each corpus lies "
+            f"in {SOME_FILES} files.",
+            table(
+                ("bases", "CPU s", "wall s", "peak memory, GB"),
+                [
+                    (f"{size:,}", *(number(value) for value in (run.cost.cpu, run.cost.wall, run.cost.peak / 1e9)))
+                    for size, run in zip(sizes, runs, strict=True)
+                ],
+                figures=3,
+            ),
+            "CPU s by step, the checks of a table with the step that makes it:",
+            step_table({f"{size:,} bases": run for size, run in zip(sizes, runs, strict=True)}),
+        ],
+        {"bases": sizes, "cpu": [run.cost.cpu for run in runs], "peak": [run.cost.peak for run in runs]},
     )
+
+
+def passes_cpu(run: Run) -> float:
+    """Return the CPU seconds of the steps that go through files or shards."""
+    return sum(run.steps[step] for step in PASSES)
 
 
 def change_row(bases: int, folder: Path) -> Row:
@@ -114,16 +83,16 @@ def change_row(bases: int, folder: Path) -> Row:
     return Row(
         f"the same in {FILES} source files, one of them changed",
         [
-            Target("share of the work, in all", 100 * sum(again.values()) / sum(work.values()), 5, " %"),
-            Target(f"share of the work, in the asset with the largest ({most})", 100 * shares[most], 5, " %"),
+            Figure("share of the work, in all", 100 * sum(again.values()) / sum(work.values()), 5, " %"),
+            Figure(f"share of the work, in the asset with the largest ({most})", 100 * shares[most], 5, " %"),
+            ratio("CPU of the whole run after the change / of the full one", changed.cost.cpu, full.cost.cpu, 0.14),
+            ratio("CPU of a run in which nothing changed / of the full one", unchanged.cost.cpu, full.cost.cpu, 0.07),
         ],
         [
             f"Work is the CPU time of the steps that go through files or shards ({', '.join(PASSES)}), above that of "
             f"the same steps for a corpus of {SMALL_RECORDS:,} short records; assets with less than {LEAST_WORK} s "
             "of it have no share. The others make sums, figures and the report of what these have made.",
-            f"All in all, interpreter, Dagster, sums and figures included, the run after the change cost "
-            f"{100 * changed.cost.cpu / full.cost.cpu:.0f} % of the full one, and the run in which nothing had changed "
-            f"{100 * unchanged.cost.cpu / full.cost.cpu:.0f} %. CPU s:",
+            "A whole run includes interpreter, Dagster, sums and figures. CPU s:",
             step_table(
                 {"full": full, "one file changed": changed, "nothing changed": unchanged, "small corpus": small}
             ),

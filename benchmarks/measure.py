@@ -22,10 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 REPOSITORY = Path(__file__).parents[1]
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 WATCH_SECONDS = 0.04
+ROUNDS = 5
 LOOKS_A_WEIGHING = 5  # memory is asked for less often than CPU time: the kernel takes long to add it up
 SIGCHLD_BIT = 1 << 16
 PR_SET_CHILD_SUBREAPER = 36
@@ -173,15 +175,40 @@ def must_equal(what: str, ours: Any, theirs: Any) -> None:
         raise UnequalError(f"{what} are not equal: {error}") from error
 
 
-def best_cpu(function: Callable[[], object], rounds: int = 5) -> float:
-    """Return the CPU seconds of this thread for a function: the least of several rounds after a first."""
-    function()
-    seconds = []
-    for _ in range(rounds):
-        before = time.thread_time()
-        function()
-        seconds.append(time.thread_time() - before)
-    return min(seconds)
+def timed(work: Callable[[], object], clock: Callable[[], Any] = time.thread_time) -> Any:
+    """Return what a clock says that work takes; the default clock is the CPU time of this thread, in seconds."""
+    before = clock()
+    work()
+    return clock() - before
+
+
+def in_turn(
+    *works: Callable[[], object], rounds: int = ROUNDS, clock: Callable[[], Any] = time.thread_time
+) -> npt.NDArray[np.float64]:
+    """Time several pieces of work in turn, round after round, so that what the machine does meanwhile meets them all.
+
+    Parameters
+    ----------
+    works
+        The work.
+    rounds
+        Rounds that count; one goes before them.
+    clock
+        Returns seconds: a number, or an array of several clocks.
+
+    Returns
+    -------
+    float64 array of shape (works, rounds), or (works, rounds, clocks)
+        Seconds.
+    """
+    for work in works:
+        work()
+    return np.moveaxis(np.array([[timed(work, clock) for work in works] for _ in range(rounds)], np.float64), 0, 1)
+
+
+def both_clocks() -> npt.NDArray[np.float64]:
+    """Return the seconds by the clock on the wall, and those of the CPU by all threads, shape (2,)."""
+    return np.array([time.perf_counter(), time.process_time()])
 
 
 def in_fresh_process(module: str, function: str, *arguments: Any) -> tuple[Any, Cost]:

@@ -1,7 +1,7 @@
 """Peers: other tools for the same work, with their counts in our form."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,11 @@ PACKAGES = {
     "kmc": "kmc",
     "kmc_dump": "kmc",
     "jellyfish": "jellyfish",
-    "prodigal": "prodigal",
     "water": "emboss",
     "diamond": "diamond-aligner",
     "mmseqs": "mmseqs2",
     "art_illumina": "art-nextgen-simulation-tools",
-    **{name: name for name in ("bwa", "minimap2", "fastp", "samtools", "bcftools", "freebayes")},
+    **{name: name for name in ("prodigal", "codonw", "bwa", "minimap2", "fastp", "samtools", "bcftools", "freebayes")},
 }
 _MOST = 2**32 - 1  # what their counters are told to hold
 
@@ -30,15 +29,15 @@ class MissingToolError(RuntimeError):
     """A tool is not installed; the message says how to install it."""
 
 
-def require_tools() -> None:
-    """Look for every tool.
+def require_tools(names: Iterable[str]) -> None:
+    """Look for tools.
 
     Raises
     ------
     MissingToolError
         If one is not on the PATH.
     """
-    missing = [name for name in PACKAGES if not shutil.which(name)]
+    missing = [name for name in names if not shutil.which(name)]
     if missing:
         packages = " ".join(sorted({PACKAGES[name] for name in missing}))
         raise MissingToolError(
@@ -63,6 +62,19 @@ def prodigal(fasta: Path) -> tuple[Cost, npt.NDArray[np.int64]]:
     rows = [line[1:].split("_") for line in found.read_text().splitlines() if line.startswith(">")]
     genes = [(int(begin), int(end), 1 if strand == "+" else -1) for _, begin, end, strand in rows]
     return cost, np.array(sorted(genes), np.int64).reshape(-1, 3)
+
+
+def codonw(coding: str, folder: Path) -> tuple[Cost, tuple[float, float]]:
+    """Work out the codon usage of a text of codons of code 11 with codonW; return the cost, and GC3s and Nc."""
+    fasta, printed, bulk = (folder / name for name in ("coding.fasta", "indices.txt", "bulk.txt"))
+    fasta.write_text(f">coding\n{coding}\n")
+    for made in (printed, bulk):
+        made.unlink(missing_ok=True)  # else it asks what to do
+    options = ["-nomenu", "-silent", "-nowarn", "-gc3s", "-enc", "-code", "0"]
+    cost = run(["codonw", str(fasta), str(printed), str(bulk), *options], folder=folder)
+    heading, values = (line.split() for line in printed.read_text().splitlines()[:2])
+    found = dict(zip(heading, values, strict=True))
+    return cost, (float(found["GC3s"]), float(found["Nc"]))
 
 
 def jellyfish(fasta: Path, folder: Path) -> tuple[Cost, npt.NDArray[np.int64]]:

@@ -2,11 +2,11 @@
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import faiss
 import numpy as np
@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from benchmarks.corpus import organelle_lengths, sequences, write_fasta
 from benchmarks.ingestion import parse_task
-from benchmarks.measure import Cost, in_fresh_process, must_equal
-from benchmarks.report import Row, Target, number, table
+from benchmarks.measure import Cost, both_clocks, in_fresh_process, in_turn, must_equal
+from benchmarks.report import Figure, Row, number, ratio, table
 from opengenome_assets.corpus.passes.mapping import map_index
 from opengenome_assets.corpus.passes.parse import parse_file
 from opengenome_assets.corpus.passes.profiles import profile_sequences
@@ -26,44 +26,60 @@ from opengenome_assets.framework.shards import Output, ScanTask, part_key, run_s
 from opengenome_assets.kernels.profiles import KMERS, sequence_kmers
 from opengenome_assets.kernels.warm import warm
 from opengenome_assets.search import Query, SearchIndex
-from opengenome_assets.search.options import Strand
 from opengenome_assets.search.ranking import query_counts, query_weights
+from opengenome_assets.storage.mapped import MAPPED_FOLDER, SUFFIX
 from opengenome_assets.storage.parts import PartWriter
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Home
 
 SEQUENCES = 30_000
 MANY_SEQUENCES = 1_000_000
-NEEDS, MANY_NEED = 200_000_000, 2_800_000_000  # bases asked for, below which the rows are left out: they take long
 QUERY_LENGTHS = (200, 5_000, 100_000)
 TOP = 20
-ROUNDS = 20
+ROUNDS, OPENINGS = 20, 5
+THREADS = 2
+PEERS = ("numpy", "faiss")
+WALL, CPU = 0, 1  # of the clocks
 POOL_BASES = 200_000_000
 CONTAINED_BASES = 50_000_000
 ROW_GROUP, PART = 100, 2_000  # rows, as tfidf_index has them for organelles
 
 
-def search_row(folder: Path) -> Row:
-    """Measure searches over 30,000 sequences, and the peers."""
+def search_row(bases: int, folder: Path) -> Row:
+    """Measure searches over 30,000 sequences, whatever the number of bases, and the peers."""
     result, _ = measured(folder / "index", SEQUENCES, peers=True)
     in_fresh_process("benchmarks.search", "make_corpus", str(folder / "corpus"))
     contained, _ = in_fresh_process("benchmarks.search", "measure_containment", str(folder / "corpus"))
+    wall = {name: np.array(rounds)[:, :, WALL] for name, rounds in result["queries"].items()}
+    cpu = {name: np.array(rounds)[:, :, CPU] for name, rounds in result["queries"].items()}
+    better = min(PEERS, key=lambda name: float(np.median(wall[name], axis=1).max()))
     return Row(
-        f"one query over {SEQUENCES:,} sequences, both strands, in process, warm, exact; opening the index",
+        f"one query over {SEQUENCES:,} sequences, in process, warm, exact; opening the index",
         [
-            Target("query", 1e3 * result["ours"], 10, " ms"),
-            Target("both strands, the default, of one", result["strands"], 1.35, " x"),
-            Target("opening", result["open"], 1, " s"),
+            worst("as given, time / the better peer's", wall["given"], wall[better], 0.4),
+            worst("both strands, the default, time / one strand", wall["ours"], wall["given"], 1.35),
+            ratio("opening, time / reading the bytes of its files", *opening_seconds(result), 1.0),
+            worst("both strands, time / the better peer's one strand", wall["ours"], wall[better]),
+            worst("as given, CPU / the better peer's", cpu["given"], cpu[better]),
+            worst("both strands, CPU / one strand", cpu["ours"], cpu["given"]),
+            Figure("as given", 1e3 * slowest(wall["given"]), unit=" ms"),
+            Figure("both strands", 1e3 * slowest(wall["ours"]), unit=" ms"),
+            Figure("opening", 1e3 * float(np.median(result["open"])), unit=" ms"),
         ],
         [
-            f"The slowest of queries of {', '.join(f'{length:,}' for length in QUERY_LENGTHS)} bases, the median of "
-            f"{ROUNDS} rounds, by the clock, two threads each. NumPy and faiss search unit vectors of 32-bit floats, "
-            f"with the query as given. They return the same {TOP} sequences as ours, or others as similar to within "
-            "what 32 bits tell.",
+            f"The slowest of queries of {', '.join(f'{length:,}' for length in QUERY_LENGTHS)} bases, {ROUNDS} rounds "
+            f"in turn, time by the clock, {THREADS} threads each. NumPy and faiss search unit vectors of 32-bit "
+            f"floats, with the query as given. They return the same {TOP} sequences as ours, or others as similar to "
+            "within what 32 bits tell.",
             table(
-                ("", "ms a query", "memory of the vectors, GB"),
+                ("", "ms a query", "CPU ms a query", "memory of the vectors, GB"),
                 [
-                    (name, number(1e3 * result[key]), f"{result[f'{key}_bytes'] / 1e9:.2f}")
+                    (
+                        name,
+                        number(1e3 * slowest(wall[key])),
+                        number(1e3 * slowest(cpu[key])),
+                        f"{result['bytes'][key] / 1e9:.2f}",
+                    )
                     for name, key in (
                         ("ours, both strands", "ours"),
                         ("ours, as given", "given"),
@@ -71,7 +87,7 @@ def search_row(folder: Path) -> Row:
                         ("faiss, flat", "faiss"),
                     )
                 ],
-                figures=2,
+                figures=3,
             ),
             f"{TOP} queries at once: {number(1e3 * result['many'])} ms each. The next version of the table, with "
             f"nothing new: {number(1e3 * result['reopen'])} ms. Reading {TOP} hits, and counting what they hold of the "
@@ -81,22 +97,46 @@ def search_row(folder: Path) -> Row:
     )
 
 
-def many_row(folder: Path) -> Row:
+def many_row(bases: int, folder: Path) -> Row:
     """Measure searches over a million sequences, for which the peers would take 16 GB."""
     result, cost = measured(folder, MANY_SEQUENCES, peers=False)
+    wall = {name: np.array(rounds)[:, :, WALL] for name, rounds in result["queries"].items()}
+    opening, reading = opening_seconds(result)
     return Row(
-        f"one query over {MANY_SEQUENCES:,} sequences, both strands, in process, warm, exact",
+        f"one query over {MANY_SEQUENCES:,} sequences, in process, warm, exact",
         [
-            Target("query", 1e3 * result["ours"], 200, " ms"),
-            Target("both strands, the default, of one", result["strands"], 1.35, " x"),
-            Target("peak memory", cost.peak / 1e9, 5, " GB"),
+            ratio("both strands, time / reading the bytes of its files", slowest(wall["ours"]), reading, 1.0),
+            worst("both strands, the default, time / one strand", wall["ours"], wall["given"], 1.35),
+            ratio("opening, time / reading the bytes of its files", opening, reading, 1.0),
+            Figure("memory of its own", result["own"] / 1e9, 2.5, " GB"),
+            Figure("as given", 1e3 * slowest(wall["given"]), unit=" ms"),
+            Figure("both strands", 1e3 * slowest(wall["ours"]), unit=" ms"),
+            Figure("opening", 1e3 * float(np.median(opening)), unit=" ms"),
+            Figure("peak memory, pages of the index's files included", cost.peak / 1e9, unit=" GB"),
         ],
         [
-            f"Opening the index takes {number(result['open'])} s, and {result['ours_bytes'] / 1e9:.2f} GB once it is "
-            f"open. The query as given: {number(1e3 * result['given'])} ms. {TOP} queries at once: "
-            f"{number(1e3 * result['many'])} ms each."
+            f"The index's files have {result['bytes']['ours'] / 1e9:.2f} GB. Reading them is one thread's, from the "
+            f"page cache. {TOP} queries at once: {number(1e3 * result['many'])} ms each."
         ],
     )
+
+
+def slowest(seconds: npt.NDArray[np.float64]) -> float:
+    """Return the median of the rounds, shape (queries, rounds), of the slowest query."""
+    return float(np.median(seconds, axis=1).max())
+
+
+def worst(
+    name: str, ours: npt.NDArray[np.float64], theirs: npt.NDArray[np.float64], bound: float | None = None
+) -> Figure:
+    """Return the ratio of two ways to search, shape (queries, rounds) each, for the query with the largest."""
+    query = int(np.argmax(np.median(ours / theirs, axis=1)))
+    return ratio(name, ours[query], theirs[query], bound)
+
+
+def opening_seconds(result: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the seconds of opening the index and of reading its files, shape (rounds,) each."""
+    return np.array(result["open"]), np.array(result["read"])
 
 
 def measured(folder: Path, rows: int, *, peers: bool) -> tuple[Any, Cost]:
@@ -153,39 +193,69 @@ def index_rows(first: int, counts: npt.NDArray[np.int32]) -> pa.Table:
     return pa.table(columns).cast(TFIDF_INDEX.schema)
 
 
-def measure(home: str, peers: bool) -> dict[str, float]:
-    """Open the index, search it, and return seconds and bytes."""
+def measure(home: str, peers: bool) -> dict[str, Any]:
+    """Open the index, search it, and return seconds and bytes.
+
+    Returns
+    -------
+    dict
+        ``open`` and ``read``: seconds of opening the index and of reading the bytes of its files, in turn. ``queries``:
+        by way to search, seconds of shape (queries, rounds, 2), by the clock and of the CPU. ``bytes`` of the vectors
+        by way; ``own``, bytes of the process without files, before there are peers; ``many`` and ``reopen``, seconds.
+    """
     warm()
-    opening = []
-    for _ in range(3 if peers else 1):
-        started = time.perf_counter()
-        index = SearchIndex.open(home)
-        opening.append(time.perf_counter() - started)
+    opening, reading = in_turn(
+        lambda: SearchIndex.open(home), lambda: read_files(home), rounds=OPENINGS, clock=time.perf_counter
+    )
+    index = SearchIndex.open(home)
     queries = make_queries()
-    given, both = zip(*(in_turn(index, query) for query in queries), strict=True)
-    result = {
-        "open": min(opening),
+    many = median_seconds(lambda: index.by_cosine([queries[0]] * TOP, top_n=TOP), rounds=5) / TOP
+    ours = index.nbytes + index.mapped_bytes
+    result: dict[str, Any] = {
+        "open": opening.tolist(),
+        "read": reading.tolist(),
         "reopen": median_seconds(lambda: SearchIndex.open(home, previous=index), rounds=3),
-        "given": max(given),
-        "ours": max(both),
-        "strands": max(two / one for one, two in zip(given, both, strict=True)),
-        "ours_bytes": index.nbytes + index.mapped_bytes,
-        "many": median_seconds(lambda: index.by_cosine([queries[0]] * TOP, top_n=TOP), rounds=5) / TOP,
+        "own": own_memory(),
+        "bytes": {"ours": ours, "given": ours},
+        "many": many,
     }
-    return {**result, **measure_peers(index, queries)} if peers else result
+    searches: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
+    if peers:
+        searches = peers_of(index, queries)
+        vectors = index.sequences * KMERS * np.dtype(np.float32).itemsize
+        result["bytes"] |= dict.fromkeys(PEERS, vectors)
+    timed = [seconds_of(index, query, searches) for query in queries]
+    result["queries"] = {name: [each[name].tolist() for each in timed] for name in timed[0]}
+    return result
 
 
-def in_turn(index: SearchIndex, query: Query) -> tuple[float, float]:
-    """Return the seconds of a search as given and of one on both strands, medians of rounds in turn."""
-    seconds: list[list[float]] = [[], []]
-    for round_ in range(ROUNDS + 1):
-        for place, strand in enumerate(get_args(Strand)[::-1]):
-            started = time.perf_counter()
-            index.by_cosine([query], top_n=TOP, strand=strand)
-            if round_:
-                seconds[place].append(time.perf_counter() - started)
-    as_given, both = map(statistics.median, seconds)
-    return as_given, both
+def seconds_of(
+    index: SearchIndex, query: Query, searches: Mapping[str, Callable[[np.ndarray], np.ndarray]]
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Return the seconds of each way to search for a query, in turn, shape (rounds, 2) each."""
+    narrow = vector_of(index, query).astype(np.float32)
+    works: dict[str, Callable[[], object]] = {
+        "given": lambda: index.by_cosine([query], top_n=TOP, strand="given"),
+        "ours": lambda: index.by_cosine([query], top_n=TOP),
+        **{name: partial(search, narrow) for name, search in searches.items()},
+    }
+    return dict(zip(works, in_turn(*works.values(), rounds=ROUNDS, clock=both_clocks), strict=True))
+
+
+def read_files(home: str) -> int:
+    """Read the bytes of the files that the index is mapped from, and return how many there are."""
+    block, total = bytearray(1 << 20), 0
+    for file in Path(Home(home).table(TFIDF_INDEX).uri, MAPPED_FOLDER).rglob(f"*{SUFFIX}"):
+        with file.open("rb", buffering=0) as stream:
+            while size := stream.readinto(block):
+                total += size
+    return total
+
+
+def own_memory() -> int:
+    """Return the bytes of this process's memory that lie in no file."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("RssAnon:"))
 
 
 def make_corpus(home: str) -> None:
@@ -240,8 +310,14 @@ def median_seconds(work: Callable[[], object], rounds: int = ROUNDS) -> float:
     return statistics.median(seconds)
 
 
-def measure_peers(index: SearchIndex, queries: Sequence[Query]) -> dict[str, float]:
-    """Search the same vectors with the peers, compare the answers, and return seconds and bytes."""
+def vector_of(index: SearchIndex, query: Query) -> npt.NDArray[np.float64]:
+    """Return a query's unit vector, shape (4096,)."""
+    vector: npt.NDArray[np.float64] = query_weights(query_counts([query]), index.idf)[0] / index.idf
+    return vector
+
+
+def peers_of(index: SearchIndex, queries: Sequence[Query]) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """Return the peers' searches over the same vectors, after comparing their answers and ours with exact ones."""
     exact = np.stack([index.counts(row) for row in range(index.sequences)]) * index.idf
     exact /= np.linalg.norm(exact, axis=1, keepdims=True)
     vectors = exact.astype(np.float32)
@@ -257,17 +333,15 @@ def measure_peers(index: SearchIndex, queries: Sequence[Query]) -> dict[str, flo
         rows: np.ndarray = flat.search(query[None], TOP)[1][0]
         return rows
 
-    seconds: dict[str, float] = {}
+    searches: dict[str, Callable[[np.ndarray], np.ndarray]] = dict(zip(PEERS, (with_numpy, with_faiss), strict=True))
+    names = index.names(np.arange(index.sequences))["seq_id"].to_numpy()
     for query in queries:
-        vector = query_weights(query_counts([query]), index.idf)[0] / index.idf
+        vector = vector_of(index, query)
         similarities = exact @ vector
-        names = index.names(np.arange(index.sequences))["seq_id"].to_numpy()
         best = np.lexsort((names, -np.round(similarities, 12)))[:TOP]
         hits = index.by_cosine([query], top_n=TOP, strand="given")[0]
         must_equal("our hits and the most similar vectors", [each.hit.seq_id for each in hits], names[best].tolist())
-        narrow = vector.astype(np.float32)
-        for name, search in (("numpy", with_numpy), ("faiss", with_faiss)):
-            away = np.abs(similarities[search(narrow)] - similarities[best]).max()
+        for name, search in searches.items():
+            away = np.abs(similarities[search(vector.astype(np.float32))] - similarities[best]).max()
             must_equal(f"similarities of {name}'s hits and of ours, to 32 bits", bool(away < 1e-6), True)
-            seconds[name] = max(seconds.get(name, 0.0), median_seconds(partial(search, narrow)))
-    return {**seconds, "numpy_bytes": vectors.nbytes, "faiss_bytes": vectors.nbytes}
+    return searches
