@@ -1,4 +1,7 @@
-"""The first steps of a user: install the chart, press "Materialize all", look at the results."""
+"""The first steps of a user: install the chart, press "Materialize all", look at the results.
+
+These tests come before the faults: a home keeps the source that a run was given.
+"""
 
 import json
 import urllib.request
