@@ -9,6 +9,7 @@ import inspect
 import re
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,6 +19,8 @@ from opengenome_assets.cli import main
 from opengenome_assets.service.app import create_app
 from opengenome_assets.service.settings import ServerSettings
 from opengenome_assets.settings import Settings
+
+FOLDER = Path(__file__).parent
 
 PYTHON = {
     "opengenome_assets.search": (search, ("SearchIndex", "Query", "Hit", "read_queries", "find_kmer", "KmerMatches")),
@@ -147,8 +150,24 @@ def _documented(name: str, thing: Any, level: str) -> Iterator[str]:
 
 
 def _signature(thing: Any) -> str:
-    written = str(inspect.signature(thing))
-    return re.sub(r"'([^']*)'", r"\1", re.sub(r"\((self|cls)(, )?", "(", written))
+    """Return a signature: annotations as they stand in the code, and a shipped file by its path in the package."""
+    signature = inspect.signature(thing)
+    own = [each for each in signature.parameters.values() if each.name not in ("self", "cls")]
+    named = [each.replace(default=_Shown(each.default)) if each.default is not each.empty else each for each in own]
+    written = str(signature.replace(parameters=named))
+    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", written)
+
+
+class _Shown:
+    """A default, as a signature shows it."""
+
+    def __init__(self, default: Any) -> None:
+        self.default = default
+
+    def __repr__(self) -> str:
+        if isinstance(self.default, Path):
+            return str(self.default.relative_to(FOLDER.parent))
+        return repr(self.default)
 
 
 def _paragraphs(text: str) -> Iterator[str]:
