@@ -101,9 +101,9 @@ class Client:
         Parameters
         ----------
         kind
-            The kind of job: ``proteins`` or ``queries``.
+            The kind of job: ``proteins``, ``queries`` or ``sample``.
         files
-            Files of its main role.
+            Files of its main role. What they name of this machine is sent with them.
         roles
             Files of further roles, such as ``{"sheet": ["samples.tsv"]}``.
         options
@@ -118,13 +118,14 @@ class Client:
         ------
         ServerError
             If the server refuses it.
-        OSError
+        OSError, ValueError
             If a file cannot be read.
         httpx.TransportError
             If the server cannot be reached.
         """
         named = [("", Path(file)) for file in files]
         named += [(role, Path(file)) for role, others in (roles or {}).items() for file in others]
+        named += [pair for file in files for pair in self.kinds[kind].named_by(Path(file)) if pair not in named]
         sent = [SentFileModel(role=role, name=path.name, sha256=self.upload(path).sha256) for role, path in named]
         body = JobRequest(files=sent, options=options).model_dump(mode="json")
         return JobAnswer.model_validate(self._ask("POST", self.kinds[kind].path, json=body).json())

@@ -16,6 +16,8 @@ from opengenome_assets import groups
 from opengenome_assets.framework.resources import HomeResource, engine_resource
 from opengenome_assets.operations.definitions import build as build_operations
 from opengenome_assets.service.jobs.definitions import build as build_jobs
+from opengenome_assets.service.jobs.retention import remove_ended
+from opengenome_assets.service.jobs.store import Jobs
 from opengenome_assets.settings import Settings
 
 
@@ -32,6 +34,7 @@ def build_defs(
         Resources that take the place of those made from the settings.
     """
     settings = settings or groups.read_settings()
+    jobs = Jobs(settings, groups.job_kinds())
     shared = dg.Definitions(
         resources={
             "home": HomeResource(uri=settings.home),
@@ -43,7 +46,7 @@ def build_defs(
     )
     return dg.Definitions.merge(
         shared,
-        build_operations(groups.specs()),
+        build_operations(groups.specs(), lambda before, dry_run: remove_ended(jobs, before, dry_run=dry_run)),
         build_jobs(settings, groups.job_kinds(), groups.passes()),
         *(group.build(settings) for group in groups.GROUPS),
     )

@@ -85,7 +85,7 @@ def json_lines(service: str = "") -> JsonLines | None:
     return JsonLines(settings.service or service or Path(sys.argv[0]).name)
 
 
-def logging_config(service: str, loggers: Sequence[str]) -> dict[str, Any]:
+def logging_config(service: str, loggers: Sequence[str], level: str = "INFO") -> dict[str, Any]:
     """Return the configuration of a server's loggers, for :func:`logging.config.dictConfig`."""
     formatter: dict[str, Any] = {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
     if lines := json_lines(service):
@@ -95,5 +95,5 @@ def logging_config(service: str, loggers: Sequence[str]) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {"line": formatter},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-        "loggers": {name: {"handlers": ["stderr"], "level": logging.INFO, "propagate": False} for name in loggers},
+        "loggers": {name: {"handlers": ["stderr"], "level": level, "propagate": False} for name in loggers},
     }

@@ -20,6 +20,7 @@ from opengenome_assets.cli.show import show
 from opengenome_assets.cli.slurm import slurm
 from opengenome_assets.cli.state import failures, info, validate
 from opengenome_assets.cli.submit import cancel, results, status, submit
+from opengenome_assets.cli.tokens import tokens
 from opengenome_assets.cli.upkeep import pin, prune, unpin, upkeep
 from opengenome_assets.cli.versions import checkout, pull, push, reproduce, restore
 
@@ -57,6 +58,7 @@ for command in (
     status,
     results,
     cancel,
+    tokens,
     ui,
     upkeep,
     *(command for group in groups.GROUPS for command in group.commands()),

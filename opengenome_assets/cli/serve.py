@@ -22,7 +22,7 @@ HOST = "127.0.0.1"
 
 REQUESTS_GRACE = 5  # seconds for requests under way to end
 
-LOGGERS = ("opengenome.search", "opengenome.metrics", "opengenome.messages", "uvicorn")
+LOGGERS = ("opengenome.metrics", "opengenome.messages", "uvicorn")
 
 
 @click.command()
@@ -39,12 +39,13 @@ def serve(host: str, port: int) -> None:
 
     from opengenome_assets.service.app import create_app
     from opengenome_assets.service.connections import configure
+    from opengenome_assets.service.live import LOGGERS as OWN
     from opengenome_assets.service.settings import ServerSettings
 
     with setting_errors():
         limits = ServerSettings.from_environment()
-        log_config = logging_config("search", LOGGERS)
-    app = create_app(settings, limits)
+        app = create_app(settings, limits)
+        log_config = logging_config("search", OWN, app.state.live.limits.log_level)
     listener = _listener(host, port, "--port")
     click.echo(f"Search page: http://{host}:{port}")
     config = configure(app, limits, log_config=log_config, timeout_graceful_shutdown=REQUESTS_GRACE)

@@ -82,6 +82,8 @@ def command_of(kind: JobKind) -> click.Command:
     def send(files: tuple[Path, ...], wait: bool, output: str, server: str | None, **given: Any) -> None:
         named = [(kind.main_role, path) for path in files]
         named += [(role, path) for role in others for path in given.pop(role)]
+        with refusals():
+            named += [pair for path in files for pair in kind.named_by(path) if pair not in named]
         options = {name: value for name, value in given.items() if value is not None}
         if server:
             with client_of(server) as client:

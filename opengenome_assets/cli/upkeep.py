@@ -10,10 +10,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from opengenome_assets import groups
 from opengenome_assets.cli.platform import next_step, settings_in_use
 from opengenome_assets.settings import Settings
 from opengenome_assets.terminal import aligned, format_option, in_bytes, ranges, refusals, section, setting_errors
@@ -35,21 +37,36 @@ Keeping = tuple[str, int]
     show_default=True,
     help="Days for which a version is kept after it was the newest.",
 )
+@click.option(
+    "--jobs-days",
+    type=click.FloatRange(min=0),
+    default=30,
+    show_default=True,
+    help="Days for which files and results of a job are kept after its end; 0 keeps all.",
+)
 @format_option
-def upkeep(dry_run: bool, retention_days: float, output: str) -> None:
+def upkeep(dry_run: bool, retention_days: float, jobs_days: float, output: str) -> None:
     """Remove files that no kept version needs (vacuum), and pack small ones together (compaction).
 
     Keeps the versions of the last days, and all inputs of these, the figures and the report. Removes records and step
-    logs of runs that ended 90 days ago, without the last of each job and asset. Runs the job `upkeep`,
-    which waits until no other run uses the tables. Exits with status 1 if it fails.
+    logs of runs that ended 90 days ago, without the last of each job and asset, and jobs that were sent and ended 30
+    days ago. Runs the job `upkeep`, which waits until no other run uses the tables. Exits with status 1 if it fails.
     """
     settings = settings_in_use()
     from opengenome_assets.cli.jobs import run_job  # imports Dagster
     from opengenome_assets.operations.upkeep import NAME, OP
+    from opengenome_assets.service.jobs.retention import remove_ended
+    from opengenome_assets.service.jobs.store import Jobs
 
-    _show(
-        settings, run_job(settings, NAME, OP, {"dry_run": dry_run, "retention_days": retention_days}), dry_run, output
-    )
+    number = size = 0
+    if jobs_days:
+        before = datetime.now(UTC) - timedelta(days=jobs_days)
+        number, size = remove_ended(Jobs(settings, groups.job_kinds()), before, dry_run=True)
+    config = {"dry_run": dry_run, "retention_days": retention_days, "jobs_days": jobs_days}
+    _show(settings, run_job(settings, NAME, OP, config), dry_run, output)
+    if number and output != "json":
+        word = "would be removed" if dry_run else "removed"
+        section("Jobs that were sent", [f"{number:,} that ended {jobs_days:g} days ago {word}, {in_bytes(size)}"])
 
 
 class Keep(click.ParamType[Keeping]):
@@ -88,7 +105,14 @@ def prune(keeping: tuple[Keeping, ...], raw: bool, yes: bool, output: str) -> No
     from opengenome_assets.cli.jobs import run_job  # imports Dagster
     from opengenome_assets.operations.upkeep import NAME, OP
 
-    config = {"retention_days": 0, "small_megabytes": 0, "runs_days": 0, "raw_files": raw, **dict(keeping)}
+    config = {
+        "retention_days": 0,
+        "small_megabytes": 0,
+        "runs_days": 0,
+        "jobs_days": 0,
+        "raw_files": raw,
+        **dict(keeping),
+    }
     if not yes:
         planned = run_job(settings, NAME, OP, {**config, "dry_run": True})
         _show(settings, planned, True, output)

@@ -155,6 +155,9 @@ class JobKind:
         Further forms of the results: a file's ending, and the function from the job's home to the text.
     small
         Units up to which a job is done at once.
+    named_by
+        Function that returns role and path of the sender's files that a file of the main role names. They are sent
+        with it. It raises ValueError if the file cannot be read.
     """
 
     name: str
@@ -169,11 +172,17 @@ class JobKind:
     perform: Callable[[Sent, Mapping[str, Any], Engine], None]
     forms: Mapping[str, tuple[str, Callable[[Home], str]]] = field(default_factory=dict)
     small: int = SMALL
+    named_by: Callable[[Path], Sequence[tuple[str, Path]]] = lambda _: ()
+    role_by_name: Callable[[str], str] | None = None
 
     @property
     def main_role(self) -> str:
         """The role of files that are given no other."""
         return next(iter(self.roles))
+
+    def role_of(self, name: str) -> str:
+        """Return the role of a file whose sender states none."""
+        return self.role_by_name(name) if self.role_by_name else self.main_role
 
 
 class Watching(Lease):

@@ -1,4 +1,4 @@
-"""The job ``upkeep``: vacuum of files that no kept version needs, compaction of small parts, and records of old runs.
+"""The job ``upkeep``: vacuum of files that no kept version needs, compaction of small parts, old runs and jobs.
 
 The job makes no asset, so no selection of assets runs it. It waits until no other run uses the home.
 
@@ -6,7 +6,7 @@ Belongs here: its schedule, settings and reports. Does not belong here: how part
 which versions (``storage/vacuum.py``) and runs (``retention.py``) are kept.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -66,9 +66,18 @@ class UpkeepConfig(dg.Config):
         description="Days for which the records and step logs of a run are kept after its end; 0 keeps all. The last "
         "run of each job and of each asset, and pinned runs, stay.",
     )
+    jobs_days: float = Field(
+        default=30,
+        ge=0,
+        description="Days for which files and results of a job that was sent are kept after its end; 0 keeps all.",
+    )
 
 
-def upkeep_job(specs: Specs) -> dg.JobDefinition:
+RemoveJobs = Callable[[datetime, bool], tuple[int, int]]
+"""Function that removes jobs which ended before a moment, or counts them only. It returns their number and bytes."""
+
+
+def upkeep_job(specs: Specs, remove_jobs: RemoveJobs) -> dg.JobDefinition:
     """Return the job; the declarations say which tables are catalogues."""
 
     @dg.op(pool=HOME_POOL, name=OP, description=DESCRIPTION)
@@ -107,12 +116,15 @@ def upkeep_job(specs: Specs) -> dg.JobDefinition:
             context.log_event(dg.AssetObservation(name, metadata=metadata))
         word = "would be freed" if config.dry_run else "freed"
         context.log.info(f"{len(kept):,} tables; {freed:,} bytes {word}")
+        word = "would be removed" if config.dry_run else "removed"
         if config.runs_days:
             runs = old_runs(context.instance, datetime.now(UTC) - timedelta(days=config.runs_days))
             if not config.dry_run:
                 remove_runs(context.instance, runs)
-            word = "would be removed" if config.dry_run else "removed"
             context.log.info(f"records and step logs of {len(runs):,} old runs {word}")
+        if config.jobs_days:
+            jobs, size = remove_jobs(datetime.now(UTC) - timedelta(days=config.jobs_days), config.dry_run)
+            context.log.info(f"{jobs:,} jobs that ended long ago {word}; {size:,} bytes")
 
     @dg.job(name=NAME, description=DESCRIPTION)
     def upkeep() -> None:

@@ -294,4 +294,5 @@ KIND = JobKind(
     check=check,
     perform=perform,
     forms={"hamronization": ("text/tab-separated-values", hamronized)},
+    role_by_name=lambda name: SHEET if name.lower().endswith(".tsv") else FILES,
 )

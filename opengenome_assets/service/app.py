@@ -14,6 +14,7 @@ from pathlib import Path
 import anyio
 from fastapi import APIRouter, FastAPI, Response, Security
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
@@ -24,11 +25,16 @@ from starlette.staticfiles import StaticFiles
 from opengenome_assets import __version__, groups
 from opengenome_assets.framework.jobs import JobKind
 from opengenome_assets.service import answers
+from opengenome_assets.service.access.audit import Audited, audit_log_of
+from opengenome_assets.service.access.tokens import tokens_of
 from opengenome_assets.service.following import FollowedIndex
 from opengenome_assets.service.guards import Guard, Turns
 from opengenome_assets.service.headers import HeadAsGet, StandardHeaders
-from opengenome_assets.service.jobs.routes import UPLOADS, JobService, router
+from opengenome_assets.service.jobs.routes import router
+from opengenome_assets.service.jobs.serving import JobService
 from opengenome_assets.service.jobs.store import Jobs
+from opengenome_assets.service.jobs.uploads import UPLOADS
+from opengenome_assets.service.live import Live
 from opengenome_assets.service.metrics import Metrics, Observer
 from opengenome_assets.service.problems import ProblemError, described, on_invalid_request, on_problem
 from opengenome_assets.service.search import REPORT, CurrentService, Service, api
@@ -63,14 +69,18 @@ def create_app(settings: Settings, limits: ServerSettings, kinds: Mapping[str, J
     kinds = groups.job_kinds() if kinds is None else kinds
     paths = [UPLOADS, *(f"/api/{kind.path}" for kind in kinds.values())]
     metrics = Metrics()
+    audit = audit_log_of(settings.home)
+    live = Live(limits, tokens_of(settings.home), audit)
     followed = FollowedIndex(settings.home, metrics)
+    questions = [route.path for route in api.routes if isinstance(route, APIRoute) and "POST" in (route.methods or ())]
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.service = Service(settings, limits, followed, Turns(metrics), metrics)
-        app.state.jobs = JobService(Jobs(settings, kinds), limits)
+        app.state.service = Service(settings, live, followed, Turns(metrics), metrics)
+        app.state.jobs = JobService(Jobs(settings, kinds), live)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(followed.follow)
+            tasks.start_soon(live.follow)
             yield
             tasks.cancel_scope.cancel()
 
@@ -88,17 +98,19 @@ def create_app(settings: Settings, limits: ServerSettings, kinds: Mapping[str, J
             Middleware(HeadAsGet),
             Middleware(StandardHeaders),
             Middleware(Observer, metrics=metrics),
-            Middleware(Guard, settings=limits, metrics=metrics, uploads=paths),
+            Middleware(Audited, log=audit),
+            Middleware(Guard, live=live, metrics=metrics, uploads=paths, questions=questions),
         ],
         exception_handlers={HTTPException: on_problem, RequestValidationError: on_invalid_request},
     )
+    app.state.live = live
     for routes in (api, router(kinds)):
-        if not limits.token:
+        if not live.asks_for_tokens:
             app.include_router(routes)
         else:
             # For the OpenAPI description only: the guard checks the token before.
             bearer = HTTPBearer(auto_error=False)
-            app.include_router(routes, dependencies=[Security(bearer)], responses=described(401))
+            app.include_router(routes, dependencies=[Security(bearer)], responses=described(401, 403))
     app.include_router(state)
     app.mount("/page", StaticFiles(directory=PAGE))
     return app
@@ -139,6 +151,12 @@ async def show_report(service: CurrentService) -> Response:
     if page is None:
         raise ProblemError(HTTPStatus.NOT_FOUND, "The report has not been made yet. Make it with: make run")
     return Response(page, media_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY})
+
+
+@state.get("/jobs", include_in_schema=False)
+async def show_jobs_page() -> Response:
+    """Show the page of jobs."""
+    return FileResponse(PAGE / "jobs.html")
 
 
 @state.get("/", include_in_schema=False)

@@ -10,7 +10,8 @@ import hmac
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any, TypeVar
@@ -20,7 +21,10 @@ import anyio.to_thread
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from opengenome_assets.service.access.tokens import Principal, TokenError
+from opengenome_assets.service.access.tokens import Scope as Permission
 from opengenome_assets.service.connections import HEADER_BYTES, TOO_LONG, header_bytes
+from opengenome_assets.service.live import Live
 from opengenome_assets.service.metrics import Metrics
 from opengenome_assets.service.problems import UNREADABLE, ProblemError, problem_response
 from opengenome_assets.service.settings import ServerSettings
@@ -94,21 +98,36 @@ class Guard:
     ----------
     app
         The application.
-    settings
-        Limits of the server.
+    live
+        Limits and tokens of the server, as they are now.
     metrics
         Metrics of refusals.
     uploads
         Beginnings of the paths that take files: their bodies may be large, binary and long under way.
+    questions
+        Paths whose POST changes nothing, so that the scope ``read`` is enough.
     """
 
-    def __init__(self, app: ASGIApp, settings: ServerSettings, metrics: Metrics, uploads: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        live: Live,
+        metrics: Metrics,
+        uploads: Sequence[str] = (),
+        questions: Collection[str] = (),
+    ) -> None:
         self.app = app
         self.uploads = tuple(uploads)
-        self.settings = settings
+        self.questions = frozenset(questions)
+        self.live = live
         self.metrics = metrics
-        self.pace = Pace(settings.requests_per_minute)
+        self.pace = Pace(live.limits.requests_per_minute)
         self.under_way = 0
+
+    @property
+    def settings(self) -> ServerSettings:
+        """The limits, as they are now."""
+        return self.live.limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -123,9 +142,9 @@ class Guard:
             if not scope["path"].startswith("/health/"):
                 self._know_host(headers)
             if is_api or scope["path"] in ("/metrics", "/report"):
-                self._ask_for_token(headers)
+                scope["principal"] = self._know_client(scope, headers)
             if is_api:
-                self._keep_pace(scope)
+                self._keep_pace(scope["principal"].name)
                 self._keep_room()
             is_upload = scope["path"].startswith(self.uploads) if self.uploads else False
             self._refuse_size(int(headers.get("content-length", "0")), is_upload)
@@ -163,22 +182,46 @@ class Guard:
                 "OPENGENOME_SEARCH_HOSTS gives the server names",
             )
 
-    def _ask_for_token(self, headers: Headers) -> None:
-        if not self.settings.token:
-            return
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        given = token.strip().encode("latin-1")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given, self.settings.token.encode()):
-            words = "found none" if not token else "found another"
+    def _know_client(self, scope: Scope, headers: Headers) -> Principal:
+        """Return who sends a request; refuse who may not."""
+        address = scope["client"][0] if scope.get("client") else ""
+        if not self.live.asks_for_tokens:
+            return Principal(address, "admin")
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        given = given.strip()
+        own = self.settings.token
+        try:
+            if scheme.lower() != "bearer" or not given:
+                raise TokenError("found none")
+            if own and hmac.compare_digest(given.encode("latin-1"), own.encode()):
+                return Principal(address, "admin")
+            principal = self.live.tokens.recognise(given, datetime.now(UTC))
+        except TokenError as error:
+            scope["refused"] = error.name
+            invalid = ', error="invalid_token"' if given else ""
             raise self._refusal(
                 "token",
                 HTTPStatus.UNAUTHORIZED,
-                f"Expected the header Authorization: Bearer with this server's token; {words}",
-                **{"WWW-Authenticate": "Bearer"},
+                f"Expected the header Authorization: Bearer with a token of this server; {error}",
+                **{"WWW-Authenticate": f"Bearer{invalid.removeprefix(',')}"},
+            ) from None
+        if not principal.may(needed := self._needed(scope)):
+            scope["refused"] = principal.name
+            raise self._refusal(
+                "scope",
+                HTTPStatus.FORBIDDEN,
+                f"Expected a token with the scope {needed}, found one with {principal.scope}. Ask the server's "
+                "operator for another",
+                **{"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'},
             )
+        return principal
 
-    def _keep_pace(self, scope: Scope) -> None:
-        client = scope["client"][0] if scope.get("client") else ""
+    def _needed(self, scope: Scope) -> Permission:
+        reads = scope["method"] in ("GET", "HEAD", "OPTIONS") or scope["path"] in self.questions
+        return "read" if reads else "submit"
+
+    def _keep_pace(self, client: str) -> None:
+        self.pace.per_minute = self.settings.requests_per_minute
         if wait := self.pace.wait(client):
             raise self._refusal(
                 "pace",

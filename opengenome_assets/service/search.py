@@ -30,6 +30,7 @@ from opengenome_assets.search.records import SequenceRecord, find_records, read_
 from opengenome_assets.service import answers
 from opengenome_assets.service.following import OPENING, FollowedIndex, Opened
 from opengenome_assets.service.guards import Turns
+from opengenome_assets.service.live import Live
 from opengenome_assets.service.metrics import Metrics
 from opengenome_assets.service.problems import ProblemError, described
 from opengenome_assets.service.settings import ServerSettings
@@ -51,10 +52,15 @@ class Service:
     """The index, limits and metrics that the routes use."""
 
     settings: Settings
-    limits: ServerSettings
+    live: Live
     followed: FollowedIndex
     turns: Turns
     metrics: Metrics
+
+    @property
+    def limits(self) -> ServerSettings:
+        """The limits, as they are now."""
+        return self.live.limits
 
     @property
     def home(self) -> Home:

@@ -7,15 +7,18 @@ Belongs here: limits of ``opengenome serve``. Does not belong here: the place of
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from opengenome_assets.settings import Section, SettingsError
 
 PREFIX = "OPENGENOME_SEARCH_"
+
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 def _variable(name: str) -> str:
@@ -45,7 +48,13 @@ class ServerSettings(Section):
         Bearer token that clients must send; empty for none. If it is empty, the file ``token_path`` is read.
     dagster_url
         Address of the page's link to Dagster; empty for no link.
+    log_level
+        Least level of the lines in the server's log.
+    settings_path
+        A file of settings that the server reads again when it changes (``live.py``); empty for none.
     """
+
+    _given: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     max_body_bytes: int = Field(
         default=4_000_000, validation_alias=_variable("max_body_bytes"), description="maximum bytes of a request's body"
@@ -117,6 +126,38 @@ class ServerSettings(Section):
         validation_alias=_variable("dagster_url"),
         description="where the page's link to Dagster leads; `make ui` and the cluster set it",
     )
+    log_level: Level = Field(
+        default="INFO",
+        validation_alias=_variable("log_level"),
+        description="least level of the lines in the server's log: `DEBUG`, `INFO`, `WARNING` or `ERROR`",
+    )
+    settings_path: str = Field(
+        default="",
+        validation_alias=_variable("settings_path"),
+        description="a TOML file of settings that replace those of the environment, and may change while the server "
+        "runs (docs/access.md)",
+    )
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Return the section with some values, and remember them for :meth:`changed`."""
+        section = super().of(values)
+        section._given = dict(values)
+        return section
+
+    def changed(self, values: Mapping[str, Any]) -> Self:
+        """Return these settings with other values, by name. The token's file is read again.
+
+        Raises
+        ------
+        SettingsError
+            If a value cannot be used.
+        """
+        names = {variable: name for name, variable in self.variables().items()}
+        given = {names.get(key, key): value for key, value in (self._given or self.model_dump()).items()}
+        changed = type(self).of({**given, **values})
+        changed._given, changed._origins = self._given, self._origins
+        return changed
 
     @field_validator(
         "max_body_bytes",

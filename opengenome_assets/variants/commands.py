@@ -57,7 +57,8 @@ def submit(fastq: tuple[str, str] | None, **given: str | None) -> None:
     """Add a sample to the sheet of OPENGENOME_SAMPLES, or begin that sheet.
 
     The first reads are looked at. A sample that the sheet has, files that are not there, and mates that do not fit are
-    refused, and the sheet stays as it is. The next run makes what the sample needs, and nothing else.
+    refused, and the sheet stays as it is. The next run makes what the sample needs, and nothing else. For results of
+    their own, beside the platform's tables, send samples with `opengenome submit sample`.
     """
     with setting_errors():
         settings = VariantsSettings.from_environment()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from opengenome_assets.framework.group import Finding, Group
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.tables import Home
+from opengenome_assets.variants.jobs import KIND
 from opengenome_assets.variants.settings import NONE, SAMPLE, VariantsSettings
 from opengenome_assets.variants.tables import TABLES
 
@@ -68,4 +69,5 @@ GROUP = Group(
     chains=_chains,
     refuse=_refuse,
     findings=_findings,
+    jobs=(KIND,),
 )

@@ -55,6 +55,8 @@ class VariantsSettings(Section):
         Which adapters are removed before alignment.
     region_bases
         Letters of a region, the unit of coverage and of calling.
+    read_folders
+        Folders, separated by commas, whose files the sheet of a job may name.
     truth, truth_regions
         A VCF file of known variants of the samples and a BED file of its confident regions, or ``none``.
     """
@@ -104,6 +106,13 @@ class VariantsSettings(Section):
         multiple_of=1_000,
         validation_alias="OPENGENOME_REGION_BASES",
         description="letters of a region, the unit of coverage and of calling; any size gives the same records",
+    )
+
+    read_folders: Annotated[str, _checked("OPENGENOME_READ_FOLDERS")] = Field(
+        default="",
+        validation_alias="OPENGENOME_READ_FOLDERS",
+        description="folders, separated by commas, whose files the sheet of a job may name (docs/jobs.md); none by "
+        "default",
     )
 
     @property

@@ -13,7 +13,7 @@ DESKTOP, PHONE = (1200, 900), (390, 844)
 
 
 @contextmanager
-def opened(chromium: Browser, url: str, size: tuple[int, int] = DESKTOP) -> Iterator[Page]:
+def opened(chromium: Browser, url: str, size: tuple[int, int] = DESKTOP, path: str = "") -> Iterator[Page]:
     """Open the page in a fresh browser; nothing may be asked of another site, and nothing fail in silence."""
     context: BrowserContext = chromium.new_context(
         viewport={"width": size[0], "height": size[1]}, accept_downloads=True
@@ -24,7 +24,7 @@ def opened(chromium: Browser, url: str, size: tuple[int, int] = DESKTOP) -> Iter
     page.on("pageerror", lambda error: failures.append(str(error)))
     page.on("console", lambda message: "Content Security" in message.text and failures.append(message.text))
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(url)
+    page.goto(f"{url}{path}")
     yield page
     context.close()
     own = url.partition("#")[0]

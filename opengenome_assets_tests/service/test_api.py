@@ -280,7 +280,7 @@ def test_tables_and_what_is_searched_are_described(client: TestClient, home: Pat
 
 def test_the_description_names_every_route_and_its_problems(client: TestClient) -> None:
     description = client.get("/openapi.json").json()
-    jobs = ("/api/alignments/batch", "/api/searches", "/api/uploads/")
+    jobs = ("/api/alignments/batch", "/api/samples", "/api/searches", "/api/uploads", "/api/jobs")
     assert all(any(path.startswith(beginning) for path in description["paths"]) for beginning in jobs)
     assert {path for path in description["paths"] if not path.startswith(jobs)} == {
         "/api/index",

@@ -81,6 +81,7 @@ def test_a_large_job_is_taken_and_followed_to_its_results(client, home):
     page = client.get(f"{path}/results").json()
     assert (page["rows"], page["next"], page["table"]["version"]) == ([{"file": "a.txt", "lines": 4}], None, 0)
     assert [each["id"] for each in client.get("/api/lines").json()] == [job["id"]]
+    assert 'route="/api/lines/{identity}/status"' in client.get("/metrics").text
 
 
 def test_files_are_uploaded_once_and_named_in_several_jobs(client):
@@ -96,6 +97,30 @@ def test_files_are_uploaded_once_and_named_in_several_jobs(client):
     second = client.post("/api/lines", json={**body, "options": {}})
     assert (first.status_code, second.status_code) == (202, 202)
     assert first.json()["id"] != second.json()["id"]
+
+
+def test_a_sender_who_knows_no_checksum_uploads_too(client, home):
+    content = LARGE.encode()
+    sent = client.post("/api/uploads", content=content).json()
+    assert sent == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "complete": True}
+    body = {"files": [{"name": "b.txt", "sha256": sent["sha256"]}]}
+    assert client.post("/api/lines", json=body).json()["state"] == "waiting"
+    with serving(home, max_upload_bytes=5) as small:
+        assert "at most 5 bytes" in detail(small.post("/api/uploads", content=iter([b"x" * 4] * 2)), 413)
+    assert [path.name for path in jobs_in(home).inbox.folder.iterdir()] == [sent["sha256"]]
+
+
+def test_the_overview_has_kinds_and_jobs_the_newest_first(client):
+    ids = [post(client, LARGE, factor=number).json()["id"] for number in range(3)]
+    overview = client.get("/api/jobs").json()
+    (kind,) = overview["kinds"]
+    assert (kind["name"], kind["path"], kind["unit"]) == ("lines", "api/lines", "line")
+    assert kind["roles"] == {"text": "text", "other": "more text"}
+    assert kind["options"]["factor"]["default"] == 1
+    assert kind["forms"] == ["json", "ndjson", "tsv", "parquet", "shout"]
+    assert (overview["client"], overview["scope"], overview["total"]) == ("testclient", "admin", 3)
+    assert [job["id"] for job in overview["jobs"]] == ids[::-1]
+    assert [job["id"] for job in client.get("/api/jobs", params={"limit": 1}).json()["jobs"]] == ids[:1:-1]
 
 
 def test_an_upload_goes_on_where_it_was_cut(client, home):
@@ -270,6 +295,7 @@ def test_the_description_names_every_route_of_every_kind(client):
     parameters = {each["name"] for each in paths["/api/lines"]["post"]["parameters"]}
     assert parameters == {"name", "factor", "failure"}
     assert set(paths["/api/uploads/{sha256}"]) == {"get", "put"}
+    assert set(paths["/api/uploads"]) == {"post"}
 
 
 @pytest.mark.slow

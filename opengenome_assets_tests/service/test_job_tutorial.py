@@ -31,12 +31,15 @@ def test_every_line_of_the_tutorial_does_what_the_page_says(tmp_path: Path) -> N
             assert answer.returncode == 0, f"{arguments[-1]}\n{answer.stdout}\n{answer.stderr}"
             return answer.stdout
 
-        command_line, *http = blocks("sh")
+        command_line, samples, *http = blocks("sh")
         said = run(["sh", "-ec", command_line])
         assert "state  done" in said
         assert "nfsA_K141STOP" in said
         assert (tmp_path / "calls.tsv").read_text().count("\n") == 4
         assert (tmp_path / "calls.parquet").read_bytes()[:4] == b"PAR1"
+        said = run(["sh", "-ec", samples])
+        assert said.count("HG03478") > 10
+        assert "\tHG03478\tHG03706\n" in (tmp_path / "calls.vcf").read_text()
         said = run(["sh", "-ec", "".join(http).replace("http://127.0.0.1:3001", server.url)])
         assert 'event: status\ndata: {"id":' in said
         assert said.count('"state":"done"') >= 3
@@ -46,4 +49,4 @@ def test_every_line_of_the_tutorial_does_what_the_page_says(tmp_path: Path) -> N
         assert "absent" in said
         # The same job each time: it was done once.
         for command in ("status", f"status --server {server.url}"):
-            assert run(["sh", "-c", f"opengenome {command}"]).count("done") == 2
+            assert run(["sh", "-c", f"opengenome {command}"]).count("done") == 3

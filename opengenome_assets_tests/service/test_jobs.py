@@ -251,3 +251,19 @@ def test_a_death_between_any_two_steps_loses_nothing_and_does_nothing_twice(tmp_
         assert each["states"] == ["done"], number
         assert each["rows"] == [[{"file": "a.txt", "lines": 2}]], number
         assert each["versions"] == [0], number
+
+
+def test_an_entry_that_another_sender_takes_away_is_no_error(jobs, tmp_path, monkeypatch):
+    job = send(jobs, tmp_path)
+    (entry,) = (jobs.folder / "waiting" / KIND.name).iterdir()
+    ghost = entry.with_name(f"{'0' * 20}-{'f' * 64}")  # of work that was sent twice at once
+    ghost.touch()
+    stat = Path.stat
+
+    def gone(path: Path, **options: bool) -> os.stat_result:
+        if path == ghost:
+            ghost.unlink()
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", gone)
+    assert [each.id for each in jobs.waiting(KIND)] == [job.id]

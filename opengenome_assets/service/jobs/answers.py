@@ -19,7 +19,7 @@ class SentFileModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    role: str = Field("", description="Its role; the first one of the kind if it is empty")
+    role: str = Field("", description="Its role; if it is empty, that which its name suggests")
     name: str = Field(description="Its name, without folders")
     sha256: str = Field(description="SHA-256 of its bytes, under which it was uploaded")
 
@@ -56,3 +56,25 @@ class Upload(BaseModel):
     sha256: str
     bytes: int = Field(description="Bytes that are there")
     complete: bool
+
+
+class KindModel(BaseModel):
+    """A kind of job: what can be sent."""
+
+    name: str
+    path: str = Field(description="Path of its jobs, relative to the server's address")
+    description: str
+    unit: str = Field(description="What its size is counted in")
+    roles: dict[str, str] = Field(description="Roles of its files, each with a description")
+    options: dict[str, Any] = Field(description="JSON schema of each option")
+    forms: list[str] = Field(description="Forms of its results")
+
+
+class Overview(BaseModel):
+    """What can be sent, and the jobs of all kinds, the newest first."""
+
+    kinds: list[KindModel]
+    client: str = Field(description="Who asks: the token's name, or the address")
+    scope: str = Field(description="What the client may do")
+    total: int = Field(description="Number of all jobs")
+    jobs: list[Status]

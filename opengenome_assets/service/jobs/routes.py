@@ -1,217 +1,103 @@
-"""The routes of jobs: files are uploaded, jobs sent, followed, cancelled, and their results read.
+"""The routes of jobs: they are sent, followed, cancelled, and their results read.
 
-Belongs here: paths, statuses, and the limits of one client. Does not belong here: jobs themselves (``store.py``), their
+Belongs here: paths and statuses. Does not belong here: jobs themselves (``store.py``), their
 work (``work.py``), and limits for every request (``service/guards.py``).
 """
 
 from __future__ import annotations
 
-import errno
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
 import anyio
 import anyio.to_thread
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi import Path as PathParameter
 from pydantic import ValidationError
-from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 
-from opengenome_assets.engine.processes import Processes
-from opengenome_assets.framework.jobs import JobKind, RefusedError
-from opengenome_assets.service.jobs.answers import JobAnswer, JobRequest, ResultPage, Upload
-from opengenome_assets.service.jobs.inbox import Blob, OffsetError, Receiver, TooLargeError, UploadError
+from opengenome_assets.framework.jobs import JobKind
+from opengenome_assets.service.jobs.answers import JobAnswer, JobRequest, KindModel, Overview, ResultPage
 from opengenome_assets.service.jobs.records import Status
 from opengenome_assets.service.jobs.results import LARGEST_PAGE, MEDIA, PAGE, Page, read_page, special, written
+from opengenome_assets.service.jobs.serving import MOST_FAULTS, JobService, Service, principal_of, problems
 from opengenome_assets.service.jobs.store import (
-    EndedError,
+    SHORT,
     Job,
-    Jobs,
-    NotDoneError,
-    UnknownJobError,
-    UnknownTableError,
 )
-from opengenome_assets.service.jobs.work import work_on
+from opengenome_assets.service.jobs.uploads import UPLOADS, receive, uploads
 from opengenome_assets.service.problems import ProblemError, described
 from opengenome_assets.service.search import refuse_other_parameters
-from opengenome_assets.service.settings import ServerSettings
-from opengenome_assets.words import plural
 
 _Value = TypeVar("_Value")
 
-UPLOADS = "/api/uploads/"
-CHECKS_AT_A_TIME = 2
-PATIENCE_SECONDS = 20.0  # of a sender of a small job; then the job waits like a large one
 POLL_SECONDS = 0.5
 SILENCE_SECONDS = 15.0  # of a stream of events, after which a comment shows that it lives
 STREAM_SECONDS = 600.0
-MOST_FAULTS = 20
 LISTED = 1_000
 FORMS = f"{', '.join(MEDIA)}, or a form that the kind of job has"
 
-
-@dataclass(frozen=True)
-class JobService:
-    """The jobs of the server.
-
-    Attributes
-    ----------
-    jobs
-        The jobs.
-    limits
-        Settings of the server.
-    """
-
-    jobs: Jobs
-    limits: ServerSettings
-    _checks: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(CHECKS_AT_A_TIME))
-    _work: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
-    _reads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(8))
-
-    async def read(self, work: Callable[[], _Value]) -> _Value:
-        """Look into jobs, in a thread; what goes wrong becomes a problem."""
-        with problems():
-            return await anyio.to_thread.run_sync(work, limiter=self._reads)
-
-    async def submit(
-        self, kind: JobKind, files: list[tuple[str, str, Blob]], options: Mapping[str, Any], client: str
-    ) -> Job:
-        """Take a job, and do it at once if it is small and its turn comes soon."""
-
-        def take() -> Job:
-            waiting = sum(job.submission.client == client for job in self.jobs.waiting(kind))
-            if waiting >= self.limits.max_jobs_waiting:
-                most = plural(self.limits.max_jobs_waiting, "waiting job")
-                words = f"Expected at most {most} of one client, found more. Wait until some are done, or cancel some"
-                raise ProblemError(HTTPStatus.TOO_MANY_REQUESTS, words, retry_after=60)
-            return self.jobs.submit(kind, files, options, client)[0]
-
-        with problems():
-            job = await anyio.to_thread.run_sync(take, limiter=self._checks)
-        if job.submission.units <= kind.small and job.outcome is None:
-            with anyio.move_on_after(PATIENCE_SECONDS) as patience:
-                await self._work.acquire_on_behalf_of(job)
-            if not patience.cancelled_caught:
-                try:
-                    # The work goes on if the sender goes away: others may wait for the same job.
-                    await anyio.to_thread.run_sync(partial(work_on, self.jobs, job, Processes(1)))
-                finally:
-                    self._work.release_on_behalf_of(job)
-        return job
-
-    def find(self, kind: JobKind, identity: str) -> Job:
-        """Return a job of a kind."""
-        job = self.jobs.get(identity)
-        if job.kind is not kind:
-            raise UnknownJobError(f"job {identity} is no job of {kind.path}: it is of {job.kind.path}")
-        return job
-
-
-@contextmanager
-def problems() -> Iterator[None]:
-    """Turn errors of jobs into problems for the client."""
-    try:
-        yield
-    except RefusedError as error:
-        listed = error.faults[:MOST_FAULTS]
-        more = len(error.faults) - len(listed)
-        detail = "\n".join([*listed, *([f"and {more:,} more"] if more else [])])
-        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail) from error
-    except (UnknownJobError, UnknownTableError) as error:
-        raise ProblemError(HTTPStatus.NOT_FOUND, str(error)) from error
-    except (NotDoneError, EndedError) as error:
-        raise ProblemError(HTTPStatus.CONFLICT, str(error)) from error
-    except TooLargeError as error:
-        raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error)) from error
-    except OffsetError as error:
-        problem = ProblemError(HTTPStatus.CONFLICT, str(error))
-        problem.headers = {"Upload-Offset": str(error.length)}
-        raise problem from error
-    except UploadError as error:
-        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
-    except ClientDisconnect:
-        raise ProblemError(HTTPStatus.REQUEST_TIMEOUT, "Expected the whole body, found the connection cut") from None
-    except OSError as error:
-        cause = error.errno or (error.__cause__.errno if isinstance(error.__cause__, OSError) else None)
-        full = cause in (errno.ENOSPC, errno.EDQUOT)
-        status = HTTPStatus.INSUFFICIENT_STORAGE if full else HTTPStatus.SERVICE_UNAVAILABLE
-        words = "The server cannot write" + (": its disk is full" if full else " to its home")
-        raise ProblemError(status, f"{words}. Tell its operator, and try again later", retry_after=60) from error
-
-
-def service_of(request: Request) -> JobService:
-    """Return the jobs of the application."""
-    found: JobService = request.app.state.jobs
-    return found
-
-
-Service = Annotated[JobService, Depends(service_of)]
 Identity = Annotated[str, PathParameter(description="Id of the job", min_length=6, max_length=64)]
-Sha256 = Annotated[str, PathParameter(description="SHA-256 of the file", pattern="^[0-9a-f]{64}$")]
 
 
 def router(kinds: Mapping[str, JobKind]) -> APIRouter:
     """Return the routes of the kinds of jobs."""
-    routes = APIRouter(prefix="/api", responses=described(408, 421, 422, 429, 431, 503), tags=["jobs"])
+    routes = APIRouter(responses=described(408, 421, 422, 429, 431, 503), tags=["jobs"])
     routes.include_router(uploads)
+    routes.include_router(_overview(kinds))
     for kind in kinds.values():
         routes.include_router(routes_of(kind))
     return routes
 
 
-uploads = APIRouter(dependencies=[Depends(refuse_other_parameters)])
+def _overview(kinds: Mapping[str, JobKind]) -> APIRouter:
+    """Return the route that the page reads."""
+    routes = APIRouter(prefix="/api")
+    described_kinds = [described_kind(kind) for kind in kinds.values()]
+
+    @routes.get("/jobs", dependencies=[Depends(refuse_other_parameters)])
+    async def show_jobs(
+        request: Request,
+        service: Service,
+        limit: Annotated[int, Query(description="Maximum number of jobs, the newest first", ge=1, le=LISTED)] = 200,
+    ) -> Overview:
+        """Show what can be sent, and the jobs of all kinds."""
+        principal = principal_of(request)
+
+        def overview() -> Overview:
+            jobs = service.jobs.all()
+            return Overview(
+                kinds=described_kinds,
+                client=principal.name,
+                scope=principal.scope,
+                total=len(jobs),
+                jobs=[service.jobs.status(job) for job in jobs[:limit]],
+            )
+
+        return await service.read(overview)
+
+    return routes
 
 
-@uploads.get("/uploads/{sha256}", responses=described(404))
-async def describe_upload(sha256: Sha256, service: Service, response: Response) -> Upload:
-    """Say how many bytes of a file are there; its sender goes on from there."""
-    length = await service.read(partial(service.jobs.inbox.length, sha256))
-    if not length:
-        raise ProblemError(HTTPStatus.NOT_FOUND, f"Nothing of a file with the SHA-256 {sha256} is here: send it")
-    response.headers["Upload-Offset"] = str(length)
-    return Upload(sha256=sha256, bytes=length, complete=service.jobs.inbox.find(sha256) is not None)
-
-
-@uploads.put(
-    "/uploads/{sha256}",
-    responses=described(409, 413, 507),
-    openapi_extra={"requestBody": {"content": {"application/octet-stream": {"schema": {"format": "binary"}}}}},
-)
-async def upload_file(
-    sha256: Sha256,
-    request: Request,
-    service: Service,
-    upload_offset: Annotated[int, Header(description="Bytes that were sent before", ge=0, le=2**50)] = 0,
-) -> Upload:
-    """Upload a file, or the rest of one.
-
-    What arrives is kept if the connection is cut. Then ask how much is there, and send the rest with the header
-    Upload-Offset.
-    """
-    inbox = service.jobs.inbox
-    if blob := await service.read(partial(inbox.find, sha256)):
-        return Upload(sha256=sha256, bytes=blob.bytes, complete=True)
-    with problems(), inbox.resuming(sha256, upload_offset, service.limits.max_upload_bytes) as receiver:
-        blob = await _receive(request, receiver)
-    return Upload(sha256=sha256, bytes=blob.bytes, complete=True)
-
-
-async def _receive(request: Request, receiver: Receiver) -> Blob:
-    """Write a body as it comes, and finish its file."""
-    async for chunk in request.stream():
-        await anyio.to_thread.run_sync(receiver.write, chunk)
-    return await anyio.to_thread.run_sync(receiver.finish)
+def described_kind(kind: JobKind) -> KindModel:
+    """Return what senders must know of a kind of job."""
+    return KindModel(
+        name=kind.name,
+        path=f"api/{kind.path}",
+        description=kind.description,
+        unit=kind.unit,
+        roles=dict(kind.roles),
+        options=kind.options.model_json_schema().get("properties", {}),
+        forms=[*MEDIA, *kind.forms],
+    )
 
 
 def routes_of(kind: JobKind) -> APIRouter:
     """Return the routes of a kind of jobs."""
-    routes = APIRouter(prefix=f"/{kind.path}")
+    routes = APIRouter(prefix=f"/api/{kind.path}")
     name = kind.name
     forms = {form: content for form, (content, _) in kind.forms.items()}
     media = {**MEDIA, **forms}
@@ -243,7 +129,7 @@ def routes_of(kind: JobKind) -> APIRouter:
         "taken (202). The same work sent twice is one job.",
     )
     async def submit(request: Request, service: Service) -> Response:
-        client = request.client.host if request.client else ""
+        client = principal_of(request).name
         given = dict(request.query_params)
         if len(given) < len(request.query_params.multi_items()):
             raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "Expected each query parameter once, found one twice")
@@ -257,9 +143,9 @@ def routes_of(kind: JobKind) -> APIRouter:
                     raise ProblemError(
                         HTTPStatus.CONFLICT,
                         f"{file.name[:200]}: no file with the SHA-256 {file.sha256[:64]} is here. Send it first: PUT "
-                        f"{UPLOADS}{file.sha256[:64]}",
+                        f"{UPLOADS}/{file.sha256[:64]}",
                     )
-                blobs.append((file.role or kind.main_role, file.name, blob))
+                blobs.append((file.role or kind.role_of(file.name), file.name, blob))
             job = await service.submit(kind, blobs, sent.options, client)
         else:
             named = given.pop("name", "")
@@ -270,7 +156,7 @@ def routes_of(kind: JobKind) -> APIRouter:
                     "it names uploaded files",
                 )
             with problems(), service.jobs.inbox.receiving(service.limits.max_upload_bytes) as receiver:
-                blob = await _receive(request, receiver)
+                blob = await receive(request, receiver)
             job = await service.submit(kind, [(kind.main_role, named, blob)], given, client)
         return await _answer(service, job)
 
@@ -337,14 +223,24 @@ def routes_of(kind: JobKind) -> APIRouter:
     @routes.delete(
         "/{identity}",
         operation_id=f"cancel_{name}",
-        responses=described(404, 409),
+        responses=described(403, 404, 409),
         dependencies=[Depends(refuse_other_parameters)],
     )
-    async def cancel(identity: Identity, service: Service) -> Status:
-        """Cancel a job. Work that has begun ends at its next step. To cancel it twice is no error."""
+    async def cancel(identity: Identity, request: Request, service: Service) -> Status:
+        """Cancel a job. Work that has begun ends at its next step. To cancel it twice is no error.
+
+        The job of another client is cancelled with the scope admin only.
+        """
+        principal = principal_of(request)
 
         def ended() -> Status:
             job = service.find(kind, identity)
+            if job.submission.client != principal.name and not principal.may("admin"):
+                raise ProblemError(
+                    HTTPStatus.FORBIDDEN,
+                    f"Expected a job of {principal.name}, or a token with the scope admin; job {job.id[:SHORT]} was "
+                    "sent by another client. Ask its sender, or the server's operator",
+                )
             service.jobs.cancel(job)
             return service.jobs.status(job)
 
@@ -355,7 +251,7 @@ def routes_of(kind: JobKind) -> APIRouter:
 
 def _parameters(kind: JobKind) -> list[dict[str, Any]]:
     """Return the options as query parameters, for the description."""
-    properties = kind.options.model_json_schema()["properties"]
+    properties = kind.options.model_json_schema().get("properties", {})
     return [
         {"name": name, "in": "query", "schema": content, "description": content.get("description", "")}
         for name, content in properties.items()

@@ -26,6 +26,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -58,6 +59,7 @@ FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 SHORT = 12  # digits of an id that people see and type
 CLAIM_SECONDS = 0.5  # readers of a state hold a job's lock for a moment
 LEFTOVER_SECONDS = 86_400
+REMEMBERED = 10_000  # submissions
 
 
 class UnknownJobError(LookupError):
@@ -249,7 +251,9 @@ class Jobs:
         found = [named] if len(named) == 64 else [path.name for path in self.folder.glob(f"{named}*")]
         jobs = [job for name in found if (job := self._open(name))]
         if not jobs:
-            raise UnknownJobError(f"there is no job {named}. `opengenome status` lists the jobs")
+            raise UnknownJobError(
+                f"there is no job {named}: none was sent, or upkeep has removed it. `opengenome status` lists the jobs"
+            )
         if len(jobs) > 1:
             raise UnknownJobError(f"{len(jobs)} jobs begin with {named}: give more digits")
         return jobs[0]
@@ -267,7 +271,7 @@ class Jobs:
             job = None if identity in found else self._readable(identity)
             if job and job.outcome is None:
                 found[identity] = job
-            elif job or time.time() - entry.stat().st_mtime > LEFTOVER_SECONDS:
+            elif job or _age(entry) > LEFTOVER_SECONDS:
                 entry.unlink(missing_ok=True)  # it has ended, or its sender died before it was taken
         return list(found.values())
 
@@ -382,7 +386,13 @@ class Jobs:
         return Job(folder, kind, submission), True
 
     def _open(self, identity: str) -> Job | None:
-        submission = read(self.folder / identity / "job.json", Submission)
+        path = self.folder / identity / "job.json"
+        try:
+            about = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        # The queue is looked through for each job that is sent, and a submission does not change.
+        submission = _submission(path, about.st_mtime_ns, about.st_ino)
         if submission is None or submission.kind not in self.kinds:
             return None
         return Job(self.folder / identity, self.kinds[submission.kind], submission)
@@ -400,6 +410,20 @@ class Jobs:
 
     def _queue(self, kind: JobKind) -> Path:
         return self.folder / "waiting" / kind.name
+
+
+@lru_cache(REMEMBERED)
+def _submission(path: Path, _time: int, _inode: int) -> Submission | None:
+    """Return a submission; another file at its place has another time or inode."""
+    return read(path, Submission)
+
+
+def _age(entry: Path) -> float:
+    """Return the seconds since a file was made; 0 if it is gone, since another sender had the same work."""
+    try:
+        return time.time() - entry.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _identity(kind: JobKind, files: Sequence[File], settings: Mapping[str, Any]) -> str:

@@ -115,7 +115,8 @@ def due(job: Job, pause: float = PAUSE_SECONDS) -> bool:
     if attempt is None or not attempt.error:
         return True
     wait: float = pause * 4 ** (attempt.number - 1)
-    return (datetime.now(UTC) - attempt.started).total_seconds() >= wait
+    # A machine whose clock is ahead may have started it in the future: nobody waits for that moment.
+    return not 0 <= (datetime.now(UTC) - attempt.started).total_seconds() < wait
 
 
 def results_of(job: Job) -> list[Result]:

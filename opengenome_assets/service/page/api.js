@@ -1,5 +1,5 @@
 // Requests to the API: addresses relative to the page, the token, and problems as errors with words for people.
-import { byId } from "./elements.js";
+import { byId, element } from "./elements.js";
 
 const KEPT = "opengenome-token";
 
@@ -22,6 +22,37 @@ export async function get(path, parameters = {}) {
 export async function post(path, body) {
   const headers = { "Content-Type": "application/json" };
   return (await ask(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
+}
+
+/** Content as it is, to be saved. */
+export async function text(path, parameters = {}) {
+  return (await ask(`${path}?${new URLSearchParams(parameters)}`)).blob();
+}
+
+export async function remove(path) {
+  return (await ask(path, { method: "DELETE" })).json();
+}
+
+/** Upload a file; `told` hears which share of it has been sent. Only XMLHttpRequest says that. */
+export async function upload(file, told) {
+  const send = () => new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", "api/uploads");
+    const token = sessionStorage.getItem(KEPT);
+    if (token) request.setRequestHeader("Authorization", `Bearer ${token}`);
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.upload.addEventListener("progress", (event) => told(event.total ? event.loaded / event.total : 1));
+    request.addEventListener("load", () => resolve(request));
+    request.addEventListener("error", () => reject(new Problem("The server does not take the file, or does not answer. Send it again.")));
+    request.send(file);
+  });
+  const answer = await send();
+  let content = {};
+  try {
+    content = JSON.parse(answer.responseText);
+  } catch { /* a proxy's page */ }
+  if (answer.status >= 300) throw new Problem(content.detail ?? `The server answers ${answer.status}.`, answer.status);
+  return content;
 }
 
 /** The letters of a record of the corpus, or a part of them, as FASTA. */
@@ -58,6 +89,13 @@ async function words(answer) {
   } catch {
     return `The server answers ${answer.status} ${answer.statusText}.`;
   }
+}
+
+/** Show an error: a problem in its words, line by line. */
+export function refuse(place, error) {
+  if (!(error instanceof Problem)) console.error(error);
+  const message = error instanceof Problem ? error.message : `The page failed: ${error.message}`;
+  place.replaceChildren(element("p", { className: "notice lines", role: "alert" }, message));
 }
 
 let asking = null;

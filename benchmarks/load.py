@@ -1,0 +1,123 @@
+"""A hundred users of one server, who search and send jobs, against one user alone.
+
+Belongs here: the users and the measurement, by locust. Does not belong here: searching itself (``search.py``).
+
+A user searches the sample's corpus for a query of 300 letters, looks at the jobs, and now and then sends a job of a few
+proteins, which is done at once or was sent before. Between two requests a user waits 1 to 3 s. The ratio of the 95th
+percentiles says what the others cost one user; times alone would be the machine's.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import Row, Target, number, table
+from opengenome_assets.proteins.settings import SAMPLE_FOLDER
+from opengenome_assets_tests.service.conftest import QUERY, make, running
+
+USERS = 100
+SECONDS = 60
+ISOLATE = SAMPLE_FOLDER / "escherichia-prot_proteins.fasta"
+USERS_FILE = """
+import random
+from locust import HttpUser, between, task
+
+QUERY = {query!r}
+PROTEINS = open({proteins!r}, "rb").read()
+
+
+class Guest(HttpUser):
+    wait_time = between(1, 3)
+
+    @task(8)
+    def search(self):
+        self.client.post("/api/similar", json={{"queries": QUERY}})
+
+    @task(3)
+    def look(self):
+        self.client.get("/api/jobs")
+
+    @task(1)
+    def send(self):
+        name = f"isolate{{random.randrange(20)}}_proteins.fasta"
+        parameters = {{"name": name, "organism": "Escherichia"}}
+        self.client.post("/api/alignments/batch", params=parameters, data=PROTEINS, name="/api/alignments/batch")
+"""
+
+
+def load_row(folder: Path, users: int = USERS, seconds: int = SECONDS) -> Row:
+    """Measure the answers that many users get, and those of one user, of a server in a process of its own."""
+    home = folder / "load"
+    make(home)
+    # The limits are those of one client; here all come from one address.
+    unlimited = {"OPENGENOME_SEARCH_REQUESTS_PER_MINUTE": "0", "OPENGENOME_SEARCH_REQUESTS_AT_ONCE": "1000"}
+    with running(home, ready=True, **unlimited) as server:
+        measure(folder, server.url, 5, 20)  # machine code, and the jobs that many send
+        alone = measure(folder, server.url, 1, seconds)
+        many = measure(folder, server.url, users, seconds)
+    cells = [
+        (
+            f"{count:,}",
+            f"{each['requests']:,}",
+            f"{each['failures']:,}",
+            *(number(each[name]) for name in ("p50", "p95")),
+        )
+        for count, each in ((1, alone), (users, many))
+    ]
+    return Row(
+        f"{users} users of one server for {seconds} s, who search and send jobs",
+        [Target("requests that failed", many["failures"] + alone["failures"], 0)],
+        [
+            f"The 95th percentile of {users} users is {many['p95'] / alone['p95']:.1f} times that of one user.",
+            table(("users", "requests", "failed", "median, ms", "95th percentile, ms"), cells),
+        ],
+    )
+
+
+def measure(folder: Path, url: str, users: int, seconds: int) -> dict[str, Any]:
+    """Return requests, failures, and percentiles in ms over all requests of some users."""
+    script = folder / "users.py"
+    script.write_text(USERS_FILE.format(query=QUERY, proteins=str(ISOLATE)))
+    command = [
+        sys.executable,
+        "-m",
+        "locust",
+        "--locustfile",
+        str(script),
+        "--host",
+        url,
+        "--headless",
+        "--only-summary",
+    ]
+    command += [
+        "--users",
+        str(users),
+        "--spawn-rate",
+        str(users),
+        "--run-time",
+        f"{seconds}s",
+        "--json",
+        "--exit-code-on-error",
+        "0",
+    ]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    requests = failures = 0
+    times: dict[float, int] = {}
+    for each in json.loads(answer.stdout):
+        requests += each["num_requests"]
+        failures += each["num_failures"]
+        for milliseconds, count in each["response_times"].items():
+            times[float(milliseconds)] = times.get(float(milliseconds), 0) + count
+    return {"requests": requests, "failures": failures, "p50": _percentile(times, 0.5), "p95": _percentile(times, 0.95)}
+
+
+def _percentile(times: dict[float, int], share: float) -> float:
+    """Return the time within which a share of the requests was answered."""
+    left = share * sum(times.values())
+    for milliseconds, count in sorted(times.items()):
+        left -= count
+        if left <= 0:
+            return milliseconds
+    raise ValueError("no request was answered")
