@@ -32,10 +32,10 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONWARNINGS := ignore::FutureWarning,ignore:Parameter
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ui quick test adversary bench build docs site lock secrets test-compose test-slurm clean java
+.PHONY: help install run ui quick test adversary bench build docs site lock secrets test-compose test-slurm test-kubernetes clean java
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/installed java  ## Install what the pipeline needs into .venv
 
@@ -98,6 +98,10 @@ test-compose: $(VENV)/installed-dev java  ## Build the cluster's image, and test
 export SIF
 test-slurm: $(VENV)/installed-dev java  ## Build the SIF, and test jobs on a Slurm cluster of two nodes (SIF=... tests that one)
 	$(BIN)/pytest --verbose --timeout 1900 --durations 15 opengenome_assets_tests/slurm
+
+export IMAGE LOAD
+test-kubernetes: $(VENV)/installed-dev  ## Build the image, and test the Helm chart in the cluster of KUBECONFIG (IMAGE=... tests that one)
+	$(BIN)/pytest --verbose --timeout 1900 --durations 15 opengenome_assets_tests/kubernetes
 
 clean:  ## Remove .venv and caches; data stays
 	rm -rf $(VENV) *.egg-info build dist site .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache \

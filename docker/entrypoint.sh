@@ -21,11 +21,14 @@ if [ -f "$secrets/spark_secret" ]; then
   printf 'spark.authenticate.secret %s\n' "$(cat "$secrets/spark_secret")" >> "$private/spark/spark-defaults.conf"
 fi
 
-# On Kubernetes, Spark's settings come from a ConfigMap. The pod's name makes executors end with their driver.
+# On Kubernetes, Spark's settings come from a ConfigMap. The pod's name makes executors end with their driver, and gives
+# them names of their own, at most 47 characters before Spark's number.
 if [ -d /etc/opengenome/spark ]; then
   mkdir -p "$private/spark"
   cp /etc/opengenome/spark/* "$private/spark/"
-  printf 'spark.kubernetes.driver.pod.name %s\n' "$HOSTNAME" >> "$private/spark/spark-defaults.conf"
+  prefix=$(printf '%s' "$HOSTNAME" | tail -c 47 | sed 's/^-*//')
+  printf 'spark.kubernetes.%s\n' "driver.pod.name $HOSTNAME" "executor.podNamePrefix $prefix" \
+    >> "$private/spark/spark-defaults.conf"
 fi
 
 if [ -f "$secrets/hub_token" ]; then

@@ -15,24 +15,24 @@ BUCKET = "genomes"
 
 
 @contextmanager
-def object_store(patch: pytest.MonkeyPatch) -> Iterator[str]:
+def object_store(patch: pytest.MonkeyPatch, host: str = "127.0.0.1") -> Iterator[str]:
     """Serve a bucket, and let this process and those it starts find it; yield the bucket's URI."""
     port = free_port()
     # A process of its own: the tables' library waits for answers without letting other threads go on.
     server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)],
+        [sys.executable, "-m", "moto.server", "--host", host, "--port", str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
 
     def answers() -> bool:
         with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", port)) == 0
+            return client.connect_ex((host, port)) == 0
 
     settings = {
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         "AWS_ALLOW_HTTP": "true",
         "AWS_REGION": "us-east-1",
     }

@@ -11,7 +11,8 @@ import pytest
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.compose.cluster import Cluster, docker
 from opengenome_assets_tests.compose.made import Corpus
-from opengenome_assets_tests.processes import REPOSITORY, free_port, typed
+from opengenome_assets_tests.processes import REPOSITORY, free_port
+from opengenome_assets_tests.same import made_here
 
 
 @pytest.fixture(scope="session")
@@ -62,9 +63,7 @@ def cluster(image: str, secrets: Path) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def local_tables(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """What a run on this machine makes of the sample, with the embedded engine."""
-    home = tmp_path_factory.mktemp("local") / "home"
-    typed("dagster asset materialize --select '*' --module-name opengenome_assets.definitions", home)
-    return Home(str(home))
+    return made_here(tmp_path_factory.mktemp("local") / "home")
 
 
 @pytest.fixture(scope="session")

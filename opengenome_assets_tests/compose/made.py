@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from opengenome_assets.kernels.kmers import KmerCounter
-from opengenome_assets_tests.compose.cluster import Cluster, wait_for
+from opengenome_assets.storage.tables import Home
+from opengenome_assets_tests.compose.cluster import Cluster
+from opengenome_assets_tests.webserver import wait_for
 
 FILES = 80
 BASES = 2_000_000
@@ -24,6 +26,14 @@ def write(folder: Path) -> np.ndarray:
         counter.add(letters, np.array([0, BASES]))
         (folder / f"{number:02d}.fa").write_bytes(b">made-%d\n%b\n" % (number, letters.tobytes()))
     return counter.counts()[6]
+
+
+def check(tables: Home, counts: np.ndarray) -> None:
+    """Assert that every file is counted, and once."""
+    assert tables.table("kmer_").read().num_rows == 3 * FILES
+    rows = tables.table("kmer_freq_k6").read().to_pandas()
+    rows = rows[rows["source"] == "all"].sort_values("kmer")
+    np.testing.assert_array_equal(rows["count"], counts)
 
 
 @dataclass
@@ -66,8 +76,4 @@ class Corpus:
 
     def check(self, folder: Path) -> None:
         """Assert that every file is counted, and once."""
-        tables = self.cluster.fetch_tables(folder)
-        assert tables.table("kmer_").read().num_rows == 3 * FILES
-        rows = tables.table("kmer_freq_k6").read().to_pandas()
-        rows = rows[rows["source"] == "all"].sort_values("kmer")
-        np.testing.assert_array_equal(rows["count"], self.counts)
+        check(self.cluster.fetch_tables(folder), self.counts)

@@ -8,7 +8,8 @@ import dagster
 import pyspark
 import pytest
 
-from opengenome_assets_tests.compose.cluster import Cluster, docker, logs, wait_for
+from opengenome_assets_tests.compose.cluster import Cluster, docker, logs
+from opengenome_assets_tests.webserver import wait_for
 
 CLIENT = """
 from pyspark.sql import SparkSession

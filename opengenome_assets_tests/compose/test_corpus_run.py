@@ -10,8 +10,10 @@ import pytest
 from opengenome_assets.corpus.group import GROUP as CORPUS
 from opengenome_assets.framework.table import Specs
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.compose.cluster import Cluster, Run, wait_for
+from opengenome_assets_tests.compose.cluster import Cluster
 from opengenome_assets_tests.processes import typed
+from opengenome_assets_tests.same import assert_same
+from opengenome_assets_tests.webserver import Run, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +34,7 @@ def test_every_asset_and_check_succeeds(run: Run) -> None:
 def test_every_table_is_that_of_a_local_run_bit_for_bit(
     cluster: Cluster, run: Run, local_tables: Home, tmp_path: Path
 ) -> None:
-    tables = cluster.fetch_tables(tmp_path / "cluster")
-    assert tables.names() == local_tables.names()
-    for name in tables.names():
-        mine, theirs = tables.table(name).read(), local_tables.table(name).read()
-        if "uri" in mine.column_names:  # says where the files lie
-            mine, theirs = (each.drop_columns(["uri"]) for each in (mine, theirs))
-        assert mine.equals(theirs, check_metadata=True), name
+    assert_same(cluster.fetch_tables(tmp_path / "cluster"), local_tables)
 
 
 def test_what_the_cluster_made_is_reproduced_here_bit_for_bit(cluster: Cluster, run: Run, tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from opengenome_assets_tests.compose.cluster import Cluster, docker, wait_for
+from opengenome_assets_tests.compose.cluster import Cluster, docker
 from opengenome_assets_tests.compose.made import Corpus
+from opengenome_assets_tests.webserver import wait_for
 
 pytestmark = pytest.mark.drill
 OUTAGE_SECONDS = 60

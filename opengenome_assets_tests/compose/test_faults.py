@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from opengenome_assets_tests.compose.cluster import Cluster, wait_for
+from opengenome_assets_tests.compose.cluster import Cluster
 from opengenome_assets_tests.compose.made import FILES, Corpus
+from opengenome_assets_tests.webserver import wait_for
 
 
 def kill(cluster: Cluster, *services: str) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from opengenome_assets_tests.compose.cluster import Cluster, docker, wait_for
+from opengenome_assets_tests.compose.cluster import Cluster, docker
 from opengenome_assets_tests.monitoring.receivers import bodies, mail_server, receiver
 from opengenome_assets_tests.processes import REPOSITORY, free_port
+from opengenome_assets_tests.webserver import wait_for
 
 SERVICES = {"dagster-webserver", "dagster-daemon", "dagster-code", "spark-master", "spark-worker", "search", "metrics"}
 ROWS = """

@@ -18,8 +18,9 @@ import boto3
 import pytest
 
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.compose.cluster import Cluster, docker, wait_for
+from opengenome_assets_tests.compose.cluster import Cluster, docker
 from opengenome_assets_tests.processes import REPOSITORY, free_port
+from opengenome_assets_tests.webserver import wait_for
 
 BUCKET = "genomes"
 

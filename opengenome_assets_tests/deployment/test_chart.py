@@ -105,7 +105,8 @@ def test_no_pod_is_root_or_can_become_it_and_each_is_limited(render: Render, pre
 def test_pods_that_need_no_api_have_no_key_to_it(render: Render) -> None:
     keys = {name.rpartition("-")[2]: pod["automountServiceAccountToken"] for name, pod in pods(render())}
     assert keys == {
-        "code": False, "webserver": True, "daemon": True, "search": False, "postgresql": False, "executor": False
+        "code": False, "webserver": True, "daemon": True, "search": False, "metrics": False, "postgresql": False,
+        "executor": False,
     }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import pytest
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.compose import made
 from opengenome_assets_tests.compose.cluster import docker
-from opengenome_assets_tests.processes import typed
+from opengenome_assets_tests.same import made_here
 from opengenome_assets_tests.slurm.cluster import Slurm, cluster, missing
 
 SELECT = " or ".join(f"key:{name}" for name in made.ASSETS)
@@ -52,9 +52,7 @@ def slurm(folder: Path, sif: Path) -> Iterator[Slurm]:
 @pytest.fixture(scope="session")
 def local_sample(folder: Path) -> Home:
     """What a run on this machine makes of the sample, without Spark."""
-    home = folder / "local"
-    typed("dagster asset materialize --select '*' --module-name opengenome_assets.definitions", home)
-    return Home(str(home))
+    return made_here(folder / "local")
 
 
 @pytest.fixture(scope="session")
@@ -67,10 +65,4 @@ def genomes(folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def local_genomes(folder: Path, genomes: Path) -> Home:
     """What a run on this machine makes of that corpus."""
-    home = folder / "local-genomes"
-    typed(
-        f"dagster asset materialize --select '{SELECT}' --module-name opengenome_assets.definitions",
-        home,
-        OPENGENOME_SOURCE=str(genomes),
-    )
-    return Home(str(home))
+    return made_here(folder / "local-genomes", *made.ASSETS, OPENGENOME_SOURCE=str(genomes))

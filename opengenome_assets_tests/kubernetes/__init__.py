@@ -1,0 +1,1 @@
+"""The Helm chart on a real cluster: ``make test-kubernetes``, never a part of ``make test``."""
