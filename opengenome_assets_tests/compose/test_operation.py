@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -91,14 +92,12 @@ def test_a_stopped_daemon_is_told_by_mail_and_webhook_and_so_is_its_end(cluster:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def place() -> Iterator[Path]:
     """A folder for backups, of the containers' user."""
-    folder = tmp_path / "backup"
-    folder.mkdir()
-    for each in (folder, *tmp_path.parents[:2], tmp_path):
-        each.chmod(0o755)
-    os.chown(folder, 1000, 1000)
-    return folder
+    # Not pytest's folder, which the containers' user might not be let into.
+    with tempfile.TemporaryDirectory(prefix="opengenome-backup-") as name:
+        os.chown(name, 1000, 1000)
+        yield Path(name)
 
 
 @pytest.fixture

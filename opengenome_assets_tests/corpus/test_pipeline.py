@@ -24,7 +24,7 @@ from opengenome_assets.intake.kinds import FASTA
 from opengenome_assets.intake.sources import list_source
 from opengenome_assets.kernels.bases import kmer_strings
 from opengenome_assets.storage.tables import Home, Table
-from opengenome_assets_tests.corpora import Corpus, failure, write_files
+from opengenome_assets_tests.corpora import Corpus, failure, members, write_files
 
 FILES = {
     "plants/one.fa": ">p1 first\nACGTACGTNNACGTTGCA\n>p2\nGGGCCCATATAT\n",
@@ -336,6 +336,7 @@ def test_new_code_counts_again(corpus, monkeypatch):
     made = corpus(FILES)
     made.materialize("*kmer_,rejected_records")
     monkeypatch.setattr("opengenome_assets.corpus.kmers.KMERS", replace(KMERS, code_version="2"))
+    monkeypatch.setattr("opengenome_assets_tests.corpora.members", members.__wrapped__)  # not those of version 1
     result = made.materialize("kmer_")
     assert made.metadata(result, "kmer_")["shards_reused"] == 0
     assert made.home.table("kmer_").provenance().code_version == "2"
