@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from opengenome_assets_tests.compose.cluster import Cluster, docker
+from opengenome_assets_tests.compose.cluster import Cluster, docker, logs
 from opengenome_assets_tests.monitoring.receivers import bodies, mail_server, receiver
 from opengenome_assets_tests.processes import REPOSITORY, free_port
 from opengenome_assets_tests.webserver import wait_for
@@ -59,7 +59,8 @@ def test_log_lines_are_json_in_every_service_and_name_the_run(cluster: Cluster, 
     of_run: Counter[str] = Counter()
     seen = set()
     for service in SERVICES:
-        for line in cluster.compose("logs", "--no-log-prefix", "--no-color", "--tail", "2000", service).splitlines():
+        printed = [line for each in cluster.containers(service) for line in logs(each["Id"]).splitlines()]
+        for line in filter(None, printed):
             if not line.startswith("{"):
                 assert line.startswith(AT_ITS_START), f"{service}: {line}"
                 continue
@@ -68,7 +69,7 @@ def test_log_lines_are_json_in_every_service_and_name_the_run(cluster: Cluster, 
             seen.add(service)
             of_run[service] += entry.get("run_id") == run_id
     assert seen == SERVICES
-    assert {service for service, lines in of_run.items() if lines} >= {"dagster-code", "spark-worker"}
+    assert of_run["dagster-code"]
 
 
 @pytest.mark.skipif(not shutil.which("prometheus-alertmanager"), reason="Prometheus and Alertmanager are not installed")
@@ -119,7 +120,8 @@ def elsewhere(cluster: Cluster, place: Path) -> Iterator[Cluster]:
     empty = replace(
         cluster,
         project=f"{cluster.project}-elsewhere",
-        files=[*cluster.files, overlay("backup")],
+        # On the disk: what lies in memory is gone when no container uses it.
+        files=[REPOSITORY / "docker-compose.yml", overlay("backup")],
         settings={**cluster.settings, **ports, "OPENGENOME_BACKUP_FOLDER": str(place)},
     )
     try:
