@@ -158,6 +158,8 @@ class JobKind:
     named_by
         Function that returns role and path of the sender's files that a file of the main role names. They are sent
         with it. It raises ValueError if the file cannot be read.
+    role_by_name
+        Function from a file's name to its role, for senders who state none; the main role unless given.
     """
 
     name: str

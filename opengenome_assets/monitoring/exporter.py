@@ -61,10 +61,19 @@ class Reading(Collector):
 
     def read(self) -> tuple[list[Problem], list[Problem]]:
         """Read all sources once; return the problems that begin, and those that are over."""
-        self.metrics = [metric for source in self.sources for metric in source()]
+        self.metrics = [metric for source in self.sources for metric in self._from(source)]
         self.at = self.clock()
         self.problems = list(problems(self.metrics, self.at))
         return self.tracker.update(self.problems, self.at)
+
+    @staticmethod
+    def _from(source: Callable[[], Iterable[Metric]]) -> list[Metric]:
+        """Read a source. One that cannot be read costs its own metrics, and no other's."""
+        try:
+            return list(source())
+        except (OSError, ValueError) as error:
+            LOG.warning("metrics that cannot be read are left out: %s", error)
+            return []
 
 
 def create_app(

@@ -37,22 +37,17 @@ from opengenome_assets.storage.tables import Home
 from opengenome_assets.variants.settings import NONE, SAMPLE, VariantsSettings
 from opengenome_assets.variants.sheet import COLUMNS, Lane, SheetError, parse_sheet
 from opengenome_assets.variants.tables import (
-    ALIGNMENTS,
     ANNOTATIONS,
-    CLINVAR,
+    BENCHMARK,
     CONSEQUENCES,
-    GENE_MODELS,
     GENOTYPES,
-    GNOMAD,
-    RAW_READS,
-    READ_DEPTH,
-    READ_FILES,
     READ_QUALITY,
-    REFERENCE,
     SAMPLE_QC,
+    TABLES,
+    TRUTH_REGIONS,
+    TRUTH_VARIANTS,
     VARIANT_FILES,
     VARIANTS,
-    VARIANTS_RAW,
 )
 from opengenome_assets.words import listing
 
@@ -68,24 +63,7 @@ DATABASES = tuple(
     if variable in ("OPENGENOME_CLINVAR", "OPENGENOME_GNOMAD", "OPENGENOME_GENES")
 )
 RESULTS = (VARIANTS, GENOTYPES, CONSEQUENCES, ANNOTATIONS, SAMPLE_QC, READ_QUALITY, VARIANT_FILES)
-STEPS = (
-    REFERENCE,
-    RAW_READS,
-    READ_QUALITY,
-    READ_FILES,
-    ALIGNMENTS,
-    READ_DEPTH,
-    VARIANTS_RAW,
-    GENOTYPES,
-    VARIANT_FILES,
-    VARIANTS,
-    CLINVAR,
-    GNOMAD,
-    ANNOTATIONS,
-    GENE_MODELS,
-    CONSEQUENCES,
-    SAMPLE_QC,
-)
+STEPS = tuple(table for table in TABLES if table not in (TRUTH_VARIANTS, TRUTH_REGIONS, BENCHMARK))
 
 
 class SampleOptions(Options):

@@ -2,10 +2,9 @@
 
 import json
 import os
-import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,8 +71,11 @@ def test_log_lines_are_json_in_every_service_and_name_the_run(cluster: Cluster, 
     assert of_run["dagster-code"]
 
 
-@pytest.mark.skipif(not shutil.which("prometheus-alertmanager"), reason="Prometheus and Alertmanager are not installed")
-def test_a_stopped_daemon_is_told_by_mail_and_webhook_and_so_is_its_end(cluster: Cluster, gateway: str) -> None:
+def test_a_stopped_daemon_is_told_by_mail_and_webhook_and_so_is_its_end(
+    cluster: Cluster, gateway: str, tool: Callable[[str], str]
+) -> None:
+    for program in ("prometheus", "promtool", "prometheus-alertmanager", "amtool"):
+        tool(program)
     with mail_server(host=gateway) as (smtp, letters), receiver(host=gateway) as (url, accepted):
         watched = replace(
             cluster,

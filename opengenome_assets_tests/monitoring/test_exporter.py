@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 from dagster._daemon.types import DaemonHeartbeat
 from fastapi.testclient import TestClient
+from prometheus_client.core import GaugeMetricFamily, Metric
 
 from opengenome_assets.monitoring.exporter import Reading, create_app
 from opengenome_assets.monitoring.instance import InstanceMetrics
@@ -125,3 +126,13 @@ def test_metrics_are_served_and_alerts_go_on_to_the_webhook() -> None:
     assert [body["subject"] for body in bodies(accepted)] == ["SearchDown: away"]
     assert "script-src" not in policy
     assert policy.startswith("default-src 'none'")
+
+
+def test_a_source_that_cannot_be_read_costs_no_other_its_metrics(caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> list[Metric]:
+        raise PermissionError(13, "Permission denied", "/data/jobs")
+
+    reading = Reading([broken, lambda: [GaugeMetricFamily("dagster_active_runs", "", value=2)]])
+    reading.read()
+    assert [each.name for each in reading.metrics] == ["dagster_active_runs"]
+    assert "'/data/jobs'" in caplog.text
