@@ -183,7 +183,10 @@ def timed(work: Callable[[], object], clock: Callable[[], Any] = time.thread_tim
 
 
 def in_turn(
-    *works: Callable[[], object], rounds: int = ROUNDS, clock: Callable[[], Any] = time.thread_time
+    *works: Callable[[], object],
+    rounds: int = ROUNDS,
+    clock: Callable[[], Any] = time.thread_time,
+    pause: float = 0.0,
 ) -> npt.NDArray[np.float64]:
     """Time several pieces of work in turn, round after round, so that what the machine does meanwhile meets them all.
 
@@ -195,15 +198,23 @@ def in_turn(
         Rounds that count; one goes before them.
     clock
         Returns seconds: a number, or an array of several clocks.
+    pause
+        Seconds before each piece of work. OpenMP's threads wait for more work without sleep, and would run on in the
+        time of the next one.
 
     Returns
     -------
     float64 array of shape (works, rounds), or (works, rounds, clocks)
         Seconds.
     """
+
+    def after_pause(work: Callable[[], object]) -> Any:
+        time.sleep(pause)
+        return timed(work, clock)
+
     for work in works:
         work()
-    return np.moveaxis(np.array([[timed(work, clock) for work in works] for _ in range(rounds)], np.float64), 0, 1)
+    return np.moveaxis(np.array([[after_pause(work) for work in works] for _ in range(rounds)], np.float64), 0, 1)
 
 
 def both_clocks() -> npt.NDArray[np.float64]:

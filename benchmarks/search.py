@@ -39,6 +39,7 @@ TOP = 20
 ROUNDS, OPENINGS = 20, 5
 THREADS = 2
 PEERS = ("numpy", "faiss")
+PAUSE = 0.1  # seconds
 WALL, CPU = 0, 1  # of the clocks
 POOL_BASES = 200_000_000
 CONTAINED_BASES = 50_000_000
@@ -50,27 +51,28 @@ def search_row(bases: int, folder: Path) -> Row:
     result, _ = measured(folder / "index", SEQUENCES, peers=True)
     in_fresh_process("benchmarks.search", "make_corpus", str(folder / "corpus"))
     contained, _ = in_fresh_process("benchmarks.search", "measure_containment", str(folder / "corpus"))
-    wall = {name: np.array(rounds)[:, :, WALL] for name, rounds in result["queries"].items()}
-    cpu = {name: np.array(rounds)[:, :, CPU] for name, rounds in result["queries"].items()}
+    wall, cpu = (by_way(result["queries"], clock) for clock in (WALL, CPU))
+    strands, strands_cpu = (by_way(result["strands"], clock) for clock in (WALL, CPU))
     better = min(PEERS, key=lambda name: float(np.median(wall[name], axis=1).max()))
     return Row(
         f"one query over {SEQUENCES:,} sequences, in process, warm, exact; opening the index",
         [
             worst("as given, time / the better peer's", wall["given"], wall[better], 0.4),
-            worst("both strands, the default, time / one strand", wall["ours"], wall["given"], 1.35),
+            worst("both strands, the default, time / one strand", strands["ours"], strands["given"], 1.35),
             ratio("opening, time / reading the bytes of its files", *opening_seconds(result), 1.0),
             worst("both strands, time / the better peer's one strand", wall["ours"], wall[better]),
             worst("as given, CPU / the better peer's", cpu["given"], cpu[better]),
-            worst("both strands, CPU / one strand", cpu["ours"], cpu["given"]),
-            Figure("as given", 1e3 * slowest(wall["given"]), unit=" ms"),
-            Figure("both strands", 1e3 * slowest(wall["ours"]), unit=" ms"),
+            worst("both strands, CPU / one strand", strands_cpu["ours"], strands_cpu["given"]),
+            Figure("as given", 1e3 * slowest(strands["given"]), unit=" ms"),
+            Figure("both strands", 1e3 * slowest(strands["ours"]), unit=" ms"),
             Figure("opening", 1e3 * float(np.median(result["open"])), unit=" ms"),
         ],
         [
             f"The slowest of queries of {', '.join(f'{length:,}' for length in QUERY_LENGTHS)} bases, {ROUNDS} rounds "
             f"in turn, time by the clock, {THREADS} threads each. NumPy and faiss search unit vectors of 32-bit "
             f"floats, with the query as given. They return the same {TOP} sequences as ours, or others as similar to "
-            "within what 32 bits tell.",
+            "within what 32 bits tell. Both strands and one are measured before there are peers; what is compared with "
+            "peers finds the caches full of the vectors of the search before.",
             table(
                 ("", "ms a query", "CPU ms a query", "memory of the vectors, GB"),
                 [
@@ -100,7 +102,7 @@ def search_row(bases: int, folder: Path) -> Row:
 def many_row(bases: int, folder: Path) -> Row:
     """Measure searches over a million sequences, for which the peers would take 16 GB."""
     result, cost = measured(folder, MANY_SEQUENCES, peers=False)
-    wall = {name: np.array(rounds)[:, :, WALL] for name, rounds in result["queries"].items()}
+    wall = by_way(result["strands"], WALL)
     opening, reading = opening_seconds(result)
     return Row(
         f"one query over {MANY_SEQUENCES:,} sequences, in process, warm, exact",
@@ -119,6 +121,11 @@ def many_row(bases: int, folder: Path) -> Row:
             f"page cache. {TOP} queries at once: {number(1e3 * result['many'])} ms each."
         ],
     )
+
+
+def by_way(seconds: Mapping[str, Any], clock: int) -> dict[str, npt.NDArray[np.float64]]:
+    """Return the seconds of one clock by way to search, shape (queries, rounds)."""
+    return {name: np.array(rounds)[:, :, clock] for name, rounds in seconds.items()}
 
 
 def slowest(seconds: npt.NDArray[np.float64]) -> float:
@@ -199,9 +206,10 @@ def measure(home: str, peers: bool) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``open`` and ``read``: seconds of opening the index and of reading the bytes of its files, in turn. ``queries``:
-        by way to search, seconds of shape (queries, rounds, 2), by the clock and of the CPU. ``bytes`` of the vectors
-        by way; ``own``, bytes of the process without files, before there are peers; ``many`` and ``reopen``, seconds.
+        ``open`` and ``read``: seconds of opening the index and of reading the bytes of its files, in turn.
+        ``strands`` and, with peers, ``queries``: by way to search, seconds of shape (queries, rounds, 2), by the clock
+        and of the CPU. ``bytes`` of the vectors by way; ``own``, bytes of the process without files, before there are
+        peers; ``many`` and ``reopen``, seconds.
     """
     warm()
     opening, reading = in_turn(
@@ -219,27 +227,31 @@ def measure(home: str, peers: bool) -> dict[str, Any]:
         "bytes": {"ours": ours, "given": ours},
         "many": many,
     }
-    searches: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
+    result["strands"] = seconds_of(index, queries, {})
     if peers:
         searches = peers_of(index, queries)
         vectors = index.sequences * KMERS * np.dtype(np.float32).itemsize
         result["bytes"] |= dict.fromkeys(PEERS, vectors)
-    timed = [seconds_of(index, query, searches) for query in queries]
-    result["queries"] = {name: [each[name].tolist() for each in timed] for name in timed[0]}
+        result["queries"] = seconds_of(index, queries, searches)
     return result
 
 
 def seconds_of(
-    index: SearchIndex, query: Query, searches: Mapping[str, Callable[[np.ndarray], np.ndarray]]
-) -> dict[str, npt.NDArray[np.float64]]:
-    """Return the seconds of each way to search for a query, in turn, shape (rounds, 2) each."""
-    narrow = vector_of(index, query).astype(np.float32)
-    works: dict[str, Callable[[], object]] = {
-        "given": lambda: index.by_cosine([query], top_n=TOP, strand="given"),
-        "ours": lambda: index.by_cosine([query], top_n=TOP),
-        **{name: partial(search, narrow) for name, search in searches.items()},
-    }
-    return dict(zip(works, in_turn(*works.values(), rounds=ROUNDS, clock=both_clocks), strict=True))
+    index: SearchIndex, queries: Sequence[Query], searches: Mapping[str, Callable[[np.ndarray], np.ndarray]]
+) -> dict[str, Any]:
+    """Return the seconds of each way to search for each query, in turn: lists of shape (queries, rounds, 2)."""
+    found: dict[str, Any] = {}
+    for query in queries:
+        narrow = vector_of(index, query).astype(np.float32)
+        works: dict[str, Callable[[], object]] = {
+            "given": partial(index.by_cosine, [query], top_n=TOP, strand="given"),
+            "ours": partial(index.by_cosine, [query], top_n=TOP),
+            **{name: partial(search, narrow) for name, search in searches.items()},
+        }
+        seconds = in_turn(*works.values(), rounds=ROUNDS, clock=both_clocks, pause=PAUSE)
+        for name, each in zip(works, seconds, strict=True):
+            found.setdefault(name, []).append(each.tolist())
+    return found
 
 
 def read_files(home: str) -> int:
