@@ -71,10 +71,18 @@ def started(arguments: Sequence[str], home: Path, **settings: str) -> Iterator[s
     try:
         yield process
     finally:
-        for pid in processes_of(home):
-            with suppress(ProcessLookupError):  # ended by itself in the meantime
-                os.kill(pid, signal.SIGKILL)
+        # More than one look: a process may be starting another while it is killed, and one that holds much memory
+        # is there for a while after its death.
+        wait_for(lambda: not kill(processes_of(home)), "end of all that was started", every=0.05)
         process.wait()
+
+
+def kill(pids: Sequence[int]) -> Sequence[int]:
+    """Kill processes, and return their ids."""
+    for pid in pids:
+        with suppress(ProcessLookupError):  # ended by itself in the meantime
+            os.kill(pid, signal.SIGKILL)
+    return pids
 
 
 def processes_of(home: Path) -> list[int]:
