@@ -92,7 +92,7 @@ def test_no_pod_is_root_or_can_become_it_and_each_is_limited(render: Render, pre
     for name, pod in seen.items():
         assert pod["securityContext"]["runAsNonRoot"] is True, name
         assert pod["securityContext"]["runAsUser"] >= 999, name
-        for container in pod["containers"]:
+        for container in [*pod.get("initContainers", []), *pod["containers"]]:
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,
                 "readOnlyRootFilesystem": True,
@@ -108,6 +108,17 @@ def test_pods_that_need_no_api_have_no_key_to_it(render: Render) -> None:
         "code": False, "webserver": True, "daemon": True, "search": False, "metrics": False, "postgresql": False,
         "executor": False,
     }  # fmt: skip
+
+
+def test_services_that_need_the_database_wait_for_it(render: Render) -> None:
+    documents = render("values-team.yaml")
+    waiting = {
+        name.rpartition("-")[2]
+        for name, pod in pods(documents)
+        for each in pod.get("initContainers", [])
+        if "/dev/tcp/DATABASE.example.org/5432)" in each["command"][-1]
+    }
+    assert waiting == {"code", "webserver", "daemon", "metrics"}
 
 
 def test_each_service_leads_to_pods_with_the_port_it_names(render: Render) -> None:

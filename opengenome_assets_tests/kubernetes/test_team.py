@@ -69,7 +69,7 @@ def database(release: Release) -> None:
             {"name": "POSTGRES_DB", "value": "dagster"},
             {"name": "POSTGRES_PASSWORD", "value": PASSWORD},
         ],
-        "readinessProbe": {"exec": {"command": ["pg_isready", "--username", "dagster"]}},
+        "readinessProbe": {"exec": {"command": ["pg_isready", "--username", "dagster"]}, "timeoutSeconds": 10},
     }
     release.apply(
         {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "database", "labels": labels},
