@@ -50,6 +50,7 @@ SelectTypeParameters=CR_Core_Memory
 SlurmdParameters=config_overrides
 SwitchType=switch/none
 InactiveLimit=0
+MinJobAge=7200
 KillWait=15
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
