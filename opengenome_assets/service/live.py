@@ -118,7 +118,7 @@ class Live:
     @property
     def asks_for_tokens(self) -> bool:
         """Whether clients need a token. Tokens that are all revoked or expired do not open the server."""
-        return bool(self.limits.token or self.tokens.tokens)
+        return bool(self.limits.token or self.tokens.tokens or self.limits.issuer)
 
     def refresh(self) -> None:
         """Take changes of the files over, and say what has changed."""
