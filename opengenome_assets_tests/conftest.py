@@ -72,6 +72,8 @@ def tool() -> Callable[[str], str]:
         "promtool": "prometheus",
         "amtool": "prometheus-alertmanager",
         "pg_createcluster": "postgresql",
+        "nginx": "nginx-light",
+        "apache2": "libapache2-mod-auth-openidc",
         "docker": "docker-compose-plugin",
     }
     alone = "install {} from PyPI into an environment of its own, and link its command on the PATH"

@@ -1,4 +1,4 @@
-// An OpenID Connect issuer for tests: the package oidc-provider, with one machine for each role and one person.
+// An OpenID Connect issuer for tests: the package oidc-provider, where each name is a program and a person, with roles.
 //
 //   node oidc_issuer.mjs FOLDER_OF_THE_PACKAGE PORT KEYS REDIRECT
 //
@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 
 const [folder, port, keys, redirect] = process.argv.slice(2);
 const { default: Provider } = await import(pathToFileURL(`${folder}/lib/index.js`));
-const ROLES = { reader: ["genomes-reader"], sender: ["genomes-reader", "genomes-sender"], nobody: ["accounting"] };
+const ROLES = { reader: ["genomes-reader"], sender: ["genomes-reader", "genomes-sender"], nobody: ["accounting"], ada: ["genomes-sender"] };
 
 const machines = Object.keys(ROLES).map((name) => ({
   client_id: name,
@@ -31,7 +31,7 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
   claims: { openid: ["sub", "roles"] },
   conformIdTokenClaims: false,
   pkce: { required: () => false },
-  findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, roles: ROLES.sender }) }),
+  findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, roles: ROLES[id] }) }),
   extraTokenClaims: (_, token) => ({ roles: ROLES[token.clientId] }),
   features: {
     clientCredentials: { enabled: true },
