@@ -18,8 +18,9 @@ import pytest
 
 from opengenome_assets.client import Client, ServerError
 from opengenome_assets.engine.processes import Processes
+from opengenome_assets.service.jobs.job import Job
 from opengenome_assets.service.jobs.results import read_page
-from opengenome_assets.service.jobs.store import Job, Jobs
+from opengenome_assets.service.jobs.store import Jobs
 from opengenome_assets.service.jobs.work import work_on_waiting
 from opengenome_assets_tests.postgres import Postgres, serving
 from opengenome_assets_tests.processes import REPOSITORY, free_port, processes_of, started, wait_for

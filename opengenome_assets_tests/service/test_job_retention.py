@@ -12,9 +12,10 @@ from click.testing import CliRunner
 from opengenome_assets import groups
 from opengenome_assets.cli import main
 from opengenome_assets.engine.processes import Processes
+from opengenome_assets.service.jobs.job import Job
 from opengenome_assets.service.jobs.records import Outcome, read, write
 from opengenome_assets.service.jobs.retention import remove_ended
-from opengenome_assets.service.jobs.store import Job, Jobs, UnknownJobError
+from opengenome_assets.service.jobs.store import Jobs, UnknownJobError
 from opengenome_assets.service.jobs.work import work_on
 from opengenome_assets_tests.service.lines import KIND, jobs_in, send
 

@@ -15,8 +15,9 @@ from opengenome_assets.client import Client
 from opengenome_assets.engine.processes import Processes
 from opengenome_assets.framework.jobs import RefusedError
 from opengenome_assets.service.app import create_app
+from opengenome_assets.service.jobs.job import Job
 from opengenome_assets.service.jobs.results import MEDIA, read_page, special, written
-from opengenome_assets.service.jobs.store import Job, Jobs
+from opengenome_assets.service.jobs.store import Jobs
 from opengenome_assets.service.jobs.work import work_on
 from opengenome_assets.service.settings import ServerSettings
 from opengenome_assets.settings import Settings
