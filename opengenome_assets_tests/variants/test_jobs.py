@@ -22,7 +22,8 @@ from opengenome_assets.service.jobs.work import work_on
 from opengenome_assets.service.settings import ServerSettings
 from opengenome_assets.settings import Settings
 from opengenome_assets.variants import jobs as kind
-from opengenome_assets.variants.jobs import KIND, OWN_REFERENCE, READS, SHEET, named_by
+from opengenome_assets.variants.job_files import OWN_REFERENCE, READS, SHEET, named_by
+from opengenome_assets.variants.jobs import KIND
 from opengenome_assets.variants.settings import VariantsSettings
 from opengenome_assets_tests.search.corpora import fasta, make_corpus
 from opengenome_assets_tests.variants.reads import letters, simulate, write_aligned, write_fastq
