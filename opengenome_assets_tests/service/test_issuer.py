@@ -126,6 +126,10 @@ def test_issuer_and_roles_change_while_the_server_runs(tmp_path, issuer):
         assert post(client).status_code == 403
         file.write_text(f'issuer = "{issuer.url}"\naudience = "{AUDIENCE}"\nroles = "genomes-sender=submit"\n')
         wait_for(lambda: post(client).status_code == 200, "the new scope")
+        file.write_text("requests_per_minute = 0\n")
+        wait_for(lambda: post(client).status_code == 401, "the end of the issuer")
+        del client.headers["Authorization"]
+        assert "found none" in detail(client.get("/api/lines"), 401)  # a change does not open the server
 
 
 class Published:
