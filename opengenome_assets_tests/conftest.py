@@ -6,11 +6,14 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.runs.sqlite import sqlite_run_storage
 from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
@@ -122,8 +125,20 @@ def draft_figures() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_records() -> Iterator[None]:
-    """Let Dagster's own storage, of instances that tests make, keep its connections as that of the platform does."""
+    """Let Dagster's own storage, of instances that tests make, keep its connections as that of the platform does.
+
+    The scripts that would migrate its files are read once, and not for each file of each instance.
+    """
+    read = ScriptDirectory.from_config
+
+    @cache
+    def scripts(place: str, config: Config) -> ScriptDirectory:
+        return read(config)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            ScriptDirectory, "from_config", lambda config: scripts(config.get_main_option("script_location"), config)
+        )
         for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
             patch.setattr(module, "create_engine", lambda url, **_: engine(url))
         yield
