@@ -171,7 +171,8 @@ class Spark(LazyPySparkResource):
         unit
             Unit of the weights, for the log.
         log
-            Gets the UI's address, and progress, every ten seconds in a long pass: units done of total, speed and time left.
+            Gets the UI's address, and the progress, every ten seconds in a long pass: units done of total, speed and
+            time left.
 
         Raises
         ------
