@@ -62,7 +62,7 @@ class Display(Protocol):
 
 
 def follow(lines: Iterable[str], display: Display) -> None:
-    """Show the lines of a run: one of each step that made something, its warnings, and other programs' lines as they are.
+    """Show the lines of a run: one of each step that made something, warnings, and lines of other programs as they are.
 
     Parameters
     ----------

@@ -26,9 +26,12 @@ function matches({ matches: { k, stretches, total, covered }, length }, name, hi
     const words = `Query and hit share no ${k}-mer outside repeats: they are similar in composition, and nothing says where.`;
     return element("div", { className: "matches" }, element("h4", {}, "Where it matches"), element("p", { className: "muted" }, words));
   }
-  const summary = `${counted(total, "stretch", "stretches")} of shared ${k}-mers on ${percent(covered)} of the query's letters.`;
-  const listed = stretches.slice(0, LISTED);
   const range = (start, end) => `${count(start)}–${count(end)}`;
+  const part = extent(stretches);
+  const axes = `Query 0–${count(length)} from left to right, hit ${range(...part)} of ${count(hit.length)} downwards`;
+  const turned = stretches.some((each) => each.strand === "-") ? "; a line that rises is on the reverse complement" : "";
+  const summary = `${counted(total, "stretch", "stretches")} of shared ${k}-mers on ${percent(covered)} of the query's letters. ${axes}${turned}.`;
+  const listed = stretches.slice(0, LISTED);
   const rows = listed.map((each) =>
     element(
       "tr",
@@ -52,14 +55,15 @@ function matches({ matches: { k, stretches, total, covered }, length }, name, hi
     "div",
     { className: "matches" },
     element("h4", {}, "Where it matches"),
-    element("div", { className: "why-columns" }, table, element("figure", {}, element("figcaption", {}, summary), dots(stretches, length, name, hit))),
+    element("div", { className: "why-columns" }, table, element("figure", {}, element("figcaption", {}, summary), dots(stretches, length, part, name, hit))),
   );
 }
 
-/** A dot plot: the whole query from left to right, the part of the hit with the stretches from top to bottom. */
-function dots(stretches, length, name, hit) {
-  const first = Math.min(...stretches.map((each) => each.hit_start));
-  const last = Math.max(...stretches.map((each) => each.hit_end));
+/** The part of the hit from the first to the last of the stretches. */
+const extent = (stretches) => [Math.min(...stretches.map((each) => each.hit_start)), Math.max(...stretches.map((each) => each.hit_end))];
+
+/** A dot plot: the whole query from left to right, a part of the hit from top to bottom. */
+function dots(stretches, length, [first, last], name, hit) {
   const x = (letter) => (LEFT + (letter * (WIDTH - 2 * LEFT)) / Math.max(1, length)).toFixed(1);
   const y = (letter) => (TOP + ((letter - first) * PLOT_HEIGHT) / Math.max(1, last - first)).toFixed(1);
   const line = ({ query_start, query_end, hit_start, hit_end, strand }) =>
@@ -70,17 +74,15 @@ function dots(stretches, length, name, hit) {
     "svg",
     {
       class: "profiles dots",
-      viewBox: `0 0 ${WIDTH} ${bottom + 52}`,
+      viewBox: `0 0 ${WIDTH} ${bottom + 34}`,
       role: "img",
       "aria-label": `Dot plot of ${name}, from left to right, and of letters ${count(first)} to ${count(last)} of ${hit.seq_id}, downwards`,
     },
     svg("path", { class: "axis", d: `M${LEFT} ${TOP}H${WIDTH - LEFT}V${bottom}H${LEFT}Z` }),
     svg("path", { class: "query", d: of("+") }),
     svg("path", { class: "subject", d: of("-") }),
-    svg("text", { class: "label", x: LEFT, y: TOP - 8 }, `hit ${shortened(hit.seq_id)} from ${count(first)} down to ${count(last)} of ${count(hit.length)}`),
+    svg("text", { class: "label", x: LEFT, y: TOP - 8 }, `hit ${shortened(hit.seq_id)}`),
     svg("text", { class: "label", x: LEFT, y: bottom + 22 }, `query ${shortened(name)}`),
-    svg("text", { x: WIDTH - LEFT, y: bottom + 22, "text-anchor": "end" }, `0 to ${count(length)}`),
-    svg("text", { x: LEFT, y: bottom + 44 }, of("-") ? "falling: as given, rising: reverse complement" : ""),
   );
 }
 
