@@ -97,9 +97,11 @@ def together(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end)
     signal.signal(signal.SIGALRM, kill)
-    pipe = {} if read is None else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    output, errors = (subprocess.PIPE, subprocess.STDOUT) if read else (None, None)
     for command in commands:
-        processes.append(subprocess.Popen(command, env=environment, start_new_session=True, **pipe))
+        processes.append(
+            subprocess.Popen(command, env=environment, start_new_session=True, stdout=output, stderr=errors)
+        )
     readers = [Thread(target=_read, args=(process, read), daemon=True) for process in processes if read]
     for reader in readers:
         reader.start()

@@ -119,7 +119,7 @@ def _stretches(
         return []
     diagonals = np.where(turned, hits + queries, hits - queries)
     order = np.lexsort((queries, diagonals, turned))
-    queries, hits, turned, diagonals = (each[order] for each in (queries, hits, turned, diagonals))
+    queries, hits, turned, diagonals = queries[order], hits[order], turned[order], diagonals[order]
     breaks = (np.diff(turned) != 0) | (np.diff(diagonals) != 0) | (np.diff(queries) > 2 * k)
     firsts = np.flatnonzero(np.concatenate([[True], breaks]))
     lasts = np.append(firsts[1:], len(queries)) - 1
