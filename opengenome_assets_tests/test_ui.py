@@ -21,7 +21,7 @@ from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.processes import DEFAULT_ENGINE, free_port, processes_of, started, wait_for
 
 GROUP = "locations/opengenome_assets.definitions/asset-groups/{}/lineage"
-CORPUS = "asset-groups?asset-selection=tag%3Agroup%3Dcorpus"
+JOB = "locations/opengenome_assets.definitions/jobs/corpus_full"
 WIDTH = 1280
 PAGE_MILLISECONDS = 60_000
 RUN_MILLISECONDS = 300_000
@@ -75,7 +75,7 @@ def address(browser: Page, home: Path, ports: tuple[int, int]) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def page(browser: Page, address: str, home: Path) -> Page:
     """The browser after a run of everything, started by the button and seen to succeed."""
-    browser.goto(f"{address}/{CORPUS}")
+    browser.goto(f"{address}/{JOB}")
     browser.get_by_role("button", name="Materialize all").click()
     expect(browser.get_by_text("Launched run")).to_be_visible()
     browser.goto(f"{address}/runs")
