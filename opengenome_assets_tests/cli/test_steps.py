@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from opengenome_assets.cli.processes import program
 from opengenome_assets.cli.steps import Step, amount, follow
-from opengenome_assets_tests.processes import REPOSITORY
+from opengenome_assets_tests.processes import REPOSITORY, environment
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 PASS = {"label": "counting", "unit": "bases", "done": 500, "total": 2000, "seconds": 2.0}
@@ -87,6 +88,19 @@ def test_a_pass_says_what_is_done_of_how_much_how_fast_and_how_long_it_takes() -
     assert amount({**PASS, "done": 0}) == "0 of 2,000 bases"
     assert amount({**PASS, "total": 2_000_000}) == "500 of 2,000,000 bases, 250 bases/s, 2 h 13 min left"
     assert amount({**PASS, "done": 2000}) == "2,000 bases, 1,000 bases/s"
+
+
+@pytest.mark.long
+def test_whoever_stops_reading_gets_no_trace(tmp_path: Path) -> None:
+    line = [program("opengenome"), "info"]
+    command = subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(tmp_path / "home")
+    )
+    assert command.stdout is not None
+    assert command.stderr is not None
+    command.stdout.close()  # as `head` does
+    assert command.stderr.read() == ""
+    assert command.wait(60) == 1
 
 
 SCRIPT = """
