@@ -37,7 +37,7 @@ class Progress:
     @property
     def interval(self) -> float:
         """Seconds to the next line: one in a pass that has just begun, ten in a long one."""
-        return min(PROGRESS_SECONDS, max(FIRST_SECONDS, (time.monotonic() - self.started) / 5))
+        return min(PROGRESS_SECONDS, max(FIRST_SECONDS, (time.monotonic() - self.started) / 2))
 
     def report(self, log: logging.Logger, units: int, done: int) -> None:
         """Log the units and weights done, in words and, for whoever draws them, as numbers in ``progress``."""
