@@ -121,6 +121,23 @@ def test_each_service_leads_to_pods_with_the_port_it_names(render: Render) -> No
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= named, name
 
 
+def test_the_server_of_jobs_can_write_jobs_tokens_and_its_audit_log(render: Render) -> None:
+    documents = render("values.yaml", "search.tokenSecretName=search")
+    pod = dict(pods(documents))["trial-opengenome-search"]
+    (container,) = pod["containers"]
+    (home,) = [mount for mount in container["volumeMounts"] if mount["mountPath"] == "/data"]
+    assert not home.get("readOnly")
+    (volume,) = [volume for volume in pod["volumes"] if volume["name"] == home["name"]]
+    assert volume["persistentVolumeClaim"] == {"claimName": "trial-opengenome"}
+    assert of_kind(documents, "PersistentVolumeClaim")["trial-opengenome"]["spec"]["accessModes"] == ["ReadWriteMany"]
+
+
+def test_an_issuer_of_tokens_is_a_setting(render: Render) -> None:
+    settings = {"OPENGENOME_SEARCH_ISSUER": "https://accounts.example", "OPENGENOME_SEARCH_AUDIENCE": "genomes"}
+    documents = render("values.yaml", *(f"settings.{name}={value}" for name, value in settings.items()))
+    assert settings.items() <= of_kind(documents, "ConfigMap")["trial-opengenome-settings"]["data"].items()
+
+
 def test_objects_that_pods_name_are_made(render: Render) -> None:
     documents = render()
     made = {(each["kind"], each["metadata"]["name"]) for each in documents}
