@@ -32,7 +32,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONWARNINGS := ignore::FutureWarning,ignore:Parameter
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ui quick test adversary bench build docs site lock secrets test-compose test-slurm test-kubernetes clean java
+.PHONY: help install run ui quick test adversary bench build docs site lock secrets test-compose test-slurm test-kubernetes test-wheel clean java
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +98,9 @@ test-compose: $(VENV)/installed-dev java  ## Build the cluster's image, and test
 export SIF
 test-slurm: $(VENV)/installed-dev java  ## Build the SIF, and test jobs on a Slurm cluster of two nodes (SIF=... tests that one)
 	$(BIN)/pytest --verbose --timeout 1900 --durations 15 opengenome_assets_tests/slurm
+
+test-wheel: $(VENV)/installed-dev  ## Install the wheel for each Python that is here (PYTHON3_12=... names one), and test it in an empty folder
+	$(BIN)/pytest --verbose --timeout 1900 --durations 15 opengenome_assets_tests/wheel
 
 export IMAGE LOAD
 test-kubernetes: $(VENV)/installed-dev  ## Build the image, and test the Helm chart in the cluster of KUBECONFIG (IMAGE=... tests that one)

@@ -40,6 +40,8 @@ def refusals() -> Iterator[None]:
 
     try:
         yield
+    except BrokenPipeError:  # whoever reads has what they want, as `head`; click ends without a word
+        raise
     except OSError as error:
         raise click.ClickException(_in_words(error)) from error
     except (LookupError, ValueError, NewerRecordError) as error:

@@ -17,6 +17,7 @@ from opengenome_assets.corpus.group import GROUP
 from opengenome_assets.corpus.settings import CorpusSettings
 from opengenome_assets.definitions import build_defs
 from opengenome_assets.engine.processes import Processes
+from opengenome_assets.framework.group import GROUP_TAG
 from opengenome_assets.framework.resources import HomeResource
 from opengenome_assets.search.settings import SearchSettings
 from opengenome_assets.settings import Settings
@@ -58,7 +59,7 @@ class Corpus:
 
     def materialize(
         self,
-        selection: str = "group:corpus,group:search",
+        selection: str = "tag:group=corpus,tag:group=search",
         *,
         ok: bool = True,
         instance: dg.DagsterInstance | None = None,
@@ -91,7 +92,7 @@ class Corpus:
         """Return the assets of the corpus that Dagster says are missing or stale, and why; as its UI works it out."""
         graph = self.graph()
         resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
-        assets = [key for key in graph.get_all_asset_keys() if graph.get(key).group_name == GROUP.name]
+        assets = [key for key in graph.get_all_asset_keys() if graph.get(key).tags[GROUP_TAG] == GROUP.name]
         keys = [key for key in assets if resolver.get_status(key) != StaleStatus.FRESH]
         return {key.to_user_string(): [cause.reason for cause in resolver.get_stale_causes(key)] for key in keys}
 

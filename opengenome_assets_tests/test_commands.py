@@ -23,7 +23,7 @@ from deltalake import DeltaTable
 from opengenome_assets_tests.processes import DEFAULT_ENGINE, processes_of, started, typed, wait_for
 
 MODULE = "opengenome_assets.definitions"
-CORPUS = "group:corpus,group:search"
+CORPUS = "tag:group=corpus,tag:group=search"
 # What the Makefile sets too: Dagster's remarks on its own future, at every `asset materialize`.
 QUIET = {"PYTHONWARNINGS": "ignore::FutureWarning,ignore:Parameter"}
 MANY = 60  # files, parsed two at a time: long enough to be interrupted in their midst

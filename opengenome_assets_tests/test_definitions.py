@@ -1,8 +1,15 @@
 """The whole of the definitions, as Dagster's servers load them."""
 
 import gc
+from collections import Counter
 
+import dagster as dg
+import pytest
+
+from opengenome_assets import groups
 from opengenome_assets.definitions import build_defs
+
+READABLE = 10  # assets in a box of Dagster's graph
 
 
 def test_a_code_server_can_load_everything():
@@ -14,3 +21,32 @@ def test_a_code_server_can_load_everything():
 
 def test_what_was_loaded_is_not_looked_through_for_garbage_in_every_step():
     assert gc.get_freeze_count() > 100_000
+
+
+def test_the_corpus_stands_in_boxes_that_a_graph_can_show():
+    graph = build_defs().resolve_asset_graph()
+    boxes = Counter(graph.get(key).group_name for key in graph.get_all_asset_keys())
+    assert set(boxes) == {
+        *("intake", "kmers", "codons_and_genes", "search", "figures_and_report"),
+        *("proteins", "variants"),
+    }
+    assert max(number for box, number in boxes.items() if box not in ("proteins", "variants")) <= READABLE
+
+
+@pytest.mark.parametrize("group", groups.GROUPS, ids=lambda group: group.name)
+def test_a_group_is_selected_by_its_tag_and_by_its_owner(group):
+    definitions = build_defs()
+    graph = definitions.resolve_asset_graph()
+    names = {key.to_user_string() for key in dg.AssetSelection.from_string(f"tag:group={group.name}").resolve(graph)}
+    assert {spec.name for spec in group.tables if hasattr(spec, "schema")} <= names
+    owned = dg.AssetSelection.from_string(f'owner:"team:{group.name}"').resolve(graph)
+    assert {key.to_user_string() for key in owned} == names
+
+
+def test_every_asset_says_of_what_kind_it_is_and_whom_to_ask():
+    graph = build_defs().resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        asset = graph.get(key)
+        assert asset.kinds, key
+        assert asset.owners, key
+        assert asset.description, key

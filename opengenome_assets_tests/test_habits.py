@@ -154,7 +154,7 @@ def test_nothing_is_published_before_the_tests_have_passed() -> None:
 def test_workflows_call_targets_of_the_makefile() -> None:
     called = {target for path in WORKFLOWS for target in re.findall(r"run: make ([a-z-]+)", path.read_text())}
     targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
-    assert called == {"build", "site", "test", "test-compose"}
+    assert called == {"build", "site", "test", "test-compose", "test-wheel"}
     assert called | {"quick"} <= targets
 
 

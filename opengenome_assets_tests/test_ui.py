@@ -20,8 +20,9 @@ from opengenome_assets.storage.columns import comment
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.processes import DEFAULT_ENGINE, free_port, processes_of, started, wait_for
 
-GROUP = "locations/opengenome_assets.definitions/asset-groups/corpus/lineage"
-WIDTH = 1400
+GROUP = "locations/opengenome_assets.definitions/asset-groups/{}/lineage"
+JOB = "locations/opengenome_assets.definitions/jobs/corpus_full"
+WIDTH = 1280
 PAGE_MILLISECONDS = 60_000
 RUN_MILLISECONDS = 300_000
 # The run is waited for, however long it takes on a machine that is busy with other things.
@@ -74,7 +75,7 @@ def address(browser: Page, home: Path, ports: tuple[int, int]) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def page(browser: Page, address: str, home: Path) -> Page:
     """The browser after a run of everything, started by the button and seen to succeed."""
-    browser.goto(f"{address}/{GROUP}")
+    browser.goto(f"{address}/{JOB}")
     browser.get_by_role("button", name="Materialize all").click()
     expect(browser.get_by_text("Launched run")).to_be_visible()
     browser.goto(f"{address}/runs")
@@ -123,12 +124,28 @@ def picture(page: Page, home: Path, name: str, height: int) -> None:
     page.screenshot(path=home.with_name(f"{name}.png"), animations="disabled")
 
 
-def test_the_graph_shows_every_asset_of_the_corpus_as_made(page: Page, address: str, home: Path) -> None:
-    page.set_viewport_size({"width": WIDTH, "height": 1900})  # so that all nodes are in view, and drawn
-    page.goto(f"{address}/{GROUP}")
-    assets = dg.AssetSelection.groups("corpus").resolve(defs.resolve_asset_graph())
+@pytest.mark.parametrize("box", ["intake", "kmers", "codons_and_genes", "figures_and_report"])
+def test_each_box_of_the_graph_shows_every_asset_as_made(page: Page, address: str, home: Path, box: str) -> None:
+    page.set_viewport_size({"width": 1280, "height": 1400})  # so that all nodes are in view, and drawn
+    page.goto(f"{address}/{GROUP.format(box)}")
+    assets = dg.AssetSelection.groups(box).resolve(defs.resolve_asset_graph())
     expect(page.locator("foreignObject [style*='accent-green']")).to_have_count(len(assets))
-    picture(page, home, "ui-asset-graph", 1900)
+    picture(page, home, f"ui-{box}", 1400)
+
+
+def test_the_graph_of_all_shows_a_box_for_each_part(page: Page, address: str, home: Path) -> None:
+    assert f"Asset graph: {address}/asset-groups" in printed(home)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(f"{address}/asset-groups")
+    for box in ("intake", "kmers", "codons_and_genes", "search", "proteins", "variants"):
+        expect(page.get_by_text(box, exact=True).first).to_be_visible()
+    picture(page, home, "ui-asset-graph", 900)
+
+
+def test_the_address_of_runs_shows_the_run(page: Page, address: str, home: Path) -> None:
+    assert f"Runs:        {address}/runs" in printed(home)
+    page.goto(f"{address}/runs")
+    expect(page.get_by_text("Success", exact=True).first).to_be_visible()
 
 
 def test_a_table_says_what_it_holds_and_how_it_was_made(page: Page, address: str, home: Path) -> None:

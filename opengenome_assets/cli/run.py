@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import redirect_stdout, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
 from datetime import UTC, datetime
+from functools import partial
 
 import click
 
@@ -16,6 +18,7 @@ from opengenome_assets import groups, words
 from opengenome_assets.cli.platform import settings_in_use
 from opengenome_assets.cli.processes import MODULE, dagster_environment, program, together
 from opengenome_assets.cli.state import failures
+from opengenome_assets.logs import LogSettings
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.terminal import aligned, refusals, section
@@ -38,13 +41,29 @@ def run(context: click.Context, select: str) -> None:
         environment = dagster_environment()
     started = time.time()
     command = [program("dagster"), "asset", "materialize", "--select", select, "--module-name", MODULE]
-    if status := together(command, environment=environment, grace=GRACE, asked_status=INTERRUPTED):
+    with _shown(environment) as (variables, read):
+        status = together(command, environment=variables, grace=GRACE, asked_status=INTERRUPTED, read=read)
+    if status:
         with suppress(SystemExit), redirect_stdout(sys.stderr):
             click.echo()
             context.invoke(failures, since=int(started), output="text")
         raise SystemExit(status)
     with refusals():
         _tell(settings, started)
+
+
+@contextmanager
+def _shown(
+    environment: Mapping[str, str],
+) -> Iterator[tuple[Mapping[str, str], Callable[[Iterable[str]], None] | None]]:
+    """Give the run's environment and the reader of its lines; no reader if lines of JSON are asked for."""
+    if LogSettings.from_environment(environment).log_format == "json":
+        yield environment, None
+        return
+    from opengenome_assets.cli import steps
+
+    with steps.opened() as display:
+        yield {**environment, "OPENGENOME_LOG_FORMAT": "json"}, partial(steps.follow, display=display)
 
 
 def _tell(settings: Settings, started: float) -> None:

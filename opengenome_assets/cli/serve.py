@@ -116,7 +116,12 @@ def ui(port: int, search_port: int) -> None:
     for number, option in ((port, "--port"), (search_port, "--search-port")):
         _listener(HOST, number, option).close()  # Dagster would silently take another port
     dagster, search = f"http://{HOST}:{port}", f"http://{HOST}:{search_port}"
-    click.echo(f"Dagster:     {dagster}\nSearch page: {search}")
+    for name, place in (
+        ("Runs", f"{dagster}/runs"),
+        ("Asset graph", f"{dagster}/asset-groups"),
+        ("Search page", search),
+    ):
+        click.echo(f"{name + ':':<12} {place}")
     with setting_errors():
         variables = {**dagster_environment(), "OPENGENOME_SEARCH_DAGSTER_URL": dagster}
     raise SystemExit(

@@ -15,20 +15,32 @@ from opengenome_assets.corpus.settings import CorpusSettings
 from opengenome_assets.framework.group import Member, definitions, rules_of, tables_of
 from opengenome_assets.settings import Settings
 
-MODULES = (raw_fasta, sequence_shards, sequence_stats, kmers, genes, codons, tfidf_index)
+# By the box of Dagster's graph.
+MODULES = {
+    "intake": (raw_fasta, sequence_shards, sequence_stats),
+    "kmers": (kmers,),
+    "codons_and_genes": (genes, codons),
+    "search": (tfidf_index,),  # beside what is searched for
+}
+PICTURES = "figures_and_report"
 
 
 def build(settings: Settings) -> dg.Definitions:
     """Return the group's definitions."""
     section = settings.section(CorpusSettings)
-    group_members = members(section)
-    tables = [spec.name for spec in tables_of(GROUP, group_members)]
-    report = report_asset(section.ks, tables, figure_specs(section.ks), rules_of(GROUP, group_members))
+    boxes = members(section)
+    listed = [member for each in boxes.values() for member in each]
+    tables = [spec.name for spec in tables_of(GROUP, listed)]
+    report = report_asset(section.ks, tables, figure_specs(section.ks), rules_of(GROUP, listed))
+    boxes[PICTURES].append(report)
     jobs = build_jobs()
     sensor = build_sensor(jobs[FULL], section.source, settings.home)
-    return definitions(GROUP, [*group_members, report], jobs=[*jobs.values()], sensors=[sensor])
+    return definitions(GROUP, boxes, jobs=[*jobs.values()], sensors=[sensor])
 
 
-def members(section: CorpusSettings) -> list[Member]:
-    """Return the group's tables, rules and figures; the report reads all of them."""
-    return [*(member for module in MODULES for member in module.define(section)), *figure_specs(section.ks)]
+def members(section: CorpusSettings) -> dict[str, list[Member]]:
+    """Return the group's tables, rules and figures, by box; the report reads all of them."""
+    tables = {
+        box: [member for module in modules for member in module.define(section)] for box, modules in MODULES.items()
+    }
+    return {**tables, PICTURES: [*figure_specs(section.ks)]}

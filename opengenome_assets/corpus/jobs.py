@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from opengenome_assets.corpus.group import GROUP
+from opengenome_assets.framework.group import GROUP_TAG
 from opengenome_assets.framework.private import UnresolvedAssetJobDefinition
 
 FULL = "full"  # the preset of the runs that the sensor requests
@@ -27,7 +28,7 @@ def build_job(preset: str) -> UnresolvedAssetJobDefinition:
     comment = " ".join(line.lstrip("# ") for line in path.read_text().splitlines() if line.startswith("#"))
     return dg.define_asset_job(
         f"corpus_{preset}",
-        selection=dg.AssetSelection.groups(GROUP.name),
+        selection=dg.AssetSelection.tag(GROUP_TAG, GROUP.name),
         config=dg.config_from_files([str(path)]),
         description=comment,
     )

@@ -11,7 +11,7 @@ import logging
 import sys
 
 from opengenome_assets.framework.private import loggers
-from opengenome_assets.logs import json_lines
+from opengenome_assets.logs import event_of, json_lines
 
 
 def use_json_lines() -> None:
@@ -24,9 +24,11 @@ def use_json_lines() -> None:
         handler.setFormatter(lines)
 
     def of_run(name: str, level: str | int) -> logging.Logger:
-        logger = logging.getLoggerClass()(name, level=level)
+        logger = logging.getLoggerClass()(name, level=logging.DEBUG)
         handler = logging.StreamHandler()
         handler.setFormatter(lines)
+        least = logging.getLevelNamesMapping()[level.upper()] if isinstance(level, str) else level
+        handler.addFilter(lambda record: record.levelno >= least or event_of(record) is not None)
         logger.addHandler(handler)
         return logger
 

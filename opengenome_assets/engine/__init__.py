@@ -42,7 +42,7 @@ class Engine(Protocol):
         unit
             Unit of the weights, for the log.
         log
-            Gets the progress every ten seconds: units done of total, speed and time left.
+            Gets the progress, every ten seconds in a long pass: units done of total, speed and time left.
 
         Raises
         ------

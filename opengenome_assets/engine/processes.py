@@ -28,7 +28,9 @@ from typing import Any, Self
 from opengenome_assets.engine import Result, Work
 from opengenome_assets.engine.forks import END, FORK, READY
 from opengenome_assets.engine.order import heaviest_first
-from opengenome_assets.engine.progress import PROGRESS_SECONDS, Progress
+from opengenome_assets.engine.progress import FIRST_SECONDS, Progress
+
+LONG_START = 5.0  # seconds
 
 # The command of the fork server, which gets the search path of this process.
 FORKS = (
@@ -117,7 +119,7 @@ class Processes:
         unit
             Unit of the weights, for the log.
         log
-            Gets the progress every ten seconds: units done of total, speed and time left.
+            Gets the progress, every ten seconds in a long pass: units done of total, speed and time left.
 
         Raises
         ------
@@ -139,11 +141,11 @@ class Processes:
                     place, result = outcome
                     results[place] = result
                     done += weights[place]
-                if time.monotonic() - reported >= PROGRESS_SECONDS and len(results) < len(work):
+                if time.monotonic() - reported >= progress.interval and len(results) < len(work):
                     reported = time.monotonic()
-                    log.info(progress.words(len(results), done))
+                    progress.report(log, len(results), done)
             if work:
-                log.info(progress.words(len(results), done))
+                progress.report(log, len(results), done)
         return [results[place] for place in range(len(work))]
 
     @contextmanager
@@ -156,19 +158,19 @@ class Processes:
             yield ((place, function(item)) for place, _, item in queue)
             return
         packed = pickle.dumps(function)
-        with self._workers(count) as (server, workers):
+        with self._workers(count, log) as (server, workers):
             log.info("%d processes on this machine", count)
             yield _side_by_side(packed, queue, server, workers)
 
     @contextmanager
-    def _workers(self, count: int) -> Iterator[tuple[_Server, list[Connection]]]:
+    def _workers(self, count: int, log: logging.Logger) -> Iterator[tuple[_Server, list[Connection]]]:
         """Give a map its workers and end them after it, also the fork server unless it is kept."""
         with self._turn:
             try:
                 if self._server is None or not self._server.alive:
                     self.stop()
                     self._server = _Server()
-                    self._server.start(self.preload)
+                    self._server.start(self.preload, log)
                 workers = self._server.fork(count)
                 yield self._server, workers
                 for worker in workers:
@@ -192,8 +194,8 @@ class _Server:
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def start(self, modules: Sequence[str]) -> None:
-        """Start the process and wait until it has preloaded the modules.
+    def start(self, modules: Sequence[str], log: logging.Logger) -> None:
+        """Start the process and wait until it has preloaded the modules. The log says so if that takes long.
 
         Raises
         ------
@@ -212,6 +214,8 @@ class _Server:
                 # An interrupt at the terminal reaches only the caller, which then kills this process group.
                 start_new_session=True,
             )
+        if not wait([self.control], timeout=LONG_START):
+            log.info("workers are starting: at the first use of an installation, the kernels are compiled for a minute")
         if (answer := self.control.recv(1)) != READY:
             while more := self.control.recv(65536):
                 answer += more
@@ -248,7 +252,7 @@ class _Server:
 def _side_by_side(
     function: bytes, queue: list[tuple[int, int, Any]], server: _Server, idle: list[Connection]
 ) -> Iterator[tuple[int, Any] | None]:
-    """Hand units to idle workers. Yield place and result of each finished unit, and None at least once per second."""
+    """Hand units to idle workers. Yield place and result of each finished unit, and None several times per second."""
     for worker in idle:
         with suppress(ConnectionError):  # a killed worker is noticed below
             worker.send_bytes(function)
@@ -263,7 +267,7 @@ def _side_by_side(
                 worker.send_bytes(pickle.dumps(item))
         if not busy:
             return
-        ready = wait(list(busy), timeout=PROGRESS_SECONDS / 10)
+        ready = wait(list(busy), timeout=FIRST_SECONDS / 4)
         for worker in [each for each in busy if each in ready]:
             place = busy.pop(worker)
             try:

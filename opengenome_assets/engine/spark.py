@@ -32,7 +32,7 @@ from opengenome_assets.engine.java import find_java
 from opengenome_assets.engine.order import deal, heaviest_first
 from opengenome_assets.engine.preload import VARIABLE
 from opengenome_assets.engine.processes import Processes
-from opengenome_assets.engine.progress import PROGRESS_SECONDS, Progress
+from opengenome_assets.engine.progress import Progress
 from opengenome_assets.logs import LogSettings
 
 MAX_TASKS = 2000
@@ -171,7 +171,8 @@ class Spark(LazyPySparkResource):
         unit
             Unit of the weights, for the log.
         log
-            Gets the UI's address, and progress every ten seconds: units done of total, speed and time left.
+            Gets the UI's address, and the progress, every ten seconds in a long pass: units done of total, speed and
+            time left.
 
         Raises
         ------
@@ -212,14 +213,14 @@ class Spark(LazyPySparkResource):
                 try:
                     while True:
                         try:
-                            collected = future.result(timeout=PROGRESS_SECONDS)
+                            collected = future.result(timeout=progress.interval)
                             break
                         except NotYet:
-                            log.info(progress.words(units.value, done.value))
+                            progress.report(log, units.value, done.value)
                 except BaseException:
                     context.cancelJobGroup(label)
                     raise
-            log.info(progress.words(len(work), sum(weights)))
+            progress.report(log, len(work), sum(weights))
             results = dict(pair for hand in collected for pair in hand)
             return [results[place] for place in range(len(work))]
 

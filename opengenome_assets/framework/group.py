@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 else:
     Member = Any
 
+GROUP_TAG = "group"
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -52,7 +54,7 @@ class Group:
     Attributes
     ----------
     name
-        Its name in Dagster's UI.
+        Its name: the tag and the owner of its assets in Dagster, and the box of its graph unless it has several.
     tables
         Its tables, upstream first.
     settings
@@ -94,17 +96,22 @@ class Group:
 
 def definitions(
     group: Group,
-    members: Iterable[Member],
+    members: Mapping[str, Sequence[Member]],
     **more: Any,
 ) -> dg.Definitions:
-    """Return a group's definitions: its assets, checks and figures, in Dagster's group of the same name.
+    """Return a group's definitions: its assets, checks and figures.
+
+    Each asset has the tag ``group`` with the group's name, so that ``tag:group=corpus`` selects all of them, and the
+    group's team as its owner.
 
     Parameters
     ----------
     group
         The group.
     members
-        Its assets, rules and figures. Each table also gets the rule that it has its declared columns.
+        Its assets, rules and figures, by the box of Dagster's graph that they stand in: one with the group's name, or
+        several where one would hold too much to be read. Each table also gets the rule that it has its declared
+        columns.
     more
         Jobs, schedules and sensors, as ``dagster.Definitions`` takes them.
     """
@@ -112,12 +119,16 @@ def definitions(
 
     from opengenome_assets.framework.checks import as_check
 
-    def in_group(spec: dg.AssetSpec) -> dg.AssetSpec:
-        return spec.replace_attributes(group_name=group.name)
+    def placed(box: str, asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
+        return asset.map_asset_specs(
+            lambda spec: spec.replace_attributes(
+                group_name=box, tags={**spec.tags, GROUP_TAG: group.name}, owners=[f"team:{group.name}"]
+            )
+        )
 
-    listed = list(members)
+    listed = [member for each in members.values() for member in each]
     return dg.Definitions(
-        assets=[asset.map_asset_specs(in_group) for asset in assets_of(listed)],
+        assets=[placed(box, asset) for box, each in members.items() for asset in assets_of(each)],
         asset_checks=[as_check(rule) for rule in rules_of(group, listed)],
         **more,
     )

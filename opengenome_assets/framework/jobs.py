@@ -248,9 +248,9 @@ class _WatchingLog:
     def __init__(self, log: logging.Logger, home: Home) -> None:
         self._log, self._home = log, home
 
-    def info(self, *words: Any) -> None:
+    def info(self, *words: Any, **more: Any) -> None:
         self._home.refuse_lost()
-        self._log.info(*words)
+        self._log.info(*words, **more)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)

@@ -104,6 +104,34 @@ class KmerSet:
         _look_up(data, self.k, *(readonly(each) for each in (self._keys, self._places, self._filter)), forms)
         return forms
 
+    def occurrences(
+        self, sequence: Letters, limit: int
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+        """Find where the k-mers occur in a sequence.
+
+        Parameters
+        ----------
+        sequence : uint8 array
+            Its letters, in either case.
+        limit : int
+            Maximum number to find.
+
+        Returns
+        -------
+        places : int32 array of shape (found,)
+            The place of each occurrence's k-mer in ``codes``.
+        starts : int64 array of shape (found,)
+            Where it begins, from 0, ascending.
+        forms : uint8 array of shape (found,)
+            1 for the canonical form, 2 for its reverse complement.
+        """
+        data, _ = kernel_text(sequence, np.array([0, len(sequence)]))
+        most = max(0, min(limit, len(data) - self.k + 1))
+        places, starts, forms = np.empty(most, np.int32), np.empty(most, np.int64), np.empty(most, np.uint8)
+        table = (readonly(each) for each in (self._keys, self._places, self._filter))
+        found = _locate(data, self.k, *table, places, starts, forms)
+        return places[:found], starts[:found], forms[:found]
+
 
 def distinct_kmers(sequence: Letters, k: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8]]:
     """Return the distinct canonical k-mers of a sequence, and the forms that occur.
@@ -211,3 +239,35 @@ def _look_up(data: Any, k: int, keys: Any, places: Any, bits: Any, forms: Any) -
                 if keys[slot] == canonical:
                     forms[places[slot]] |= np.uint8(1) if forward < reverse else np.uint8(2)
         start = run_start(data, stop, data.size)
+
+
+@njit(cache=True, nogil=True)
+def _locate(data: Any, k: int, keys: Any, table: Any, bits: Any, places: Any, starts: Any, forms: Any) -> int:
+    """Write place, start and form of windows whose k-mer is in the table, while there is room; return their number."""
+    slot_shift, bit_shift = _top_bits(keys.size), _top_bits(64 * bits.size)
+    mask = np.uint64(keys.size - 1)
+    filled = 0
+    start = run_start(data, 0, data.size)
+    while start < data.size:
+        stop = run_end(data, start, data.size)
+        forward = reverse = np.uint64(0)
+        for position in range(start, stop):
+            forward, reverse = _appended(data, position, k, forward, reverse)
+            if position - start + 1 < k:
+                continue
+            canonical = min(forward, reverse)
+            hashed = canonical * _GOLDEN
+            bit = hashed >> bit_shift
+            if (bits[bit >> np.uint64(6)] >> (bit & np.uint64(63))) & np.uint64(1):
+                slot = hashed >> slot_shift
+                while keys[slot] != _FREE and keys[slot] != canonical:
+                    slot = (slot + np.uint64(1)) & mask
+                if keys[slot] == canonical:
+                    if filled == places.size:
+                        return filled
+                    places[filled] = table[slot]
+                    starts[filled] = position - k + 1
+                    forms[filled] = 1 if forward < reverse else 2
+                    filled += 1
+        start = run_start(data, stop, data.size)
+    return filled

@@ -40,7 +40,7 @@ MODULES = (
 
 def build(settings: Settings) -> dg.Definitions:
     """Return the group's definitions."""
-    return definitions(GROUP, members(settings.section(ProteinsSettings)))
+    return definitions(GROUP, {GROUP.name: members(settings.section(ProteinsSettings))})
 
 
 def members(section: ProteinsSettings) -> list[Member]:

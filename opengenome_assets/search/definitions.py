@@ -14,4 +14,4 @@ from opengenome_assets.settings import Settings
 
 def build(settings: Settings) -> dg.Definitions:
     """Return the group's definitions."""
-    return definitions(GROUP, define(settings.section(SearchSettings)), jobs=[search_queries])
+    return definitions(GROUP, {GROUP.name: define(settings.section(SearchSettings))}, jobs=[search_queries])

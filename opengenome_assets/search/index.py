@@ -34,6 +34,7 @@ from opengenome_assets.kernels.tfidf import inverse_document_frequency
 from opengenome_assets.search.blocks import Block, IndexRows, matching, open_rows, sources_of, stored_weights
 from opengenome_assets.search.containment import IndexedSequences, Pair, contain, held_by, refuse_many_comparisons
 from opengenome_assets.search.explanation import Explanation, explained
+from opengenome_assets.search.matches import Matches, find_matches
 from opengenome_assets.search.options import MAX_COMPARISONS, Sort, Strand, candidates_of
 from opengenome_assets.search.queries import Query
 from opengenome_assets.search.ranking import (
@@ -300,6 +301,21 @@ class SearchIndex:
         """
         counts = self.counts(self.row(hit.seq_id, hit.source, hit.file))
         return explained(query_counts([query])[0], counts, self.idf, most, both=strand == "both")
+
+    def matches(self, query: Query, hit: Hit, most: int = 50, *, strand: Strand = "both") -> Matches:
+        """Return where a hit's sequence holds k-mers of a query: the ``most`` stretches with the most shared k-mers.
+
+        Raises
+        ------
+        UnknownSequenceError
+            If the index does not hold the hit's sequence.
+        DamagedFileError, DamagedTableError
+            If the sequence cannot be read.
+        """
+        rows = np.array([self.row(hit.seq_id, hit.source, hit.file)])
+        ((part, row),) = self._rows.part_of(rows)
+        ((_, letters),) = self._indexed.read(part, [row])
+        return find_matches(np.frombuffer(query.sequence, np.uint8), letters, strand=strand, most=most)
 
     def row(self, seq_id: str, source: str | None = None, file: str | None = None) -> int:
         """Return the row of a sequence, the first of several with the same names.

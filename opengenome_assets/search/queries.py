@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from opengenome_assets.kernels.fasta import (
@@ -19,11 +19,13 @@ from opengenome_assets.kernels.fasta import (
     refusals,
     split_headers,
 )
+from opengenome_assets.kernels.profiles import K
 
 # Name of a sequence without a header.
 UNNAMED = "query"
 
 _BLANKS = b" \t"
+_KMER = re.compile(rb"[ACGT]{%d}" % K)
 _LINE_WITH_BLANKS = re.compile(rb"^(?![ \t]*>)[^\n \t]*+[ \t][^\n]*", re.MULTILINE)
 
 
@@ -52,6 +54,25 @@ class Query:
         return "the query" if self.name == UNNAMED else f"query {self.name}"
 
 
+@dataclass(frozen=True)
+class RefusedQuery:
+    """A record that cannot be searched with.
+
+    Attributes
+    ----------
+    name
+        The first word of its header, ``query`` without a header, and empty if the header has none.
+    record
+        Its place among the records, from 1.
+    reason
+        What is wrong with it, with its name.
+    """
+
+    name: str
+    record: int
+    reason: str
+
+
 def read_queries(text: str | bytes) -> list[Query]:
     """Read FASTA, or a single sequence without a header.
 
@@ -62,6 +83,49 @@ def read_queries(text: str | bytes) -> list[Query]:
     QueryError
         If the text is empty, or a record is empty, has no name, or has a letter that is not IUPAC DNA.
     """
+    queries = []
+    for record in _read(text):
+        if isinstance(record, RefusedQuery):
+            raise QueryError(record.reason)
+        queries.append(record)
+    return queries
+
+
+def sort_queries(text: str | bytes) -> tuple[dict[int, Query], list[RefusedQuery]]:
+    """Read the same, and sort the records into those that can be searched with, by their place from 1, and the others.
+
+    A record is also refused if it has no 6-mer to compare.
+
+    Raises
+    ------
+    QueryError
+        If no record can be searched with, or the text is no FASTA.
+    """
+    good: dict[int, Query] = {}
+    refused = []
+    for place, record in enumerate(_read(text), 1):
+        if isinstance(record, RefusedQuery):
+            refused.append(record)
+        elif reason := without_kmers(record):
+            refused.append(RefusedQuery(record.name, place, reason))
+        else:
+            good[place] = record
+    if not good:
+        raise QueryError(refused[0].reason)
+    return good, refused
+
+
+def without_kmers(query: Query) -> str | None:
+    """Return why a query cannot be compared, if it has no 6-mer."""
+    if _KMER.search(query.sequence):
+        return None
+    return (
+        f"{query.called}: no {K} letters in a row are all A, C, G or T, among {len(query.sequence):,}; "
+        f"a search compares {K}-mers, so give it a longer sequence, or one with fewer ambiguous letters"
+    )
+
+
+def _read(text: str | bytes) -> Iterator[Query | RefusedQuery]:
     content = text.encode() if isinstance(text, str) else text
     content = _without_mark(content).strip()
     if not content:
@@ -73,12 +137,11 @@ def read_queries(text: str | bytes) -> list[Query]:
         )
     if content.startswith(b">"):
         content = _LINE_WITH_BLANKS.sub(lambda line: line[0].translate(None, _BLANKS), content)
-        return [query for batch in _batches(content) for query in _queries(batch)]
+        yield from _numbered(_batches(content))
+        return
     bare = b">" + UNNAMED.encode() + b"\n" + content.translate(None, _BLANKS)
     # Lines are counted from the sequence's first, without the header added before it.
-    return [
-        query for batch in _batches(bare) for query in _queries(replace(batch, illegal_line=batch.illegal_line - 1))
-    ]
+    yield from _numbered(replace(batch, illegal_line=batch.illegal_line - 1) for batch in _batches(bare))
 
 
 def _without_mark(content: bytes) -> bytes:
@@ -100,11 +163,16 @@ def _batches(content: bytes) -> Iterator[FastaBatch]:
         raise QueryError(str(error)) from error
 
 
-def _queries(batch: FastaBatch) -> Iterator[Query]:
-    names, _ = split_headers(batch)
-    refused = refusals(batch)
-    for index, name in enumerate(names.to_pylist()):
-        query = Query(name, batch.data[batch.offsets[index] : batch.offsets[index + 1]].tobytes())
-        if index in refused:
-            raise QueryError(f"{query.called if name else f'record {batch.record[index]}'}: {refused[index].reason}")
-        yield query
+def _numbered(batches: Iterable[FastaBatch]) -> Iterator[Query | RefusedQuery]:
+    place = 0
+    for batch in batches:
+        names, _ = split_headers(batch)
+        refused = refusals(batch)
+        for index, name in enumerate(names.to_pylist()):
+            place += 1
+            query = Query(name, batch.data[batch.offsets[index] : batch.offsets[index + 1]].tobytes())
+            if index in refused:
+                called = query.called if name else f"record {place}"
+                yield RefusedQuery(name, place, f"{called}: {refused[index].reason}")
+            else:
+                yield query

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 
 from opengenome_assets.corpus.tables import INDEX_NAMES
 from opengenome_assets.kernels.planes import RELATIVE_ERROR
-from opengenome_assets.kernels.profiles import KMERS, K, sequence_kmers
-from opengenome_assets.search.queries import Query, QueryError
+from opengenome_assets.kernels.profiles import KMERS, sequence_kmers
+from opengenome_assets.search.queries import Query, QueryError, without_kmers
 
 NAMES = INDEX_NAMES
 
@@ -88,10 +88,7 @@ def query_counts(queries: Sequence[Query]) -> npt.NDArray[np.int64]:
     kmers = sequence_kmers(np.frombuffer(b"".join(query.sequence for query in queries), np.uint8), offsets)
     for query, windows in zip(queries, kmers.windows, strict=True):
         if windows == 0:
-            raise QueryError(
-                f"{query.called}: no {K} letters in a row are all A, C, G or T, among {len(query.sequence):,}; "
-                f"a search compares {K}-mers, so give it a longer sequence, or one with fewer ambiguous letters"
-            )
+            raise QueryError(without_kmers(query))
     counts = np.zeros((len(queries), KMERS), np.int64)
     counts[np.repeat(np.arange(len(queries)), np.diff(kmers.row_offsets)), kmers.codes] = kmers.counts
     return counts

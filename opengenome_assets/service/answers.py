@@ -90,8 +90,17 @@ class QueryHits(_Answer):
     """The hits of one query; none means that nothing is similar enough."""
 
     query: str = Field(description="Its identifier, or query")
+    record: int = Field(description="Its place among the records of the request, from 1")
     length: int = Field(description="Letters")
     hits: list[Hit]
+
+
+class RefusedQuery(_Answer):
+    """A record of the request that cannot be searched with; the others were."""
+
+    name: str = Field(description="Its identifier; empty if it has none")
+    record: int = Field(description="Its place among the records of the request, from 1")
+    reason: str = Field(description="What is wrong with it")
 
 
 class SimilarAnswer(_Answer):
@@ -102,6 +111,7 @@ class SimilarAnswer(_Answer):
     sequences_searched: int = Field(description="Sequences that the index holds")
     candidates: int = Field(description="Maximum of the most similar sequences per query that were compared and sorted")
     results: list[QueryHits]
+    refused: list[RefusedQuery] = Field(description="Records that were not searched, and why")
 
 
 class ExplainRequest(_Request):
@@ -123,6 +133,26 @@ class SharedKmer(_Answer):
     share: float = Field(description="Its share of the similarity, in (0, 1]")
 
 
+class Stretch(_Answer):
+    """A stretch of query and hit on which shared k-mers line up, both of the same length."""
+
+    query_start: int = Field(description="Its first letter in the query as given, counted from 0")
+    query_end: int = Field(description="The letter after its last in the query")
+    hit_start: int = Field(description="Its first letter in the hit, counted from 0")
+    hit_end: int = Field(description="The letter after its last in the hit")
+    strand: str = Field(description="- if the hit holds the reverse complement of the query's stretch, else +")
+    kmers: int = Field(description="Shared k-mers in it")
+
+
+class Matches(_Answer):
+    """Where a hit holds k-mers of the query."""
+
+    k: int = Field(description="Length of these k-mers, specific for the query's length")
+    stretches: list[Stretch] = Field(description="Those with the most shared k-mers, in descending order")
+    total: int = Field(description="Number of all stretches")
+    covered: float = Field(description="Share of the query's letters in shared k-mers, without those of repeats")
+
+
 class ExplainAnswer(_Answer):
     """Why a hit is similar."""
 
@@ -132,6 +162,8 @@ class ExplainAnswer(_Answer):
     shared: int = Field(description="Number of all shared 6-mers")
     query_profile: list[float] = Field(description="TF-IDF weights of the 4,096 6-mers in alphabetical order")
     hit_profile: list[float] = Field(description="The same of the hit")
+    length: int = Field(description="Letters of the query")
+    matches: Matches
 
 
 class Occurrence(_Answer):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -26,6 +26,7 @@ from opengenome_assets.search import Query as Searchable
 from opengenome_assets.search.index import UnknownSequenceError, UnknownSourceError
 from opengenome_assets.search.kmers import MAX_KMER_LENGTH
 from opengenome_assets.search.options import Strand, candidates_of
+from opengenome_assets.search.queries import RefusedQuery, sort_queries
 from opengenome_assets.search.records import SequenceRecord, find_records, read_letters
 from opengenome_assets.service import answers
 from opengenome_assets.service.following import OPENING, FollowedIndex, Opened
@@ -94,15 +95,24 @@ class Service:
         content = await self.run(lambda: work().model_dump_json())
         return Response(content, media_type="application/json")
 
-    def read_queries(self, text: str, most: int) -> list[Searchable]:
-        """Return the queries in a text; refuse more than allowed."""
+    def sort_queries(self, text: str, most: int) -> tuple[dict[int, Searchable], list[RefusedQuery]]:
+        """Return the queries in a text by their place, and the refused records; refuse more than allowed."""
+        queries, refused = sort_queries(text)
+        self._refuse_many_letters([*queries.values()], len(queries) + len(refused), most)
+        return queries, refused
+
+    def read_query(self, text: str) -> Searchable:
+        """Return the one query in a text; refuse more than allowed."""
         queries = read_queries(text)
+        self._refuse_many_letters(queries, len(queries), 1)
+        return queries[0]
+
+    def _refuse_many_letters(self, queries: Sequence[Searchable], records: int, most: int) -> None:
         bases = sum(len(query.sequence) for query in queries)
-        if len(queries) > most:
-            raise too_much(f"Expected at most {most:,} sequences in one request, found {len(queries):,}")
+        if records > most:
+            raise too_much(f"Expected at most {most:,} sequences in one request, found {records:,}")
         if bases > self.limits.max_bases:
             raise too_much(f"Expected at most {self.limits.max_bases:,} letters in one request, found {bases:,}")
-        return queries
 
     def refuse_many_hits(self, hits: int) -> None:
         """Refuse to list more hits than allowed."""
@@ -193,7 +203,8 @@ async def search_similar(body: answers.SimilarRequest, service: CurrentService) 
 
     def search() -> answers.SimilarAnswer:
         started = time.perf_counter()
-        queries = service.read_queries(body.queries, service.limits.max_queries)
+        sorted_queries, refused = service.sort_queries(body.queries, service.limits.max_queries)
+        places, queries = list(sorted_queries), list(sorted_queries.values())
         service.metrics.searches.labels("similar").inc(len(queries))
         found = opened.index.similar(
             queries,
@@ -212,11 +223,13 @@ async def search_similar(body: answers.SimilarRequest, service: CurrentService) 
             results=[
                 answers.QueryHits(
                     query=query.name,
+                    record=place,
                     length=len(query.sequence),
                     hits=[answers.Hit.model_validate(hit) for hit in hits],
                 )
-                for query, hits in zip(queries, found, strict=True)
+                for place, query, hits in zip(places, queries, found, strict=True)
             ],
+            refused=[answers.RefusedQuery.model_validate(each) for each in refused],
         )
 
     return await service.answer(search)
@@ -224,11 +237,11 @@ async def search_similar(body: answers.SimilarRequest, service: CurrentService) 
 
 @api.post("/explain", response_model=answers.ExplainAnswer, responses=described(404, 413))
 async def explain_hit(body: answers.ExplainRequest, service: CurrentService) -> Response:
-    """Explain a hit: the shared 6-mers with the largest share of the similarity, and both profiles."""
+    """Explain a hit: where it matches, the shared 6-mers with the largest share of the similarity, both profiles."""
     opened = service.opened
 
     def explain() -> answers.ExplainAnswer:
-        (query,) = service.read_queries(body.query, 1)
+        query = service.read_query(body.query)
         hit = Hit(0, body.seq_id, body.source, body.file, 0.0, 0, "", "+")
         explanation = opened.index.explain(query, hit, strand=body.strand)
         return answers.ExplainAnswer(
@@ -238,6 +251,8 @@ async def explain_hit(body: answers.ExplainRequest, service: CurrentService) -> 
             shared=explanation.shared,
             query_profile=explanation.query_profile.round(6).tolist(),
             hit_profile=explanation.hit_profile.round(6).tolist(),
+            length=len(query.sequence),
+            matches=answers.Matches.model_validate(opened.index.matches(query, hit, strand=body.strand)),
         )
 
     return await service.answer(explain)

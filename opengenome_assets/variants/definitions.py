@@ -48,7 +48,7 @@ MODULES = (
 
 def build(settings: Settings) -> dg.Definitions:
     """Return the group's definitions."""
-    return definitions(GROUP, members(settings.section(VariantsSettings)))
+    return definitions(GROUP, {GROUP.name: members(settings.section(VariantsSettings))})
 
 
 def members(section: VariantsSettings) -> list[Member]:

@@ -15,6 +15,7 @@ import dagster as dg
 from opengenome_assets import groups
 from opengenome_assets.definitions import build_defs
 from opengenome_assets.engine.processes import Processes
+from opengenome_assets.framework.group import GROUP_TAG
 from opengenome_assets.framework.resources import HomeResource
 from opengenome_assets.settings import Settings
 from opengenome_assets_tests.corpora import write_files
@@ -89,7 +90,7 @@ def materialize(
 def graph(settings: Settings) -> dict[str, str]:
     """Every asset of every group, upstream first, and its group."""
     assets = build_defs(settings).resolve_asset_graph()
-    return {key.to_user_string(): assets.get(key).group_name for key in assets.toposorted_asset_keys}
+    return {key.to_user_string(): assets.get(key).tags[GROUP_TAG] for key in assets.toposorted_asset_keys}
 
 
 def corpus(day: int) -> dict[str, str]:

@@ -66,7 +66,7 @@ def test_everything_is_made_in_an_empty_folder_and_a_failure_is_told(elsewhere: 
 
     def run(**settings: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [program("opengenome"), "run", "--select", "group:corpus"],
+            [program("opengenome"), "run", "--select", "tag:group=corpus"],
             env=variables(elsewhere, OPENGENOME_SOURCE="genomes", **settings),
             capture_output=True,
             text=True,

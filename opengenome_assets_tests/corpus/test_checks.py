@@ -28,7 +28,7 @@ from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus
 
 KS = (2, 6)
-MEMBERS = members(CorpusSettings(ks=KS))
+MEMBERS = [member for each in members(CorpusSettings(ks=KS)).values() for member in each]
 RULES = [rule for rule in rules_of(GROUP, MEMBERS) if not rule.asset.startswith("figure_")]
 GENE = "TTAATTAATTAAATG" + "GCC" * 70 + "TTAATTAATTAA"
 FILES = {

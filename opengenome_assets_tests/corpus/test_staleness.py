@@ -61,7 +61,7 @@ def test_a_changed_file_makes_stale_what_follows_from_it_step_by_step(made):
     assert first == {"sequence_shards", "rejected_records"}
     assert second == {*SCANS, "corpus_report"}
     graph = home.graph()
-    keys = (key for key in graph.get_all_asset_keys() if graph.get(key).group_name == "corpus")
+    keys = (key for key in graph.get_all_asset_keys() if graph.get(key).tags["group"] == "corpus")
     everything = {key.to_user_string() for key in keys}
     assert set().union(first, second, *later) == everything - {"raw_fasta"}
 

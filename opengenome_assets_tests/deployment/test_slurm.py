@@ -59,10 +59,10 @@ def test_the_script_has_the_size_the_settings_and_the_body(home, monkeypatch):
 
 
 def test_several_selections_are_tasks_of_an_array_one_at_a_time(home):
-    script = submit(home, "--select", "group:corpus", "--select", "*b", "--dry-run").output
+    script = submit(home, "--select", "tag:group=corpus", "--select", "*b", "--dry-run").output
     assert "--array=0-1%1" in options(script)
     assert "%A_%a.log" in options(script)
-    assert exported(script, "OPENGENOME_SELECT") == ["group:corpus\n*b"]
+    assert exported(script, "OPENGENOME_SELECT") == ["tag:group=corpus\n*b"]
 
 
 def test_jobs_of_one_home_have_one_name_of_which_slurm_runs_one_at_a_time():

@@ -194,7 +194,7 @@ def test_no_process_outlives_a_caller_that_is_killed_between_maps(tmp_path):
 
 
 def test_long_steps_report_what_is_left(two, caplog, monkeypatch):
-    monkeypatch.setattr("opengenome_assets.engine.processes.PROGRESS_SECONDS", 0.2)
+    monkeypatch.setattr("opengenome_assets.engine.progress.PROGRESS_SECONDS", 0.2)
     with caplog.at_level(logging.INFO):
         two.map(units.sleep, [1.0, 2.0], weights=[10, 30], **EQUAL)
     assert re.search("testing: 1 of 2 units, [13]0 of 40 bases", caplog.text)

@@ -85,7 +85,7 @@ def test_a_context_that_has_ended_before_it_had_a_session_is_followed_by_another
 
 
 def test_long_steps_report_what_is_left(spark, caplog, monkeypatch):
-    monkeypatch.setattr("opengenome_assets.engine.spark.PROGRESS_SECONDS", 0.2)
+    monkeypatch.setattr("opengenome_assets.engine.progress.PROGRESS_SECONDS", 0.2)
     with caplog.at_level(logging.INFO):
         spark.map(units.sleep, [1.0, 2.0], weights=[10, 30], label="sleeping", unit="bases", log=LOG)
     # Side by side or, on a busy machine, one after the other: for a second one is done and one is not.

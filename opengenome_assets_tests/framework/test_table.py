@@ -59,7 +59,7 @@ def test_dagster_is_told_the_columns_and_their_lineage(sample):
     assert {dep.column_name for dep in told.deps_by_column["kmer"]} == {"k", "counts"}
     asset = sample.corpus.graph().get(dg.AssetKey(spec.name))
     assert asset.metadata["dagster/column_schema"] == column_schema(spec)
-    assert (asset.group_name, asset.code_version) == ("corpus", spec.code_version)
+    assert (asset.tags["group"], asset.code_version) == ("corpus", spec.code_version)
 
 
 def test_a_column_is_followed_up_to_the_bytes_of_the_files():

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pandas as pd
 import pytest
+from playwright.sync_api import Browser
 
 from opengenome_assets.corpus.plots import codons, kmers, profiles, report_sections, sequences
 from opengenome_assets.plots import images
@@ -200,3 +201,21 @@ def test_a_large_svg_is_replaced_by_its_png() -> None:
     large = Illustration.of("t", "c", "a", svg=b"x" * (MAX_SVG_BYTES + 1), png=b"png")
     assert small.uri == "data:image/svg+xml;base64,PHN2Zy8+"
     assert large.uri == "data:image/png;base64,cG5n"
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 900)], ids=["phone", "desk"])
+def test_it_fits_its_width_and_begins_with_contents_and_a_summary_on_one_screen(
+    chromium: Browser, html: str, width: int, height: int
+) -> None:
+    page = chromium.new_page(viewport={"width": width, "height": height})
+    try:
+        page.set_content(html)
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        titles = page.locator("main h2").evaluate_all("all => all.map(each => each.id).filter(id => id !== 'notices')")
+        linked = page.locator("nav a").evaluate_all("all => all.map(each => each.getAttribute('href').slice(1))")
+        assert linked == titles
+        summary = page.locator("section[aria-labelledby='summary']").bounding_box()
+        assert summary is not None
+        assert summary["height"] <= height
+    finally:
+        page.close()

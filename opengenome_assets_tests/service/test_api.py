@@ -51,10 +51,23 @@ def test_similar_is_what_the_library_finds_with_the_versions_searched(client: Te
     }
 
 
+def test_records_that_cannot_be_searched_are_refused_by_name_and_the_others_searched(client: TestClient) -> None:
+    text = f">empty\n>good\n{'ACGTTGCA' * 9}\n>short\nACG\n>odd\nAC!GT\n>again\n{'GATTACA' * 9}\n"
+    answer = client.post("/api/similar", json={"queries": text}).json()
+    assert [(each["query"], each["record"]) for each in answer["results"]] == [("good", 2), ("again", 5)]
+    refused = {each["name"]: (each["record"], each["reason"]) for each in answer["refused"]}
+    assert refused["empty"] == (1, "query empty: empty sequence")
+    assert refused["short"][0] == 3
+    assert "query short: no 6 letters in a row" in refused["short"][1]
+    assert "query odd: illegal letter '!'" in refused["odd"][1]
+    alone = client.post("/api/similar", json={"queries": ">empty\n>short\nACG\n"})
+    assert (alone.status_code, alone.json()["detail"]) == (422, "query empty: empty sequence")
+
+
 def test_no_hits_is_an_answer(client: TestClient) -> None:
     answer = client.post("/api/similar", json={"queries": "A" * 30, "threshold": 1})
     assert answer.status_code == 200
-    assert answer.json()["results"] == [{"query": "query", "length": 30, "hits": []}]
+    assert answer.json()["results"] == [{"query": "query", "record": 1, "length": 30, "hits": []}]
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_a_sequence_is_pasted_searched_and_a_hit_opened(page: Page, page_home: P
     why = page.get_by_role("region", name="Why plant7 is similar")
     index = SearchIndex.open(str(page_home))
     explanation = index.explain(read_queries(QUERY)[0], hits[0])
-    rows = why.locator("tbody tr")
+    rows = why.locator(".terms:not(.stretches) tbody tr")
     expect(rows).to_have_count(20)
     heaviest = explanation.terms[0]
     expect(rows.first).to_contain_text(heaviest.kmer)
@@ -55,6 +55,11 @@ def test_a_sequence_is_pasted_searched_and_a_hit_opened(page: Page, page_home: P
     expect(why.get_by_text(f"20 of {explanation.shared} shared 6-mers")).to_be_visible()
     drawing = why.get_by_role("img", name=re.compile("4,096 6-mers in mine, upwards, and in plant7"))
     assert all("v" in (drawing.locator(f".{side}").get_attribute("d") or "") for side in ("query", "subject"))
+    stretch = index.matches(read_queries(QUERY)[0], hits[0]).stretches[0]
+    expect(why.locator(".stretches tbody tr").first).to_contain_text(f"{stretch.hit_start}\N{EN DASH}{stretch.hit_end}")
+    expect(why.get_by_text("stretch of shared 19-mers on 100.0 % of the query's letters.")).to_be_visible()
+    dots = why.get_by_role("img", name=re.compile("^Dot plot of mine, from left to right, and of letters .* of plant7"))
+    assert dots.locator(".query").get_attribute("d").startswith("M")
     picture(page, page_home, "search")
     hit.click()
     expect(why).to_be_hidden()
@@ -76,6 +81,20 @@ def test_several_queries_and_options(page: Page, page_home: Path) -> None:
     back.locator(".hit").first.click()
     expect(back.get_by_text("that of its reverse complement")).to_be_visible()
     expect(back.get_by_role("img", name=re.compile("in back, upwards"))).to_be_visible()
+
+
+def test_a_record_that_cannot_be_searched_is_named_and_the_others_are_searched(page: Page, page_home: Path) -> None:
+    search(page, f">empty\n\n>mine\n{QUERY}\n")
+    assert found(page) == shown(expected(page_home, QUERY))
+    expect(page.get_by_role("alert").filter(visible=True)).to_have_text("Not searched: query empty: empty sequence")
+    page.locator(".hit").first.click()
+    expect(page.get_by_text(re.compile("of the query's letters"))).to_be_visible()  # of the second record
+
+
+def test_a_hit_that_shares_no_stretch_says_so(page: Page) -> None:
+    search(page, f">mine\n{QUERY}")
+    page.locator(".hit").last.click()
+    expect(page.get_by_text("share no 19-mer outside repeats")).to_be_visible()
 
 
 def test_hits_are_sorted_by_containment(page: Page, page_home: Path) -> None:
@@ -240,7 +259,7 @@ def test_keys_alone_do(page: Page) -> None:
     assert {"top-n", "threshold", "source", "sort", "both-strands", "Search"} <= seen
     assert first.evaluate("hit => getComputedStyle(hit).outlineStyle") == "solid"
     page.keyboard.press("Enter")
-    expect(page.locator(".why:visible .terms")).to_be_visible()
+    expect(page.locator(".why:visible .terms:not(.stretches)")).to_be_visible()
     page.keyboard.press("Space")
     expect(page.locator(".why:visible")).to_have_count(0)
     tab = page.get_by_role("tab", name="Similar sequences")
@@ -269,9 +288,11 @@ def test_a_phone_shows_all_of_it(chromium: Browser, page_server: Server, page_ho
         assert is_within(page)
         search(page, f">mine\n{QUERY}")
         found(page)
+        expect(page.locator(".hit").first).to_be_in_viewport(ratio=1)  # without a scroll of the reader's own
+        page.screenshot(path=page_home.with_name("search-phone-fold.png"), animations="disabled")
         assert is_within(page)
         page.locator(".hit").first.click()
-        expect(page.locator(".terms")).to_be_visible()
+        expect(page.locator(".terms:not(.stretches)")).to_be_visible()
         assert is_within(page)
         picture(page, page_home, "search-phone")
         page.get_by_role("tab", name="k-mers").click()

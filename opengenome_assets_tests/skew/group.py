@@ -44,7 +44,7 @@ FIGURE = FigureSpec("figure_gc_skew", "GC skew of each shard.", (GC_SKEW,), draw
 def build(settings: Settings) -> dg.Definitions:
     """Return the group's definitions."""
     skew = Scan("measuring GC skew", measure, SEQUENCE_SHARDS, (GC_SKEW,)).asset()
-    return definitions(GROUP, [skew, skew_in_range, FIGURE])
+    return definitions(GROUP, {GROUP.name: [skew, skew_in_range, FIGURE]})
 
 
 GROUP = Group("skew", (GC_SKEW,), SkewSettings, build, passes=("opengenome_assets_tests.skew.passes",))

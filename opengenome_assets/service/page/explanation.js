@@ -1,8 +1,9 @@
-// Why a hit is similar: the shared 6-mers with the largest share, and both profiles against each other.
+// Why a hit is similar: where it matches, the shared 6-mers with the largest share, and both profiles against each other.
 import { fasta, post } from "./api.js";
-import { bar, count, element, svg } from "./elements.js";
+import { bar, count, counted, element, svg } from "./elements.js";
 
 const [WIDTH, HALF, TOP, BINS] = [640, 175, 26, 512];
+const [PLOT_HEIGHT, LEFT, LISTED] = [240, 8, 8];
 
 /** Fill a hit's panel. */
 export async function explanation(panel, record, name, hit, strand, searchWith) {
@@ -11,11 +12,78 @@ export async function explanation(panel, record, name, hit, strand, searchWith) 
   try {
     const answer = await post("api/explain", { query: record, seq_id, source, file, strand });
     panel.replaceChildren(
+      matches(answer, name, hit),
       element("div", { className: "why-columns" }, terms(answer), element("div", {}, profiles(answer, name, hit), actions(hit, searchWith))),
     );
   } catch (error) {
     panel.replaceChildren(element("p", { className: "notice", role: "alert" }, error.message));
   }
+}
+
+/** Where the hit matches: a dot plot of the stretches that shared k-mers line up to, and the longest as a table. */
+function matches({ matches: { k, stretches, total, covered }, length }, name, hit) {
+  if (total === 0) {
+    const words = `Query and hit share no ${k}-mer outside repeats: they are similar in composition, and nothing says where.`;
+    return element("div", { className: "matches" }, element("h4", {}, "Where it matches"), element("p", { className: "muted" }, words));
+  }
+  const range = (start, end) => `${count(start)}–${count(end)}`;
+  const part = extent(stretches);
+  const axes = `Query 0–${count(length)} from left to right, hit ${range(...part)} of ${count(hit.length)} downwards`;
+  const turned = stretches.some((each) => each.strand === "-") ? "; a line that rises is on the reverse complement" : "";
+  const summary = `${counted(total, "stretch", "stretches")} of shared ${k}-mers on ${percent(covered)} of the query's letters. ${axes}${turned}.`;
+  const listed = stretches.slice(0, LISTED);
+  const rows = listed.map((each) =>
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, range(each.query_start, each.query_end)),
+      element("td", {}, range(each.hit_start, each.hit_end)),
+      element("td", {}, each.strand === "-" ? "reverse" : "as given"),
+      element("td", {}, count(each.query_end - each.query_start)),
+    ),
+  );
+  const head = ["in query", "in hit", "strand", "letters"].map((words) => element("th", { scope: "col" }, words));
+  const most = listed.length < total ? `The ${listed.length} longest. ` : "";
+  const table = element(
+    "table",
+    { className: "terms stretches" },
+    element("caption", {}, `${most}Letters are counted from 0, the end is not included.`),
+    element("thead", {}, element("tr", {}, ...head)),
+    element("tbody", {}, ...rows),
+  );
+  return element(
+    "div",
+    { className: "matches" },
+    element("h4", {}, "Where it matches"),
+    element("div", { className: "why-columns" }, table, element("figure", {}, element("figcaption", {}, summary), dots(stretches, length, part, name, hit))),
+  );
+}
+
+/** The part of the hit from the first to the last of the stretches. */
+const extent = (stretches) => [Math.min(...stretches.map((each) => each.hit_start)), Math.max(...stretches.map((each) => each.hit_end))];
+
+/** A dot plot: the whole query from left to right, a part of the hit from top to bottom. */
+function dots(stretches, length, [first, last], name, hit) {
+  const x = (letter) => (LEFT + (letter * (WIDTH - 2 * LEFT)) / Math.max(1, length)).toFixed(1);
+  const y = (letter) => (TOP + ((letter - first) * PLOT_HEIGHT) / Math.max(1, last - first)).toFixed(1);
+  const line = ({ query_start, query_end, hit_start, hit_end, strand }) =>
+    strand === "-" ? `M${x(query_start)} ${y(hit_end)}L${x(query_end)} ${y(hit_start)}` : `M${x(query_start)} ${y(hit_start)}L${x(query_end)} ${y(hit_end)}`;
+  const of = (sign) => stretches.filter((each) => each.strand === sign).map(line).join("");
+  const bottom = TOP + PLOT_HEIGHT;
+  return svg(
+    "svg",
+    {
+      class: "profiles dots",
+      viewBox: `0 0 ${WIDTH} ${bottom + 34}`,
+      role: "img",
+      "aria-label": `Dot plot of ${name}, from left to right, and of letters ${count(first)} to ${count(last)} of ${hit.seq_id}, downwards`,
+    },
+    svg("path", { class: "axis", d: `M${LEFT} ${TOP}H${WIDTH - LEFT}V${bottom}H${LEFT}Z` }),
+    svg("path", { class: "query", d: of("+") }),
+    svg("path", { class: "subject", d: of("-") }),
+    svg("text", { class: "label", x: LEFT, y: TOP - 8 }, `hit ${shortened(hit.seq_id)}`),
+    svg("text", { class: "label", x: LEFT, y: bottom + 22 }, `query ${shortened(name)}`),
+  );
 }
 
 function terms({ terms: shared, shared: all }) {

@@ -37,6 +37,12 @@ export class Search {
     this.results.replaceChildren(...children.filter((child) => child !== null));
   }
 
+  /** Scroll to the results if the first of them is below the fold, as on a phone. */
+  reveal() {
+    const first = this.results.querySelector(".hit, .notice, .empty");
+    if (first && first.getBoundingClientRect().bottom > window.innerHeight) this.status.scrollIntoView({ block: "start" });
+  }
+
   refuse(error) {
     if (!(error instanceof Problem)) console.error(error);
     const message = error instanceof Problem ? error.message : `The page failed: ${error.message}`;

@@ -147,10 +147,13 @@ function show({ request, answer }) {
     queries_without_hits: answer.results.filter(({ hits }) => hits.length === 0).map((result) => result.query),
   };
   const identifiers = () => answer.results.flatMap(({ hits }) => hits.map((hit) => hit.seq_id));
+  const refusals = answer.refused.map(({ reason }) => element("p", { className: "notice", role: "alert" }, `Not searched: ${reason}`));
   search.show(
+    ...refusals,
     found ? savers("similar", () => separated(facts, COLUMNS, rows()), answer, identifiers, (words) => search.say(words)) : null,
-    ...answer.results.map((result, place) => resultOf(request, recordsOf(queries)[place], result, place)),
+    ...answer.results.map((result, place) => resultOf(request, recordsOf(queries)[result.record - 1], result, place)),
   );
+  search.reveal();
 }
 
 /** The records of a text that the server has accepted. */
