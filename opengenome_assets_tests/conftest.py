@@ -3,22 +3,23 @@
 import os
 import shutil
 import signal
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
-import sqlalchemy
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.runs.sqlite import sqlite_run_storage
 from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
 from playwright.sync_api import Browser, sync_playwright
 
 import opengenome_assets_tests.examples  # noqa: F401  # the profiles
+from opengenome_assets.deployment.records import engine
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus, Events, Sample, write_files
 from opengenome_assets_tests.drafts import drafts, rendered
@@ -111,27 +112,22 @@ def draft_figures() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_records() -> Iterator[None]:
-    """Let Dagster write SQLite without waiting for the disk, which takes half of a run: no test cuts the power.
+    """Let Dagster's own storage, of instances that tests make, keep its connections as that of the platform does.
 
-    The engine of a file is kept too; Dagster makes one for each event.
+    The scripts that would migrate its files are read once, and not for each file of each instance.
     """
+    read = ScriptDirectory.from_config
 
-    @lru_cache(maxsize=16)
-    def kept(url: str) -> sqlalchemy.Engine:
-        engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool, connect_args={"timeout": 60})
-
-        @sqlalchemy.event.listens_for(engine, "connect")
-        def without_waiting(connection: sqlite3.Connection, _: object) -> None:
-            connection.execute("PRAGMA synchronous=OFF")
-
-        return engine
-
-    def create_engine(url: str, **_: object) -> sqlalchemy.Engine:
-        return kept(url)
+    @cache
+    def scripts(place: str, config: Config) -> ScriptDirectory:
+        return read(config)
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            ScriptDirectory, "from_config", lambda config: scripts(config.get_main_option("script_location"), config)
+        )
         for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
-            patch.setattr(module, "create_engine", create_engine)
+            patch.setattr(module, "create_engine", lambda url, **_: engine(url))
         yield
 
 

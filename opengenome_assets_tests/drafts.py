@@ -17,31 +17,35 @@ from matplotlib.text import Text
 from PIL import Image
 
 from opengenome_assets.framework import figures
-from opengenome_assets.plots import images
 
 SIDE = 24
+ENCODE = figures.encode
 
 
 @contextmanager
 def drafts() -> Iterator[None]:
     """Save figures as drafts."""
-    with _saved_by(draft_png, draft_svg):
+    with _saved_by(draft):
         yield
 
 
 @contextmanager
 def rendered() -> Iterator[None]:
     """Save figures as users see them."""
-    with _saved_by(images.to_png, images.to_svg):
+    with _saved_by(ENCODE):
         yield
 
 
 @contextmanager
-def _saved_by(to_png: Callable[[Figure], bytes], to_svg: Callable[[Figure], bytes]) -> Iterator[None]:
+def _saved_by(encode: Callable[[Figure], tuple[bytes, bytes]]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "to_png", to_png)
-        patch.setattr(figures, "to_svg", to_svg)
+        patch.setattr(figures, "encode", encode)
         yield
+
+
+def draft(figure: Figure) -> tuple[bytes, bytes]:
+    """Return PNG and SVG."""
+    return draft_png(figure), draft_svg(figure)
 
 
 def draft_png(figure: Figure) -> bytes:

@@ -79,6 +79,16 @@ def test_a_worker_a_reader_and_the_command_line_import_no_dagster(module):
 
 
 @pytest.mark.long
+def test_dagster_starts_without_the_libraries_that_draw():
+    ask = (
+        "import sys, opengenome_assets.definitions; "
+        "print([name for name in ('matplotlib', 'mpl_toolkits', 'PIL', 'reportlab') if name in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert answer.stdout == "[]\n"
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("command", [["info"], ["search", "--help"], ["search", "similar", "--help"], ["--help"]])
 def test_a_command_that_only_reads_imports_no_dagster(command, tmp_path):
     ask = (

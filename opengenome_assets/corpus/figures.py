@@ -4,19 +4,24 @@ Belongs here: the list of figures, and the tables of each. Does not belong here:
 figure (``framework/figures.py``).
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from opengenome_assets.corpus.plots import codons, kmers, sequences
-from opengenome_assets.corpus.plots.profiles import kmer_pca, kmer_profiles
+from opengenome_assets.corpus import plots
 from opengenome_assets.corpus.tables import CODON_RSCU, KMER_FREQUENCIES, SEQUENCE_STATS, TFIDF_INDEX, TFIDF_TERMS
 from opengenome_assets.framework.figures import FigureSpec
 from opengenome_assets.framework.summaries import Step
-from opengenome_assets.plots.style import Picture
 from opengenome_assets.storage.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from opengenome_assets.plots.style import Picture
 
 MAX_PROFILES = 1000
 
@@ -83,42 +88,42 @@ def figure_specs(ks: Sequence[int]) -> list[FigureSpec]:
 
 def draw_gc_content(step: Step) -> Picture:
     """Draw the distribution of GC content."""
-    return sequences.gc_histogram(step[SEQUENCE_STATS].read().to_pandas())
+    return plots.sequences.gc_histogram(step[SEQUENCE_STATS].read().to_pandas())
 
 
 def draw_lengths(step: Step) -> Picture:
     """Draw the distribution of lengths."""
-    return sequences.length_distribution(step[SEQUENCE_STATS].read().to_pandas())
+    return plots.sequences.length_distribution(step[SEQUENCE_STATS].read().to_pandas())
 
 
 def draw_top_kmers(step: Step, k: int) -> Picture:
     """Draw the most frequent k-mers of each source."""
     columns = ["source", "kmer", "count", "frequency", "rank"]
-    return kmers.top_kmers(step[KMER_FREQUENCIES.member(k)].read(columns).to_pandas(), k)
+    return plots.kmers.top_kmers(step[KMER_FREQUENCIES.member(k)].read(columns).to_pandas(), k)
 
 
 def draw_spectrum(step: Step, ks: Sequence[int]) -> Picture:
     """Draw the k-mer spectrum: how many distinct k-mers occur how often."""
     columns = ["source", "kmer", "count"]
-    return kmers.kmer_spectrum({k: step[KMER_FREQUENCIES.member(k)].read(columns).to_pandas() for k in ks})
+    return plots.kmers.kmer_spectrum({k: step[KMER_FREQUENCIES.member(k)].read(columns).to_pandas() for k in ks})
 
 
 def draw_codon_usage(step: Step) -> Picture:
     """Draw codons per thousand."""
-    return codons.codon_usage(step[CODON_RSCU].read().to_pandas())
+    return plots.codons.codon_usage(step[CODON_RSCU].read().to_pandas())
 
 
 def draw_rscu(step: Step) -> Picture:
     """Draw relative synonymous codon usage."""
-    return codons.rscu_heatmap(step[CODON_RSCU].read().to_pandas())
+    return plots.codons.rscu_heatmap(step[CODON_RSCU].read().to_pandas())
 
 
 def draw_pca(step: Step) -> Picture:
     """Draw sequences by the principal components of their 6-mer profiles."""
     index = spread_sequences(step[TFIDF_INDEX])
     sources = step[TFIDF_TERMS].read(["source"])["source"].to_pylist()
-    return kmer_pca(
-        kmer_profiles(index),
+    return plots.profiles.kmer_pca(
+        plots.profiles.kmer_profiles(index),
         index["source"].tolist(),
         index["length"].tolist(),
         identifiers=index["seq_id"].tolist(),

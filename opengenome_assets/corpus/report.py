@@ -13,7 +13,7 @@ import dagster as dg
 import pandas as pd
 
 from opengenome_assets import __version__, words
-from opengenome_assets.corpus.plots import report_sections
+from opengenome_assets.corpus import plots
 from opengenome_assets.corpus.tables import (
     CODON_BIAS,
     CODON_RSCU,
@@ -104,14 +104,14 @@ def build_report(gathered: Gathered, ks: Sequence[int], checks: dict[str, str], 
     frequencies = {k: table for k in ks if gathered.has(table := KMER_FREQUENCIES.member(k))}
     section(
         [SEQUENCE_STATS],
-        lambda: report_sections.corpus(
+        lambda: plots.report_sections.corpus(
             gathered.read(SEQUENCE_STATS),
             gathered.illustrations("figure_gc_content", "figure_lengths", "figure_kmer_pca"),
         ),
     )
     section(
         list(frequencies.values()) or [KMER_FREQUENCIES.template],
-        lambda: report_sections.kmers(
+        lambda: plots.report_sections.kmers(
             {k: top_kmers(gathered, table) for k, table in frequencies.items()},
             gathered.illustrations(*(f"figure_kmers_k{k}" for k in frequencies), "figure_spectrum"),
             top=TOP_KMERS,
@@ -119,15 +119,15 @@ def build_report(gathered: Gathered, ks: Sequence[int], checks: dict[str, str], 
     )
     section(
         [CODON_RSCU],
-        lambda: report_sections.codons(
+        lambda: plots.report_sections.codons(
             gathered.read(CODON_RSCU),
             gathered.read(CODON_BIAS) if gathered.has(CODON_BIAS) else None,
             gathered.illustrations("figure_codon_usage", "figure_rscu"),
         ),
     )
-    section([REJECTED_RECORDS], lambda: report_sections.rejected(gathered.read(REJECTED_RECORDS)))
+    section([REJECTED_RECORDS], lambda: plots.report_sections.rejected(gathered.read(REJECTED_RECORDS)))
     facts = (
-        report_sections.summary(gathered.read(SEQUENCE_STATS), gathered.read(REJECTED_RECORDS))
+        plots.report_sections.summary(gathered.read(SEQUENCE_STATS), gathered.read(REJECTED_RECORDS))
         if gathered.has(SEQUENCE_STATS, REJECTED_RECORDS)
         else []
     )

@@ -1,9 +1,10 @@
-"""Dagster's records in SQLite, in the files of its own storage, in two thirds of the processor time.
+"""Dagster's records in SQLite, in the files of its own storage, with connections that stay open.
 
-Dagster makes an SQLAlchemy engine for every event, which compiles each statement again. Here one engine is kept
-for each file. Its connections are as short as Dagster's, so none lives on in a forked process. The files are in WAL
-mode. With ``synchronous=NORMAL``, as SQLite advises for it, a commit does not wait for the disk. A killed process loses
-nothing. A power cut may lose the last events of a run, and harms no file; tables have their own log.
+Dagster makes an SQLAlchemy engine for every event, which compiles each statement again, and closes its connection after
+it. SQLite then copies the log of a file in WAL mode into the file and waits for the disk. Here one engine is kept for
+each file, with one connection. 500 events take 0.1 s instead of 4, and an eighth of the processor time (a virtual
+disk, loaded). With ``synchronous=NORMAL``, as SQLite advises for WAL, a commit does not wait for the disk. A killed
+process loses nothing. A power cut may lose the last events of a run, and harms no file; tables have their own log.
 
 Belongs here: how connections are made. Does not belong here: what the records hold, and where they lie
 (``instance.py``).
@@ -11,13 +12,17 @@ Belongs here: how connections are made. Does not belong here: what the records h
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 
 import sqlalchemy
-from sqlalchemy.pool import NullPool
+from dagster import EventLogEntry
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from opengenome_assets.framework.private import (
     SQLITE_BUSY_TIMEOUT_SECONDS,
@@ -35,13 +40,35 @@ _ENGINES = 32
 @lru_cache(maxsize=_ENGINES)
 def engine(url: str) -> sqlalchemy.Engine:
     """Return the engine of a file."""
-    made = sqlalchemy.create_engine(url, poolclass=NullPool, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
+    made = sqlalchemy.create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=1,
+        max_overflow=-1,
+        connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS},
+    )
+
+    path = Path(made.url.database or "")
 
     @sqlalchemy.event.listens_for(made, "connect")
-    def without_waiting(connection: sqlite3.Connection, _: object) -> None:
+    def opened(connection: sqlite3.Connection, kept: ConnectionPoolEntry) -> None:
         connection.execute("PRAGMA synchronous=NORMAL")
+        kept.info["file"] = _identity(path)
+
+    @sqlalchemy.event.listens_for(made, "checkout")
+    def still_there(_: sqlite3.Connection, kept: ConnectionPoolEntry, __: object) -> None:
+        if kept.info["file"] != _identity(path):  # a backup was put back, or the records were deleted
+            raise DisconnectionError(f"{path} is another file now")  # the pool opens it
 
     return made
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 @contextmanager
@@ -82,6 +109,11 @@ class EventRecords(SqliteEventLogStorage):
                 self._initialized_dbs.add(shard)
             with _connection(url) as connection:
                 yield connection
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Store an event, and tell those who follow the run: the server of a page waits until the file is touched."""
+        super().store_event(event)
+        os.utime(self.path_for_shard(event.run_id))
 
 
 class LocalRecords(DagsterSqliteStorage):

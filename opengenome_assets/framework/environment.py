@@ -120,7 +120,11 @@ def _file(module: str) -> Path:
 def _parse(module: str) -> tuple[str, tuple[str, ...]]:
     """Return a digest of a module's computing code, and the modules of this package that it imports."""
     tree = ast.parse(_file(module).read_bytes())
-    imported = tuple(name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for name in _named(node))
+    nodes = list(ast.walk(tree))
+    named = dict(each for node in nodes if isinstance(node, ast.ImportFrom) for each in _named(node))
+    # Modules of a package that is imported whole, and imports them when they are used.
+    used = [f"{named[part[0]]}.{part[1]}" for node in nodes if (part := _attribute(node)) and part[0] in named]
+    imported = (*named.values(), *(name for name in used if _file(name).exists()))
     computing = ast.dump(_WithoutWords().visit(tree)).encode()
     return hashlib.sha256(computing).hexdigest()[:DIGITS], imported
 
@@ -139,10 +143,20 @@ class _WithoutWords(ast.NodeTransformer):
         return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node
 
 
-def _named(node: ast.ImportFrom) -> Iterator[str]:
-    """Yield the modules of this package that an import names, also by one of their members."""
+def _named(node: ast.ImportFrom) -> Iterator[tuple[str, str]]:
+    """Yield the names that an import gives, and the modules of this package that they mean or are members of."""
     package, _, room = (node.module or "").partition(".")
-    if package == PACKAGE.name and room:
+    if package == PACKAGE.name:
         for each in node.names:
-            name = f"{room}.{each.name}"
-            yield name if _file(name).exists() else room
+            name = f"{room}.{each.name}".removeprefix(".")
+            if _file(name).exists():
+                yield each.asname or each.name, name
+            elif room:
+                yield each.asname or each.name, room
+
+
+def _attribute(node: ast.AST) -> tuple[str, str] | None:
+    """Return a name and its attribute, such as ``plots`` and ``kmers``; None for any other node."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return node.value.id, node.attr
+    return None

@@ -8,20 +8,24 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from opengenome_assets import plots
 from opengenome_assets.framework.assets import HOME_POOL
 from opengenome_assets.framework.checks import Rule, rule
 from opengenome_assets.framework.making import Making, lineage, module_of
 from opengenome_assets.framework.summaries import Step, pinned
 from opengenome_assets.framework.table import TableSpec
-from opengenome_assets.plots.images import ink, thumbnail, to_png, to_svg
-from opengenome_assets.plots.style import Picture
 from opengenome_assets.storage.files import read_bytes, write_bytes
 from opengenome_assets.storage.record import Provenance, sealed, unsealed
 from opengenome_assets.storage.tables import Home
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from opengenome_assets.plots.style import Picture
 
 WORDS = ("title", "caption", "alt")
 
@@ -45,7 +49,7 @@ class FigureSpec:
     name: str
     description: str
     reads: tuple[TableSpec, ...]
-    draw: Callable[[Step], Picture]
+    draw: "Callable[[Step], Picture]"
     code_version: str = "1"
 
     def asset(self) -> dg.AssetsDefinition:
@@ -83,7 +87,7 @@ class FigureSpec:
             png = read_bytes(saved.png) if saved else None
             if png is None:
                 return [f"there is no {self.name}.png in {home.uri}/figures; materialise {self.name}"]
-            shown = ink(png)
+            shown = plots.images.ink(png)
             if shown.is_blank:
                 return [f"{self.name}.png is as good as blank: {shown.share:.2%} drawn on, {shown.colours} colours"]
             return []
@@ -127,9 +131,14 @@ def figure_metadata(saved: SavedFigure) -> dict[str, Any]:
     }
 
 
-def save_figure(home: Home, name: str, picture: Picture, provenance: Provenance) -> SavedFigure:
+def encode(figure: "Figure") -> tuple[bytes, bytes]:
+    """Return a figure as PNG and as SVG."""
+    return plots.images.to_png(figure), plots.images.to_svg(figure)
+
+
+def save_figure(home: Home, name: str, picture: "Picture", provenance: Provenance) -> SavedFigure:
     """Write a figure as PNG and SVG, and last the record, without which the files do not count."""
-    png, svg = to_png(picture.figure), to_svg(picture.figure)
+    png, svg = encode(picture.figure)
     saved = SavedFigure(
         name,
         picture.title,
@@ -169,7 +178,7 @@ def _record_address(home: Home, name: str) -> str:
 
 
 def _thumbnail(png: bytes) -> str:
-    return b64encode(thumbnail(png, width=800)).decode()
+    return b64encode(plots.images.thumbnail(png, width=800)).decode()
 
 
 def _sha256(content: bytes) -> str:

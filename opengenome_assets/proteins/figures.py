@@ -4,9 +4,11 @@ Belongs here: the list of figures, and the data frames of each. Does not belong 
 figure (``framework/figures.py``).
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -14,9 +16,8 @@ from opengenome_assets.framework.figures import FigureSpec
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.summaries import Step
 from opengenome_assets.framework.table import TableSpec
-from opengenome_assets.plots.style import Picture
+from opengenome_assets.proteins import plots
 from opengenome_assets.proteins.differences import call_changes, earlier
-from opengenome_assets.proteins.plots import mutations
 from opengenome_assets.proteins.settings import Level, ProteinsSettings
 from opengenome_assets.proteins.tables import (
     ACCESSIONS,
@@ -27,6 +28,9 @@ from opengenome_assets.proteins.tables import (
     SUBSTITUTIONS,
     WILD_TYPES,
 )
+
+if TYPE_CHECKING:
+    from opengenome_assets.plots.style import Picture
 
 Frame = Any  # a data frame; the stubs of pandas give each cell the type of every scalar
 
@@ -93,7 +97,7 @@ def draw_matrix(step: Step) -> Picture:
     calls = _read(step, MUTATION_CALLS, ["accession", "gene", "symbol", "position"])
     status = _read(step, MUTATION_STATUS, ["accession", "organism", "gene", "examined"])
     entries = step[KNOWN_MUTATIONS].read(["organism", "symbol"]).to_pydict().values()
-    return mutations.mutation_matrix(calls, status, set(zip(*entries, strict=True)))
+    return plots.mutations.mutation_matrix(calls, status, set(zip(*entries, strict=True)))
 
 
 def draw_lollipop(step: Step) -> Picture:
@@ -113,7 +117,7 @@ def draw_lollipop(step: Step) -> Picture:
     changes = both.groupby(keys).agg(
         accessions=("accession", "nunique"), known=("known", "max"), length=("length", "max")
     )
-    return mutations.lollipop(changes.reset_index())
+    return plots.mutations.lollipop(changes.reset_index())
 
 
 def prevalences(calls: Frame, status: Frame) -> Frame:
@@ -138,14 +142,14 @@ def draw_prevalence(step: Step) -> Picture:
     """Draw shares of accessions."""
     calls = _read(step, MUTATION_CALLS, ["accession", "organism", "gene", "symbol"])
     status = _read(step, MUTATION_STATUS, ["accession", "organism", "gene", "examined"])
-    return mutations.prevalence(prevalences(calls, status))
+    return plots.mutations.prevalence(prevalences(calls, status))
 
 
 def draw_identity(step: Step, levels: Sequence[Level]) -> Picture:
     """Draw identity against coverage."""
     frame = step[ASSIGNED_PROTEINS].read(["identity", "coverage_query", "coverage_reference", "level"]).to_pandas()
     frame["coverage"] = frame[["coverage_query", "coverage_reference"]].min(axis=1)
-    return mutations.identity_coverage(frame, levels)
+    return plots.mutations.identity_coverage(frame, levels)
 
 
 def draw_diff(step: Step) -> Picture:
@@ -163,10 +167,10 @@ def draw_diff(step: Step) -> Picture:
     ]
     frame = pd.DataFrame(rows, columns=["change", "name", "cause", "accession"])
     versions = "" if before is None else f"versions {before} and {after.version} of mutation_calls"
-    return mutations.call_changes(frame, versions)
+    return plots.mutations.call_changes(frame, versions)
 
 
 def draw_classes(step: Step) -> Picture:
     """Draw classes of drugs."""
     calls = step[MUTATION_CALLS].read(["accession", "drug_class"]).to_pandas()
-    return mutations.drug_classes(calls, step[ACCESSIONS].rows)
+    return plots.mutations.drug_classes(calls, step[ACCESSIONS].rows)

@@ -21,9 +21,9 @@ from opengenome_assets.framework.table import Specs
 from opengenome_assets.lineage.records import Record
 from opengenome_assets.lineage.tree import draw, trace
 from opengenome_assets.plots.report_page import Report, Section, render
+from opengenome_assets.proteins import plots
 from opengenome_assets.proteins.figures import figure_specs
 from opengenome_assets.proteins.group import GROUP
-from opengenome_assets.proteins.plots import report_sections
 from opengenome_assets.proteins.settings import ProteinsSettings
 from opengenome_assets.proteins.tables import (
     ACCESSION_MANIFEST,
@@ -101,27 +101,27 @@ def build_report(gathered: Gathered, checks: dict[str, str], tree: Sequence[str]
     read, shown = gathered.read, gathered.illustrations
     section(
         [MUTATION_CALLS],
-        lambda: report_sections.calls(
+        lambda: plots.report_sections.calls(
             read(MUTATION_CALLS),
             shown("figure_mutation_matrix", "figure_prevalence", "figure_drug_classes", "figure_catalogue_diff"),
         ),
     )
-    section([MUTATION_STATUS], lambda: report_sections.status(read(MUTATION_STATUS)))
+    section([MUTATION_STATUS], lambda: plots.report_sections.status(read(MUTATION_STATUS)))
     section(
         [ACCESSION_MANIFEST],
-        lambda: report_sections.accessions(
+        lambda: plots.report_sections.accessions(
             read(ACCESSION_MANIFEST), shown("figure_mutation_positions", "figure_identity_coverage")
         ),
     )
-    section([DISRUPTIONS], lambda: report_sections.disruptions(read(DISRUPTIONS)))
-    section([NOVEL_SUBSTITUTIONS], lambda: report_sections.novel(read(NOVEL_SUBSTITUTIONS)))
-    section([OUTLIERS], lambda: report_sections.outliers(read(OUTLIERS)))
-    section([REJECTED_PROTEINS, REJECTED_MUTATIONS], lambda: report_sections.rejected(_refused(gathered)))
+    section([DISRUPTIONS], lambda: plots.report_sections.disruptions(read(DISRUPTIONS)))
+    section([NOVEL_SUBSTITUTIONS], lambda: plots.report_sections.novel(read(NOVEL_SUBSTITUTIONS)))
+    section([OUTLIERS], lambda: plots.report_sections.outliers(read(OUTLIERS)))
+    section([REJECTED_PROTEINS, REJECTED_MUTATIONS], lambda: plots.report_sections.rejected(_refused(gathered)))
     known = gathered.has(ACCESSION_MANIFEST, MUTATION_STATUS)
     return Report(
         title="Proteins and their wild types",
         generated=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, by OpenGenome Assets {__version__}",
-        summary=report_sections.summary(read(ACCESSION_MANIFEST), read(MUTATION_STATUS)) if known else [],
+        summary=plots.report_sections.summary(read(ACCESSION_MANIFEST), read(MUTATION_STATUS)) if known else [],
         sections=sections,
         provenance=[origin(gathered, name, checks.get(name, "")) for name in gathered.snapshots],
         notices=gathered.notices,

@@ -4,18 +4,25 @@ Belongs here: the list of figures, and the tables of each. Does not belong here:
 figure (``framework/figures.py``).
 """
 
-import pandas as pd
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pyarrow.compute as pc
 
 from opengenome_assets.framework.figures import FigureSpec
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.summaries import Step
-from opengenome_assets.plots.style import Picture
 from opengenome_assets.storage.snapshot import Snapshot
+from opengenome_assets.variants import plots
 from opengenome_assets.variants.passes.call import PASS
-from opengenome_assets.variants.plots import samples
 from opengenome_assets.variants.settings import VariantsSettings
 from opengenome_assets.variants.tables import ALIGNMENTS, GENOTYPES, READ_DEPTH, READ_FILES, READ_QUALITY, REFERENCE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from opengenome_assets.plots.style import Picture
 
 
 def define(_: VariantsSettings) -> list[Member]:
@@ -42,39 +49,39 @@ def passing(table: Snapshot) -> pd.DataFrame:
 def draw_qualities(step: Step) -> Picture:
     """Draw qualities by cycle."""
     columns = ["sample", "mate", "cycle", "reads", "mean_quality"]
-    return samples.qualities(step[READ_QUALITY].read(columns).to_pandas())
+    return plots.samples.qualities(step[READ_QUALITY].read(columns).to_pandas())
 
 
 def draw_gc(step: Step) -> Picture:
     """Draw the reads' content of G and C."""
-    return samples.gc_content(step[READ_FILES].read(["sample", "reads", "gc", "gc_histogram"]).to_pandas())
+    return plots.samples.gc_content(step[READ_FILES].read(["sample", "reads", "gc", "gc_histogram"]).to_pandas())
 
 
 def draw_insert_sizes(step: Step) -> Picture:
     """Draw insert sizes."""
-    return samples.insert_sizes(step[ALIGNMENTS].read(["sample", "reads", "insert_sizes"]).to_pandas())
+    return plots.samples.insert_sizes(step[ALIGNMENTS].read(["sample", "reads", "insert_sizes"]).to_pandas())
 
 
 def draw_depth(step: Step) -> Picture:
     """Draw depth along contigs."""
-    return samples.depth(step[READ_DEPTH].read(["sample", "contig", "start", "end", "mean"]).to_pandas())
+    return plots.samples.depth(step[READ_DEPTH].read(["sample", "contig", "start", "end", "mean"]).to_pandas())
 
 
 def draw_fractions(step: Step) -> Picture:
     """Draw allele fractions."""
-    return samples.fractions(passing(step[GENOTYPES]))
+    return plots.samples.fractions(passing(step[GENOTYPES]))
 
 
 def draw_substitutions(step: Step) -> Picture:
     """Draw substitutions."""
-    return samples.substitutions(passing(step[GENOTYPES]))
+    return plots.samples.substitutions(passing(step[GENOTYPES]))
 
 
 def draw_indels(step: Step) -> Picture:
     """Draw insertions and deletions by length."""
-    return samples.indel_lengths(passing(step[GENOTYPES]))
+    return plots.samples.indel_lengths(passing(step[GENOTYPES]))
 
 
 def draw_density(step: Step) -> Picture:
     """Draw variants along contigs."""
-    return samples.density(passing(step[GENOTYPES]), step[REFERENCE].read(["contig", "length"]).to_pandas())
+    return plots.samples.density(passing(step[GENOTYPES]), step[REFERENCE].read(["contig", "length"]).to_pandas())

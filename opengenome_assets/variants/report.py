@@ -10,31 +10,28 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pandas as pd
 
 from opengenome_assets import __version__
+from opengenome_assets import plots as shell
 from opengenome_assets.framework.assets import HOME_POOL
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making, lineage, table_of
 from opengenome_assets.framework.summaries import Step, pinned
-from opengenome_assets.plots.images import to_png
 from opengenome_assets.plots.report_page import Illustration, Origin, Report, render
-from opengenome_assets.plots.report_pdf import render_pdf
-from opengenome_assets.plots.style import Picture
 from opengenome_assets.settings import local_home
 from opengenome_assets.storage.files import read_bytes, write_bytes
 from opengenome_assets.storage.record import digest
 from opengenome_assets.storage.tables import Home, Named
+from opengenome_assets.variants import plots
 from opengenome_assets.variants.consequences import IMPACTS
 from opengenome_assets.variants.figures import passing
 from opengenome_assets.variants.pileup import pile_up
 from opengenome_assets.variants.plans import fasta_of
-from opengenome_assets.variants.plots import report_sections, samples
-from opengenome_assets.variants.plots.pileups import pileup
 from opengenome_assets.variants.settings import VariantsSettings
 from opengenome_assets.variants.tables import (
     ALIGNMENTS,
@@ -54,6 +51,9 @@ from opengenome_assets.variants.tables import (
     SAMPLE_QC,
     VARIANTS,
 )
+
+if TYPE_CHECKING:
+    from opengenome_assets.plots.style import Picture
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def variant_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Hom
         uri = address(home, sample)
         if f"opengenome:{key}" not in (read_bytes(f"{uri}.html") or b"").decode() or not read_bytes(f"{uri}.pdf"):
             report = build(own, sample, key, origins, step.home)
-            write_bytes(f"{uri}.pdf", render_pdf(report, FOOTER))
+            write_bytes(f"{uri}.pdf", shell.report_pdf.render_pdf(report, FOOTER))
             write_bytes(f"{uri}.html", render(report).encode())  # last: it has the key
             written += 1
         rows.append((sample, f"{uri}.html", f"{uri}.pdf"))
@@ -165,15 +165,15 @@ def build(own: dict[str, pd.DataFrame], sample: str, key: str, origins: list[Ori
     """Return the content of a sample's report."""
     calls, alignments, contigs = own[GENOTYPES.name], own[ALIGNMENTS.name], own[REFERENCE.name]
     of_reads = (
-        samples.qualities(own[READ_QUALITY.name]),
-        samples.gc_content(own[READ_FILES.name]),
-        samples.insert_sizes(alignments),
+        plots.samples.qualities(own[READ_QUALITY.name]),
+        plots.samples.gc_content(own[READ_FILES.name]),
+        plots.samples.insert_sizes(alignments),
     )
     of_calls = (
-        samples.fractions(calls),
-        samples.substitutions(calls),
-        samples.indel_lengths(calls),
-        samples.density(calls, contigs),
+        plots.samples.fractions(calls),
+        plots.samples.substitutions(calls),
+        plots.samples.indel_lengths(calls),
+        plots.samples.density(calls, contigs),
     )
     variants = merged(calls, own[ANNOTATIONS.name], own[VARIANTS.name], own[CONSEQUENCES.name])
     cram = str(local_home(home.uri) / alignments["path"].iloc[0])
@@ -187,15 +187,17 @@ def build(own: dict[str, pd.DataFrame], sample: str, key: str, origins: list[Ori
     return Report(
         title=f"Variants of {sample}",
         generated=f"by OpenGenome Assets {__version__}, content opengenome:{key}. {FOOTER}",
-        summary=report_sections.summary(qc, variants),
+        summary=plots.report_sections.summary(qc, variants),
         sections=[
-            report_sections.findings(variants, databases, silent),
-            *report_sections.piles(list(map(illustration, of_variants))),
-            report_sections.calls(variants, list(map(illustration, of_calls))),
-            *report_sections.against_known(own[BENCHMARK.name]),
-            report_sections.depth(own[READ_DEPTH.name], contigs, [illustration(samples.depth(own[READ_DEPTH.name]))]),
-            report_sections.reads(own[READ_FILES.name], alignments, list(map(illustration, of_reads))),
-            report_sections.method(alignments, own[RAW_READS.name], contigs, databases),
+            plots.report_sections.findings(variants, databases, silent),
+            *plots.report_sections.piles(list(map(illustration, of_variants))),
+            plots.report_sections.calls(variants, list(map(illustration, of_calls))),
+            *plots.report_sections.against_known(own[BENCHMARK.name]),
+            plots.report_sections.depth(
+                own[READ_DEPTH.name], contigs, [illustration(plots.samples.depth(own[READ_DEPTH.name]))]
+            ),
+            plots.report_sections.reads(own[READ_FILES.name], alignments, list(map(illustration, of_reads))),
+            plots.report_sections.method(alignments, own[RAW_READS.name], contigs, databases),
         ],
         provenance=origins,
     )
@@ -226,16 +228,18 @@ def telling(variants: pd.DataFrame) -> pd.DataFrame:
     return order.sort_values(["stated", "harm", "vaf", "contig", "pos", "alt"], kind="stable").head(PILES)
 
 
-def reads_at(cram: str, fasta: str, row: Mapping[Any, Any]) -> Picture:
+def reads_at(cram: str, fasta: str, row: Mapping[Any, Any]) -> "Picture":
     """Return the picture of the reads at a variant."""
     length = len(row["ref"])
     pile = pile_up(cram, fasta, row["contig"], row["pos"], length)
-    return pileup(pile, report_sections.name_of(row), row["pos"], length)
+    return plots.pileups.pileup(pile, plots.report_sections.name_of(row), row["pos"], length)
 
 
-def illustration(picture: Picture) -> Illustration:
+def illustration(picture: "Picture") -> Illustration:
     """Return a picture as PNG, which both forms of the report can hold."""
-    return Illustration(picture.title, picture.caption, picture.alt, to_png(picture.figure, dpi=110), "image/png")
+    return Illustration(
+        picture.title, picture.caption, picture.alt, shell.images.to_png(picture.figure, dpi=110), "image/png"
+    )
 
 
 @rule(REPORT, "Every sample has a report as HTML and as PDF, and both name it", blocking=False)

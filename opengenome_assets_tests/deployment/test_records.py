@@ -1,13 +1,16 @@
-"""Records are kept in Dagster's own files, safely, with one engine for each."""
+"""Records are kept in Dagster's own files, safely, with one connection that stays open for each."""
 
 import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from queue import Queue
 
 import dagster as dg
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from opengenome_assets.deployment import records
 from opengenome_assets.framework.private import DagsterSqliteStorage
@@ -42,6 +45,40 @@ def test_commits_do_not_wait_for_the_disk(tmp_path: Path) -> None:
     assert records.engine(url) is records.engine(url)
     with records.engine(url).connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1  # NORMAL
+
+
+def test_who_follows_a_run_hears_of_each_event_while_it_is_written(
+    instance: dg.DagsterInstance,
+) -> None:
+    run = dg.materialize([counted], instance=instance).dagster_run
+    heard: Queue[str] = Queue()
+    follower = dg.DagsterInstance.from_ref(instance.get_ref())  # with records of its own, as a server has
+    last = follower.event_log_storage.get_records_for_run(run.run_id).cursor
+    follower.watch_event_logs(run.run_id, last, lambda event, _: heard.put(event.get_dagster_event().message))
+    for number in range(3):
+        instance.report_engine_event(f"event {number}", run)
+        assert heard.get(timeout=60) == f"event {number}"
+    follower.dispose()
+
+
+def test_a_file_that_was_replaced_or_deleted_is_opened_again(tmp_path: Path) -> None:
+    path, other = tmp_path / "some.db", tmp_path / "other.db"
+    for place, number in ((path, 1), (other, 2)):
+        with closing(sqlite3.connect(place)) as connection, connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("CREATE TABLE event (number INTEGER)")
+            connection.execute("INSERT INTO event VALUES (?)", (number,))
+
+    def numbers() -> list[int]:
+        with records.engine(f"sqlite:///{path}").connect() as connection, connection.begin():
+            return list(connection.exec_driver_sql("SELECT number FROM event").scalars())
+
+    assert numbers() == [1]
+    other.replace(path)
+    assert numbers() == [2]
+    path.unlink()
+    with pytest.raises(OperationalError, match="no such table"):
+        numbers()
 
 
 @pytest.mark.long

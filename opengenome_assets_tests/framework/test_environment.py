@@ -66,6 +66,9 @@ def test_modules_are_what_computes_a_result_and_nothing_that_stores_it():
 
 def test_modules_named_by_their_room_are_found():
     assert "corpus.plots.kmers" in environment.modules("opengenome_assets.corpus.figures")
+    assert {"variants.plots.samples", "plots.report_pdf", "plots.style"} <= set(
+        environment.modules("opengenome_assets.variants.report")
+    )
 
 
 def test_changed_and_lost_modules_are_named():

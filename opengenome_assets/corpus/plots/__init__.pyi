@@ -1,0 +1,5 @@
+from . import codons as codons
+from . import kmers as kmers
+from . import profiles as profiles
+from . import report_sections as report_sections
+from . import sequences as sequences
