@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from functools import cache
@@ -72,6 +73,8 @@ def tool() -> Callable[[str], str]:
         "promtool": "prometheus",
         "amtool": "prometheus-alertmanager",
         "pg_createcluster": "postgresql",
+        "nginx": "nginx-light",
+        "apache2": "libapache2-mod-auth-openidc",
         "docker": "docker-compose-plugin",
     }
     alone = "install {} from PyPI into an environment of its own, and link its command on the PATH"
@@ -79,12 +82,14 @@ def tool() -> Callable[[str], str]:
         "hamronize": alone.format("hAMRonization"),
         "helm": "https://helm.sh/docs/intro/install",
         "multiqc": alone.format("multiqc"),
+        "oidc-provider": "npm install --global oidc-provider",
         "sourmash": alone.format("sourmash"),
     }
     required = os.environ.get("CI") == "true" or os.environ.get("OPENGENOME_REQUIRE_TOOLS") == "1"
 
     def find(name: str) -> str:
-        if path := shutil.which(name):
+        path = _package_of_npm(name) if installed_by.get(name, "").startswith("npm") else shutil.which(name)
+        if path:
             return path
         remedy = f"{name} not found: {installed_by.get(name, f'apt-get install -y {packages.get(name, name)}')}"
         if required:
@@ -92,6 +97,14 @@ def tool() -> Callable[[str], str]:
         pytest.skip(remedy)
 
     return find
+
+
+def _package_of_npm(name: str) -> str | None:
+    """Return the folder of a package that npm installed for all."""
+    if not (npm := shutil.which("npm")):
+        return None
+    root = subprocess.run([npm, "root", "--global"], capture_output=True, text=True, check=True).stdout.strip()
+    return str(Path(root) / name) if (Path(root) / name).is_dir() else None
 
 
 # No longer than a module: while it is there, no other event loop can run.

@@ -209,7 +209,7 @@ def test_upkeep_tells_what_it_would_do_and_does_it(home: Path, monkeypatch: pyte
     assert told.output.startswith(f"Planned changes to the tables at {home}\n")
     assert re.search(r"^  kmer_ +1 +\d+ B +1 +0 +2 -> 1 +2$", told.output, re.MULTILINE)
     assert len(tables.table("kmer_").at().files) == 2
-    answer = json.loads(run("upkeep", "--retention-days", "0", "--format", "json").output)["kmer_"]
+    answer = json.loads(run("upkeep", "--retention-days", "0", "--format", "json").output)["tables"]["kmer_"]
     assert (answer["parquet_files_after"], answer["versions_readable"]) == (1, [1])
     assert answer["versions_removed"] == [0]
     assert answer["bytes_freed"] > 0

@@ -168,6 +168,7 @@ def machine(tmp_path: Path) -> Path:
     write_script(tmp_path / "apt-get", f'echo "apt-get $*" >> {tmp_path}/log')
     tools = "jellyfish kmc cusp codonw prodigal chromium bwa sourmash hamronize helm"
     tools += " prometheus prometheus-alertmanager pg_createcluster samtools bcftools fastp aragorn barrnap multiqc"
+    tools += " apache2 nginx node npm"
     for name in ("python3", "java", *tools.split()):
         write_script(tmp_path / name, "true")
     return tmp_path

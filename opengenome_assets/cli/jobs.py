@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import dagster as dg
@@ -16,10 +16,17 @@ from opengenome_assets.terminal import setting_errors
 PLAIN = (bool, int, float, str, list, dict)  # what JSON can hold
 
 
+class Report(NamedTuple):
+    """What a job says of its work: metadata of its event for each table, in order, and of its op."""
+
+    tables: dict[str, dict[str, Any]]
+    op: dict[str, Any]
+
+
 def run_job(
     settings: Settings, job: str, op: str, config: Mapping[str, Any], tags: Mapping[str, str] | None = None
-) -> dict[str, dict[str, Any]]:
-    """Run a job of one op; return the metadata of its event for each table, in order.
+) -> Report:
+    """Run a job of one op, and return what it says.
 
     Raises
     ------
@@ -41,14 +48,19 @@ def run_job(
         if not result.success:
             run = newest_run(instance)
             raise click.ClickException("\n".join(failure.reason for failure in run.failures) if run else "no run")
-    reports: dict[str, dict[str, Any]] = {}
+    report = Report({}, {})
     for event in result.all_events:
         about: dg.AssetMaterialization | dg.AssetObservation | None = None
         if event.is_step_materialization:
             about = event.step_materialization_data.materialization
         elif event.is_asset_observation:
             about = event.asset_observation_data.asset_observation
+        elif event.is_successful_output:
+            report.op.update(_plain(event.step_output_data.metadata))
         if about is not None:
-            plain = {name: each.value for name, each in about.metadata.items() if isinstance(each.value, PLAIN)}
-            reports[about.asset_key.to_user_string()] = plain
-    return reports
+            report.tables[about.asset_key.to_user_string()] = _plain(about.metadata)
+    return report
+
+
+def _plain(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, Any]:
+    return {name: each.value for name, each in metadata.items() if isinstance(each.value, PLAIN)}

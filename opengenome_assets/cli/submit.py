@@ -25,8 +25,9 @@ from opengenome_assets.words import plural
 
 if TYPE_CHECKING:
     from opengenome_assets.client import Client
+    from opengenome_assets.service.jobs.job import Job
     from opengenome_assets.service.jobs.records import Status
-    from opengenome_assets.service.jobs.store import Job, Jobs
+    from opengenome_assets.service.jobs.store import Jobs
 
 POLL_SECONDS = 0.5
 SHORT = 12
@@ -245,7 +246,7 @@ def results(identity: str, table: str | None, form: str, output: Path | None, se
 @server_option
 def cancel(identity: str, output: str, server: str | None) -> None:
     """Cancel the job ID. Work that has begun ends at its next step."""
-    from opengenome_assets.service.jobs.store import EndedError
+    from opengenome_assets.service.jobs.job import EndedError
 
     if server:
         with client_of(server) as client:

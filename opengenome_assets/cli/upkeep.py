@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from opengenome_assets import groups
 from opengenome_assets.cli.platform import next_step, settings_in_use
 from opengenome_assets.settings import Settings
 from opengenome_assets.terminal import aligned, format_option, in_bytes, ranges, refusals, section, setting_errors
@@ -23,6 +21,7 @@ from opengenome_assets.terminal import aligned, format_option, in_bytes, ranges,
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
+    from opengenome_assets.cli.jobs import Report
     from opengenome_assets.storage.tables import Home
 
 Keeping = tuple[str, int]
@@ -55,18 +54,14 @@ def upkeep(dry_run: bool, retention_days: float, jobs_days: float, output: str) 
     settings = settings_in_use()
     from opengenome_assets.cli.jobs import run_job  # imports Dagster
     from opengenome_assets.operations.upkeep import NAME, OP
-    from opengenome_assets.service.jobs.retention import remove_ended
-    from opengenome_assets.service.jobs.store import Jobs
 
-    number = size = 0
-    if jobs_days:
-        before = datetime.now(UTC) - timedelta(days=jobs_days)
-        number, size = remove_ended(Jobs(settings, groups.job_kinds()), before, dry_run=True)
     config = {"dry_run": dry_run, "retention_days": retention_days, "jobs_days": jobs_days}
-    _show(settings, run_job(settings, NAME, OP, config), dry_run, output)
-    if number and output != "json":
+    report = run_job(settings, NAME, OP, config)
+    _show(settings, report, dry_run, output)
+    if output != "json" and (number := report.op.get("jobs_removed", 0)):
         word = "would be removed" if dry_run else "removed"
-        section("Jobs that were sent", [f"{number:,} that ended {jobs_days:g} days ago {word}, {in_bytes(size)}"])
+        size = in_bytes(report.op["job_bytes_freed"])
+        section("Jobs that were sent", [f"{number:,} that ended {jobs_days:g} days ago {word}, {size}"])
 
 
 class Keep(click.ParamType[Keeping]):
@@ -116,7 +111,7 @@ def prune(keeping: tuple[Keeping, ...], raw: bool, yes: bool, output: str) -> No
     if not yes:
         planned = run_job(settings, NAME, OP, {**config, "dry_run": True})
         _show(settings, planned, True, output)
-        nothing = not any(each["files_removed"] + each.get("raw_files_removed", 0) for each in planned.values())
+        nothing = not any(each["files_removed"] + each.get("raw_files_removed", 0) for each in planned.tables.values())
         if output == "json" or nothing or not click.confirm("Remove these files?"):
             return
     _show(settings, run_job(settings, NAME, OP, config), False, output)
@@ -158,9 +153,10 @@ def _home() -> Iterator[tuple[Home, DagsterInstance]]:
         yield Home(settings.home), instance
 
 
-def _show(settings: Settings, tables: Mapping[str, Mapping[str, Any]], dry_run: bool, output: str) -> None:
+def _show(settings: Settings, report: Report, dry_run: bool, output: str) -> None:
+    tables = report.tables
     if output == "json":
-        click.echo(json.dumps(tables, indent=2))
+        click.echo(json.dumps({"tables": tables, **report.op}, indent=2))
         return
     heading = ("table", "files removed", "freed", "versions readable", "versions removed", "Parquet files", "packed")
     rows = [

@@ -303,7 +303,7 @@ def _restore(
     from opengenome_assets.storage.tables import Home
 
     tags = {"opengenome/checkout": about["run"]} if about else None
-    done = run_job(settings, NAME, OP, {"versions": dict(versions), "dry_run": dry_run}, tags)
+    done = run_job(settings, NAME, OP, {"versions": dict(versions), "dry_run": dry_run}, tags).tables
     home = Home(settings.home)
     then = {name: home.table(name).provenance(version).data_version for name, version in versions.items()}
     stale = outdated(home, then)

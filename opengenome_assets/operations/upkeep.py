@@ -117,14 +117,18 @@ def upkeep_job(specs: Specs, remove_jobs: RemoveJobs) -> dg.JobDefinition:
         word = "would be freed" if config.dry_run else "freed"
         context.log.info(f"{len(kept):,} tables; {freed:,} bytes {word}")
         word = "would be removed" if config.dry_run else "removed"
+        removed: dict[str, int] = {}
         if config.runs_days:
             runs = old_runs(context.instance, datetime.now(UTC) - timedelta(days=config.runs_days))
             if not config.dry_run:
                 remove_runs(context.instance, runs)
             context.log.info(f"records and step logs of {len(runs):,} old runs {word}")
+            removed["runs_removed"] = len(runs)
         if config.jobs_days:
             jobs, size = remove_jobs(datetime.now(UTC) - timedelta(days=config.jobs_days), config.dry_run)
             context.log.info(f"{jobs:,} jobs that ended long ago {word}; {size:,} bytes")
+            removed |= {"jobs_removed": jobs, "job_bytes_freed": size}
+        context.add_output_metadata(removed)
 
     @dg.job(name=NAME, description=DESCRIPTION)
     def upkeep() -> None:

@@ -28,7 +28,7 @@ from opengenome_assets.service import answers
 from opengenome_assets.service.access.audit import Audited, audit_log_of
 from opengenome_assets.service.access.tokens import tokens_of
 from opengenome_assets.service.following import FollowedIndex
-from opengenome_assets.service.guards import Guard, Turns
+from opengenome_assets.service.guards import Guard
 from opengenome_assets.service.headers import HeadAsGet, StandardHeaders
 from opengenome_assets.service.jobs.routes import router
 from opengenome_assets.service.jobs.serving import JobService
@@ -36,6 +36,7 @@ from opengenome_assets.service.jobs.store import Jobs
 from opengenome_assets.service.jobs.uploads import UPLOADS
 from opengenome_assets.service.live import Live
 from opengenome_assets.service.metrics import Metrics, Observer
+from opengenome_assets.service.pace import Turns
 from opengenome_assets.service.problems import ProblemError, described, on_invalid_request, on_problem
 from opengenome_assets.service.search import REPORT, CurrentService, Service, api
 from opengenome_assets.service.settings import ServerSettings

@@ -98,6 +98,7 @@ class Live:
 
     def __init__(self, given: ServerSettings, tokens: Tokens, audit: AuditLog) -> None:
         self._audit = audit
+        self._is_closed = False
         files = [Path(path) for path in (given.settings_path, given.token_path) if path]
         try:
             self._limits = FollowedFiles(files, lambda: _settings(given))
@@ -117,8 +118,9 @@ class Live:
 
     @property
     def asks_for_tokens(self) -> bool:
-        """Whether clients need a token. Tokens that are all revoked or expired do not open the server."""
-        return bool(self.limits.token or self.tokens.tokens)
+        """Whether clients need a token. Nothing that changes opens a server that has asked for them: a restart does."""
+        self._is_closed |= bool(self.limits.token or self.tokens.tokens or self.limits.issuer)
+        return self._is_closed
 
     def refresh(self) -> None:
         """Take changes of the files over, and say what has changed."""

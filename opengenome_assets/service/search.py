@@ -29,9 +29,9 @@ from opengenome_assets.search.options import Strand, candidates_of
 from opengenome_assets.search.records import SequenceRecord, find_records, read_letters
 from opengenome_assets.service import answers
 from opengenome_assets.service.following import OPENING, FollowedIndex, Opened
-from opengenome_assets.service.guards import Turns
 from opengenome_assets.service.live import Live
 from opengenome_assets.service.metrics import Metrics
+from opengenome_assets.service.pace import Turns
 from opengenome_assets.service.problems import ProblemError, described
 from opengenome_assets.service.settings import ServerSettings
 from opengenome_assets.settings import Settings

@@ -1,4 +1,4 @@
-"""The server's settings: its limits, its token, and where Dagster's user interface is.
+"""The server's settings: its limits, who may ask it, and where Dagster's user interface is.
 
 Belongs here: limits of ``opengenome serve``. Does not belong here: the place of the tables
 (``opengenome_assets/settings.py``), and host and port, which are options of the command.
@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
+from opengenome_assets.service.access.tokens import SCOPES, Scope
+from opengenome_assets.service.addresses import is_trustworthy
 from opengenome_assets.settings import Section, SettingsError
 
 PREFIX = "OPENGENOME_SEARCH_"
@@ -46,6 +49,10 @@ class ServerSettings(Section):
         Addresses and networks of proxies whose ``X-Forwarded-For`` is believed; ``*`` for any.
     token
         Bearer token that clients must send; empty for none. If it is empty, the file ``token_path`` is read.
+    issuer, audience
+        An OpenID Connect issuer whose tokens are accepted, and whom they must be for; empty for none.
+    roles_claim, roles
+        The claim of those tokens that has the client's roles, and the scope of each role.
     dagster_url
         Address of the page's link to Dagster; empty for no link.
     log_level
@@ -120,6 +127,27 @@ class ServerSettings(Section):
         default="",
         validation_alias=_variable("token_path"),
         description="a file that holds it; not read if `OPENGENOME_SEARCH_TOKEN` is set",
+    )
+    issuer: str = Field(
+        default="",
+        validation_alias=_variable("issuer"),
+        description="address of an OpenID Connect issuer, whose JSON Web Tokens are accepted beside the server's own "
+        "(docs/access.md)",
+    )
+    audience: str = Field(
+        default="",
+        validation_alias=_variable("audience"),
+        description="the audience that those tokens must name: this server's identifier at the issuer",
+    )
+    roles_claim: str = Field(
+        default="roles",
+        validation_alias=_variable("roles_claim"),
+        description="the claim of those tokens that has the client's roles, such as `groups` or `realm_access.roles`",
+    )
+    roles: str = Field(
+        default="read=read,submit=submit,admin=admin",
+        validation_alias=_variable("roles"),
+        description="roles and the scope of each: `read`, `submit` or `admin`",
     )
     dagster_url: str = Field(
         default="",
@@ -208,6 +236,43 @@ class ServerSettings(Section):
     def allowed_hosts(self) -> frozenset[str]:
         """The names of ``hosts``, in small letters."""
         return frozenset(_listed(self.hosts.lower()))
+
+    @field_validator("issuer")
+    @classmethod
+    def _place_of_keys(cls, issuer: str) -> str:
+        if issuer and (not is_trustworthy(issuer) or urlsplit(issuer).query or urlsplit(issuer).fragment):
+            raise SettingsError(
+                f"{_variable('issuer')} is {issuer!r}: expected an address that begins with https://, without a query; "
+                "http:// is for issuers on this machine"
+            )
+        return issuer
+
+    @field_validator("roles")
+    @classmethod
+    def _scopes(cls, roles: str) -> str:
+        for each in _listed(roles):
+            role, _, scope = each.rpartition("=")
+            if not role.strip() or scope.strip() not in SCOPES:
+                raise SettingsError(
+                    f"{_variable('roles')} has {each!r}: expected ROLE=SCOPE, separated by commas, with a scope of "
+                    f"{', '.join(SCOPES)}"
+                )
+        return roles
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.issuer and not self.audience:
+            raise SettingsError(
+                f"{_variable('audience')} is not set: expected this server's identifier at {self.issuer}, since the "
+                "issuer's tokens for other servers must not open this one"
+            )
+        return self
+
+    @property
+    def scopes_of_roles(self) -> dict[str, Scope]:
+        """The scope of each role."""
+        pairs = [each.rpartition("=") for each in _listed(self.roles)]
+        return {role.strip(): next(each for each in SCOPES if each == scope.strip()) for role, _, scope in pairs}
 
     @field_validator("dagster_url")
     @classmethod

@@ -1,22 +1,16 @@
 """Jobs of samples: a sheet with its reads, sent to be aligned and called.
 
 Belongs here: the options, what is refused at once, and how the group's assets are made for a job. Does not belong here:
-reading sheets (``sheet.py``) and reads (``passes/pairs.py``), and adding a sample to the platform's own sheet, whose
-tables it changes (``submission.py``).
-
-A relative name in the sheet is a file that was sent; folders before it do not count. An absolute one is a file that the
-server reads itself, below one of the folders of OPENGENOME_READ_FOLDERS. It is not copied, so the job fails by its name
-if it is gone or changed when the work begins.
+where the files lie (``job_files.py``), reading sheets (``sheet.py``) and reads (``passes/pairs.py``), and adding a
+sample to the platform's own sheet, whose tables it changes (``submission.py``).
 """
 
 from __future__ import annotations
 
-import csv
 import gzip
 import hashlib
-import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,13 +23,26 @@ from opengenome_assets.framework.jobs import (
     Options,
     RefusedError,
     Sent,
-    SentFile,
     make_tables,
 )
 from opengenome_assets.settings import local_home
 from opengenome_assets.storage.tables import Home
+from opengenome_assets.variants.job_files import (
+    OWN_REFERENCE,
+    READS,
+    SHEET,
+    copies_in,
+    is_on_server,
+    lanes_of,
+    named_by,
+    place_of,
+    role_of,
+    sheet_of,
+    state_of,
+    state_or_none,
+    write_own_sheet,
+)
 from opengenome_assets.variants.settings import NONE, SAMPLE, VariantsSettings
-from opengenome_assets.variants.sheet import COLUMNS, Lane, SheetError, parse_sheet
 from opengenome_assets.variants.tables import (
     ANNOTATIONS,
     BENCHMARK,
@@ -51,8 +58,6 @@ from opengenome_assets.variants.tables import (
 )
 from opengenome_assets.words import listing
 
-SHEET, READS, OWN_REFERENCE = "sheet", "reads", "reference"
-OWN_SHEET = "sheet.csv"
 OF_CORPUS = "corpus.fasta"
 CORPUS = "corpus:"
 FIRST_PAIRS = 100_000  # of a lane, which are looked at before the job is taken
@@ -80,18 +85,18 @@ def check(sent: Sent) -> Checked:
     """
     from opengenome_assets.variants.passes.pairs import LaneReads
 
-    lanes = _lanes(sent)
+    lanes = lanes_of(sent)
     faults: list[str] = []
     places: dict[str, str] = {}
     for lane in lanes:
         for name, column in zip(lane.named, lane.columns, strict=True):
             try:
-                places[name] = _place(sent, name)
+                places[name] = place_of(sent, name)
             except ValueError as error:
-                faults.append(f"{_sheet(sent).name}, line {lane.line}, {column}: {error}")
-    used = {Path(name).name for lane in lanes for name in lane.named if not _is_reference(name)}
+                faults.append(f"{sheet_of(sent).name}, line {lane.line}, {column}: {error}")
+    used = {Path(name).name for lane in lanes for name in lane.named if not is_on_server(name)}
     faults += [f"{file.name}: expected a file that the sheet names" for file in sent.of(READS) if file.name not in used]
-    faults += _copies(sent)
+    faults += copies_in(sent)
     if faults:
         raise RefusedError(faults)
     partly = []
@@ -104,7 +109,7 @@ def check(sent: Sent) -> Checked:
             if not _is_refusal(error):
                 raise
             words = str(error).replace(f"{sent.folder}/files/{READS}/", "")
-            faults.append(f"{_sheet(sent).name}, line {lane.line}: {words}")
+            faults.append(f"{sheet_of(sent).name}, line {lane.line}: {words}")
     if not faults:
         faults += _reference_faults(sent)
     if faults:
@@ -121,7 +126,7 @@ def check(sent: Sent) -> Checked:
             f"The first {FIRST_PAIRS:,} pairs were looked at; the others are when the work is done: "
             f"{listing(partly, 10)}"
         )
-    settings["references"] = {name: _state(Path(places[name])) for name in places if _is_reference(name)}
+    settings["references"] = {name: state_of(Path(places[name])) for name in places if is_on_server(name)}
     size = sum(Path(place).stat().st_size for place in places.values())
     return Checked(-(-size // MEGABYTE), settings, tuple(notes))
 
@@ -137,11 +142,11 @@ def perform(sent: Sent, settings: Mapping[str, Any], engine: Engine) -> None:
     from opengenome_assets.framework.group import assets_of
     from opengenome_assets.variants.definitions import members
 
-    lanes = _lanes(sent)
+    lanes = lanes_of(sent)
     for lane in lanes:
-        for name in filter(_is_reference, lane.named):
+        for name in filter(is_on_server, lane.named):
             try:
-                now = _state(Path(_place(sent, name)))
+                now = state_of(Path(place_of(sent, name)))
             except (OSError, ValueError) as error:
                 raise FailedError(
                     f"{name} (sample {lane.sample}, line {lane.line} of the sheet) is gone or cannot be read: "
@@ -153,9 +158,11 @@ def perform(sent: Sent, settings: Mapping[str, Any], engine: Engine) -> None:
                     "Send the sheet again"
                 )
     for name, before in settings["states"].items():
-        if not name.startswith(CORPUS) and _state_or_none(name) != before:
+        if not name.startswith(CORPUS) and state_or_none(name) != before:
             raise FailedError(f"{name}, which the server reads, is gone or has changed. Send the sheet again")
-    section = VariantsSettings.of({**settings["section"], "reference": _reference(sent), "samples": _own_sheet(sent)})
+    section = VariantsSettings.of(
+        {**settings["section"], "reference": _reference(sent), "samples": write_own_sheet(sent)}
+    )
     _share_references(sent)
     make_tables(assets_of(members(section)), RESULTS, sent.home, engine)
 
@@ -166,103 +173,6 @@ def vcf(home: Home) -> str:
     paths = {file["sample"]: file["path"] for file in files}
     path = paths.get("all") or next(iter(paths.values()))
     return gzip.decompress((local_home(home.uri) / path).read_bytes()).decode()
-
-
-def role_of(name: str) -> str:
-    """Return the role of a file by the ending of its name."""
-    from opengenome_assets.intake.kinds import FASTA
-
-    return SHEET if name.lower().endswith(".csv") else OWN_REFERENCE if FASTA.has_name(name) else READS
-
-
-def named_by(sheet: Path) -> list[tuple[str, Path]]:
-    """Return the files of this machine that a sheet names by relative paths, with their role; they are sent with it.
-
-    Raises
-    ------
-    SheetError
-        If the sheet cannot be read.
-    """
-    try:
-        text = sheet.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SheetError(f"{sheet}: the sample sheet cannot be read ({error}). Name a CSV file") from error
-    found = [
-        Path(file)
-        for lane in parse_sheet(sheet, text)
-        for name, file in zip(lane.named, lane.files, strict=True)
-        if not _is_reference(name)
-    ]
-    return [(READS, path) for path in found]
-
-
-def _lanes(sent: Sent) -> list[Lane]:
-    try:
-        text = _sheet(sent).path.read_text(encoding="utf-8-sig")
-        return parse_sheet(Path(_sheet(sent).name), text)
-    except UnicodeDecodeError as error:
-        raise RefusedError([f"{_sheet(sent).name}: expected CSV in UTF-8, found other bytes ({error})"]) from error
-    except SheetError as error:
-        raise RefusedError([str(error).replace(f"{Path.cwd()}/", "")]) from error
-
-
-def _sheet(sent: Sent) -> SentFile:
-    if len(sheets := sent.of(SHEET)) != 1:
-        names = listing([file.name for file in sheets], 10) or "none"
-        raise RefusedError([f"expected one sample sheet, found {names}. Send a job for each sheet"])
-    if len(sent.of(OWN_REFERENCE)) > 1:
-        raise RefusedError(["expected one reference at most, found several. Put all contigs into one FASTA file"])
-    return sheets[0]
-
-
-def _is_reference(name: str) -> bool:
-    """Return whether a sheet names a file that the server reads itself."""
-    return name.startswith("/") or "://" in name
-
-
-def _place(sent: Sent, name: str) -> str:
-    """Return where a file that the sheet names lies.
-
-    Raises
-    ------
-    ValueError
-        If it was not sent, or the server may not read it. The message does not say whether a file outside exists.
-    """
-    from opengenome_assets.intake.kinds import ALIGNED, FASTQ
-
-    if not (FASTQ.has_name(Path(name).name) or ALIGNED.has_name(Path(name).name)):
-        endings = ", ".join((*FASTQ.endings, *ALIGNED.endings))
-        raise ValueError(f"expected a name that ends in {endings}, compressed or not; found {name[:200]!a}")
-    if not _is_reference(name):
-        sent_file = next((file for file in sent.of(READS) if file.name == Path(name).name), None)
-        if sent_file is None:
-            raise ValueError(
-                f"{Path(name).name[:200]!a} was not sent. Send it with the role {READS}, or name a file of the server "
-                "by its absolute path"
-            )
-        return str(sent_file.path)
-    given = sent.platform.section(VariantsSettings).read_folders.split(",")
-    folders = [folder for each in given if (folder := each.strip())]
-    place = Path(os.path.realpath(name))  # so that neither .. nor a link leads out
-    if "://" in name or not any(place.is_relative_to(os.path.realpath(folder)) for folder in folders):
-        raise ValueError(
-            f"{name[:200]!a} is not below a folder that the server may read: expected "
-            f"{listing(folders, 5) or 'none, since OPENGENOME_READ_FOLDERS is not set'}. Send the file instead"
-        )
-    try:
-        with place.open("rb"):
-            pass
-    except OSError as error:
-        raise ValueError(f"{name[:200]!a} cannot be read: {error.strerror}") from error
-    return str(place)
-
-
-def _copies(sent: Sent) -> Iterator[str]:
-    """Yield files that hold the same bytes."""
-    first: dict[str, SentFile] = {}
-    for file in sent.of(READS):
-        if (before := first.setdefault(file.sha256, file)) is not file:
-            yield f"{file.name} holds the same bytes as {before.name}: its reads would count twice. Remove one of them"
 
 
 def _stored(name: str, place: str) -> Any:
@@ -309,7 +219,7 @@ def _settings(sent: Sent) -> dict[str, Any]:
     section = {**databases, "trimming": platform.trimming, "region_bases": platform.region_bases}
     files = databases if sent.of(OWN_REFERENCE) else {"reference": platform.reference, **databases}
     states: dict[str, Any] = {
-        value: _state(Path(value).expanduser().absolute())
+        value: state_of(Path(value).expanduser().absolute())
         for value in files.values()
         if value not in (SAMPLE, NONE) and not value.startswith(CORPUS)
     }
@@ -345,23 +255,6 @@ def _reference(sent: Sent) -> str:
     return str(of_corpus) if of_corpus.exists() else sent.platform.section(VariantsSettings).reference
 
 
-def _own_sheet(sent: Sent) -> str:
-    """Write the sheet with the places of the files, beside those that were sent; return its path."""
-    path = sent.folder / "files" / READS / OWN_SHEET
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\n")
-        writer.writeheader()
-        for lane in _lanes(sent):
-            files = {
-                column: name if _is_reference(name) else Path(name).name
-                for column, name in zip(lane.columns, lane.named, strict=True)
-            }
-            row = {"patient": lane.patient, "sample": lane.sample, "sex": lane.sex, "lane": lane.lane}
-            writer.writerow({**row, **files})
-    return str(path)
-
-
 def _share_references(sent: Sent) -> None:
     """Use the platform's folder of references: an index that is there is not built again."""
     own, shared = sent.folder / "references", local_home(sent.platform.home) / "references"
@@ -369,19 +262,6 @@ def _share_references(sent: Sent) -> None:
         shared.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(own, ignore_errors=True)
         own.symlink_to(shared)
-
-
-def _state_or_none(name: str) -> Sequence[int] | None:
-    try:
-        return _state(Path(name).expanduser().absolute())
-    except OSError:
-        return None
-
-
-def _state(path: Path) -> Sequence[int]:
-    """Return what changes when a file does: size and time of change, in nanoseconds."""
-    found = path.stat()
-    return [found.st_size, found.st_mtime_ns]
 
 
 KIND = JobKind(

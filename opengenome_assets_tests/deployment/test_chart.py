@@ -92,7 +92,7 @@ def test_no_pod_is_root_or_can_become_it_and_each_is_limited(render: Render, pre
     for name, pod in seen.items():
         assert pod["securityContext"]["runAsNonRoot"] is True, name
         assert pod["securityContext"]["runAsUser"] >= 999, name
-        for container in pod["containers"]:
+        for container in [*pod.get("initContainers", []), *pod["containers"]]:
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,
                 "readOnlyRootFilesystem": True,
@@ -110,6 +110,17 @@ def test_pods_that_need_no_api_have_no_key_to_it(render: Render) -> None:
     }  # fmt: skip
 
 
+def test_services_that_need_the_database_wait_for_it(render: Render) -> None:
+    documents = render("values-team.yaml")
+    waiting = {
+        name.rpartition("-")[2]
+        for name, pod in pods(documents)
+        for each in pod.get("initContainers", [])
+        if "/dev/tcp/DATABASE.example.org/5432)" in each["command"][-1]
+    }
+    assert waiting == {"code", "webserver", "daemon", "metrics"}
+
+
 def test_each_service_leads_to_pods_with_the_port_it_names(render: Render) -> None:
     documents = render()
     workloads = [*of_kind(documents, "Deployment").values(), *of_kind(documents, "StatefulSet").values()]
@@ -119,6 +130,23 @@ def test_each_service_leads_to_pods_with_the_port_it_names(render: Render) -> No
         (container,) = found["spec"]["template"]["spec"]["containers"]
         named = {port["name"] for port in container["ports"]}
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= named, name
+
+
+def test_the_server_of_jobs_can_write_jobs_tokens_and_its_audit_log(render: Render) -> None:
+    documents = render("values.yaml", "search.tokenSecretName=search")
+    pod = dict(pods(documents))["trial-opengenome-search"]
+    (container,) = pod["containers"]
+    (home,) = [mount for mount in container["volumeMounts"] if mount["mountPath"] == "/data"]
+    assert not home.get("readOnly")
+    (volume,) = [volume for volume in pod["volumes"] if volume["name"] == home["name"]]
+    assert volume["persistentVolumeClaim"] == {"claimName": "trial-opengenome"}
+    assert of_kind(documents, "PersistentVolumeClaim")["trial-opengenome"]["spec"]["accessModes"] == ["ReadWriteMany"]
+
+
+def test_an_issuer_of_tokens_is_a_setting(render: Render) -> None:
+    settings = {"OPENGENOME_SEARCH_ISSUER": "https://accounts.example", "OPENGENOME_SEARCH_AUDIENCE": "genomes"}
+    documents = render("values.yaml", *(f"settings.{name}={value}" for name, value in settings.items()))
+    assert settings.items() <= of_kind(documents, "ConfigMap")["trial-opengenome-settings"]["data"].items()
 
 
 def test_objects_that_pods_name_are_made(render: Render) -> None:

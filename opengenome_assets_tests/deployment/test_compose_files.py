@@ -17,6 +17,10 @@ OVERLAYS = sorted(path.name for path in (REPOSITORY / "docker").glob("compose.*.
 pytestmark = pytest.mark.peer
 
 
+# An overlay that comes after another.
+AFTER = {"compose.single-sign-on.yml": ["compose.proxy.yml"]}
+
+
 def config(tool: Callable[[str], str], *overlays: str, **settings: str) -> dict[str, Any]:
     files = ["docker-compose.yml", *(f"docker/{each}" for each in overlays)]
     answer = subprocess.run(
@@ -42,10 +46,13 @@ def config(tool: Callable[[str], str], *overlays: str, **settings: str) -> dict[
 def test_an_overlay_is_valid(overlay: str, tool: Callable[[str], str], tmp_path: Path) -> None:
     services = config(
         tool,
+        *AFTER.get(overlay, []),
         overlay,
         OPENGENOME_FOLDER=str(tmp_path),
         OPENGENOME_HOME="s3://bucket/home",
         AWS_ENDPOINT_URL="https://store.example.org",
+        OPENGENOME_SEARCH_ISSUER="https://accounts.example.org",
+        OPENGENOME_SEARCH_AUDIENCE="genomes",
     )
     assert {"postgres", "dagster-daemon", "metrics"} <= set(services)
 
@@ -76,3 +83,18 @@ def test_every_service_of_ours_has_the_cheap_health_check(tool: Callable[[str], 
     for name, service in config(tool).items():
         if "opengenome" in service["image"]:
             assert service["healthcheck"]["test"][1:3] == ["python", "/opt/opengenome/docker/healthcheck.py"], name
+
+
+def test_the_server_of_jobs_can_write_them(tool: Callable[[str], str]) -> None:
+    for overlays in ([], ["compose.proxy.yml"]):
+        (home,) = [each for each in config(tool, *overlays)["search"]["volumes"] if each["target"] == "/data"]
+        assert not home.get("read_only"), overlays
+
+
+def test_single_sign_on_takes_the_place_of_passwords(tool: Callable[[str], str]) -> None:
+    settings = {"OPENGENOME_SEARCH_ISSUER": "https://accounts.example.org", "OPENGENOME_SEARCH_AUDIENCE": "genomes"}
+    services = config(tool, "compose.proxy.yml", "compose.single-sign-on.yml", **settings)
+    assert services["proxy"]["build"]["target"] == "single-sign-on"
+    assert {each["source"] for each in services["proxy"]["secrets"]} == {"tls_certificate", "tls_key", "single_sign_on"}
+    for name in ("proxy", "search"):
+        assert settings.items() <= services[name]["environment"].items()

@@ -48,7 +48,7 @@ def newer_image(image: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def release(image: str) -> Iterator[Release]:
     """A release whose pods are ready."""
-    with released(f"opengenome-test-{uuid.uuid4().hex[:8]}", image) as running:
+    with released(Release(f"opengenome-test-{uuid.uuid4().hex[:8]}", image)) as running:
         yield running
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +36,7 @@ def command(*arguments: str, ok: bool = True, timeout: float = 300, text: str | 
 
 @dataclass(frozen=True)
 class Release(Webserver):
-    """A release ``trial`` with the values of ``values-small.yaml``.
+    """A release ``trial``.
 
     Attributes
     ----------
@@ -46,11 +46,14 @@ class Release(Webserver):
         Repository and tag of the image; another tag is an upgrade.
     values
         Further values, as ``name=value``.
+    preset
+        File of the chart with the values to begin with.
     """
 
     namespace: str
     image: str
     values: Sequence[str] = ()
+    preset: str = "values-small.yaml"
     _forwards: dict[str, tuple["subprocess.Popen[str]", str]] = field(default_factory=dict)
 
     @property
@@ -88,7 +91,7 @@ class Release(Webserver):
         sets = [part for value in made for part in ("--set", value)]
         try:
             command("helm", "upgrade", "--install", "trial", str(CHART), "--namespace", self.namespace, "--values",
-                    str(CHART / "values-small.yaml"), *sets, "--wait", "--timeout", "15m", timeout=1000)  # fmt: skip
+                    str(CHART / self.preset), *sets, "--wait", "--timeout", "15m", timeout=1000)  # fmt: skip
         except AssertionError:
             print(self.kubectl("get", "pods,events", ok=False))
             for pod in self.get("pods"):
@@ -236,35 +239,32 @@ def on_the_node(release: Release, script: Sequence[str]) -> None:
 
 
 @contextmanager
-def released(namespace: str, image: str, *values: str, secret: Mapping[str, str] | None = None) -> Iterator[Release]:
+def released(release: Release, before: Callable[[Release], None] = lambda _: None) -> Iterator[Release]:
     """Install the chart into a new namespace; at the end, remove everything, also the data.
 
     Parameters
     ----------
-    namespace, image, values
-        As in `Release`.
-    secret
-        Variables of a Secret ``keys``, which is made before.
+    release
+        The release.
+    before
+        Makes what the chart expects in the namespace, such as Secrets.
     """
-    release = Release(namespace, image, values)
+    namespace, folder = release.namespace, f"/node/{release.namespace}"
     command("kubectl", "create", "namespace", namespace)
     try:
-        folder = f"/node/{namespace}"
         on_the_node(
             release,
             [f"install -d -m 750 -o {owner} -g {owner} {folder}/{name}" for name, (*_, owner) in VOLUMES.items()],
         )
         release.apply(*volumes(release))
-        if secret is not None:
-            keys = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "stringData": dict(secret)}
-            release.apply(keys)
+        before(release)
         release.install()
         yield release
     finally:
         release.stop_forwarding()
         command("helm", "uninstall", "trial", "--namespace", namespace, "--ignore-not-found", ok=False)
         release.kubectl("delete", "jobs,pods", "--all", "--grace-period", "0", "--force", ok=False)
-        on_the_node(release, [f"rm -rf /node/{namespace}"])
+        on_the_node(release, [f"rm -rf {folder}"])
         command("kubectl", "delete", "namespace", namespace, "--wait", "--timeout", "120s", ok=False)
         command("kubectl", "delete", "pv", *(f"{namespace}-{name}" for name in VOLUMES), ok=False)
 

@@ -15,7 +15,7 @@ from opengenome_assets.operations.backup import back_up, put_back
 from opengenome_assets.operations.records import RecordsError
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.monitoring.test_instance import CHECK, PLACE, add_ticks, make
-from opengenome_assets_tests.postgres import instance, server
+from opengenome_assets_tests.postgres import instance, serving
 from opengenome_assets_tests.processes import REPOSITORY
 from opengenome_assets_tests.storage.numbers import commit, content
 
@@ -24,8 +24,8 @@ pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def url(tool: Callable[[str], str]) -> Iterator[str]:
-    with server(tool) as address:
-        yield address
+    with serving(tool) as postgres:
+        yield postgres.url
 
 
 def stored(url: str) -> dict[str, list[Any]]:

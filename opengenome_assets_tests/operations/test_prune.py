@@ -24,7 +24,7 @@ def run(*arguments: str, answer: str = "") -> Result:
 def told(*arguments: str) -> dict[str, Any]:
     result = run(*arguments, "--format", "json")
     assert result.exit_code == 0, result.output
-    answer: dict[str, Any] = json.loads(result.output)
+    answer: dict[str, Any] = json.loads(result.output)["tables"]
     return answer
 
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 from opengenome_assets.engine import Engine
 from opengenome_assets.framework.jobs import Checked, FailedError, JobKind, Options, RefusedError, Sent
 from opengenome_assets.framework.table import Column, TableSpec
-from opengenome_assets.service.jobs.store import Job, Jobs
+from opengenome_assets.service.jobs.job import Job
+from opengenome_assets.service.jobs.store import Jobs
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.record import Provenance
 

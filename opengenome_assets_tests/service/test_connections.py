@@ -168,6 +168,13 @@ def test_a_client_that_does_not_read_is_not_waited_for(
     address: Address, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(connections, "HEADER_SECONDS", 0.3)
+    ended, end = threading.Event(), connections.Connection.end
+
+    def seen(connection: connections.Connection) -> None:
+        end(connection)
+        ended.set()
+
+    monkeypatch.setattr(connections.Connection, "end", seen)
     reports = tmp_path / "home" / "reports"
     reports.mkdir(parents=True)
     page = b"x" * 30_000_000
@@ -175,7 +182,7 @@ def test_a_client_that_does_not_read_is_not_waited_for(
     request = WHOLE.replace(b"/health/live", b"/report")
     with socket.create_connection(address) as client:
         client.sendall(request)
-        time.sleep(1.5)
+        assert ended.wait(60)
         received = 0
         try:
             while chunk := client.recv(1 << 20):

@@ -14,11 +14,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from opengenome_assets.search import SearchIndex
 from opengenome_assets.service import guards
+from opengenome_assets.service import pace as paces
 from opengenome_assets.service.access.audit import audit_log_of
 from opengenome_assets.service.access.tokens import tokens_of
-from opengenome_assets.service.guards import Guard, Pace
+from opengenome_assets.service.guards import Guard
 from opengenome_assets.service.live import Live
 from opengenome_assets.service.metrics import Metrics
+from opengenome_assets.service.pace import Pace
 from opengenome_assets.service.problems import ProblemError, problem_response
 from opengenome_assets.service.settings import ServerSettings
 from opengenome_assets_tests.processes import wait_for
@@ -174,7 +176,7 @@ def test_a_bucket_fills_evenly_and_is_each_client_s_own() -> None:
 
 
 def test_clients_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guards, "CLIENTS", 3)
+    monkeypatch.setattr(paces, "CLIENTS", 3)
     pace = Pace(1, lambda: 0.0)
     assert [pace.wait(client) for client in "abca"] == [0, 0, 0, 60]
     assert [pace.wait(client) for client in "dab"] == [0, 60, 0]
@@ -211,12 +213,12 @@ def test_a_turn_is_not_waited_for_for_ever(home: Path, monkeypatch: pytest.Monke
         assert go_on.wait(60)
         return [[]]
 
-    monkeypatch.setattr(guards, "AT_A_TIME", 1)
+    monkeypatch.setattr(paces, "AT_A_TIME", 1)
     with serving(home) as client, ThreadPoolExecutor() as pool:
         monkeypatch.setattr(SearchIndex, "similar", slow)
         first = pool.submit(client.post, "/api/similar", json={"queries": QUERY})
         assert begun.acquire(timeout=60)
-        monkeypatch.setattr(guards, "PATIENCE_SECONDS", 0.2)
+        monkeypatch.setattr(paces, "PATIENCE_SECONDS", 0.2)
         refused = client.post("/api/similar", json={"queries": QUERY})
         assert "No search could begin" in problem(refused, 503)
         assert refused.headers["retry-after"] == "5"

@@ -1,5 +1,6 @@
 """Retention of jobs: what has ended long ago goes, in one step; what waits or runs stays."""
 
+import json
 import os
 import time
 from datetime import UTC, datetime, timedelta
@@ -11,9 +12,10 @@ from click.testing import CliRunner
 from opengenome_assets import groups
 from opengenome_assets.cli import main
 from opengenome_assets.engine.processes import Processes
+from opengenome_assets.service.jobs.job import Job
 from opengenome_assets.service.jobs.records import Outcome, read, write
 from opengenome_assets.service.jobs.retention import remove_ended
-from opengenome_assets.service.jobs.store import Job, Jobs, UnknownJobError
+from opengenome_assets.service.jobs.store import Jobs, UnknownJobError
 from opengenome_assets.service.jobs.work import work_on
 from opengenome_assets_tests.service.lines import KIND, jobs_in, send
 
@@ -123,6 +125,10 @@ def test_upkeep_removes_jobs_and_says_so(jobs, tmp_path, monkeypatch):
     planned = CliRunner().invoke(main, ["upkeep", "--jobs-days", "7", "--dry-run"])
     assert "1 that ended 7 days ago would be removed" in planned.output, planned.output
     assert jobs.get(job.id)
+    asked = CliRunner().invoke(main, ["upkeep", "--jobs-days", "7", "--dry-run", "--format", "json"])
+    removed = {"runs_removed": 0, "jobs_removed": 1, "job_bytes_freed": json.loads(asked.stdout)["job_bytes_freed"]}
+    assert json.loads(asked.stdout) == {"tables": {}, **removed}
+    assert removed["job_bytes_freed"] > 500
     done = CliRunner().invoke(main, ["upkeep", "--jobs-days", "7"])
     assert "1 that ended 7 days ago removed" in done.output
     assert jobs.all() == []

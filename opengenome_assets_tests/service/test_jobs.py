@@ -11,8 +11,9 @@ import pytest
 
 from opengenome_assets.engine.processes import Processes
 from opengenome_assets.framework.jobs import RefusedError
+from opengenome_assets.service.jobs.job import EndedError, NotDoneError, UnknownTableError
 from opengenome_assets.service.jobs.results import read_page, special, table_of, written
-from opengenome_assets.service.jobs.store import EndedError, Jobs, NotDoneError, UnknownJobError, UnknownTableError
+from opengenome_assets.service.jobs.store import Jobs, UnknownJobError
 from opengenome_assets.service.jobs.work import MAX_ATTEMPTS, due, work_on, work_on_waiting
 from opengenome_assets.storage.files import DamagedError
 from opengenome_assets_tests.processes import wait_for
@@ -55,6 +56,16 @@ def test_the_same_work_sent_twice_is_one_job(jobs, tmp_path):
     assert send(jobs, tmp_path / "c").outcome == before
     work(jobs)
     assert first.outcome == before
+
+
+def test_files_in_another_order_are_the_same_job(jobs, tmp_path):
+    (tmp_path / "a").write_text("a\n")
+    blob = jobs.inbox.keep(tmp_path / "a")
+    files = [("text", "b.txt", blob), ("other", "b.txt", blob), ("text", "a.txt", blob)]
+    (first, is_new), (second, again) = (jobs.submit(KIND, each, {}) for each in (files, files[::-1]))
+    assert (first.id, is_new, again) == (second.id, True, False)
+    moved = [("other", "a.txt", blob), *files[:2]]
+    assert jobs.submit(KIND, moved, {})[0].id != first.id
 
 
 def test_senders_at_the_same_moment_get_one_job(jobs, tmp_path):

@@ -75,6 +75,6 @@ def test_a_group_of_one_asset_stands_in_dagster_and_in_every_command(made, tmp_p
     assert {row["g"] for row in made.content("gc_skew")} == {4, 1}
     run("push", str(tmp_path / "elsewhere"))
     assert Home(str(tmp_path / "elsewhere")).table("gc_skew").read() == made.home.table("gc_skew").read()
-    assert json.loads(run("upkeep", "--format", "json"))["gc_skew"]["parts_packed"] == 2
+    assert json.loads(run("upkeep", "--format", "json"))["tables"]["gc_skew"]["parts_packed"] == 2
     answer = json.loads(run("reproduce", "gc_skew", "--version", "1", "--format", "json"))
     assert [each["identical"] for each in answer["tables"]] == [True]

@@ -50,8 +50,12 @@ SelectTypeParameters=CR_Core_Memory
 SlurmdParameters=config_overrides
 SwitchType=switch/none
 InactiveLimit=0
+MinJobAge=7200
 KillWait=15
-PartitionName=main Nodes=n1,n2 Default=YES MaxTime=01:00:00 State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=main Nodes=n1,n2 Default=YES MaxTime=01:00:00 State=UP PriorityTier=1
+PartitionName=urgent Nodes=n1,n2 MaxTime=01:00:00 State=UP PriorityTier=2
 """
 
 
@@ -172,8 +176,8 @@ def cluster(folder: Path) -> Iterator[Slurm]:
         for node in NODES
     ]
     configuration = CONFIGURATION.format(host=host, port=free_port(), folder=folder)
-    head, _, partition = configuration.partition("PartitionName")
-    (folder / "slurm.conf").write_text(head + "\n".join(lines) + f"\nPartitionName{partition}")
+    head, word, partitions = configuration.partition("PartitionName")
+    (folder / "slurm.conf").write_text(head + "\n".join(lines) + f"\n{word}{partitions}")
     munge = [f"--{what}={folder}/munge.{end}" for what, end in (
         ("key-file", "key"), ("socket", "socket"), ("pid-file", "pid"), ("log-file", "log"), ("seed-file", "seed")
     )]  # fmt: skip

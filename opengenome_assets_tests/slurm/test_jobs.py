@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.processes import wait_for
 from opengenome_assets_tests.same import assert_same
-from opengenome_assets_tests.slurm.cluster import Job, Slurm
+from opengenome_assets_tests.slurm.cluster import NODES, Job, Slurm, idle
 from opengenome_assets_tests.slurm.conftest import SELECT
 
 SIZE = ("--nodes", "2", "--cores", "1", "--memory", "2500M", "--time", "20")
@@ -34,7 +35,8 @@ def assert_left_nothing(job: Job, scratch: str) -> None:
 def test_the_command_line_works_in_the_sif(sif: Path) -> None:
     answer = subprocess.run(["apptainer", "exec", sif, "opengenome", "--help"], capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
-    assert "Genomic corpora as Dagster assets" in answer.stdout
+    assert answer.stdout.startswith("Usage: opengenome")
+    assert re.search(r"^  slurm ", answer.stdout, re.MULTILINE)
     assert "quote" not in answer.stderr
 
 
@@ -96,19 +98,37 @@ def test_a_killed_worker_costs_its_tasks_only_and_starts_again(
     assert_left_nothing(job, scratch)
 
 
+def test_a_lost_node_costs_its_tasks_only(
+    slurm: Slurm, sif: Path, genomes: Path, local_genomes: Home, tmp_path: Path
+) -> None:
+    job, _ = scanning(slurm, sif, genomes, tmp_path)
+    slurm.run("scontrol", "update", "NodeName=n2", "State=DOWN", "Reason=lost")
+    wait_for(lambda: job.state()["NodeList"] == "n1", "job without its second node", 60, every=0.5)
+    job.completed()
+    state = job.state()
+    assert (state["NodeList"], state["Restarts"]) == ("n1", "0")
+    assert_same(Home(str(job.home)), local_genomes)
+    assert job.processes() == []
+    # The next job needs it.
+    slurm.run("scontrol", "update", "NodeName=n2", "State=RESUME", ok=False)
+    wait_for(lambda: len(idle(slurm)) == len(NODES), "return of the node", 60, every=0.5)
+
+
 @pytest.mark.parametrize(
     "interruption",
     [
-        pytest.param(("scontrol", "requeue"), id="pre-empted"),
-        pytest.param(("scancel", "--batch", "--signal=USR1"), id="at its time limit"),
+        pytest.param(
+            "sbatch --partition=urgent --nodes=2 --exclusive --output=/dev/null --wrap='sleep 5'", id="pre-empted"
+        ),
+        pytest.param("scancel --batch --signal=USR1 {job}", id="at its time limit"),
     ],
 )
 def test_a_requeued_job_goes_on_from_the_parts_that_are_finished(
-    slurm: Slurm, sif: Path, genomes: Path, local_genomes: Home, tmp_path: Path, interruption: tuple[str, ...]
+    slurm: Slurm, sif: Path, genomes: Path, local_genomes: Home, tmp_path: Path, interruption: str
 ) -> None:
     job, scratch = scanning(slurm, sif, genomes, tmp_path)
     finished = {part: part.stat().st_mtime_ns for part in job.parts("kmer_")}
-    slurm.run(*interruption, job.number)
+    slurm.run(*shlex.split(interruption.format(job=job.number)))
     wait_for(lambda: job.state()["Restarts"] == "1", f"requeue: {job.log()}", 120, every=0.5)
     # Slurm holds a requeued job back for two minutes.
     slurm.run("scontrol", "update", f"JobId={job.number}", "StartTime=now", ok=False)

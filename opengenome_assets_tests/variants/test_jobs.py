@@ -15,13 +15,15 @@ from opengenome_assets.client import Client
 from opengenome_assets.engine.processes import Processes
 from opengenome_assets.framework.jobs import RefusedError
 from opengenome_assets.service.app import create_app
+from opengenome_assets.service.jobs.job import Job
 from opengenome_assets.service.jobs.results import MEDIA, read_page, special, written
-from opengenome_assets.service.jobs.store import Job, Jobs
+from opengenome_assets.service.jobs.store import Jobs
 from opengenome_assets.service.jobs.work import work_on
 from opengenome_assets.service.settings import ServerSettings
 from opengenome_assets.settings import Settings
 from opengenome_assets.variants import jobs as kind
-from opengenome_assets.variants.jobs import KIND, OWN_REFERENCE, READS, SHEET, named_by
+from opengenome_assets.variants.job_files import OWN_REFERENCE, READS, SHEET, named_by
+from opengenome_assets.variants.jobs import KIND
 from opengenome_assets.variants.settings import VariantsSettings
 from opengenome_assets_tests.search.corpora import fasta, make_corpus
 from opengenome_assets_tests.variants.reads import letters, simulate, write_aligned, write_fastq

@@ -16,7 +16,8 @@ import dagster as dg
 
 from opengenome_assets.engine.processes import Processes
 from opengenome_assets.framework.jobs import JobKind
-from opengenome_assets.service.jobs.store import SHORT, Jobs
+from opengenome_assets.service.jobs.job import SHORT
+from opengenome_assets.service.jobs.store import Jobs
 from opengenome_assets.service.jobs.work import due, work_on_waiting
 from opengenome_assets.settings import Settings
 from opengenome_assets.words import listing, plural

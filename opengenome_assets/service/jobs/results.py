@@ -17,8 +17,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from opengenome_assets.service.jobs.job import SHORT, Job, NotDoneError, UnknownTableError
 from opengenome_assets.service.jobs.records import Result
-from opengenome_assets.service.jobs.store import SHORT, Job, NotDoneError, UnknownTableError
 from opengenome_assets.storage.tables import Home
 
 PAGE = 1_000  # rows

@@ -16,7 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
-from opengenome_assets.service.jobs.store import Job, Jobs
+from opengenome_assets.service.jobs.job import Job
+from opengenome_assets.service.jobs.store import Jobs
 
 
 def remove_ended(jobs: Jobs, before: datetime, *, dry_run: bool = False) -> tuple[int, int]:

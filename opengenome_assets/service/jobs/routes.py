@@ -21,13 +21,10 @@ from starlette.responses import StreamingResponse
 
 from opengenome_assets.framework.jobs import JobKind
 from opengenome_assets.service.jobs.answers import JobAnswer, JobRequest, KindModel, Overview, ResultPage
+from opengenome_assets.service.jobs.job import SHORT, Job
 from opengenome_assets.service.jobs.records import Status
 from opengenome_assets.service.jobs.results import LARGEST_PAGE, MEDIA, PAGE, Page, read_page, special, written
 from opengenome_assets.service.jobs.serving import MOST_FAULTS, JobService, Service, principal_of, problems
-from opengenome_assets.service.jobs.store import (
-    SHORT,
-    Job,
-)
 from opengenome_assets.service.jobs.uploads import UPLOADS, receive, uploads
 from opengenome_assets.service.problems import ProblemError, described
 from opengenome_assets.service.search import refuse_other_parameters

@@ -23,14 +23,8 @@ from opengenome_assets.engine.processes import Processes
 from opengenome_assets.framework.jobs import JobKind, RefusedError
 from opengenome_assets.service.access.tokens import Principal
 from opengenome_assets.service.jobs.inbox import Blob, OffsetError, TooLargeError, UploadError
-from opengenome_assets.service.jobs.store import (
-    EndedError,
-    Job,
-    Jobs,
-    NotDoneError,
-    UnknownJobError,
-    UnknownTableError,
-)
+from opengenome_assets.service.jobs.job import EndedError, Job, NotDoneError, UnknownTableError
+from opengenome_assets.service.jobs.store import Jobs, UnknownJobError
 from opengenome_assets.service.jobs.work import work_on
 from opengenome_assets.service.live import Live
 from opengenome_assets.service.problems import ProblemError

@@ -1,7 +1,8 @@
-"""Jobs on files: taking them, their states, and their ends.
+"""Jobs on files: taking, finding, queueing and cancelling them.
 
-Belongs here: the folder of each job, and the queue. Does not belong here: their work (``work.py``), and their results
-(``results.py``). docs/decisions/0009-jobs.md says why the files alone decide.
+Belongs here: the jobs of a home, and the queue. Does not belong here: one job (``job.py``), what is sent before it is
+taken (``drafts.py``), their work (``work.py``), and their results (``results.py``). docs/decisions/0009-jobs.md says
+why the files alone decide.
 
     jobs/inbox/SHA256           files that were sent
     jobs/waiting/KIND/TIME-ID   an entry of the queue
@@ -17,29 +18,25 @@ continues from: without an outcome, and without a process that holds the lock, a
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from pydantic import ValidationError
-
-from opengenome_assets.framework.jobs import JobKind, RefusedError, Sent, SentFile
+from opengenome_assets.framework.jobs import JobKind
+from opengenome_assets.service.jobs.drafts import drafted, identity_of
 from opengenome_assets.service.jobs.inbox import Blob, Inbox
+from opengenome_assets.service.jobs.job import SHORT, EndedError, Job, now
 from opengenome_assets.service.jobs.records import (
-    Attempt,
     File,
     Outcome,
-    State,
     Status,
     Submission,
     read,
@@ -48,125 +45,15 @@ from opengenome_assets.service.jobs.records import (
 )
 from opengenome_assets.settings import Settings, local_home
 from opengenome_assets.storage.files import DamagedError, unwritable
-from opengenome_assets.storage.lease import Lease
-from opengenome_assets.storage.record import digest
-from opengenome_assets.storage.tables import Home
 
 LOG = logging.getLogger("opengenome.jobs")
 
-
-FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
-SHORT = 12  # digits of an id that people see and type
-CLAIM_SECONDS = 0.5  # readers of a state hold a job's lock for a moment
 LEFTOVER_SECONDS = 86_400
 REMEMBERED = 10_000  # submissions
 
 
 class UnknownJobError(LookupError):
     """There is no such job. The message says what is expected."""
-
-
-class NotDoneError(LookupError):
-    """A job has no results. The message says why, and what to do."""
-
-
-class UnknownTableError(LookupError):
-    """A job has no such table. The message names those that it has."""
-
-
-class EndedError(RuntimeError):
-    """A job has ended, so it cannot be cancelled."""
-
-
-class Job:
-    """A job.
-
-    Parameters
-    ----------
-    folder
-        Its folder.
-    kind
-        Its kind.
-    submission
-        As it was taken.
-    """
-
-    def __init__(self, folder: Path, kind: JobKind, submission: Submission) -> None:
-        self.folder, self.kind, self.submission = folder, kind, submission
-        self.id = submission.id
-
-    @property
-    def outcome(self) -> Outcome | None:
-        """Its end, if it has ended."""
-        return read(self.folder / "outcome.json", Outcome)
-
-    @property
-    def attempt(self) -> Attempt | None:
-        """The last attempt."""
-        return read(self.folder / "attempt.json", Attempt)
-
-    @property
-    def state(self) -> State:
-        """Its state, by its files and its lock."""
-        if outcome := self.outcome:
-            return outcome.state
-        running = self.is_locked
-        # It may have ended between the two looks.
-        return outcome.state if (outcome := self.outcome) else "running" if running else "waiting"
-
-    @property
-    def is_locked(self) -> bool:
-        """Whether a process works on it."""
-        try:
-            with (self.folder / "lock").open("rb") as stream:
-                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
-        return False
-
-    def home(self, lease: Lease | None = None) -> Home:
-        """Return the home of its tables."""
-        return Home(str(self.folder), lease)
-
-    def sent(self, platform: Settings, lease: Lease | None = None) -> Sent:
-        """Return what was sent, with the paths of the files."""
-        options = self.kind.options.model_validate(self.submission.options)
-        files = tuple(
-            SentFile(each.role, each.name, _place(self.folder, each.role, each.name), each.bytes, each.sha256)
-            for each in self.submission.files
-        )
-        return Sent(self.home(lease), files, options, platform)
-
-    @contextmanager
-    def claimed(self) -> Iterator[bool]:
-        """Hold the job while its work is done. False if another process works on it, or it has ended."""
-        with (self.folder / "lock").open("ab") as stream:
-            until = time.monotonic() + CLAIM_SECONDS
-            while not (held := _locked(stream.fileno())) and time.monotonic() < until:
-                time.sleep(0.02)
-            yield held and self.outcome is None
-
-    def begin(self, run_id: str) -> Attempt:
-        """Count an attempt."""
-        before = self.attempt
-        attempt = Attempt(number=before.number + 1 if before else 1, started=_now(), run_id=run_id)
-        write(self.folder / "attempt.json", attempt)
-        return attempt
-
-    def note(self, attempt: Attempt, error: str) -> None:
-        """Write why an attempt ended."""
-        write(self.folder / "attempt.json", attempt.model_copy(update={"error": error}))
-
-    def end(self, outcome: Outcome) -> bool:
-        """End the job. False if it has ended before: the first end counts."""
-        return write(self.folder / "outcome.json", outcome, first=True)
-
-    def progress(self) -> tuple[int, int]:
-        """Return the parts done and the parts wanted: tables, and parts of tables that other parts are made from."""
-        home = self.home()
-        return sum(home.table(table).exists() for table in self.kind.steps), len(self.kind.steps)
 
 
 class Jobs:
@@ -216,15 +103,15 @@ class Jobs:
         """
         draft = self.folder / f"new-{uuid4().hex}"
         try:
-            sent = self._drafted(draft, kind, files, options)
+            sent = drafted(draft, kind, files, options, self.settings)
             checked = kind.check(sent)
             described = [
                 File(role=each.role, name=each.name, bytes=each.bytes, sha256=each.sha256) for each in sent.files
             ]
             submission = Submission(
-                id=_identity(kind, described, checked.settings),
+                id=identity_of(kind, described, checked.settings),
                 kind=kind.name,
-                received=_now(),
+                received=now(),
                 client=client,
                 files=described,
                 options=sent.options.model_dump(mode="json"),
@@ -284,7 +171,7 @@ class Jobs:
             queue = [each.id for each in self.waiting(job.kind)]
             place = queue.index(job.id) + 1 if job.id in queue else None
         elif state == "running" and attempt and done:
-            spent = max(0.0, (_now() - attempt.started).total_seconds())
+            spent = max(0.0, (now() - attempt.started).total_seconds())
             left = round(spent * (wanted - done) / done, 1)
         elif state == "done":
             done = wanted = len(job.kind.steps)
@@ -320,44 +207,11 @@ class Jobs:
         EndedError
             If it is done or has failed.
         """
-        first = job.end(Outcome(state="cancelled", at=_now()))
+        first = job.end(Outcome(state="cancelled", at=now()))
         outcome = job.outcome
         if outcome and outcome.state != "cancelled":
             raise EndedError(f"job {job.id[:SHORT]} is {outcome.state}: there is nothing to cancel")
         return first
-
-    def _drafted(
-        self, draft: Path, kind: JobKind, files: Sequence[tuple[str, str, Blob]], options: Mapping[str, Any]
-    ) -> Sent:
-        """Link the files into a new folder, with the names that they were sent with."""
-        faults: list[str] = []
-        names: set[tuple[str, str]] = set()
-        for role, name, _ in files:
-            if role not in kind.roles:
-                faults.append(f"{name}: expected a role of {', '.join(kind.roles)}, found {role!a}")
-            elif not FILE_NAME.fullmatch(name):
-                faults.append(
-                    f"expected a file name of up to 200 letters, digits, '.', '_', '+' and '-', found {name[:200]!a}"
-                )
-            elif (role, name) in names:
-                faults.append(f"{name}: expected names that differ, found this one twice")
-            names.add((role, name))
-        try:
-            given = kind.options.model_validate(dict(options))
-        except ValidationError as error:
-            for each in error.errors():
-                place = ".".join(map(str, each["loc"])) or "options"
-                faults.append(f"{place}: {each['msg'].removeprefix('Value error, ')}, found {each.get('input')!a:.80}")
-        if faults:
-            raise RefusedError(faults)
-        draft.mkdir(parents=True)
-        sent: list[SentFile] = []
-        for role, name, blob in files:
-            path = _place(draft, role, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _link(blob.path, path)
-            sent.append(SentFile(role, name, path, blob.bytes, blob.sha256))
-        return Sent(Home(str(draft)), tuple(sent), given, self.settings)
 
     def _take(self, draft: Path, kind: JobKind, submission: Submission) -> tuple[Job, bool]:
         folder = self.folder / submission.id
@@ -424,38 +278,3 @@ def _age(entry: Path) -> float:
         return time.time() - entry.stat().st_mtime
     except FileNotFoundError:
         return 0.0
-
-
-def _identity(kind: JobKind, files: Sequence[File], settings: Mapping[str, Any]) -> str:
-    """Return a job's id: digest of all that determines its results. The order of files does not."""
-    return digest(
-        {
-            "kind": kind.name,
-            "files": [[role, [[each.name, each.sha256] for each in files if each.role == role]] for role in kind.roles],
-            "settings": settings,
-            "code": {table.name: table.code_version for table in (*kind.steps, *kind.results)},
-        }
-    )
-
-
-def _place(folder: Path, role: str, name: str) -> Path:
-    return folder / "files" / role / name
-
-
-def _link(source: Path, place: Path) -> None:
-    try:
-        os.link(source, place)
-    except OSError:  # a file system without links
-        shutil.copyfile(source, place)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

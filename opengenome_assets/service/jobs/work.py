@@ -13,8 +13,9 @@ from pathlib import Path
 
 from opengenome_assets.engine import Engine
 from opengenome_assets.framework.jobs import CancelledError, FailedError, JobKind, Watching
+from opengenome_assets.service.jobs.job import SHORT, Job
 from opengenome_assets.service.jobs.records import Outcome, Result
-from opengenome_assets.service.jobs.store import SHORT, Job, Jobs
+from opengenome_assets.service.jobs.store import Jobs
 
 MAX_ATTEMPTS = 3
 PAUSE_SECONDS = 30.0  # after an error that may pass; after each further one four times as long
