@@ -92,6 +92,7 @@ secrets:  ## Make the cluster's secrets, each once, in secrets/
 	  (umask 222; od -An -tx1 -N32 /dev/urandom | tr -d ' \n' > $(SECRETS)/$$name); done
 	@for name in hub_token search_token smtp_password; do [ -e $(SECRETS)/$$name ] || (umask 022; : > $(SECRETS)/$$name); done
 
+export LAST
 test-compose: $(VENV)/installed-dev java  ## Build the cluster's image, and test a cluster (SELECT=drill: what takes longer)
 	$(BIN)/pytest --verbose --timeout 900 --durations 15 -m '$(SELECT)' opengenome_assets_tests/compose
 

@@ -190,6 +190,27 @@ def test_a_team_has_its_own_database_and_a_search_that_grows(render: Render) -> 
     assert settings["OPENGENOME_HOME"] == "s3://BUCKET/opengenome"
 
 
+def test_secrets_of_messages_reach_the_exporter_alone(render: Render) -> None:
+    values = ("metrics.smtpSecretName=mail", "metrics.webhookSecretName=chat")
+    deployments = of_kind(render("values.yaml", *values), "Deployment")
+    exporter = deployments.pop("trial-opengenome-metrics")
+    kubernetes_validate.validate(exporter, VERSIONS[-1], strict=True)
+    (container,) = exporter["spec"]["template"]["spec"]["containers"]
+    variables = {each["name"]: each for each in container["env"]}
+    reference = variables["OPENGENOME_WEBHOOK_URL"]["valueFrom"]["secretKeyRef"]
+    assert reference == {"name": "chat", "key": "webhook_url"}
+    mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+    held = {
+        f"{mounts[volume['name']]}/{item['path']}": volume["secret"]["secretName"]
+        for volume in exporter["spec"]["template"]["spec"]["volumes"]
+        for item in volume.get("secret", {}).get("items", [])
+    }
+    named = {field: variables[f"OPENGENOME_{field}_PATH"]["value"] for field in ("SMTP_PASSWORD", "WEBHOOK_SECRET")}
+    assert held == {named["SMTP_PASSWORD"]: "mail", named["WEBHOOK_SECRET"]: "chat"}
+    for word in ("smtp", "webhook"):
+        assert word not in json.dumps(deployments)
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

@@ -1,5 +1,6 @@
 """Compose takes the cluster's file with each overlay. It needs no engine for that."""
 
+import ast
 import json
 import os
 import subprocess
@@ -68,6 +69,20 @@ def test_one_setting_reaches_every_service_of_the_image(tool: Callable[[str], st
 def test_a_slow_start_is_no_failure(tool: Callable[[str], str]) -> None:
     for name, service in config(tool).items():
         assert service["healthcheck"]["start_period"] == "5m0s", name
+
+
+def test_health_checks_import_neither_dagster_nor_spark() -> None:
+    tree = ast.parse((REPOSITORY / "docker" / "healthcheck.py").read_text())
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert "psycopg2" in names
+    assert not {name.partition(".")[0] for name in names} & {"dagster", "opengenome_assets", "pyspark"}
+
+
+def test_every_service_of_ours_has_the_cheap_health_check(tool: Callable[[str], str]) -> None:
+    for name, service in config(tool).items():
+        if "opengenome" in service["image"]:
+            assert service["healthcheck"]["test"][1:3] == ["python", "/opt/opengenome/docker/healthcheck.py"], name
 
 
 def test_the_server_of_jobs_can_write_them(tool: Callable[[str], str]) -> None:

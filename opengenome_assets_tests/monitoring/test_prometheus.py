@@ -36,7 +36,7 @@ from opengenome_assets.service.settings import ServerSettings
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.monitoring.receivers import Letters, bodies, mail_server, receiver
-from opengenome_assets_tests.monitoring.test_instance import CHECK, PLACE, add_ticks, make
+from opengenome_assets_tests.monitoring.test_instance import CHECK, PLACE, InstigatorStatus, add_ticks, counted, make
 from opengenome_assets_tests.processes import free_port, wait_for
 from opengenome_assets_tests.service.lines import jobs_in, send
 
@@ -103,7 +103,8 @@ def stack(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) 
         url, accepted = open_things.enter_context(receiver())
         instance.add_daemon_heartbeat(DaemonHeartbeat(time.time(), "SENSOR", None, []))
         make(instance)
-        add_ticks(instance, PLACE)
+        failing = add_ticks(instance, PLACE)
+        instance.update_instigator_state(failing.with_status(InstigatorStatus.STOPPED))
 
         messenger = Messenger(channels_of(MonitoringSettings.of({"webhook_url": url})))
         read = InstanceMetrics(lambda: instance, [CHECK], str(folder))
@@ -210,22 +211,64 @@ def test_a_query_of_the_dashboard_is_answered(panel: dict[str, Any], stack: Stac
         wait_for(lambda expression=target["expr"]: stack.query(expression), "answer", 30, every=0.2)
 
 
-def test_a_daemon_that_stops_is_told_by_mail_and_webhook_once_and_so_is_its_end(stack: Stack) -> None:
-    def told() -> tuple[list[str], list[tuple[str, bool]]]:
-        subjects = [
-            str(letter["Subject"]) for letter in stack.letters.letters if "DaemonDown" in str(letter["Subject"])
-        ]
-        hooks = [(body["subject"][:10], body["over"]) for body in bodies(stack.accepted)]
-        return subjects, [hook for hook in hooks if hook[0] == "DaemonDown"]
+@contextmanager
+def daemon(stack: Stack) -> Iterator[None]:
+    """Let the daemon's last heartbeat be old."""
+    stack.instance.add_daemon_heartbeat(DaemonHeartbeat(time.time() - 80, "SENSOR", None, []))
+    yield
+    stack.beat()
+
+
+@contextmanager
+def run_that_hangs(stack: Stack) -> Iterator[None]:
+    """Let a run have started an hour ago, and have logged nothing since."""
+    job = dg.Definitions(assets=[counted], jobs=[dg.define_asset_job("hanging")]).resolve_job_def("hanging")
+    run = stack.instance.create_run_for_job(job)
+    started = dg.DagsterEvent(event_type_value=dg.DagsterEventType.RUN_START.value, job_name=run.job_name)
+    stack.instance.report_dagster_event(started, run_id=run.run_id, timestamp=time.time() - 3600)
+    yield
+    stack.instance.report_run_canceled(run)
+
+
+@contextmanager
+def check(stack: Stack) -> Iterator[None]:
+    """Let a check of an asset fail, and then pass."""
+    make(stack.instance, passes=False)
+    yield
+    make(stack.instance)
+
+
+@contextmanager
+def sensor(stack: Stack) -> Iterator[None]:
+    """Let a sensor fail on every tick, until it is stopped."""
+    (state,) = stack.instance.all_instigator_state()
+    stack.instance.update_instigator_state(state.with_status(InstigatorStatus.RUNNING))
+    yield
+    stack.instance.update_instigator_state(state)
+
+
+@pytest.mark.parametrize(
+    ("fault", "rule"),
+    [(daemon, "DaemonDown"), (run_that_hangs, "RunSilent"), (check, "CheckFailed"), (sensor, "SensorFailing")],
+    ids=lambda given: given if isinstance(given, str) else "",
+)
+def test_a_fault_is_told_by_mail_and_webhook_once_and_so_is_its_end(
+    fault: Callable[[Stack], Any], rule: str, stack: Stack
+) -> None:
+    def told() -> tuple[list[str], list[bool]]:
+        """Return the states in the subjects of mails, and those of the webhook's messages."""
+        subjects = [str(letter["Subject"]) for letter in stack.letters.letters]
+        mails = [subject.split("]")[0] for subject in subjects if rule in subject]
+        return mails, [body["over"] for body in bodies(stack.accepted) if body["subject"].startswith(f"{rule}:")]
 
     stack.beat()
-    wait_for(lambda: not stack.query('ALERTS{alertname="DaemonDown"}'), "change", 60, every=0.2)
-    before = len(told()[0])
-    stack.instance.add_daemon_heartbeat(DaemonHeartbeat(time.time() - 80, "SENSOR", None, []))
-    wait_for(lambda: len(told()[0]) > before and told()[1][-1:] == [("DaemonDown", False)], "change", 60, every=0.2)
-    stack.beat()
-    wait_for(lambda: told()[1][-1:] == [("DaemonDown", True)] and len(told()[0]) == before + 2, "change", 60, every=0.2)
+    wait_for(lambda: not stack.query(f'ALERTS{{alertname="{rule}"}}'), "change", 60, every=0.2)
+    mails_before, hooks_before = map(len, told())
+    with fault(stack):
+        wait_for(lambda: len(told()[0]) > mails_before and len(told()[1]) > hooks_before, "message", 60, every=0.2)
+        stack.beat()
+    wait_for(lambda: len(told()[0]) == mails_before + 2 and told()[1][-1:] == [True], "end", 60, every=0.2)
     mails, hooks = told()
-    assert ["FIRING" in subject for subject in mails[before:]] == [True, False]
+    assert ["FIRING" in mail for mail in mails[mails_before:]] == [True, False]
     assert "RESOLVED" in mails[-1]
-    assert hooks[-2:] == [("DaemonDown", False), ("DaemonDown", True)]
+    assert hooks[hooks_before:] == [False, True]
