@@ -33,10 +33,10 @@ def test_this_python_is_right() -> None:
 
 
 def test_another_python_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validate.platform, "python_version", lambda: "3.12.1")
+    monkeypatch.setattr(validate.platform, "python_version", lambda: "3.10.1")
     verdict = check_python()
     assert verdict.status == "failed"
-    assert "3.12.1" in verdict.finding
+    assert "3.10.1" in verdict.finding
     assert ">=3.11" in verdict.finding
 
 
