@@ -28,7 +28,7 @@ from opengenome_assets_tests.shared import once
 from opengenome_assets_tests.variants.reads import COMPLEMENT, fastq, letters, simulate, write_aligned, write_fastq
 from opengenome_assets_tests.variants.samples import Cohort, metadata
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 TEXT = letters(3_000, 5)
 SAMPLE = f"{TEXT[:1_500]}{'A' if TEXT[1_500] != 'A' else 'C'}{TEXT[1_501:]}"  # one SNV
