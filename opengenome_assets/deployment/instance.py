@@ -16,7 +16,7 @@ from typing import Any
 from dagster import DagsterInstance, EventLogEntry, Field
 
 from opengenome_assets.deployment.logs import use_json_lines
-from opengenome_assets.deployment.records import LocalRecords
+from opengenome_assets.deployment.records import LocalRecords, close
 from opengenome_assets.framework.private import ConfigurableClassData, InstanceRef
 from opengenome_assets.settings import SettingsError, local_home, read_home
 
@@ -72,6 +72,11 @@ class LocalInstance(Instance):
             LocalRecords.__module__, LocalRecords.__name__, json.dumps({"base_dir": str(folder)})
         )
         return {**InstanceRef.config_defaults(str(folder)), "storage": records}
+
+    def dispose(self) -> None:
+        """Close what is open; a later use opens it again."""
+        super().dispose()
+        close(self.root_directory)
 
     def store_event(self, event: EventLogEntry) -> None:
         """Write an event to the log.

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 import sqlalchemy
 from dagster import EventLogEntry
@@ -34,12 +35,30 @@ from opengenome_assets.framework.private import (
 )
 
 # Of runs, schedules, the index of events, and of runs that write or are read.
-_ENGINES = 32
+_MOST = 32
+_engines: OrderedDict[str, sqlalchemy.Engine] = OrderedDict()
+_lock = Lock()
 
 
-@lru_cache(maxsize=_ENGINES)
 def engine(url: str) -> sqlalchemy.Engine:
     """Return the engine of a file."""
+    with _lock:
+        _engines[url] = _engines.pop(url) if url in _engines else _make(url)
+        if len(_engines) > _MOST:
+            _, oldest = _engines.popitem(last=False)
+            oldest.dispose()
+        return _engines[url]
+
+
+def close(folder: str) -> None:
+    """Close the connections to the files in a folder. SQLite then copies their logs into them."""
+    with _lock:
+        inside = [made for made in _engines.values() if Path(made.url.database or "").is_relative_to(folder)]
+    for made in inside:
+        made.dispose()
+
+
+def _make(url: str) -> sqlalchemy.Engine:
     made = sqlalchemy.create_engine(
         url,
         poolclass=QueuePool,

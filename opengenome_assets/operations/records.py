@@ -79,10 +79,10 @@ def _dump_sqlite(root: Path, archive: tarfile.TarFile) -> None:
 
 
 def _load_sqlite(root: Path, archive: tarfile.TarFile) -> None:
+    for former in root.rglob("*.db*"):  # of the empty database that stood here, whose connections may be open
+        former.unlink()
     archive.extractall(root, filter="data")
     for path in root.rglob("*.db"):
-        for leftover in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-            leftover.unlink(missing_ok=True)  # of the empty database that stood here
         with closing(sqlite3.connect(path)) as database:
             found = database.execute("PRAGMA integrity_check").fetchone()[0]
         if found != "ok":

@@ -81,6 +81,14 @@ def test_a_file_that_was_replaced_or_deleted_is_opened_again(tmp_path: Path) -> 
         numbers()
 
 
+def test_an_instance_that_ends_leaves_its_records_in_whole_files(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    with instance:
+        run = dg.materialize([counted], instance=instance).dagster_run
+        assert list(tmp_path.rglob(f"{run.run_id}.db-wal"))
+    assert not list(tmp_path.rglob("*.db-*"))
+    assert len(list(tmp_path.rglob("*.db"))) > 3
+
+
 @pytest.mark.long
 def test_many_threads_write_all_their_events(instance: dg.DagsterInstance) -> None:
     run = dg.materialize([counted], instance=instance).dagster_run
