@@ -125,12 +125,18 @@ def picture(page: Page, home: Path, name: str, height: int) -> None:
 
 
 @pytest.mark.parametrize("box", ["intake", "kmers", "codons_and_genes", "figures_and_report"])
-def test_each_box_of_the_graph_shows_every_asset_as_made(page: Page, address: str, home: Path, box: str) -> None:
-    page.set_viewport_size({"width": WIDTH, "height": 3400})  # so that all nodes are in view, and drawn
+def test_each_box_of_the_graph_shows_its_assets_with_their_checks_passed(
+    page: Page, address: str, home: Path, box: str
+) -> None:
+    page.set_viewport_size({"width": WIDTH, "height": 2400})  # so that all nodes are in view, and drawn
     page.goto(f"{address}/{GROUP.format(box)}")
-    assets = dg.AssetSelection.groups(box).resolve(defs.resolve_asset_graph())
-    expect(page.locator("foreignObject [style*='accent-green']")).to_have_count(len(assets))
-    picture(page, home, f"ui-{box}", 3400)
+    graph = defs.resolve_asset_graph()
+    assets = dg.AssetSelection.groups(box).resolve(graph)
+    for key in assets:
+        expect(page.locator("foreignObject").get_by_text(key.to_user_string(), exact=True)).to_be_visible()
+    checked = [key for key in assets if graph.get_check_keys_for_assets({key})]
+    expect(page.locator("foreignObject [style*='accent-green']")).to_have_count(len(checked))
+    picture(page, home, f"ui-{box}", 2400)
 
 
 def test_the_graph_of_all_shows_a_box_for_each_part(page: Page, address: str, home: Path) -> None:
