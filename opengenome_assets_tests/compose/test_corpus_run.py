@@ -9,6 +9,7 @@ import pytest
 
 from opengenome_assets.corpus.group import GROUP as CORPUS
 from opengenome_assets.framework.table import Specs
+from opengenome_assets.proteins.settings import SAMPLE_FOLDER
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.compose.cluster import Cluster
 from opengenome_assets_tests.processes import typed
@@ -82,13 +83,19 @@ def test_the_search_finds_what_was_made(cluster: Cluster, run: Run, local_tables
     answer = read_json(f"{address}/api/similar", {"queries": sequence["sequence"], "top_n": 1})
     ((hit,),) = (result["hits"] for result in answer["results"])
     assert (hit["seq_id"], round(hit["similarity"], 9)) == (sequence["seq_id"], 1)
-    (container,) = cluster.containers("search")
-    assert {mount["Destination"]: mount["RW"] for mount in container["Mounts"]}["/data"] is False
+
+
+def test_a_small_job_is_sent_and_done_at_once(cluster: Cluster, run: Run) -> None:
+    address = f"http://127.0.0.1:{cluster.settings['SEARCH_UI_PORT']}/api/alignments/batch"
+    proteins = (SAMPLE_FOLDER / "escherichia-prot_proteins.fasta").read_bytes()
+    answer = read_json(f"{address}?name=escherichia_proteins.fasta&organism=Escherichia", proteins)
+    assert [row["symbol"] for row in answer["results"]] == ["nfsA_K141STOP", "nfsA_R15C", "pmrB_C84R"]
 
 
 def read_json(address: str, body: Any = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
+    sent = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+    kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
+    request = urllib.request.Request(address, sent, {"Content-Type": kind})
     with urllib.request.urlopen(request, timeout=60) as response:
         return json.load(response)
 
