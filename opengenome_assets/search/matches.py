@@ -16,7 +16,7 @@ from opengenome_assets.kernels.bases import Letters
 from opengenome_assets.kernels.containment import KmerSet, distinct_kmers, specific_k
 from opengenome_assets.search.options import Strand
 
-MOST_OCCURRENCES = 1_000_000
+MOST_OCCURRENCES = 1_000_000  # of k-mers of the query in the hit, which bounds the memory
 # A k-mer with more places than this in the query or in the hit is of a repeat: its pairs say nothing about where.
 MOST_PLACES = 20
 
@@ -58,12 +58,16 @@ class Matches:
         Number of all stretches.
     covered
         Share of the query's letters that lie in shared k-mers, in [0, 1], repeats not counted.
+    searched
+        Letters of the hit that were looked through, from its first: all, or those up to the millionth place that holds
+        a k-mer of the query.
     """
 
     k: int
     stretches: list[Stretch]
     total: int
     covered: float
+    searched: int
 
 
 def find_matches(query: Letters, hit: Letters, *, strand: Strand = "both", most: int = 50) -> Matches:
@@ -74,17 +78,25 @@ def find_matches(query: Letters, hit: Letters, *, strand: Strand = "both", most:
 
     Parameters
     ----------
-    query, hit
-        Letters, uint8.
+    query, hit : uint8 arrays
+        Letters, in either case.
     strand
         ``both``, or ``given`` for the query as given only.
     most
         Maximum number of stretches.
+
+    Returns
+    -------
+    Matches
+        The stretches, and how much of query and hit they speak of.
     """
     k = specific_k(len(query))
     kmers = KmerSet(distinct_kmers(query, k)[0], k)
     own, starts, forms = _rare(*kmers.occurrences(query, len(query)))
-    held, places, held_forms = _rare(*kmers.occurrences(hit, MOST_OCCURRENCES))
+    found_in_hit = kmers.occurrences(hit, MOST_OCCURRENCES)
+    in_order = found_in_hit[1]
+    searched = int(in_order[-1]) + k if len(in_order) == MOST_OCCURRENCES else len(hit)
+    held, places, held_forms = _rare(*found_in_hit)
     order = np.argsort(own, kind="stable")
     own, starts, forms = own[order], starts[order], forms[order]
     first, last = np.searchsorted(own, held, "left"), np.searchsorted(own, held, "right")
@@ -101,7 +113,7 @@ def find_matches(query: Letters, hit: Letters, *, strand: Strand = "both", most:
     np.add.at(covered, queries + k, -1)
     share = float(np.count_nonzero(np.cumsum(covered)[:-1])) / max(1, len(query))
     ranked = sorted(found, key=lambda stretch: (-stretch.kmers, stretch.query_start, stretch.hit_start))
-    return Matches(k, ranked[:most], len(ranked), round(share, 6))
+    return Matches(k, ranked[:most], len(ranked), round(share, 6), searched)
 
 
 def _rare(

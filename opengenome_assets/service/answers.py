@@ -151,6 +151,7 @@ class Matches(_Answer):
     stretches: list[Stretch] = Field(description="Those with the most shared k-mers, in descending order")
     total: int = Field(description="Number of all stretches")
     covered: float = Field(description="Share of the query's letters in shared k-mers, without those of repeats")
+    searched: int = Field(description="Letters of the hit that were looked through, from its first")
 
 
 class ExplainAnswer(_Answer):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opengenome_assets.kernels.containment import KmerSet, distinct_kmers, specific_k
+from opengenome_assets.search import matches
 from opengenome_assets.search.matches import MOST_PLACES, Stretch, find_matches
 from opengenome_assets_tests.examples import share
 from opengenome_assets_tests.kernels.texts import spell, windows
@@ -80,6 +81,17 @@ def test_the_longest_come_first_and_repeats_are_left_out() -> None:
 
 
 def test_nothing_in_common_is_no_stretch() -> None:
-    matches = find_matches(letters(bases(300, 10)), letters(bases(300, 11)))
-    assert (matches.stretches, matches.total, matches.covered) == ([], 0, 0.0)
+    nothing = find_matches(letters(bases(300, 10)), letters(bases(300, 11)))
+    assert (nothing.stretches, nothing.total, nothing.covered) == ([], 0, 0.0)
     assert find_matches(letters(b"ACGT"), letters(b"ACGT")).stretches == []
+
+
+def test_a_hit_with_too_many_places_is_looked_through_in_part_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    query = bases(400, 13)
+    hit = query + bases(500, 14) + query
+    whole = find_matches(letters(query), letters(hit))
+    assert (whole.searched, whole.total) == (len(hit), 2)
+    monkeypatch.setattr(matches, "MOST_OCCURRENCES", 300)
+    part = find_matches(letters(query), letters(hit))
+    (stretch,) = part.stretches
+    assert part.searched == stretch.hit_end == 300 + part.k - 1

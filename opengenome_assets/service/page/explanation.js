@@ -20,17 +20,18 @@ export async function explanation(panel, record, name, hit, strand, searchWith) 
   }
 }
 
-/** Where the hit matches: a dot plot of the stretches that shared k-mers line up to, and the longest as a table. */
-function matches({ matches: { k, stretches, total, covered }, length }, name, hit) {
+/** Where the hit matches: a dot plot of the stretches that shared k-mers line up to, and those with the most of them as a table. */
+function matches({ matches: { k, stretches, total, covered, searched }, length }, name, hit) {
+  const rest = searched < hit.length ? ` Only the first ${count(searched)} letters of the hit were looked through, since it holds so many k-mers of the query.` : "";
   if (total === 0) {
-    const words = `Query and hit share no ${k}-mer outside repeats: they are similar in composition, and nothing says where.`;
+    const words = `Query and hit share no ${k}-mer outside repeats: they are similar in composition, and nothing says where.${rest}`;
     return element("div", { className: "matches" }, element("h4", {}, "Where it matches"), element("p", { className: "muted" }, words));
   }
   const range = (start, end) => `${count(start)}–${count(end)}`;
   const part = extent(stretches);
   const axes = `Query 0–${count(length)} from left to right, hit ${range(...part)} of ${count(hit.length)} downwards`;
   const turned = stretches.some((each) => each.strand === "-") ? "; a line that rises is on the reverse complement" : "";
-  const summary = `${counted(total, "stretch", "stretches")} of shared ${k}-mers on ${percent(covered)} of the query's letters. ${axes}${turned}.`;
+  const summary = `${counted(total, "stretch", "stretches")} of shared ${k}-mers on ${percent(covered)} of the query's letters. ${axes}${turned}.${rest}`;
   const listed = stretches.slice(0, LISTED);
   const rows = listed.map((each) =>
     element(
@@ -43,7 +44,7 @@ function matches({ matches: { k, stretches, total, covered }, length }, name, hi
     ),
   );
   const head = ["in query", "in hit", "strand", "letters"].map((words) => element("th", { scope: "col" }, words));
-  const most = listed.length < total ? `The ${listed.length} longest. ` : "";
+  const most = listed.length < total ? `The ${listed.length} with the most shared k-mers. ` : "";
   const table = element(
     "table",
     { className: "terms stretches" },
