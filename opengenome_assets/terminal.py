@@ -40,7 +40,7 @@ def refusals() -> Iterator[None]:
 
     try:
         yield
-    except BrokenPipeError:  # whoever reads has what they want, as `head`; click ends without a word
+    except BrokenPipeError:  # the reader, such as `head`, has enough; click ends without a word
         raise
     except OSError as error:
         raise click.ClickException(_in_words(error)) from error

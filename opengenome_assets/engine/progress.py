@@ -40,7 +40,7 @@ class Progress:
         return min(PROGRESS_SECONDS, max(FIRST_SECONDS, (time.monotonic() - self.started) / 2))
 
     def report(self, log: logging.Logger, units: int, done: int) -> None:
-        """Log the units and weights done, in words and, for whoever draws them, as numbers in ``progress``."""
+        """Log the units and weights done, in words, and in ``progress`` as the numbers that a bar is drawn from."""
         log.info(self.words(units, done), extra={"progress": self.numbers(units, done)})
 
     def numbers(self, units: int, done: int) -> dict[str, Any]:

@@ -164,7 +164,7 @@ def test_nobody_gets_in_without_a_login(proxied: Proxied) -> None:
         cookie = {"Cookie": "mod_auth_openidc_session=0123456789abcdef0123456789abcdef"}
         assert browser.get("/search/api/jobs", headers=cookie).status_code == 302
         assert browser.get("/runs", headers={"Authorization": "Bearer x"}).status_code == 302
-        # A token that a program sends is looked at by the server, whatever it is.
+        # The server looks at every token that a program sends.
         refused = browser.get("/search/api/jobs", headers={"Authorization": "Bearer a.b.c"})
         assert (refused.status_code, refused.json()["status"]) == (401, 401)
 
