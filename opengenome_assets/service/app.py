@@ -34,6 +34,7 @@ from opengenome_assets.service.jobs.routes import router
 from opengenome_assets.service.jobs.serving import JobService
 from opengenome_assets.service.jobs.store import Jobs
 from opengenome_assets.service.jobs.uploads import UPLOADS
+from opengenome_assets.service.lingering import Lingering
 from opengenome_assets.service.live import Live
 from opengenome_assets.service.metrics import Metrics, Observer
 from opengenome_assets.service.pace import Turns
@@ -96,6 +97,7 @@ def create_app(settings: Settings, limits: ServerSettings, kinds: Mapping[str, J
         # Relative to the description, so that it is right behind a proxy with a path prefix.
         servers=[{"url": "."}],
         middleware=[
+            Middleware(Lingering),
             Middleware(HeadAsGet),
             Middleware(StandardHeaders),
             Middleware(Observer, metrics=metrics),

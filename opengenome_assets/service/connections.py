@@ -89,8 +89,8 @@ class Connection(H11Protocol):
 
     @property
     def waits(self) -> bool:
-        """Whether no request is under way."""
-        return self.cycle is None or self.cycle.response_complete
+        """Whether no request is under way that has not been answered."""
+        return self.cycle is None or self.cycle.response_complete or "lingers" in self.cycle.scope
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request; end another connection if there are too many."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+import select
 import socket
 import threading
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from opengenome_assets.service import connections
+from opengenome_assets.service import connections, lingering
 from opengenome_assets.service.app import create_app
 from opengenome_assets.service.connections import configure
 from opengenome_assets.service.settings import ServerSettings
@@ -133,6 +134,7 @@ def test_a_connection_that_is_kept_ends_the_same_way(address: Address, monkeypat
 def test_a_body_that_drips_after_its_answer_does_not_keep_the_connection(
     address: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lingering, "LINGER_SECONDS", 0.2)
     monkeypatch.setattr(connections, "HEADER_SECONDS", 0.2)
     with socket.create_connection(address) as client:
         client.sendall(WHOLE[:-2] + b"Content-Length: 100000\r\n\r\n")
@@ -147,6 +149,40 @@ def test_a_body_that_drips_after_its_answer_does_not_keep_the_connection(
             return not is_open(client)
 
         wait_for(drip, "end of the connection", 10, every=0.02)
+
+
+def test_a_body_is_not_asked_for_without_the_token(tmp_path: Path) -> None:
+    with listening(tmp_path / "home", token="a-token-of-the-tests") as address:
+        request = WHOLE.replace(b"GET /health/live", b"POST /api/similar")[:-2]
+        status, body = ask(address, request + b"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n")
+    assert (status, json.loads(body)["status"]) == (401, 401)
+
+
+@pytest.mark.parametrize("connection", [b"close", b"keep-alive"])
+def test_a_client_that_still_sends_gets_the_answer(address: Address, connection: bytes) -> None:
+    request = b"POST /api/similar HTTP/1.1\r\nHost: localhost\r\nConnection: %s\r\nContent-Length: 9000000\r\n\r\n"
+    with socket.create_connection(address) as client:
+        client.sendall(request % connection)
+        assert select.select([client], [], [], 20)[0]  # it is answered before its body has come
+        for _ in range(9):
+            client.sendall(b"x" * 1_000_000)
+            time.sleep(0.01)
+        status, body = answer(client)
+        assert (status, json.loads(body)["status"]) == (413, 413)
+        if connection == b"keep-alive":
+            client.sendall(WHOLE)
+            assert answer(client)[0] == 200
+
+
+def test_the_connection_whose_body_drips_after_its_answer_makes_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "CONNECTIONS", 1)
+    with listening(tmp_path / "home") as address, socket.create_connection(address) as client:
+        client.sendall(WHOLE[:-2] + b"Connection: close\r\nContent-Length: 100000\r\n\r\n")
+        assert answer(client)[0] == 200
+        assert ask(address)[0] == 200
+        wait_for(lambda: not is_open(client), "end of the connection", 10)
 
 
 def test_the_connection_that_has_waited_longest_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

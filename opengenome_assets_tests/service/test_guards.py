@@ -54,14 +54,6 @@ def test_a_token_is_asked_for(closed: TestClient, path: str) -> None:
     assert closed.get(path, headers={"Authorization": f"bearer {TOKEN}"}).status_code in (200, 404)
 
 
-def test_a_body_is_not_read_without_the_token(closed: TestClient) -> None:
-    def body() -> Iterator[bytes]:
-        pytest.fail("the body was asked for")
-        yield b""
-
-    problem(closed.post("/api/similar", content=body()), 401)
-
-
 @pytest.mark.parametrize("path", ["/", "/page/page.js", "/health/live", "/health/ready", "/openapi.json"])
 def test_what_holds_nothing_of_the_corpus_is_open(closed: TestClient, path: str) -> None:
     assert closed.get(path).status_code == 200
