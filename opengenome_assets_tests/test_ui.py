@@ -18,7 +18,7 @@ from opengenome_assets.corpus.tables import KMER_FREQUENCIES
 from opengenome_assets.definitions import defs
 from opengenome_assets.storage.columns import comment
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.processes import DEFAULT_ENGINE, free_port, processes_of, started, wait_for
+from opengenome_assets_tests.processes import DEFAULT_ENGINE, free_port, processes_of, started, typed, wait_for
 
 GROUP = "locations/opengenome_assets.definitions/asset-groups/{}/lineage"
 JOB = "locations/opengenome_assets.definitions/jobs/corpus_full"
@@ -152,6 +152,15 @@ def test_the_address_of_runs_shows_the_run(page: Page, address: str, home: Path)
     assert f"Runs:        {address}/runs" in printed(home)
     page.goto(f"{address}/runs")
     expect(page.get_by_text("Success", exact=True).first).to_be_visible()
+
+
+def test_the_landing_page_shows_runs_of_the_command_line(page: Page, address: str, home: Path) -> None:
+    typed("opengenome run --select raw_fasta", home)
+    page.set_viewport_size({"width": WIDTH, "height": 800})
+    page.goto(address)
+    expect(page.get_by_text("Jobless asset materializations")).to_be_visible()  # beside the job of the button
+    expect(page.get_by_text("corpus_full", exact=True)).to_be_visible()
+    picture(page, home, "ui-landing", 800)
 
 
 def test_a_table_says_what_it_holds_and_how_it_was_made(page: Page, address: str, home: Path) -> None:
