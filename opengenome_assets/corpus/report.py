@@ -149,7 +149,7 @@ def left_out(gathered: Gathered) -> list[Notice]:
         return []
     reasons = "; ".join(words.shorten(row["reason"], 200) for row in unusable[:3])
     more = f"; and {len(unusable) - 3:,} more, see rejected records" if len(unusable) > 3 else ""
-    text = f"{words.plural(len(unusable), 'file')} left out for faults: {reasons}{more}."
+    text = f"{words.plural(len(unusable), 'file')} left out for faults: {reasons}{more}"
     return [Notice(text, words.materialize("raw_fasta*"))]
 
 
