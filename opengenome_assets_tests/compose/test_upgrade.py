@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import subprocess
 import tempfile
 import uuid
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from opengenome_assets_tests.compose.cluster import Cluster, docker
+from opengenome_assets_tests.compose.made import FILES, Corpus, check
 from opengenome_assets_tests.processes import REPOSITORY, free_port
 from opengenome_assets_tests.same import assert_same
 
@@ -68,18 +70,36 @@ def last(last_files: Path, last_image: str, secrets: Path) -> Iterator[Cluster]:
 
 
 @pytest.mark.timeout(2700)
-def test_the_last_release_is_replaced_and_tables_and_records_go_on(last: Cluster, image: str, tmp_path: Path) -> None:
+def test_the_last_release_is_replaced_in_mid_run_and_tables_records_and_the_run_go_on(
+    last: Cluster, image: str, tmp_path: Path
+) -> None:
     first = last.launch(*SMALL, config=SAMPLE)
     last.succeed(first, 900)
     before = last.fetch_tables(tmp_path / "before")
+    corpus = Corpus.make(last, tmp_path / "corpus")
+    under_way, parts = corpus.scanning()
+
     new = replace(
         last, files=[REPOSITORY / "docker-compose.yml"], settings={**last.settings, "OPENGENOME_IMAGE": image}
     )
-    new.compose("run", "--rm", "dagster-daemon", "dagster", "instance", "migrate")
-    new.compose("up", "--detach", "--wait", "--no-build", timeout=600)
+    new.compose("stop", "dagster-daemon")
+    new.compose("run", "--rm", "--no-deps", "dagster-daemon", "dagster", "instance", "migrate")
+    done = last.parts("kmer_") - parts
+    new.compose("up", "--detach", "--wait", "--no-build", timeout=900)
     assert {each["Config"]["Image"] for each in new.containers(*SERVICES)} == {image}
 
     assert new.runs(first)[0].status == "SUCCESS"
-    assert_same(new.fetch_tables(tmp_path / "kept"), before, *SMALL)
+    lost, retried = new.succeed(under_way, 900)
+    assert "The code server no longer runs it" in new.story(lost.run_id)
+    assert "sequence_shards" not in retried.steps
+    found = re.search(r"(\d+) shards scanned, (\d+) reused", new.story(retried.run_id))
+    assert found
+    assert done <= int(found[2]) < int(found[1]) + int(found[2]) == FILES
+    tables = new.fetch_tables(tmp_path / "after")
+    check(tables, corpus.counts)
+    for name in SMALL:
+        kept = before.table(name)
+        assert tables.table(name).at(kept.history().newest).read().equals(kept.read()), name
+
     new.succeed(new.launch(*SMALL, config=SAMPLE), 900)
-    assert_same(new.fetch_tables(tmp_path / "after"), before, *SMALL)
+    assert_same(new.fetch_tables(tmp_path / "again"), before, *SMALL)
