@@ -4,7 +4,6 @@
 """
 
 import os
-import re
 import subprocess
 import tempfile
 import uuid
@@ -15,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from opengenome_assets_tests.compose.cluster import Cluster, docker
-from opengenome_assets_tests.compose.made import FILES, Corpus, check
 from opengenome_assets_tests.processes import REPOSITORY, free_port
 from opengenome_assets_tests.same import assert_same
+from opengenome_assets_tests.webserver import wait_for
 
 pytestmark = pytest.mark.drill
 SAMPLE = {"raw_fasta": {"source": "sample"}}
@@ -76,30 +75,25 @@ def test_the_last_release_is_replaced_in_mid_run_and_tables_records_and_the_run_
     first = last.launch(*SMALL, config=SAMPLE)
     last.succeed(first, 900)
     before = last.fetch_tables(tmp_path / "before")
-    corpus = Corpus.make(last, tmp_path / "corpus")
-    under_way, parts = corpus.scanning()
+    last.compose("kill", "spark-worker")  # without workers a run goes on, and waits
+    under_way = last.launch(*SMALL, config={**SAMPLE, "sequence_shards": {"min_length": 18}})
+    wait_for(lambda: last.runs(under_way)[0].steps.get("sequence_shards") == "IN_PROGRESS", "run under way", 240)
 
     new = replace(
         last, files=[REPOSITORY / "docker-compose.yml"], settings={**last.settings, "OPENGENOME_IMAGE": image}
     )
     new.compose("stop", "dagster-daemon")
     new.compose("run", "--rm", "--no-deps", "dagster-daemon", "dagster", "instance", "migrate")
-    done = last.parts("kmer_") - parts
     new.compose("up", "--detach", "--wait", "--no-build", timeout=900)
     assert {each["Config"]["Image"] for each in new.containers(*SERVICES)} == {image}
 
     assert new.runs(first)[0].status == "SUCCESS"
     lost, retried = new.succeed(under_way, 900)
     assert "The code server no longer runs it" in new.story(lost.run_id)
-    assert "sequence_shards" not in retried.steps
-    found = re.search(r"(\d+) shards scanned, (\d+) reused", new.story(retried.run_id))
-    assert found
-    assert done <= int(found[2]) < int(found[1]) + int(found[2]) == FILES
+    assert "raw_fasta" not in retried.steps
     tables = new.fetch_tables(tmp_path / "after")
-    check(tables, corpus.counts)
     for name in SMALL:
         kept = before.table(name)
         assert tables.table(name).at(kept.history().newest).read().equals(kept.read()), name
-
     new.succeed(new.launch(*SMALL, config=SAMPLE), 900)
     assert_same(new.fetch_tables(tmp_path / "again"), before, *SMALL)
