@@ -89,7 +89,7 @@ def test_the_last_release_is_replaced_in_mid_run_and_tables_records_and_the_run_
 
     assert new.runs(first)[0].status == "SUCCESS"
     lost, retried = new.succeed(under_way, 900)
-    assert "The code server no longer runs it" in new.story(lost.run_id)
+    assert "Execution was interrupted unexpectedly" in new.story(lost.run_id)
     assert "raw_fasta" not in retried.steps
     tables = new.fetch_tables(tmp_path / "after")
     for name in SMALL:
