@@ -189,7 +189,7 @@ def test_a_user_makes_tables_without_root_and_without_a_network_on_the_nodes(
             "apptainer", "exec", "--env", f"OPENGENOME_HOME={home}", str(sif), "opengenome", "slurm", *command
         )
         job = Job(theirs, theirs.run("sbatch", "--parsable", text=script).strip(), home)
-        job.completed()
+        job.completed(1800)
         assert {path.stat().st_uid for path in home.rglob("*")} == {user.pw_uid}
         assert_same(Home(str(home)), local_sample, *tables)
         assert_left_nothing(job, str(scratch))
