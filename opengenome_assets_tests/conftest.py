@@ -57,9 +57,11 @@ PEER_FIXTURE = "tool"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by the fixtures they use, those that are slow to make, and outside programs; whole processes go first.
 
-    The tests of commands and pages, in the first folder, take longest. At the end, one worker would be at them alone.
+    The tests of commands and pages, in the first folder, take longest, and then the files of variants. At the end, one
+    worker would be at them alone.
     """
-    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+    tests = Path(__file__).parent
+    items.sort(key=lambda item: (item.path.parent != tests, item.path.parent != tests / "variants"))
     for item in items:
         used = set(getattr(item, "fixturenames", ()))
         if used & SLOW_FIXTURES:
