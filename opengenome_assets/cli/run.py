@@ -16,7 +16,7 @@ from functools import partial
 import click
 
 from opengenome_assets import groups, words
-from opengenome_assets.cli.platform import settings_in_use
+from opengenome_assets.cli.platform import pages, settings_in_use
 from opengenome_assets.cli.processes import MODULE, dagster_environment, program, together
 from opengenome_assets.cli.state import failures
 from opengenome_assets.logs import LogSettings
@@ -112,6 +112,6 @@ def _tell(settings: Settings, started: float) -> None:
     rows += [("report", report) for report in reports(settings.home)]
     rows += [
         ("tables", f"{settings.home}/tables; opengenome info shows their state, settings and versions"),
-        ("next", "make ui, or opengenome ui: assets at http://127.0.0.1:3000, search at http://127.0.0.1:3001"),
+        ("pages", "; ".join(pages())),
     ]
     section(f"Run {run.run_id[:8]}", aligned(rows))

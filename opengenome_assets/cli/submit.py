@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 import click
 
 from opengenome_assets import groups
-from opengenome_assets.cli.platform import settings_in_use
+from opengenome_assets.cli.platform import in_cluster, next_step, settings_in_use
 from opengenome_assets.framework.jobs import JobKind
 from opengenome_assets.terminal import aligned, folded, format_option, refusals
 from opengenome_assets.words import plural
@@ -309,6 +309,7 @@ def _tell(current: Status, output: str, is_new: bool | None = None) -> None:
     lines += [("table", f"{each.name}, {plural(each.rows, 'row')}") for each in current.tables]
     click.echo("\n".join(aligned(lines)))
     if current.state == "waiting" and is_new is not None:
-        click.echo(folded("`make ui` works on jobs that wait; `opengenome submit --wait` does it here."))
+        worker = "The cluster's daemon" if in_cluster() else f"`{next_step('ui')}`"
+        click.echo(folded(f"{worker} works on jobs that wait; `opengenome submit --wait` does it here."))
     if current.state == "done":
         click.echo(f"Results: opengenome results {current.id[:SHORT]}")
