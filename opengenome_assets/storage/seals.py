@@ -56,7 +56,7 @@ def refuse_changed_files(uri: str, number: int, files: Iterable[tuple[str, int, 
     # The library's history would describe the version that is newest at the time of the call.
     content = read_bytes(_entry(uri, number)) or b""
     try:
-        entries = [json.loads(line) for line in _lines(content, b"commitInfo")]
+        entries = [json.loads(line) for line in lines_with(content, b"commitInfo")]
     except ValueError as error:
         raise _damaged(uri, number, "its lines") from error
     if not entries:  # cut to nothing, it would change no file and leave the version before
@@ -73,8 +73,8 @@ def refuse_changed_files(uri: str, number: int, files: Iterable[tuple[str, int, 
             raise _damaged(uri, number, f"its lines, which are those of entry {int(other)},")
 
 
-def _lines(content: bytes, word: bytes) -> Iterator[bytes]:
-    """Yield the lines that hold a word. An entry has a line per file, so they are not split apart."""
+def lines_with(content: bytes, word: bytes) -> Iterator[bytes]:
+    """Yield the lines that hold a word. A log has a line per file, so all of them are not split apart."""
     place = content.find(word)
     while place >= 0:
         first, end = content.rfind(b"\n", 0, place) + 1, content.find(b"\n", place)
