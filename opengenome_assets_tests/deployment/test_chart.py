@@ -142,6 +142,28 @@ def test_each_service_leads_to_pods_with_the_port_it_names(render: Render) -> No
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= named, name
 
 
+def test_probes_ask_what_the_health_checks_of_compose_ask(render: Render) -> None:
+    services = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
+    checks = [service["healthcheck"]["test"][1:] for service in services.values() if "healthcheck" in service]
+    for name, deployment in of_kind(render(), "Deployment").items():
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        for probe in ("startupProbe", "readinessProbe"):
+            command = container[probe]["exec"]["command"]
+            assert command[-1] == name.rpartition("-")[2]
+            assert command in checks
+        assert "livenessProbe" in container
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_probe_that_starts_a_process_has_half_a_minute(render: Render, preset: str) -> None:
+    # On a busy node a process starts late: a database that seems gone costs the runs.
+    for name, pod in pods(render(preset)):
+        for container in pod["containers"]:
+            for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+                if "exec" in (asked := container.get(probe, {})):
+                    assert asked["timeoutSeconds"] >= 30, (name, probe)
+
+
 def test_the_server_of_jobs_can_write_jobs_tokens_and_its_audit_log(render: Render) -> None:
     documents = render("values.yaml", "search.tokenSecretName=search")
     pod = dict(pods(documents))["trial-opengenome-search"]
