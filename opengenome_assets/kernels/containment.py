@@ -201,17 +201,23 @@ def _top_bits(size: int) -> Any:
     return np.uint64(64) - trailing_zeros(np.uint64(size))
 
 
+@njit
+def _slot(canonical: Any, slot: Any, keys: Any) -> Any:
+    """Return the slot of a k-mer from that of its hash on, or the free one where it belongs."""
+    mask = np.uint64(keys.size - 1)
+    while keys[slot] != _FREE and keys[slot] != canonical:
+        slot = (slot + np.uint64(1)) & mask
+    return slot
+
+
 @njit(cache=True, nogil=True)
 def _insert(codes: Any, keys: Any, places: Any, bits: Any) -> None:
     slot_shift, bit_shift = _top_bits(keys.size), _top_bits(64 * bits.size)
-    mask = np.uint64(keys.size - 1)
     for place in range(codes.size):
         hashed = codes[place] * _GOLDEN
         bit = hashed >> bit_shift
         bits[bit >> np.uint64(6)] |= np.uint64(1) << (bit & np.uint64(63))
-        slot = hashed >> slot_shift
-        while keys[slot] != _FREE:
-            slot = (slot + np.uint64(1)) & mask
+        slot = _slot(codes[place], hashed >> slot_shift, keys)
         keys[slot] = codes[place]
         places[slot] = place
 
@@ -220,7 +226,6 @@ def _insert(codes: Any, keys: Any, places: Any, bits: Any) -> None:
 def _look_up(data: Any, k: int, keys: Any, places: Any, bits: Any, forms: Any) -> None:
     """Mark the form of every window whose k-mer is in the table."""
     slot_shift, bit_shift = _top_bits(keys.size), _top_bits(64 * bits.size)
-    mask = np.uint64(keys.size - 1)
     start = run_start(data, 0, data.size)
     while start < data.size:
         stop = run_end(data, start, data.size)
@@ -233,9 +238,7 @@ def _look_up(data: Any, k: int, keys: Any, places: Any, bits: Any, forms: Any) -
             hashed = canonical * _GOLDEN
             bit = hashed >> bit_shift
             if (bits[bit >> np.uint64(6)] >> (bit & np.uint64(63))) & np.uint64(1):
-                slot = hashed >> slot_shift
-                while keys[slot] != _FREE and keys[slot] != canonical:
-                    slot = (slot + np.uint64(1)) & mask
+                slot = _slot(canonical, hashed >> slot_shift, keys)
                 if keys[slot] == canonical:
                     forms[places[slot]] |= np.uint8(1) if forward < reverse else np.uint8(2)
         start = run_start(data, stop, data.size)
@@ -245,7 +248,6 @@ def _look_up(data: Any, k: int, keys: Any, places: Any, bits: Any, forms: Any) -
 def _locate(data: Any, k: int, keys: Any, table: Any, bits: Any, places: Any, starts: Any, forms: Any) -> int:
     """Write place, start and form of windows whose k-mer is in the table, while there is room; return their number."""
     slot_shift, bit_shift = _top_bits(keys.size), _top_bits(64 * bits.size)
-    mask = np.uint64(keys.size - 1)
     filled = 0
     start = run_start(data, 0, data.size)
     while start < data.size:
@@ -259,9 +261,7 @@ def _locate(data: Any, k: int, keys: Any, table: Any, bits: Any, places: Any, st
             hashed = canonical * _GOLDEN
             bit = hashed >> bit_shift
             if (bits[bit >> np.uint64(6)] >> (bit & np.uint64(63))) & np.uint64(1):
-                slot = hashed >> slot_shift
-                while keys[slot] != _FREE and keys[slot] != canonical:
-                    slot = (slot + np.uint64(1)) & mask
+                slot = _slot(canonical, hashed >> slot_shift, keys)
                 if keys[slot] == canonical:
                     if filled == places.size:
                         return filled

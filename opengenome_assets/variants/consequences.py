@@ -32,6 +32,7 @@ from opengenome_assets.variants.tools import ToolError
 
 ALLELE = ("variant_key", "contig", "pos", "ref", "alt")
 NON_CODING = "misc_RNA"  # a biotype that csq knows, for all of these
+DECAYING = "nonsense_mediated_decay"  # the only biotype of coding transcripts that csq has a term for
 INTERGENIC = "intergenic_variant"
 # Words of csq whose term is not the word and "_variant"; and the impact of each term that is not MODIFIER.
 TERMS = {
@@ -137,7 +138,7 @@ def gff3(number: int, model: Mapping[str, Any]) -> Iterator[str]:
 
     Each has a gene of its own, named by ``number``: csq names the gene of every consequence, but not the transcript.
     """
-    biotype = CODING if model["cds_starts"] else NON_CODING
+    biotype = DECAYING if model["biotype"] == DECAYING else CODING if model["cds_starts"] else NON_CODING
 
     def line(kind: str, start: int, end: int, phase: int | str, attributes: str) -> str:
         cells = (model["contig"], ".", kind, start, end, ".", model["strand"], phase, attributes)

@@ -111,12 +111,12 @@ def read_gff3(file: IO[str]) -> Iterator[dict[str, Any]]:
         if line.startswith("#") or not line.strip():
             continue
         cells = line.rstrip("\r\n").split("\t")
-        if len(cells) != 9 or not cells[3].isdigit() or not cells[4].isdigit():
-            raise DatabaseError(f"line {number:,}: expected 9 columns of GFF3, found {line[:60]!r}")
+        if len(cells) != 9:
+            raise DatabaseError(f"line {number:,}: expected 9 columns of GFF3, found {len(cells)}: {line[:60]!r}")
         contig, _, kind, first, last, _, strand, phase, text = cells
-        start, end = int(first), int(last)
+        start, end = (int(place) if place.isdecimal() else 0 for place in (first, last))
         if not 1 <= start <= end:
-            raise DatabaseError(f"line {number:,}: expected a start from 1 to the end, found {start:,} and {end:,}")
+            raise DatabaseError(f"line {number:,}: expected a start from 1 to the end, found {first!r} and {last!r}")
         attributes = {
             name.strip(): unquote(value) for name, _, value in (e.partition("=") for e in text.split(";")) if value
         }

@@ -355,6 +355,7 @@ CONSEQUENCES = TableSpec(
         Column("hgvs_p", pa.string(), "Change of the protein; only of single amino acids", _EFFECT),
     ),
     key=("variant_key", "transcript"),
+    code_version="2",
 )
 
 SAMPLE_QC = TableSpec(

@@ -37,6 +37,7 @@ from opengenome_assets.variants.tables import (
 from opengenome_assets.variants.variant_files import files_read_back
 from opengenome_assets_tests.corpora import failure
 from opengenome_assets_tests.shared import once
+from opengenome_assets_tests.test_transcripts import compare
 from opengenome_assets_tests.variants.samples import Cohort, metadata
 
 pytestmark = pytest.mark.long
@@ -263,6 +264,7 @@ def test_a_new_clinvar_makes_annotations_again_and_no_call_and_diff_says_what_ch
     changed = r"changed  chrM-14905-G-A\n.*class +asserted pathogenic, 0 stars -> asserted pathogenic, 1 star or more\n"
     assert re.search(changed, answer.output, re.DOTALL)
     assert re.search(r"stars +0 -> 1$", answer.output, re.MULTILINE)
+    compare("variants.md", "opengenome diff annotations", answer.output.splitlines())
     new = {path.name: path.read_bytes() for path in Path(copy.home.uri, "reports", "samples").glob("*.html")}
     assert {name for name in new if new[name] != reports[name]} == set(reports)
     assert b"criteria provided, single submitter" in new["HG03478.html"]

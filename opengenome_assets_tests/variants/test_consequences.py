@@ -149,8 +149,8 @@ def test_words_for_proteins():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("c\tx\tgene\t1\n", "line 1: expected 9 columns of GFF3"),
-        ("#x\nc\tx\tgene\t9\t2\t.\t+\t.\tID=g\n", "line 2: expected a start from 1 to the end, found 9 and 2"),
+        ("c\tx\tgene\t1\n", "line 1: expected 9 columns of GFF3, found 4"),
+        ("#x\nc\tx\tgene\t9\t2\t.\t+\t.\tID=g\n", "line 2: expected a start from 1 to the end, found '9' and '2'"),
         ("c\tx\texon\t1\t2\t.\t+\t.\tParent=no\n", "line 1: the exon has the parent 'no', which is not in the file"),
     ],
 )
