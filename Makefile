@@ -47,22 +47,23 @@ ui: install  ## Serve Dagster at http://127.0.0.1:3000 and the search at :3001 (
 	@$(BIN)/opengenome ui --port $(PORT) --search-port $(SEARCH_PORT)
 
 # What a commit is checked for. The tests without those that take long, those that compare with outside programs, and
-# nine in ten of Hypothesis' examples; `make test` runs all.
+# nine in ten of Hypothesis' examples; `make test` runs all. Types are checked meanwhile.
 quick: $(VENV)/installed-dev  ## Lint, check types and rules of import, and run the quick tests (a minute)
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --quiet --check
-	@$(BIN)/mypy
-	@$(BIN)/pytest $(PARALLEL) $(WORKERS) --quiet -m 'not (slow or long or peer or adversary)' --hypothesis-profile quick --durations 5
+	@$(BIN)/mypy & types=$$!; \
+	$(BIN)/pytest $(PARALLEL) $(WORKERS) --quiet -m 'not (slow or long or peer or adversary)' --hypothesis-profile quick --durations 5; \
+	tests=$$?; wait $$types && exit $$tests
 
 # Tracing for the coverage doubles the CPU time of a test. The floor is therefore reached without the slow tests.
-# Kernels are compiled first, while types are checked: else each worker of a fresh clone compiles them.
+# Kernels are compiled first: else each worker of a fresh clone compiles them. Types are checked, on one core, meanwhile.
 test: $(VENV)/installed-dev java  ## Lint, check types, and run the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	@$(BIN)/mypy & types=$$!; \
-	$(WARM) && wait $$types
-	@$(BIN)/pytest $(PARALLEL) $(WORKERS) --durations 10 -m 'not slow and not adversary' --cov --cov-report=term-missing:skip-covered; quick=$$?; \
-	$(BIN)/pytest $(PARALLEL) $(SLOW_WORKERS) --durations 20 -m 'slow and not adversary' && exit $$quick
+	@$(BIN)/mypy & types=$$!; $(WARM) || exit; \
+	$(BIN)/pytest $(PARALLEL) $(WORKERS) --durations 10 -m 'not slow and not adversary' --cov --cov-report=term-missing:skip-covered; quick=$$?; \
+	wait $$types; typed=$$?; \
+	$(BIN)/pytest $(PARALLEL) $(SLOW_WORKERS) --durations 20 -m 'slow and not adversary' && test $$quick$$typed = 00
 
 adversary: $(VENV)/installed-dev  ## Try thousands of odd files and damages, and kills and walks (`make test` tries some)
 	@$(BIN)/pytest -m adversary --quiet -s

@@ -1,4 +1,12 @@
 """Fixtures that every test may use."""
+# ruff: noqa: E402  # garbage collection is set before the imports that it would look through
+
+import gc
+
+# Hardly anything that imports and the collection of tests make is garbage. Until it is all there, it is looked through
+# seldom; from then on, never again.
+THRESHOLD = gc.get_threshold()
+gc.set_threshold(100_000, 50, 100)
 
 import os
 import shutil
@@ -49,15 +57,29 @@ PEER_FIXTURE = "tool"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by the fixtures they use, those that are slow to make, and outside programs; whole processes go first.
 
-    The tests of commands and pages, in the first folder, take longest. At the end, one worker would be at them alone.
+    The tests of commands and pages, in the first folder, take longest, and then the files of variants. At the end, one
+    worker would be at them alone.
     """
-    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+    tests = Path(__file__).parent
+    items.sort(key=lambda item: (item.path.parent != tests, item.path.parent != tests / "variants"))
     for item in items:
         used = set(getattr(item, "fixturenames", ()))
         if used & SLOW_FIXTURES:
             item.add_marker(pytest.mark.slow)
         elif PEER_FIXTURE in used:
             item.add_marker(pytest.mark.peer)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what imports and the collection made from garbage collection, which is as usual for the tests."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*THRESHOLD)
+
+
+def pytest_unconfigure() -> None:
+    """Let everything be freed: extension modules tell of what is not."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

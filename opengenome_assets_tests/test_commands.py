@@ -15,7 +15,6 @@ from typing import Any
 import duckdb
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 import zstandard
 from deltalake import DeltaTable
@@ -164,6 +163,8 @@ def test_a_preset_is_a_config_file_and_a_job(corpus: Corpus, tmp_path: Path) -> 
 
 
 def test_tables_are_read_with_pandas_polars_duckdb_and_deltalake(corpus: Corpus) -> None:
+    import polars as pl
+
     path = corpus.uri("kmer_freq_k6")
     by_pandas = DeltaTable(path).to_pandas()
     by_polars = pl.read_delta(path)

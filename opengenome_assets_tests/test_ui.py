@@ -18,7 +18,7 @@ from opengenome_assets.corpus.tables import KMER_FREQUENCIES
 from opengenome_assets.definitions import defs
 from opengenome_assets.storage.columns import comment
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.processes import DEFAULT_ENGINE, free_port, processes_of, started, wait_for
+from opengenome_assets_tests.processes import DEFAULT_ENGINE, free_port, processes_of, started, typed, wait_for
 
 GROUP = "locations/opengenome_assets.definitions/asset-groups/{}/lineage"
 JOB = "locations/opengenome_assets.definitions/jobs/corpus_full"
@@ -65,7 +65,7 @@ def address(browser: Page, home: Path, ports: tuple[int, int]) -> Iterator[str]:
 
     command = ["make", "--silent", "ui", f"PORT={port}", f"SEARCH_PORT={search_port}"]
     with started(command, home, **DEFAULT_ENGINE) as server:
-        wait_for(answers, "answer of the web server")
+        wait_for(answers, "answer of the web server", RUN_MILLISECONDS / 1000)
         yield url
         os.killpg(server.pid, signal.SIGINT)
         server.wait(60)
@@ -122,6 +122,14 @@ def picture(page: Page, home: Path, name: str, height: int) -> None:
     """Take a picture of the page, beside the home."""
     page.set_viewport_size({"width": WIDTH, "height": height})
     page.screenshot(path=home.with_name(f"{name}.png"), animations="disabled")
+
+
+def test_the_landing_page_shows_runs_of_the_command_line(browser: Page, address: str, home: Path) -> None:
+    typed("opengenome run --select raw_fasta", home)
+    browser.set_viewport_size({"width": WIDTH, "height": 800})
+    browser.goto(address)
+    expect(browser.get_by_text("Jobless asset materializations").first).to_be_visible(timeout=RUN_MILLISECONDS)
+    picture(browser, home, "ui-landing", 800)
 
 
 @pytest.mark.parametrize("box", ["intake", "kmers", "codons_and_genes", "figures_and_report"])

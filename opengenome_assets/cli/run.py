@@ -5,6 +5,7 @@ Belongs here: what comes before and after Dagster's own command. Does not belong
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,18 +30,25 @@ GRACE = 60  # seconds for a run to end its work
 
 @click.command()
 @click.option("--select", default="*", show_default=True, help="Assets, as for `dagster asset materialize`.")
+@click.option("--config", type=click.Path(exists=True), help="Run config: a file of YAML, such as a preset.")
+@click.option("--config-json", metavar="JSON", help="Run config as JSON.")
 @click.pass_context
-def run(context: click.Context, select: str) -> None:
+def run(context: click.Context, select: str, config: str | None, config_json: str | None) -> None:
     """Make every asset, and show the result.
 
-    What is made already and is current is used again. Input that is not there is refused before anything starts.
+    What is made already and is current is used again. Input that is not there is refused before anything starts. The
+    settings of one run, the run config, are listed in docs/running.md.
     """
+    if config and config_json:
+        raise click.UsageError("--config and --config-json are both given: choose one of them")
     settings = settings_in_use()
     with refusals():
         groups.refuse(settings)
         environment = dagster_environment()
     started = time.time()
     command = [program("dagster"), "asset", "materialize", "--select", select, "--module-name", MODULE]
+    for option, value in (("--config", config), ("--config-json", config_json)):
+        command += [option, value] if value else []
     with _shown(environment) as (variables, read):
         status = together(command, environment=variables, grace=GRACE, asked_status=INTERRUPTED, read=read)
     if status:
@@ -68,9 +76,10 @@ def _shown(
 
 def _tell(settings: Settings, started: float) -> None:
     """Print what the run that has just ended found, what it made, and what to do next."""
+    from opengenome_assets.framework.table import Role
     from opengenome_assets.lineage.failures import newest_run, open_records
     from opengenome_assets.lineage.inventory import reports
-    from opengenome_assets.lineage.outcome import outcome
+    from opengenome_assets.lineage.outcome import outcome, passed_over
 
     home = Home(settings.home)
     click.echo()
@@ -80,9 +89,11 @@ def _tell(settings: Settings, started: float) -> None:
             section(group.name.capitalize(), cells)
     with open_records() as instance:
         run = newest_run(instance, datetime.fromtimestamp(int(started), UTC))
+        left_out = passed_over(instance, run.run_id) if run else {}
     if run is None:  # its records are somebody else's, or were removed
         return
-    result = outcome(home, groups.specs(), run.run_id)
+    specs = groups.specs()
+    result = outcome(home, specs, run.run_id)
     everything = len(result.made) + len(result.kept)
     rows = [
         ("took", f"{time.time() - started:.0f} s"),
@@ -92,6 +103,11 @@ def _tell(settings: Settings, started: float) -> None:
         counts = {name: len(getattr(files, name)) for name in ("added", "removed", "changed", "moved")}
         named = ", ".join(f"{words.count(number)} {name}" for name, number in counts.items() if number)
         rows.append((catalogue, f"files since the last run: {named or 'the same'}"))
+    for catalogue, names in left_out.items():
+        listed = words.listing([os.path.basename(name) for name in names], 5)
+        rows.append((catalogue, f"files left out, of another kind by their name: {listed}"))
+    if same := [name for name in result.kept if specs.role(name) is Role.CATALOGUE]:
+        rows.append(("unchanged", f"{words.listing(same)}: the same files as the last run"))
     rows += [("warning", f"{each.step}: {words.shorten(each.reason, 300)}") for each in run.failures]
     rows += [("report", report) for report in reports(settings.home)]
     rows += [

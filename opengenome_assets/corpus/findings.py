@@ -47,14 +47,14 @@ def findings(home: Home) -> list[Finding]:
 
 
 def _refused(home: Home) -> Finding:
-    rows = home.table(REJECTED_RECORDS).read(["source", "file", "record", "kind"])
+    rows = home.table(REJECTED_RECORDS).read(["file", "record", "kind"])
     rows = rows.filter(pc.greater(rows["record"], 0))  # record 0 stands for a file that is left out
     if not rows.num_rows:
         return Finding("refused", "no record")
     kinds, files = Counter[str](), Counter[str]()
-    for row in rows.group_by(["source", "file", "kind"]).aggregate([([], "count_all")]).to_pylist():
+    for row in rows.group_by(["file", "kind"]).aggregate([([], "count_all")]).to_pylist():
         kinds[row["kind"]] += row["count_all"]
-        files[f"{row['source']}: {row['file']}"] += row["count_all"]
+        files[row["file"]] += row["count_all"]
     of_kinds, of_files = (
         words.listing([f"{name} {words.count(number)}" for name, number in counter.most_common()], SHOWN)
         for counter in (kinds, files)

@@ -7,10 +7,9 @@ Belongs here: which sections the page has, and the summary. Does not belong here
 import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import pandas as pd
 
 from opengenome_assets import __version__, words
 from opengenome_assets.corpus import plots
@@ -36,6 +35,9 @@ from opengenome_assets.plots.report_page import Notice, Report, Section, render
 from opengenome_assets.storage.files import write_bytes
 from opengenome_assets.storage.record import Provenance, sealed
 from opengenome_assets.storage.tables import Home, Named
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NAME = "corpus_report"
 CODE_VERSION = "2"
@@ -64,6 +66,8 @@ def report_asset(
         "is beside it as JSON and CSV. A table or figure made from another corpus is left out and named.",
     )
     def corpus_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult[Any]:
+        import pandas as pd
+
         making = Making(context, __name__)
         gathered = Gathered(home, SEQUENCE_SHARDS, tables, figure_names)
         provenance = making.recorded(
@@ -149,19 +153,21 @@ def left_out(gathered: Gathered) -> list[Notice]:
         return []
     reasons = "; ".join(words.shorten(row["reason"], 200) for row in unusable[:3])
     more = f"; and {len(unusable) - 3:,} more, see rejected records" if len(unusable) > 3 else ""
-    text = f"{words.plural(len(unusable), 'file')} cannot be used and were left out: {reasons}{more}."
+    text = f"{words.plural(len(unusable), 'file')} left out for faults: {reasons}{more}"
     return [Notice(text, words.materialize("raw_fasta*"))]
 
 
-def top_kmers(gathered: Gathered, table: Named) -> pd.DataFrame:
+def top_kmers(gathered: Gathered, table: Named) -> "pd.DataFrame":
     """Return the most frequent k-mers of a frequency table, which the page shows."""
     rows = gathered.read(table)
     shown: pd.DataFrame = rows[rows["rank"] <= TOP_KMERS]
     return shown
 
 
-def by_source(stats: pd.DataFrame, shown: int = 10) -> dg.TableMetadataValue:
+def by_source(stats: "pd.DataFrame", shown: int = 10) -> dg.TableMetadataValue:
     """Return the corpus in a few lines, as a table for the UI."""
+    import pandas as pd
+
     rows = [
         (
             row["source"],
@@ -175,7 +181,7 @@ def by_source(stats: pd.DataFrame, shown: int = 10) -> dg.TableMetadataValue:
     return table_of(("source", "sequences", "bases", "N50", "GC"), rows)
 
 
-def summary(gathered: Gathered, stats: pd.DataFrame, provenance: Provenance) -> dict[str, Any]:
+def summary(gathered: Gathered, stats: "pd.DataFrame", provenance: Provenance) -> dict[str, Any]:
     """Return the report's numbers for programs."""
     return {
         "corpus": gathered.corpus,

@@ -30,6 +30,7 @@ from opengenome_assets.framework.parsing import (
     UNUSABLE,
     Parsed,
     TooManyUnusableError,
+    allowing,
     unusable_part,
     usable_parts,
 )
@@ -38,6 +39,7 @@ from opengenome_assets.intake.containers import ContainerError
 from opengenome_assets.storage.parts import Part
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Home
+from opengenome_assets.words import plural
 
 TALLIED = ("records", "accepted", "rejected", "too_short", "ambiguous", "bases")
 ADVICE = "Mend or remove them and materialise raw_fasta and sequence_shards again"
@@ -227,8 +229,9 @@ def refuse_unusable(home: Home, tally: Mapping[str, int], settings: ParseSetting
         raise dg.Failure(
             f"{tally['rejected']:,} of {tally['records']:,} records were refused ({share:.1%}), more than the "
             f"{max_rejected_share:.1%} that max_rejected_share allows: {most_refused(home)}. The table "
-            "rejected_records names each of them. Mend or remove those files, or raise max_rejected_share in the run "
-            "config of sequence_shards. sequence_shards was left as it was; the parsed files are kept",
+            "rejected_records names each of them: opengenome show rejected_records. Mend or remove those files, or "
+            f"allow more: opengenome run --config-json '{allowing(SEQUENCE_SHARDS, share)}'. "
+            "sequence_shards was left as it was; the parsed files are kept",
             metadata={"rejected_records": dg.MetadataValue.path(home.table(REJECTED_RECORDS).uri)},
             allow_retries=False,
         )
@@ -243,10 +246,11 @@ def refuse_unusable(home: Home, tally: Mapping[str, int], settings: ParseSetting
 
 def most_refused(home: Home, top: int = 3) -> str:
     """Name the files with the most refused records, and the first reason in each."""
-    rows = home.table(REJECTED_RECORDS).read(["file", "reason"]).to_pylist()
+    rows = home.table(REJECTED_RECORDS).read(["file", "record", "reason"])
+    rows = rows.filter(pc.greater(rows["record"], 0)).to_pylist()  # record 0 stands for a file that is left out
     first = {row["file"]: row["reason"] for row in reversed(rows)}
     counts = Counter(row["file"] for row in rows).most_common(top)
-    return "; ".join(f"{file}: {count:,} records, first: {first[file]}" for file, count in counts)
+    return "; ".join(f"{file}: {plural(count, 'record')}, first: {first[file]}" for file, count in counts)
 
 
 @rule(SEQUENCE_SHARDS, "No identifier occurs twice in a file")

@@ -13,11 +13,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dagster import DagsterInstance, EventLogEntry, Field
+from dagster import DagsterInstance, DagsterRun, EventLogEntry, Field, JobDefinition
 
 from opengenome_assets.deployment.logs import use_json_lines
 from opengenome_assets.deployment.records import LocalRecords, close
-from opengenome_assets.framework.private import ConfigurableClassData, InstanceRef
+from opengenome_assets.framework.private import (
+    SINGLETON_REPOSITORY_NAME,
+    ConfigurableClassData,
+    InstanceRef,
+    JobPythonOrigin,
+    LoadableTargetOrigin,
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    ModuleCodePointer,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
 from opengenome_assets.settings import SettingsError, local_home, read_home
 
 SQLITE_BYTES = 1 << 17  # what SQLite needs beside a database to open it: an index of 32 KiB, and a few pages
@@ -73,6 +83,25 @@ class LocalInstance(Instance):
         )
         return {**InstanceRef.config_defaults(str(folder)), "storage": records}
 
+    def create_run_for_job(  # type: ignore[override]
+        self,
+        job_def: JobDefinition,
+        *,
+        remote_job_origin: RemoteJobOrigin | None = None,
+        job_code_origin: JobPythonOrigin | None = None,
+        **options: Any,
+    ) -> DagsterRun:
+        """Create a run of the command line, in the code location that ``dagster dev`` makes of its module.
+
+        Dagster itself gives it none, and its landing page and pages of jobs show only the runs of a code location.
+        """
+        return super().create_run_for_job(
+            job_def,
+            remote_job_origin=remote_job_origin or (job_code_origin and _remote_origin(job_code_origin)),
+            job_code_origin=job_code_origin,
+            **options,
+        )
+
     def dispose(self) -> None:
         """Close what is open; a later use opens it again."""
         super().dispose()
@@ -93,6 +122,20 @@ class LocalInstance(Instance):
             if isinstance(cause := getattr(error, "orig", None), sqlite3.OperationalError):
                 raise _unwritable(local_home(read_home()) / "dagster", str(cause)) from error
             raise
+
+
+def _remote_origin(origin: JobPythonOrigin) -> RemoteJobOrigin | None:
+    """Return the same job as the user interface knows it, if a module holds it."""
+    pointer = origin.get_repo_pointer()
+    if not isinstance(pointer, ModuleCodePointer):
+        return None
+    target = LoadableTargetOrigin(
+        executable_path=origin.executable_path,
+        module_name=pointer.module,
+        working_directory=pointer.working_directory,
+    )
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(target, location_name=pointer.module)
+    return RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME).get_job_origin(origin.job_name)
 
 
 def _unwritable(folder: Path, reason: str) -> SettingsError:

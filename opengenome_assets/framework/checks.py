@@ -16,6 +16,7 @@ from opengenome_assets.framework.making import table_of
 from opengenome_assets.framework.table import TableSpec
 from opengenome_assets.storage.commits import stored
 from opengenome_assets.storage.tables import Home, Named
+from opengenome_assets.words import plural
 
 Problems = Iterable[str]
 SHOWN = 20
@@ -74,7 +75,7 @@ def as_check(rule: Rule) -> dg.AssetChecksDefinition:
         return dg.AssetCheckResult(
             passed=False,
             severity=dg.AssetCheckSeverity.ERROR if rule.blocking else dg.AssetCheckSeverity.WARN,
-            description=f"{len(found):,} problems. {found[0]}",
+            description=f"{plural(len(found), 'problem')}. {found[0]}",
             metadata={"problems": table_of(["problem"], ([line] for line in found[:SHOWN]))},
         )
 

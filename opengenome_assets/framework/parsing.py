@@ -7,6 +7,8 @@ is refused in a file that can be read.
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -48,6 +50,12 @@ def attempt(parse: Callable[[Task], Parsed], task: Task, catalogue: TableSpec) -
         return Parsed(error=f"{error}. Materialise {catalogue.name} again")
     except (FastaError, StreamError) as error:
         return Parsed(error=str(error))
+
+
+def allowing(spec: TableSpec, share: float) -> str:
+    """Return the run config, as JSON, that allows a share of refused records, in [0, 1], in the step of a table."""
+    config = {"max_rejected_share": math.ceil(100 * share) / 100}
+    return json.dumps({"ops": {spec.name: {"config": config}}})
 
 
 def usable_parts(

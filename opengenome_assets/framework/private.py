@@ -7,6 +7,7 @@ not belong here: code of this package. Storage in SQLite is imported at its firs
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from dagster._core.code_pointer import ModuleCodePointer
 from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
     DATA_VERSION_IS_USER_PROVIDED_TAG,
@@ -15,14 +16,18 @@ from dagster._core.definitions.data_version import (
     get_input_data_version_tag,
     get_input_event_pointer_tag,
 )
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
+from dagster._core.origin import JobPythonOrigin
+from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._grpc.client import DagsterGrpcClient
 from dagster._grpc.types import GetCurrentRunsResult
 from dagster._serdes import ConfigurableClassData, deserialize_value
@@ -52,6 +57,7 @@ __all__ = [
     "DATA_VERSION_TAG",
     "GRPC_INFO_TAG",
     "NULL_EVENT_POINTER",
+    "SINGLETON_REPOSITORY_NAME",
     "SQLITE_BUSY_TIMEOUT_SECONDS",
     "AssetCheckExecutionRecordStatus",
     "CheckRunHealthResult",
@@ -63,6 +69,12 @@ __all__ = [
     "GetCurrentRunsResult",
     "InstanceRef",
     "InstigatorType",
+    "JobPythonOrigin",
+    "LoadableTargetOrigin",
+    "ManagedGrpcPythonEnvCodeLocationOrigin",
+    "ModuleCodePointer",
+    "RemoteJobOrigin",
+    "RemoteRepositoryOrigin",
     "SerializableErrorInfo",
     "SqliteEventLogStorage",
     "SqliteRunStorage",

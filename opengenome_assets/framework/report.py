@@ -6,10 +6,9 @@ belong here: the numbers of a section (``plots`` of each group), and the layout 
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import pandas as pd
 
 from opengenome_assets.framework.figures import SavedFigure, load_figure
 from opengenome_assets.framework.making import lineage
@@ -20,6 +19,9 @@ from opengenome_assets.storage.record import Input, Provenance
 from opengenome_assets.storage.snapshot import MissingTableError, Snapshot
 from opengenome_assets.storage.tables import Home, Named
 from opengenome_assets.words import materialize
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def report_metadata(home: str, provenance: Provenance) -> dict[str, Any]:
@@ -97,7 +99,7 @@ class Gathered:
         """Return whether all these tables belong to the corpus."""
         return all(table.name in self.snapshots for table in tables)
 
-    def read(self, table: Named, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    def read(self, table: Named, columns: Sequence[str] | None = None) -> "pd.DataFrame":
         """Return a table, or some of its columns."""
         frame: pd.DataFrame = self.snapshots[table.name].read(columns).to_pandas()
         return frame

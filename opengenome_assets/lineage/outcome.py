@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
 
 from opengenome_assets.framework.table import Role, Specs
 from opengenome_assets.lineage.changes import FileChanges, compare
 from opengenome_assets.lineage.records import Records
 from opengenome_assets.storage.snapshot import MissingTableError
 from opengenome_assets.storage.tables import Home
+
+PASSED_OVER = "files_left_out"  # in the metadata of a catalogue
 
 
 @dataclass(frozen=True)
@@ -56,3 +61,11 @@ def outcome(home: Home, specs: Specs, run_id: str) -> Outcome:
         if earlier := [number for number in history.versions if number < (by[name].version or 0)]:
             files[name] = compare(home, specs, records.find(name, max(earlier)), by[name]).files
     return Outcome(made, sorted(by.keys() - set(made)), files)
+
+
+def passed_over(instance: dg.DagsterInstance, run_id: str) -> dict[str, Any]:
+    """Return the files that a run left out since their names are of no expected kind: a list by catalogue."""
+    events = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    materializations = [event.asset_materialization for event in events if event.asset_materialization]
+    found = {each.asset_key.to_user_string(): each.metadata.get(PASSED_OVER) for each in materializations}
+    return {name: value.data for name, value in found.items() if isinstance(value, dg.JsonMetadataValue) and value.data}

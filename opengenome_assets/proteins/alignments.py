@@ -87,7 +87,7 @@ def protein_alignments(
         plan.tasks,
         weights=[plan.weight(task) for task in plan.tasks],
         label="aligning proteins",
-        unit="letters times references",
+        unit="letter comparisons",
         log=context.log,
     )
     parts = [*plan.found, *results]

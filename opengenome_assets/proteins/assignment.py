@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -94,6 +93,8 @@ class Assignment:
 
     def assigned(self) -> Frame:
         """Return each protein that has a reference, with the alignment to it."""
+        import pandas as pd
+
         columns = ["accession", "file", "protein_id", "gene", "partial_5", "partial_3", "protein_sha256"]
         places = ["contig", "start", "end", "strand", "method"]
         proteins = self.step[PROTEINS].read([*columns, *places])

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from opengenome_assets.framework.figures import FigureSpec
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.summaries import Step
@@ -122,6 +120,8 @@ def draw_lollipop(step: Step) -> Picture:
 
 def prevalences(calls: Frame, status: Frame) -> Frame:
     """Return for each organism and mutation in how many accessions it is, of how many that were examined."""
+    import pandas as pd
+
     found = calls.groupby(["organism", "gene", "symbol"])["accession"].agg(set)
     examined = status[status["examined"]].groupby(["organism", "gene"])["accession"].agg(set)
     rows = [
@@ -154,6 +154,8 @@ def draw_identity(step: Step, levels: Sequence[Level]) -> Picture:
 
 def draw_diff(step: Step) -> Picture:
     """Draw what became of the calls since the newest earlier version with other rows."""
+    import pandas as pd
+
     after = step[MUTATION_CALLS]
     before = earlier(step.home.table(MUTATION_CALLS), after)
     changes = []

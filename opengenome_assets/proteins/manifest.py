@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from opengenome_assets.framework.checks import rule
@@ -56,6 +55,8 @@ def define(_: ProteinsSettings) -> list[Member]:
 @summary(ACCESSION_MANIFEST, _READS)
 def accession_manifest(step: Step) -> Rows:
     """Count by accession."""
+    import pandas as pd
+
     accessions = step[ACCESSIONS].read().to_pandas().set_index("accession").sort_index()
     files = step[PROTEIN_FILES].read(["accession", "path", "sha256"]).to_pandas()
     checksums = files.sort_values("path").groupby("accession")["sha256"].agg(list)

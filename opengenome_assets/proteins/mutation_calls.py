@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import Any
 
 import dagster as dg
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -118,6 +117,8 @@ class Caller:
 
     def tables(self) -> dict[str, pa.Table]:
         """Return the rows of the four tables."""
+        import pandas as pd
+
         assigned = self.assignment.assigned()
         changes = self._changes(assigned)
         numbers = changes.groupby(["protein_sha256", "reference"]).size()
@@ -154,6 +155,8 @@ class Caller:
 
     def _calls(self, assigned: Frame, changes: Frame) -> dict[int, list[tuple[Mutation, str]]]:
         """Return the calls of each row of the assigned proteins, with the evidence."""
+        import pandas as pd
+
         found: dict[int, list[tuple[Mutation, str]]] = defaultdict(list)
         shown = changes[changes["kind"] == "substitution"]
         known_of = self.assignment.entries[PROTEIN]

@@ -23,6 +23,7 @@ from opengenome_assets.framework.parsing import (
     UNUSABLE,
     Parsed,
     TooManyUnusableError,
+    allowing,
     unusable_part,
     usable_parts,
 )
@@ -130,8 +131,8 @@ def raw_proteins(
         raise dg.Failure(
             f"{tally['rejected']:,} of {tally['records']:,} records were refused ({share:.1%}), more than the "
             f"{config.max_rejected_share:.1%} that max_rejected_share allows. The table rejected_proteins names "
-            f"each of "
-            "them. Mend or remove those files, or raise max_rejected_share in the run config of raw_proteins",
+            "each of them: opengenome show rejected_proteins. Mend or remove those files, or allow more: opengenome "
+            f"run --config-json '{allowing(PROTEINS, share)}'",
             allow_retries=False,
         )
     if not tally["accepted"]:

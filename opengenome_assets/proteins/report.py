@@ -6,10 +6,9 @@ Belongs here: which sections the page has. Does not belong here: which numbers a
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import pandas as pd
 
 from opengenome_assets import __version__
 from opengenome_assets.framework.assets import HOME_POOL
@@ -40,6 +39,9 @@ from opengenome_assets.proteins.tables import (
 from opengenome_assets.storage.files import write_bytes
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Home, Named
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NAME = "proteins_report"
 CODE_VERSION = "2"
@@ -129,7 +131,9 @@ def build_report(gathered: Gathered, checks: dict[str, str], tree: Sequence[str]
     )
 
 
-def _refused(gathered: Gathered) -> pd.DataFrame:
+def _refused(gathered: Gathered) -> "pd.DataFrame":
+    import pandas as pd
+
     records, entries = gathered.read(REJECTED_PROTEINS), gathered.read(REJECTED_MUTATIONS)
     records = records.rename(columns={"file": "where"})
     entries = entries.rename(columns={"symbol": "header"}).assign(where="catalogue")

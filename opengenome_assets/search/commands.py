@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -111,6 +111,8 @@ def similar(
 
     Containment is the share of the query's distinct k-mers that a hit holds, at a k that is specific for the query's
     length. Identity is estimated from it. Strand - means that the hit holds the reverse complement of the query.
+
+    A record that cannot be searched with is refused by name, the others are searched, and the exit status is then 1.
     """
     check_form(form, output)
     home = _home()
@@ -118,7 +120,11 @@ def similar(
     from opengenome_assets.search.rows import similar_rows
 
     with _search_errors():
-        records = _read_queries(queries)
+        records, refused = _read_queries(queries)
+        for each in refused:
+            click.echo(printable(f"Not searched: {each}"), err=True)
+        if not records:
+            raise click.ClickException(f"no query can be searched with: {plural(len(refused), 'fault')} above")
         index = SearchIndex.open(home, version=version)
         found = index.similar(records, top_n=top_n, threshold=threshold, source=source, strand=strand, sort=sort)
     candidates = min(candidates_of(top_n, sort), index.sequences)
@@ -132,6 +138,7 @@ def similar(
         "candidates": candidates,
         "queries": len(records),
         "queries_without_hits": without,
+        "refused": [vars(each) for each in refused],
     }
     total = sum(map(len, found))
     summary = (
@@ -143,6 +150,9 @@ def similar(
         summary += f" They are sorted by containment, among the {candidates:,} most similar per query."
     lines = [line for query, hits in zip(records, found, strict=True) for line in _similar_lines(query, hits)]
     tell(HitTable(similar_rows(records, found), facts), form, output, lines, summary)
+    if refused:
+        counted = f"{len(refused):,} of {len(refused) + len(records):,}"
+        raise click.ClickException(f"{counted} records were not searched with, for the reasons above the hits")
 
 
 @search.command("kmer")
@@ -233,24 +243,44 @@ def _search_errors() -> Iterator[None]:
         raise click.ClickException(printable(str(error))) from error
 
 
-def _read_queries(values: Sequence[str]) -> list[Query]:
-    """Return the queries that --query names; of several, those without a name get their place as a number."""
-    from opengenome_assets.search.queries import UNNAMED, QueryError, read_queries
+@dataclass(frozen=True)
+class _Refused:
+    """A record that cannot be searched with, or all of what one --query names: ``record`` and ``line`` are 0 then."""
+
+    given: str
+    record: int
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        place = f", record {self.record:,}, line {self.line:,}" if self.record else ""
+        return f"{self.given}{place}: {self.reason}"
+
+
+def _read_queries(values: Sequence[str]) -> tuple[list[Query], list[_Refused]]:
+    """Return the queries that --query names, and what is refused.
+
+    Of several values, a query without a name gets its place among the queries as a number.
+    """
+    from opengenome_assets.search.queries import UNNAMED, QueryError, sort_queries
 
     if values.count("-") > 1:
         raise click.UsageError("--query - is given more than once, and standard input can be read only once")
-    queries = []
+    queries: list[Query] = []
+    refused: list[_Refused] = []
     for value in values:
+        text = _read_text(value)
+        given = "standard input" if value == "-" else f"--query {shorten(value, 60)}"
         try:
-            queries += read_queries(_read_text(value))
+            good, bad = sort_queries(text)
         except QueryError as error:
-            raise QueryError(f"--query {shorten(value, 60)}: {error}") from error
-    if len(values) == 1:
-        return queries
-    return [
-        replace(query, name=f"{UNNAMED}{place}") if query.name == UNNAMED else query
-        for place, query in enumerate(queries, 1)
-    ]
+            refused.append(_Refused(given, 0, 0, str(error)))
+            continue
+        refused += [_Refused(given, each.record, each.line, each.reason) for each in bad]
+        for query in good.values():
+            numbered = query.name == UNNAMED and len(values) > 1
+            queries.append(replace(query, name=f"{UNNAMED}{len(queries) + 1}") if numbered else query)
+    return queries, refused
 
 
 def _read_text(value: str) -> bytes:

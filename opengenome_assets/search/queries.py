@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from opengenome_assets.kernels.fasta import (
     BYTE_ORDER_MARKS,
@@ -62,14 +63,15 @@ class RefusedQuery:
     ----------
     name
         The first word of its header, ``query`` without a header, and empty if the header has none.
-    record
-        Its place among the records, from 1.
+    record, line
+        Its place among the records, and the line of its header, both from 1.
     reason
         What is wrong with it, with its name.
     """
 
     name: str
     record: int
+    line: int
     reason: str
 
 
@@ -85,9 +87,9 @@ def read_queries(text: str | bytes) -> list[Query]:
     """
     queries = []
     for record in _read(text):
-        if isinstance(record, RefusedQuery):
-            raise QueryError(record.reason)
-        queries.append(record)
+        if record.fault:
+            raise QueryError(record.fault)
+        queries.append(record.query)
     return queries
 
 
@@ -99,19 +101,15 @@ def sort_queries(text: str | bytes) -> tuple[dict[int, Query], list[RefusedQuery
     Raises
     ------
     QueryError
-        If no record can be searched with, or the text is no FASTA.
+        If the text is empty or no FASTA.
     """
     good: dict[int, Query] = {}
     refused = []
-    for place, record in enumerate(_read(text), 1):
-        if isinstance(record, RefusedQuery):
-            refused.append(record)
-        elif reason := without_kmers(record):
-            refused.append(RefusedQuery(record.name, place, reason))
+    for place, (query, line, fault) in enumerate(_read(text), 1):
+        if reason := fault or without_kmers(query):
+            refused.append(RefusedQuery(query.name, place, line, reason))
         else:
-            good[place] = record
-    if not good:
-        raise QueryError(refused[0].reason)
+            good[place] = query
     return good, refused
 
 
@@ -125,9 +123,17 @@ def without_kmers(query: Query) -> str | None:
     )
 
 
-def _read(text: str | bytes) -> Iterator[Query | RefusedQuery]:
-    content = text.encode() if isinstance(text, str) else text
-    content = _without_mark(content).strip()
+class _Record(NamedTuple):
+    """A record, the line of its header, and what is wrong with it."""
+
+    query: Query
+    line: int
+    fault: str | None
+
+
+def _read(text: str | bytes) -> Iterator[_Record]:
+    given = _without_mark(text.encode() if isinstance(text, str) else text)
+    content = given.strip()
     if not content:
         raise QueryError("expected a sequence or FASTA, found nothing")
     if content.startswith(b"@"):
@@ -135,13 +141,15 @@ def _read(text: str | bytes) -> Iterator[Query | RefusedQuery]:
             "expected a sequence or FASTA, found '@' at the start, as in FASTQ; convert it first: "
             "sed -n '1~4s/^@/>/p; 2~4p' READS.fastq > READS.fasta"
         )
+    # Empty lines before it count, as those of the file do.
+    before = given[: given.index(content)].count(b"\n") * b"\n"
     if content.startswith(b">"):
-        content = _LINE_WITH_BLANKS.sub(lambda line: line[0].translate(None, _BLANKS), content)
-        yield from _numbered(_batches(content))
+        content = before + _LINE_WITH_BLANKS.sub(lambda line: line[0].translate(None, _BLANKS), content)
+        yield from _records(_batches(content))
         return
-    bare = b">" + UNNAMED.encode() + b"\n" + content.translate(None, _BLANKS)
+    bare = b">" + UNNAMED.encode() + b"\n" + before + content.translate(None, _BLANKS)
     # Lines are counted from the sequence's first, without the header added before it.
-    yield from _numbered(replace(batch, illegal_line=batch.illegal_line - 1) for batch in _batches(bare))
+    yield from _records(replace(batch, illegal_line=batch.illegal_line - 1) for batch in _batches(bare))
 
 
 def _without_mark(content: bytes) -> bytes:
@@ -163,7 +171,7 @@ def _batches(content: bytes) -> Iterator[FastaBatch]:
         raise QueryError(str(error)) from error
 
 
-def _numbered(batches: Iterable[FastaBatch]) -> Iterator[Query | RefusedQuery]:
+def _records(batches: Iterable[FastaBatch]) -> Iterator[_Record]:
     place = 0
     for batch in batches:
         names, _ = split_headers(batch)
@@ -171,8 +179,6 @@ def _numbered(batches: Iterable[FastaBatch]) -> Iterator[Query | RefusedQuery]:
         for index, name in enumerate(names.to_pylist()):
             place += 1
             query = Query(name, batch.data[batch.offsets[index] : batch.offsets[index + 1]].tobytes())
-            if index in refused:
-                called = query.called if name else f"record {place}"
-                yield RefusedQuery(name, place, f"{called}: {refused[index].reason}")
-            else:
-                yield query
+            called = query.called if name else f"record {place}"
+            fault = f"{called}: {refused[index].reason}" if index in refused else None
+            yield _Record(query, int(batch.line[index]), fault)

@@ -100,6 +100,7 @@ class RefusedQuery(_Answer):
 
     name: str = Field(description="Its identifier; empty if it has none")
     record: int = Field(description="Its place among the records of the request, from 1")
+    line: int = Field(description="Line of its header in the request's text, from 1")
     reason: str = Field(description="What is wrong with it")
 
 

@@ -96,8 +96,10 @@ class Service:
         return Response(content, media_type="application/json")
 
     def sort_queries(self, text: str, most: int) -> tuple[dict[int, Searchable], list[RefusedQuery]]:
-        """Return the queries in a text by their place, and the refused records; refuse more than allowed."""
+        """Return the queries in a text by their place, and the refused records; refuse no query and too many."""
         queries, refused = sort_queries(text)
+        if not queries:
+            raise QueryError(refused[0].reason)
         self._refuse_many_letters([*queries.values()], len(queries) + len(refused), most)
         return queries, refused
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import pandas as pd
 
 from opengenome_assets import __version__
 from opengenome_assets import plots as shell
@@ -53,6 +52,8 @@ from opengenome_assets.variants.tables import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from opengenome_assets.plots.style import Picture
 
 
@@ -135,7 +136,7 @@ def address(home: Home, sample: str) -> str:
     return f"{home.uri}/reports/samples/{sample}"
 
 
-def frame_of(frame: pd.DataFrame, sample: str) -> pd.DataFrame:
+def frame_of(frame: "pd.DataFrame", sample: str) -> "pd.DataFrame":
     """Return a sample's rows of a table; all rows of a table without samples."""
     for column in ("sample", "source"):
         if column in frame:
@@ -143,7 +144,7 @@ def frame_of(frame: pd.DataFrame, sample: str) -> pd.DataFrame:
     return frame
 
 
-def _content(frame: pd.DataFrame) -> str:
+def _content(frame: "pd.DataFrame") -> str:
     return hashlib.sha256(frame.to_json(orient="values", default_handler=str).encode()).hexdigest()
 
 
@@ -161,7 +162,7 @@ def origin(step: Step, table: Named) -> Origin:
     )
 
 
-def build(own: dict[str, pd.DataFrame], sample: str, key: str, origins: list[Origin], home: Home) -> Report:
+def build(own: "dict[str, pd.DataFrame]", sample: str, key: str, origins: list[Origin], home: Home) -> Report:
     """Return the content of a sample's report."""
     calls, alignments, contigs = own[GENOTYPES.name], own[ALIGNMENTS.name], own[REFERENCE.name]
     of_reads = (
@@ -204,8 +205,8 @@ def build(own: dict[str, pd.DataFrame], sample: str, key: str, origins: list[Ori
 
 
 def merged(
-    genotypes: pd.DataFrame, annotations: pd.DataFrame, variants: pd.DataFrame, consequences: pd.DataFrame
-) -> pd.DataFrame:
+    genotypes: "pd.DataFrame", annotations: "pd.DataFrame", variants: "pd.DataFrame", consequences: "pd.DataFrame"
+) -> "pd.DataFrame":
     """Return a sample's calls with what is stated of their alleles, and the consequence of the highest impact."""
     order = consequences["impact"].map(IMPACTS.index)
     worst = consequences.assign(order=order).sort_values(["variant_key", "order", "transcript"], kind="stable")
@@ -219,7 +220,7 @@ def merged(
     )
 
 
-def telling(variants: pd.DataFrame) -> pd.DataFrame:
+def telling(variants: "pd.DataFrame") -> "pd.DataFrame":
     """Return the variants whose reads are shown: by ClinVar's statement, then impact, then the smallest share."""
     order = variants.assign(
         stated=variants["class"].map(lambda each: min(CLASSES.index(each), 4)),  # benign and not listed are one

@@ -12,6 +12,8 @@ from click.testing import CliRunner
 
 from opengenome_assets.cli import main
 from opengenome_assets.cli.processes import CONFIGURATION, dagster_environment, program
+from opengenome_assets.corpus.tables import SEQUENCE_SHARDS
+from opengenome_assets.framework.parsing import allowing
 from opengenome_assets.settings import dagster_home
 from opengenome_assets_tests.processes import REPOSITORY, environment, processes_of, started, wait_for
 
@@ -62,30 +64,39 @@ def test_dagster_is_configured_without_a_checkout_as_with_one(elsewhere: Path) -
 def test_everything_is_made_in_an_empty_folder_and_a_failure_is_told(elsewhere: Path) -> None:
     genomes = elsewhere / "genomes"
     genomes.mkdir()
-    (genomes / "a.fa").write_text("".join(f">{name}\n{letters}\n" for name, letters in SEQUENCES.items()))
+    (genomes / "a.fa").write_text("".join(f">{name}\n{letters}\n" for name, letters in SEQUENCES.items()) + ">c\nAC!\n")
+    (genomes / "notes.txt").touch()
 
-    def run(**settings: str) -> subprocess.CompletedProcess[str]:
+    def run(*options: str, **settings: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [program("opengenome"), "run", "--select", "tag:group=corpus"],
+            [program("opengenome"), "run", *options],
             env=variables(elsewhere, OPENGENOME_SOURCE="genomes", **settings),
             capture_output=True,
             text=True,
             timeout=240,
         )
 
-    answer = run()
+    corpus = ["--select", "tag:group=corpus"]
+    answer = run(*corpus, "--config-json", allowing(SEQUENCE_SHARDS, 1 / 3))
     assert answer.returncode == 0, answer.stderr
     said = answer.stdout
     assert re.search(
         r"^Corpus\n  sequences +2: \w+ 2\n  bases +670, 38\.8 % of A, C, G and T are G or C$", said, re.MULTILINE
     )
-    assert re.search(r"^  refused +no record$", said, re.MULTILINE)
+    assert re.search(
+        r"^  refused +! +1 record \(illegal letter '!' 1\) in a\.fa 1\. See: opengenome show", said, re.MULTILINE
+    )
+    assert re.search(r"^  raw_fasta +files left out, of another kind by their name: notes\.txt$", said, re.MULTILINE)
     assert re.search(r"^Run \w{8}\n  took +\d+ s\n  made +(\d+) of \1 tables", said, re.MULTILINE)
     assert re.search(rf"^  report +{elsewhere}/data/reports/corpus_report\.html$", said, re.MULTILINE)
     assert "Warning" not in answer.stdout + answer.stderr
 
+    said = run("--select", "raw_fasta").stdout
+    assert re.search(r"^  made +0 of \d+ tables", said, re.MULTILINE)
+    assert re.search(r"^  unchanged +raw_fasta: the same files as the last run$", said, re.MULTILINE)
+
     (genomes / "bad.fa").write_text("no record\n")
-    answer = run(OPENGENOME_MAX_UNUSABLE_SHARE="0")
+    answer = run(*corpus, OPENGENOME_MAX_UNUSABLE_SHARE="0")
     assert answer.returncode == 1
     assert answer.stdout == ""
     (told,) = re.findall(r"^Run \w{8} failed:\n(?:  .*\n)+", answer.stderr, re.MULTILINE)

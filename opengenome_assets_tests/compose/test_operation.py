@@ -1,20 +1,18 @@
-"""A cluster that is watched and backed up: an alert and its end, a backup put back elsewhere, log lines as JSON."""
+"""A cluster in operation: a backup put back elsewhere, and log lines as JSON."""
 
 import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from opengenome_assets_tests.compose.cluster import Cluster, docker, logs
-from opengenome_assets_tests.monitoring.receivers import bodies, mail_server, receiver
+from opengenome_assets_tests.compose.cluster import Cluster, logs
 from opengenome_assets_tests.processes import REPOSITORY, free_port
-from opengenome_assets_tests.webserver import wait_for
 
 SERVICES = {"dagster-webserver", "dagster-daemon", "dagster-code", "spark-master", "spark-worker", "search", "metrics"}
 # What Dagster prints before it has loaded its instance, Java of its modules, and a server of its address.
@@ -35,14 +33,6 @@ def rows(cluster: Cluster, *command: str) -> dict[str, int]:
     """The rows of each table, by a command that runs Python in a container."""
     found: dict[str, int] = json.loads(cluster.compose(*command, "python", "-c", ROWS).splitlines()[-1])
     return found
-
-
-@pytest.fixture(scope="module")
-def gateway(cluster: Cluster) -> str:
-    """The address by which containers reach this machine."""
-    (network,) = json.loads(docker("network", "inspect", f"{cluster.project}_cluster"))
-    address: str = network["IPAM"]["Config"][0]["Gateway"]
-    return address
 
 
 @pytest.fixture(scope="module")
@@ -69,41 +59,6 @@ def test_log_lines_are_json_in_every_service_and_name_the_run(cluster: Cluster, 
             of_run[service] += entry.get("run_id") == run_id
     assert seen == SERVICES
     assert of_run["dagster-code"]
-
-
-def test_a_stopped_daemon_is_told_by_mail_and_webhook_and_so_is_its_end(
-    cluster: Cluster, gateway: str, tool: Callable[[str], str]
-) -> None:
-    for program in ("prometheus", "promtool", "prometheus-alertmanager", "amtool"):
-        tool(program)
-    with mail_server(host=gateway) as (smtp, letters), receiver(host=gateway) as (url, accepted):
-        watched = replace(
-            cluster,
-            files=[*cluster.files, overlay("monitoring"), Path(__file__).with_name("debian-monitoring.yml")],
-            settings={
-                **cluster.settings,
-                "OPENGENOME_SMTP_SERVER": smtp,
-                "OPENGENOME_SMTP_SECURITY": "none",
-                "OPENGENOME_MAIL_TO": "team@example.org",
-                "OPENGENOME_WEBHOOK_URL": url,
-                "PROMETHEUS_UI_PORT": str(free_port()),
-                "ALERTMANAGER_UI_PORT": str(free_port()),
-            },
-        )
-
-        def told(over: bool) -> bool:
-            mails = [str(letter["Subject"]) for letter in letters.letters if "DaemonDown" in str(letter["Subject"])]
-            hooks = [body["over"] for body in bodies(accepted) if body["subject"].startswith("DaemonDown")]
-            return any(("RESOLVED" if over else "FIRING") in mail for mail in mails) and over in hooks
-
-        try:
-            watched.compose("up", "--detach", "--wait", "--no-build", "prometheus", "alertmanager", "metrics")
-            watched.compose("stop", "dagster-daemon")
-            wait_for(lambda: told(over=False), "mail and webhook of the stopped daemon", 240)
-            watched.compose("start", "dagster-daemon")
-            wait_for(lambda: told(over=True), "mail and webhook of its end", 360)
-        finally:
-            cluster.compose("up", "--detach", "--wait", "--no-build", "--remove-orphans")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import pytest
 from opengenome_assets_tests.compose.cluster import Cluster, docker
 from opengenome_assets_tests.processes import REPOSITORY, free_port
 from opengenome_assets_tests.same import assert_same
+from opengenome_assets_tests.webserver import wait_for
 
 pytestmark = pytest.mark.drill
 SAMPLE = {"raw_fasta": {"source": "sample"}}
@@ -68,18 +69,31 @@ def last(last_files: Path, last_image: str, secrets: Path) -> Iterator[Cluster]:
 
 
 @pytest.mark.timeout(2700)
-def test_the_last_release_is_replaced_and_tables_and_records_go_on(last: Cluster, image: str, tmp_path: Path) -> None:
+def test_the_last_release_is_replaced_in_mid_run_and_tables_records_and_the_run_go_on(
+    last: Cluster, image: str, tmp_path: Path
+) -> None:
     first = last.launch(*SMALL, config=SAMPLE)
     last.succeed(first, 900)
     before = last.fetch_tables(tmp_path / "before")
+    last.compose("kill", "spark-worker")  # without workers a run goes on, and waits
+    under_way = last.launch(*SMALL, config={**SAMPLE, "sequence_shards": {"min_length": 18}})
+    wait_for(lambda: last.runs(under_way)[0].steps.get("sequence_shards") == "IN_PROGRESS", "run under way", 240)
+
     new = replace(
         last, files=[REPOSITORY / "docker-compose.yml"], settings={**last.settings, "OPENGENOME_IMAGE": image}
     )
-    new.compose("run", "--rm", "dagster-daemon", "dagster", "instance", "migrate")
-    new.compose("up", "--detach", "--wait", "--no-build", timeout=600)
+    new.compose("stop", "dagster-daemon")
+    new.compose("run", "--rm", "--no-deps", "dagster-daemon", "dagster", "instance", "migrate")
+    new.compose("up", "--detach", "--wait", "--no-build", timeout=900)
     assert {each["Config"]["Image"] for each in new.containers(*SERVICES)} == {image}
 
     assert new.runs(first)[0].status == "SUCCESS"
-    assert_same(new.fetch_tables(tmp_path / "kept"), before, *SMALL)
+    lost, retried = new.succeed(under_way, 900)
+    assert "Execution was interrupted unexpectedly" in new.story(lost.run_id)
+    assert "raw_fasta" not in retried.steps
+    tables = new.fetch_tables(tmp_path / "after")
+    for name in SMALL:
+        kept = before.table(name)
+        assert tables.table(name).at(kept.history().newest).read().equals(kept.read()), name
     new.succeed(new.launch(*SMALL, config=SAMPLE), 900)
-    assert_same(new.fetch_tables(tmp_path / "after"), before, *SMALL)
+    assert_same(new.fetch_tables(tmp_path / "again"), before, *SMALL)

@@ -11,7 +11,6 @@ from Bio import SeqIO
 from Bio.Data import CodonTable
 from Bio.SeqUtils import gc_fraction
 from isal import igzip
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from opengenome_assets.corpus.settings import SAMPLE_FOLDER
 from opengenome_assets.corpus.tfidf_index import sequence_kmers_of
@@ -97,6 +96,8 @@ def test_amino_acids_and_rscu_follow_biopythons_table(sample, source, code):
 
 
 def test_tfidf_vectors_equal_scikit_learns(sample):
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     index = sample.corpus.home.table("tfidf_index").read()
     idf = inverse_document_frequency(*total_frequency(sample.corpus.home.table("tfidf_terms").read()))
     vectors = sequence_kmers_of(index)

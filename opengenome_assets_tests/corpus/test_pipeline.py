@@ -213,6 +213,8 @@ def test_too_many_refused_records_stop_the_run_and_are_shown(corpus):
     assert "1 of 6 records were refused (16.7%)" in said
     assert "more than the 10.0% that max_rejected_share allows" in said
     assert "illegal letter 'E'" in said
+    assert "plants/protein.faa.fa: 1 record, first: " in said
+    assert """--config-json '{"ops": {"sequence_shards": {"config": {"max_rejected_share": 0.17}}}}'""" in said
     (refused,) = made.content("rejected_records")
     assert (refused["file"], refused["record"], refused["line"], refused["header"]) == (
         "plants/protein.faa.fa",

@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 from dagster._config import process_config
-from dagster_k8s import K8sRunLauncher
 
 from opengenome_assets_tests.processes import REPOSITORY
 
@@ -78,6 +76,8 @@ def test_lint_finds_nothing(tool: Callable[[str], str]) -> None:
     ("preset", "version"), [*zip(PRESETS, VERSIONS, strict=True), ("values-team.yaml", VERSIONS[0])]
 )
 def test_every_object_is_valid_for_the_api(render: Render, preset: str, version: str) -> None:
+    import kubernetes_validate
+
     documents = render(preset)
     judged = [each for each in documents if not each["apiVersion"].startswith(OPERATORS)]
     judged.append({**config_of(documents, "spark", "executor.yaml"), "metadata": {"name": "executor"}})
@@ -88,6 +88,8 @@ def test_every_object_is_valid_for_the_api(render: Render, preset: str, version:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_dagster_accepts_the_launcher_s_settings(render: Render, preset: str) -> None:
+    from dagster_k8s import K8sRunLauncher
+
     instance = config_of(render(preset), "instance", "dagster.yaml")
     judged = process_config(K8sRunLauncher.config_type(), instance["run_launcher"]["config"])
     assert judged.success, judged.errors
@@ -245,6 +247,8 @@ def test_a_team_has_its_own_database_and_a_search_that_grows(render: Render) -> 
 
 
 def test_secrets_of_messages_reach_the_exporter_alone(render: Render) -> None:
+    import kubernetes_validate
+
     values = ("metrics.smtpSecretName=mail", "metrics.webhookSecretName=chat")
     deployments = of_kind(render("values.yaml", *values), "Deployment")
     exporter = deployments.pop("trial-opengenome-metrics")

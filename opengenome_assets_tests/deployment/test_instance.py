@@ -1,11 +1,15 @@
 """The instance that dagster.yaml describes keeps everything under the home."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.origin import RepositoryPythonOrigin
+from dagster._core.workspace.load import location_origins_from_yaml_paths
 
+from opengenome_assets.framework.private import JobPythonOrigin, ModuleCodePointer
 from opengenome_assets.settings import SettingsError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -67,3 +71,23 @@ def test_a_home_that_cannot_be_a_folder_is_named(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("OPENGENOME_HOME", str(tmp_path / "file"))
     with pytest.raises(SettingsError, match=r"file/dagster: Not a directory. Free space there, make it writable, or"):
         dg.DagsterInstance.from_config(str(REPOSITORY))
+
+
+def test_a_run_of_the_command_line_belongs_to_the_location_that_the_page_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENGENOME_HOME", str(tmp_path / "home"))
+    job = dg.Definitions(assets=[counted]).resolve_implicit_global_asset_job_def()
+    (shown,) = location_origins_from_yaml_paths([str(REPOSITORY / "workspace.yaml")])
+    module = ModuleCodePointer("opengenome_assets.definitions", "defs", None)
+    origin = JobPythonOrigin(job.name, RepositoryPythonOrigin(sys.executable, module))
+    with dg.DagsterInstance.from_config(str(REPOSITORY)) as instance:
+        typed = instance.create_run_for_job(job, job_code_origin=origin)
+        in_process = instance.create_run_for_job(job)
+        (found,) = instance.get_runs(
+            dg.RunsFilter(tags={".dagster/repository": f"__repository__@{shown.location_name}"})
+        )
+    assert found.run_id == typed.run_id
+    assert found.remote_job_origin is not None
+    assert found.remote_job_origin.job_name == job.name
+    assert in_process.remote_job_origin is None  # no module holds its job

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -13,24 +14,24 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.test_utils import create_run_for_test, instance_for_test
 from dagster._grpc.client import DagsterGrpcClient
 
+from opengenome_assets.deployment import launcher
 from opengenome_assets.deployment.launcher import MonitoredRunLauncher
 from opengenome_assets_tests.processes import free_port, wait_for
 
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    launcher = {"module": MonitoredRunLauncher.__module__, "class": MonitoredRunLauncher.__name__}
-    with instance_for_test(overrides={"run_launcher": launcher, "run_monitoring": {"enabled": True}}) as made:
+    overrides = {"module": MonitoredRunLauncher.__module__, "class": MonitoredRunLauncher.__name__}
+    with instance_for_test(overrides={"run_launcher": overrides, "run_monitoring": {"enabled": True}}) as made:
         yield made
 
 
-@pytest.fixture
-def code_server(tmp_path: Path) -> Iterator[int]:
-    """A code server that was started after the runs it is asked about, on this port."""
-    (tmp_path / "empty.py").write_text("import dagster as dg\n\ndefs = dg.Definitions()\n")
-    port = free_port()
+@contextmanager
+def served(folder: Path, port: int) -> Iterator[None]:
+    """A code server that was started after the runs it is asked about."""
+    (folder / "empty.py").write_text("import dagster as dg\n\ndefs = dg.Definitions()\n")
     command = [sys.executable, "-m", "dagster", "api", "grpc", "--port", str(port), "--python-file"]
-    process = subprocess.Popen([*command, str(tmp_path / "empty.py")])
+    process = subprocess.Popen([*command, str(folder / "empty.py")])
     try:
 
         def answers() -> bool:
@@ -40,7 +41,7 @@ def code_server(tmp_path: Path) -> Iterator[int]:
                 return False
 
         wait_for(answers, "code server")
-        yield port
+        yield
     finally:
         process.terminate()
         process.wait()
@@ -53,9 +54,17 @@ def status_of(instance: dg.DagsterInstance, tags: dict[str, str]) -> WorkerStatu
 
 
 @pytest.mark.slow
-def test_a_run_that_the_code_server_does_not_know_is_gone(instance: dg.DagsterInstance, code_server: int) -> None:
-    address = json.dumps({"host": "localhost", "port": code_server})
-    assert status_of(instance, {GRPC_INFO_TAG: address}) == WorkerStatus.NOT_FOUND
+def test_a_run_that_the_code_server_does_not_know_is_gone_once_definitions_are_loaded_again(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    tags = {GRPC_INFO_TAG: json.dumps({"host": "localhost", "port": port})}
+    with served(tmp_path, port):
+        assert status_of(instance, tags) == WorkerStatus.NOT_FOUND
+    with served(tmp_path, port):
+        assert [status_of(instance, tags) for _ in range(2)] == [WorkerStatus.RUNNING] * 2
+        monkeypatch.setattr(launcher, "SETTLING_SECONDS", 0)
+        assert status_of(instance, tags) == WorkerStatus.NOT_FOUND
 
 
 def test_a_code_server_that_is_away_says_nothing_of_its_runs(instance: dg.DagsterInstance) -> None:

@@ -4,8 +4,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from opengenome_assets.kernels.bases import kmer_strings
 from opengenome_assets.kernels.profiles import document_frequency, sequence_kmers
@@ -14,6 +12,8 @@ from opengenome_assets_tests.kernels.texts import sample, text
 
 
 def weigh(sequences: list[str]) -> np.ndarray:
+    from scipy.sparse import csr_array
+
     kmers = sequence_kmers(*text([sequence.encode() for sequence in sequences])[1:])
     idf = inverse_document_frequency(document_frequency(kmers), len(sequences))
     matrix = csr_array((tfidf(kmers, idf), kmers.codes, kmers.row_offsets), (len(sequences), 4096))
@@ -27,6 +27,8 @@ def unambiguous_sample() -> list[str]:
 
 @pytest.mark.peer
 def test_sample_equals_scikit_learn() -> None:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     sequences = [*unambiguous_sample(), "ACGTACGTAC", "GGGGGG"]
     assert len(sequences) > 20
     vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(6, 6), lowercase=False)
@@ -38,6 +40,8 @@ def test_sample_equals_scikit_learn() -> None:
 
 
 def test_ambiguous_letters_equal_scikit_learn_with_our_vocabulary() -> None:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     sequences = [sequence[:20_000] for sequence in sample("plastids").values()]
     sequences += ["ACGTNNACGTACGTNACGTTTTTTT", "NNNNNNNNN", "ACG"]
     vectorizer = TfidfVectorizer(

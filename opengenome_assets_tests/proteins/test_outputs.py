@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from Bio.Seq import Seq
 from click.testing import CliRunner
-from scipy.stats import binomtest
 
 from opengenome_assets.cli import main
 from opengenome_assets.proteins.catalogue import SHIPPED
@@ -249,6 +248,8 @@ def test_the_report_says_what_was_found_and_what_was_not_examined(shipped: Run) 
 
 
 def test_wilson_intervals_are_those_of_scipy() -> None:
+    from scipy.stats import binomtest
+
     found, number = np.array([0.0, 1, 5, 10]), np.array([1.0, 3, 10, 10])
     low, high = wilson(found, number, 1.959963984540054)
     for place in range(4):

@@ -203,6 +203,7 @@ def test_a_bad_file_and_bad_records_cost_only_themselves(tmp_path: Path, catalog
     run = Run(Home(str(tmp_path / "home")), {"source": folder(tmp_path / "in", files)})
     result = run.materialize("*raw_proteins,rejected_proteins", ok=False)
     assert "7 of 11 records were refused" in failure(result)
+    assert '{"ops": {"raw_proteins": {"config": {"max_rejected_share": 0.64}}}}' in failure(result)
     result = run.materialize("*raw_proteins,rejected_proteins", raw_proteins={"max_rejected_share": 0.7})
     assert set(failed_checks(result)) == {"every_accession_has_an_organism", "every_file_is_used"}
     refused = {

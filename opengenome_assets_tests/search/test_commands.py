@@ -107,7 +107,6 @@ def test_queries_come_from_letters_files_and_standard_input(tmp_path: Path) -> N
         ("ACGUACGU", 1, "RNA"),
         ("cut.gz", 1, "cut.gz: the gzip stream ends early"),
         ("empty", 1, "--query empty: expected a sequence or FASTA, found nothing"),
-        (">a\nACGTACGT\n>b\n\n", 1, "query b: "),
     ],
 )
 def test_what_cannot_be_searched_with_is_told(query: str, code: int, message: str, tmp_path: Path) -> None:
@@ -120,6 +119,44 @@ def test_what_cannot_be_searched_with_is_told(query: str, code: int, message: st
     assert result.exit_code == code
     assert message in result.output
     assert "Traceback" not in result.output
+
+
+def test_bad_records_are_refused_by_name_and_the_others_searched(tmp_path: Path) -> None:
+    faulty = f"\n>empty\n\n>good\n{PIECE}\n>odd\n{PIECE[:70]}\nAC!GT\n>short\nACGTA\n>\n{PIECE}\n"
+    (tmp_path / "faulty.fasta").write_text(faulty)
+    (tmp_path / "reads.fastq").write_text("@read\nACGT\n+\nIIII\n")
+    options = ["--query", "faulty.fasta", "--query", "reads.fastq", "--query", PIECE[:500], "--top-n", "1"]
+    result = run("similar", *options)
+    assert result.exit_code == 1
+    refused = [line for line in result.stderr.splitlines() if line.startswith("Not searched: ")]
+    assert [line.split(": ")[1] for line in refused] == [
+        "--query faulty.fasta, record 1, line 2",
+        "--query faulty.fasta, record 3, line 6",
+        "--query faulty.fasta, record 4, line 9",
+        "--query faulty.fasta, record 5, line 11",
+        "--query reads.fastq",
+    ]
+    for line, reason in zip(
+        refused,
+        ["query empty: empty seq", "query odd: illegal letter '!' at base 73 (line 8)", "6 letters", "no id", "FASTQ"],
+        strict=True,
+    ):
+        assert reason in line
+    assert "Error: 5 of 7 records were not searched with" in result.stderr
+    assert "2 hits for 2 queries" in result.stdout
+    told = json.loads(run("similar", *options, "--format", "json").stdout)
+    assert [(hit["query"], hit["seq_id"]) for hit in told["hits"]] == [("good", NAME), ("query2", NAME)]
+    assert [(each["record"], each["line"]) for each in told["refused"]] == [(1, 2), (3, 6), (4, 9), (5, 11), (0, 0)]
+    assert run("similar", *options, "--output", "hits.tsv").exit_code == 1
+    assert '"line": 11' in (tmp_path / "hits.tsv").read_text()
+
+
+def test_without_any_query_nothing_is_searched() -> None:
+    result = run("similar", "--query", ">a\n\n>b\n\n")
+    assert result.exit_code == 1
+    assert "record 2, line 3: query b: empty sequence" in result.stderr
+    assert "Error: no query can be searched with: 2 faults above" in result.stderr
+    assert not result.stdout
 
 
 @pytest.mark.long

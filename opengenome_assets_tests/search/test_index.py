@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from opengenome_assets.kernels.bases import kmer_strings
 from opengenome_assets.search import Hit, Query, QueryError, SearchIndex
@@ -63,6 +62,8 @@ class Peer:
     """What scikit-learn says."""
 
     def __init__(self) -> None:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
         rows = [(source, header, text) for source, entries in corpus().items() for header, text in entries.items()]
         self.names = [(source, header.split()[0]) for source, header, _ in rows]
         vectorizer = TfidfVectorizer(

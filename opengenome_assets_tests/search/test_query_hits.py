@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from opengenome_assets.corpus.tables import TFIDF_INDEX
 from opengenome_assets.kernels.bases import kmer_strings
@@ -130,6 +129,8 @@ def test_hits_from_many_tasks_are_those_of_the_library_to_the_last_bit(
 def test_hits_are_those_of_scikit_learn(
     indexed: Corpus, asked: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     monkeypatch.setattr(query_hits, "TASK_SEQUENCES", 1)
     given = queries()
     everything = {"queries": asked({"q.fasta": fasta(given)}), "top_n": 1000, "strand": "given"}

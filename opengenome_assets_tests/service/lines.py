@@ -32,10 +32,10 @@ class LineOptions(Options):
 
 def check(sent: Sent) -> Checked:
     """Refuse files with the word bad."""
-    faults = [f"{file.name}: expected good lines, found bad" for file in sent.files if "bad" in file.path.read_text()]
+    faults = [f"{file.name}: expected good lines, found bad" for file in sent.files if b"bad" in file.path.read_bytes()]
     if faults:
         raise RefusedError(faults)
-    number = sum(len(file.path.read_text().splitlines()) for file in sent.files)
+    number = sum(len(file.path.read_bytes().splitlines()) for file in sent.files)
     return Checked(number, {"factor": sent.options.factor, "failure": sent.options.failure})
 
 
@@ -49,7 +49,7 @@ def perform(sent: Sent, settings: Mapping[str, Any], engine: Engine) -> None:
     if settings["failure"] == "passes":
         raise OSError(28, "No space left on device", str(sent.folder))
     rows = [
-        {"file": file.name, "lines": settings["factor"] * len(file.path.read_text().splitlines())}
+        {"file": file.name, "lines": settings["factor"] * len(file.path.read_bytes().splitlines())}
         for file in sent.files
     ]
     sent.home.refuse_lost()

@@ -7,15 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-import schemathesis
 import uvicorn
-from hypothesis import HealthCheck, given, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from opengenome_assets.engine.processes import Processes
 from opengenome_assets.service.app import create_app
@@ -26,7 +18,6 @@ from opengenome_assets_tests.examples import share
 from opengenome_assets_tests.processes import free_port, wait_for
 from opengenome_assets_tests.service.lines import KIND, jobs_in
 
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 ROUTES = [
     ("GET", "/api/jobs"),
     ("POST", "/api/lines"),
@@ -64,15 +55,9 @@ def url(home: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("route", ROUTES, ids=" ".join)
 def test_a_fuzzer_finds_no_failure_and_no_answer_that_is_not_described(url: str, route: tuple[str, str]) -> None:
-    method, path = route
-    operation = schemathesis.openapi.from_url(f"{url}/openapi.json")[path][method]
+    from opengenome_assets_tests.service.fuzzing import fuzz
 
-    @given(operation.as_strategy())
-    @settings(max_examples=share(20), derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
-    def fuzz(case: schemathesis.Case) -> None:
-        case.call_and_validate(checks=CHECKS)
-
-    fuzz()
+    fuzz(url, route, share(20))
 
 
 def test_the_fuzzer_knows_every_route_of_jobs(url: str) -> None:

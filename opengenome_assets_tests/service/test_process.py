@@ -12,14 +12,6 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, given, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from opengenome_assets.search import SearchIndex, read_queries
 from opengenome_assets_tests.examples import share
@@ -29,7 +21,6 @@ from opengenome_assets_tests.service.conftest import Server, letters, make, runn
 pytestmark = pytest.mark.slow
 
 CLIENTS = 50
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 UNLIMITED = {"OPENGENOME_SEARCH_REQUESTS_PER_MINUTE": "0"}
 
 
@@ -149,12 +140,6 @@ def test_neither_of_the_two_user_interfaces_stays_without_the_other(server: Serv
     ],
 )
 def test_a_fuzzer_finds_no_failure_and_no_answer_that_is_not_described(server: Server, route: tuple[str, str]) -> None:
-    method, path = route
-    operation = schemathesis.openapi.from_url(f"{server.url}/openapi.json")[path][method]
+    from opengenome_assets_tests.service.fuzzing import fuzz
 
-    @given(operation.as_strategy())
-    @settings(max_examples=share(150), derandomize=True, suppress_health_check=list(HealthCheck))
-    def fuzz(case: schemathesis.Case) -> None:
-        case.call_and_validate(checks=CHECKS)
-
-    fuzz()
+    fuzz(server.url, route, share(150))

@@ -67,9 +67,12 @@ class Slurm:
     ----------
     folder
         Keys, state and logs of its daemons.
+    prefix
+        Precedes each command of its user: one that runs others, elsewhere or as somebody else.
     """
 
     folder: Path
+    prefix: tuple[str, ...] = ()
 
     def environment(self, **variables: str) -> dict[str, str]:
         """Return the environment of a user of the cluster, with only these settings made."""
@@ -80,7 +83,12 @@ class Slurm:
     def run(self, *command: str, ok: bool = True, text: str | None = None, **variables: str) -> str:
         """Run a command of the cluster's user and return what it printed; it has to succeed unless told."""
         answer = subprocess.run(
-            command, env=self.environment(**variables), input=text, capture_output=True, text=True, timeout=120
+            [*self.prefix, *command],
+            env=self.environment(**variables),
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
         assert not ok or answer.returncode == 0, f"{command}: {answer.stdout}\n{answer.stderr}"
         return answer.stdout
@@ -163,9 +171,9 @@ def variables_of(pid: int) -> set[bytes]:
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[Slurm]:
-    """Start the daemons; at the end, end all jobs and daemons."""
-    slurm = Slurm(folder)
+def cluster(folder: Path, prefix: tuple[str, ...] = ()) -> Iterator[Slurm]:
+    """Start the daemons, each by a prefix; at the end, end all jobs and daemons."""
+    slurm = Slurm(folder, prefix)
     for name in ("state", *(f"spool-{node}" for node in NODES)):
         (folder / name).mkdir(parents=True)
     (folder / "munge.key").write_bytes(os.urandom(1024))
@@ -187,7 +195,7 @@ def cluster(folder: Path) -> Iterator[Slurm]:
     try:
         with (folder / "daemons.log").open("ab") as log:
             for daemon in daemons:
-                started.append(subprocess.Popen(daemon, env=slurm.environment(), stdout=log, stderr=log))
+                started.append(subprocess.Popen([*prefix, *daemon], env=slurm.environment(), stdout=log, stderr=log))
                 time.sleep(1)
         wait_for(lambda: len(idle(slurm)) == len(NODES), "two idle nodes", 60, every=0.5)
         yield slurm
@@ -198,6 +206,27 @@ def cluster(folder: Path) -> Iterator[Slurm]:
         for process in reversed(started):
             process.send_signal(signal.SIGTERM)
             process.wait(30)
+
+
+@contextmanager
+def network_of_its_own() -> Iterator[tuple[str, ...]]:
+    """A network with one address, from which nothing else can be reached; yields what runs a command in it."""
+    holder = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+    inside = ("nsenter", f"--net=/proc/{holder.pid}/ns/net")
+    try:
+        wait_for(lambda: os.readlink(f"/proc/{holder.pid}/ns/net") != os.readlink("/proc/self/ns/net"), "network")
+        for words in (
+            "link set lo up",
+            "link add node type veth peer name cable",
+            "address add 198.51.100.1/24 dev node",
+            "link set node up",
+            "link set cable up",
+        ):
+            subprocess.run([*inside, "ip", *words.split()], check=True)
+        yield inside
+    finally:
+        holder.kill()
+        holder.wait()
 
 
 def idle(slurm: Slurm) -> Sequence[str]:

@@ -1,10 +1,12 @@
 """Jobs of a user on two nodes: the sample, and faults in the middle of a run."""
 
 import os
+import pwd
 import re
 import shlex
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.processes import wait_for
 from opengenome_assets_tests.same import assert_same
-from opengenome_assets_tests.slurm.cluster import NODES, Job, Slurm, idle
+from opengenome_assets_tests.slurm.cluster import NODES, Job, Slurm, cluster, idle, network_of_its_own
 from opengenome_assets_tests.slurm.conftest import SELECT
 
 SIZE = ("--nodes", "2", "--cores", "1", "--memory", "2500M", "--time", "20")
@@ -164,3 +166,30 @@ def test_tasks_of_an_array_and_jobs_of_one_home_run_one_after_the_other(
     assert all("JobState=COMPLETED" in shown for shown in times), times
     assert spans[0][2] <= spans[1][1]
     assert spans[1][2] <= spans[2][1]
+
+
+def test_a_user_makes_tables_without_root_and_without_a_network_on_the_nodes(
+    sif: Path, folder: Path, local_sample: Home
+) -> None:
+    """The user has no Python package, so the SIF writes the script, as docs/slurm.md says."""
+    assert Path("/dev/fuse").stat().st_mode & 0o006 == 0o006, "Apptainer needs it: chmod 666 /dev/fuse, as udev does"
+    user, tables = pwd.getpwnam("nobody"), ("raw_fasta", "sequence_shards", "kmer_")
+    place, home, scratch = (folder / "user", folder / "user" / "home", folder / "user" / "scratch")
+    folder.chmod(0o755)
+    for each in (place, home, home / "slurm", scratch):
+        each.mkdir()
+        os.chown(each, user.pw_uid, user.pw_gid)
+    with network_of_its_own() as inside, cluster(folder / "alone", inside) as alone:
+        become = ("setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups")
+        theirs = replace(alone, prefix=(*inside, *become, "env", "--chdir", str(place), f"HOME={place}"))
+        assert not theirs.run("ip", "route", "show", "default")
+        select = " or ".join(f"key:{name}" for name in tables)
+        command = ("submit", *SIZE, "--image", str(sif), "--scratch", str(scratch), "--select", select, "--dry-run")
+        script = theirs.run(
+            "apptainer", "exec", "--env", f"OPENGENOME_HOME={home}", str(sif), "opengenome", "slurm", *command
+        )
+        job = Job(theirs, theirs.run("sbatch", "--parsable", text=script).strip(), home)
+        job.completed(1800)
+        assert {path.stat().st_uid for path in home.rglob("*")} == {user.pw_uid}
+        assert_same(Home(str(home)), local_sample, *tables)
+        assert_left_nothing(job, str(scratch))

@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.decomposition import PCA
-from sklearn.metrics import silhouette_score
-from sklearn.svm import SVC
 
 from opengenome_assets.corpus.plots import profiles
 from opengenome_assets.plots import images, style
@@ -15,6 +12,8 @@ from opengenome_assets_tests.corpus.plots.tables import Tables
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.peer
 def test_components_equal_scikit_learn(shape: tuple[int, int], dtype: type) -> None:
+    from sklearn.decomposition import PCA
+
     random = np.random.default_rng(5)
     data = (random.normal(size=shape) * np.geomspace(9, 0.1, shape[1]) + 3).astype(dtype)
     scores, explained = profiles.principal_components(data, 2)
@@ -45,6 +44,9 @@ def test_profiles_are_relative_frequencies(sample: Tables) -> None:
 
 
 def test_plastids_and_mitochondria_fall_apart(sample: Tables) -> None:
+    from sklearn.metrics import silhouette_score
+    from sklearn.svm import SVC
+
     matrix = profiles.kmer_profiles(sample.tfidf_index)
     scores, explained = profiles.principal_components(matrix)
     sources = sample.tfidf_index["source"].to_numpy()

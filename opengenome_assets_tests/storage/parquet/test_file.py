@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import duckdb
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -86,6 +85,8 @@ GROUPS = [rows("ACGT", "", LONG), rows(), rows("TTT"), rows(*["ACGTN" * 100] * 5
 
 @pytest.mark.parametrize("compression", ["zstd", "snappy", "lz4", "gzip"])
 def test_arrow_duckdb_and_polars_read_what_was_written(tmp_path, compression):
+    import polars as pl
+
     path = tmp_path / "a.parquet"
     expected = write(path, *GROUPS, compression=compression)
     found = pq.read_table(path, page_checksum_verification=True)
