@@ -30,7 +30,7 @@ PASSES = {
 # Measured: CPU seconds per unit and pass beside its bases, from 10,000 files of 20,000 bases.
 UNIT_SECONDS = 0.0036
 # Measured: the driver's CPU seconds per pass and 100,000 parts: open, find upstream and own parts, commit.
-DRIVER_SECONDS = {"open": 1.3, "find": 2 * 3.4, "commit": 3.2}
+DRIVER_SECONDS = {"open": 0.7, "find": 2 * 3.4, "commit": 2.3}
 # Measured: everything that is no pass: interpreter, sums, figures, report.
 FIXED_SECONDS = 16.5
 # Bytes read per base by each pass: compressed FASTA is assumed to have 0.3, shards have 0.28 (measured).

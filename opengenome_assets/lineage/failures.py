@@ -96,7 +96,9 @@ def _failure(event: DagsterEvent) -> Failure | None:
             return None
         return Failure(f"{check.asset_key.to_user_string()}, check {check.check_name}", check.description or "failed")
     if event.event_type == DagsterEventType.RUN_FAILURE:
-        return Failure("", _reason(event.job_failure_data.error) or event.message or "")
+        # Of a run whose pod or process was lost, only the message is known.
+        error = getattr(event.event_specific_data, "error", None)
+        return Failure("", _reason(error) or event.message or "")
     data = event.step_failure_data
     if data.error and data.error.cls_name == CHECK_FAILED:
         return None

@@ -106,11 +106,15 @@ def create_app(
 
     async def follow() -> None:
         while True:
-            begun, over = await anyio.to_thread.run_sync(read)
-            for problem in begun:
-                LOG.warning("problem: %s", problem.summary)
-            for problem in over:
-                LOG.info("over: %s", problem.summary)
+            try:
+                begun, over = await anyio.to_thread.run_sync(read)
+            except Exception:  # one that cannot be told must not end the metrics and alerts after it
+                LOG.exception("a reading could not be told in full; the next one follows")
+            else:
+                for problem in begun:
+                    LOG.warning("problem: %s", problem.summary)
+                for problem in over:
+                    LOG.info("over: %s", problem.summary)
             await anyio.sleep(interval)
 
     @asynccontextmanager

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -76,23 +77,20 @@ class History:
 
     def __init__(self, table: DeltaTable) -> None:
         self.versions: dict[int, Version] = {}
-        self.contents: dict[str, str] = {}
-        """What identifies the bytes of each file, by its path. Files that older packages added have none."""
         self.newest = table.version()
+        self._uri = table.table_uri.rstrip("/")
+        self._contents: list[str] = []
         try:
             for commit in reversed(table.history()):
                 self._add(table.table_uri, commit)
         except (DeltaError, ValueError, LookupError, TypeError, OverflowError) as error:
-            raise DamagedTableError(
-                f"{table.table_uri.rstrip('/')}/_delta_log: an entry up to version {self.newest} cannot be read "
-                f"({error!r}). Put the log back from a copy, or move the folder _delta_log away and materialise that "
-                "asset again: its files are used again, its older versions are lost"
-            ) from error
+            raise self._unreadable(error) from error
 
     def _add(self, uri: str, commit: dict[str, Any]) -> None:
         number = commit["version"]
         refuse_changed_entries(uri, number, commit)
-        self.contents |= json.loads(commit.get(CONTENTS_KEY, "{}"))
+        if CONTENTS_KEY in commit:
+            self._contents.append(commit[CONTENTS_KEY])
         self.versions[number] = Version(
             number=number,
             made=datetime.fromtimestamp(commit["timestamp"] / 1000, UTC),
@@ -100,6 +98,30 @@ class History:
             rearranged=REARRANGED_KEY in commit,
             restored=Restoration(**json.loads(commit[RESTORED_KEY])) if RESTORED_KEY in commit else None,
         )
+
+    def _unreadable(self, error: Exception) -> DamagedTableError:
+        return DamagedTableError(
+            f"{self._uri}/_delta_log: an entry up to version {self.newest} cannot be read ({error!r}). Put the log "
+            "back from a copy, or move the folder _delta_log away and materialise that asset again: its files are used "
+            "again, its older versions are lost"
+        )
+
+    @cached_property
+    def contents(self) -> dict[str, str]:
+        """What identifies the bytes of each file, by its path. Files that older packages added have none.
+
+        Raises
+        ------
+        DamagedTableError
+            If an entry cannot be read.
+        """
+        found: dict[str, str] = {}
+        try:
+            for text in self._contents:
+                found |= json.loads(text)
+        except (ValueError, TypeError) as error:
+            raise self._unreadable(error) from error
+        return found
 
     def origin(self, number: int) -> Version:
         """Return the version that first held the rows of a version."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow.fs as pafs
@@ -30,7 +30,8 @@ class DamagedTableError(DamagedError):
 
 def sealed(entries: Mapping[str, str], files: Iterable[DataFile]) -> dict[str, str]:
     """Return a commit's entries with their seal; ``files`` are all files of the table at that version."""
-    return {**entries, SEAL_KEY: json.dumps({"said": digest(dict(entries)), "files": _files(files)})}
+    named = ((file.path, file.size, file.rows) for file in files)
+    return {**entries, SEAL_KEY: json.dumps({"said": digest(dict(entries)), "files": _files(named)})}
 
 
 def refuse_changed_entries(uri: str, number: int, commit: Mapping[str, Any]) -> None:
@@ -40,13 +41,22 @@ def refuse_changed_entries(uri: str, number: int, commit: Mapping[str, Any]) -> 
         raise _damaged(uri, number, "its words on what made the table")
 
 
-def refuse_changed_files(uri: str, number: int, files: Iterable[DataFile]) -> None:
-    """Raise DamagedTableError if the files of a version do not match its seal."""
+def refuse_changed_files(uri: str, number: int, files: Iterable[tuple[str, int, int]]) -> None:
+    """Raise DamagedTableError if the files of a version do not match its seal.
+
+    Parameters
+    ----------
+    uri
+        The table's address.
+    number
+        The version.
+    files
+        Path, size and rows of each file that the log names up to this version.
+    """
     # The library's history would describe the version that is newest at the time of the call.
     content = read_bytes(_entry(uri, number)) or b""
-    lines = content.splitlines()
     try:
-        entries = [json.loads(line) for line in lines if b"commitInfo" in line]
+        entries = [json.loads(line) for line in lines_with(content, b"commitInfo")]
     except ValueError as error:
         raise _damaged(uri, number, "its lines") from error
     if not entries:  # cut to nothing, it would change no file and leave the version before
@@ -61,6 +71,16 @@ def refuse_changed_files(uri: str, number: int, files: Iterable[DataFile]) -> No
         alike = info.size == len(content) and other.isdigit() and int(other) != number
         if alike and read_bytes(_entry(uri, int(other))) == content:
             raise _damaged(uri, number, f"its lines, which are those of entry {int(other)},")
+
+
+def lines_with(content: bytes, word: bytes) -> Iterator[bytes]:
+    """Yield the lines that hold a word. A log has a line per file, so all of them are not split apart."""
+    place = content.find(word)
+    while place >= 0:
+        first, end = content.rfind(b"\n", 0, place) + 1, content.find(b"\n", place)
+        end = len(content) if end < 0 else end
+        yield content[first:end]
+        place = content.find(word, end)
 
 
 def _entry(uri: str, number: int) -> str:
@@ -111,8 +131,8 @@ def _seal(uri: str, number: int, text: str) -> dict[str, str]:
         raise _damaged(uri, number, "its seal") from error
 
 
-def _files(files: Iterable[DataFile]) -> str:
-    return digest(sorted([file.path, file.size, file.rows] for file in files))
+def _files(named: Iterable[tuple[str, int, int]]) -> str:
+    return digest(sorted(named))
 
 
 def _damaged(uri: str, number: int, part: str) -> DamagedTableError:

@@ -8,7 +8,7 @@ Rows come in the order of their parts' keys, independent of the files that hold 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -93,8 +93,7 @@ class Snapshot:
     @cached_property
     def files(self) -> list[DataFile]:
         """The Parquet files, sorted by path."""
-        contents = self.history.contents
-        return [replace(file, content=contents.get(file.path, "")) for file in files_of(self.delta)]
+        return files_of(self.delta, self.history.contents)
 
     @property
     def rows(self) -> int:
@@ -233,7 +232,7 @@ def open_snapshot(name: str, uri: str, version: int | None = None) -> Snapshot:
                 )
             table = DeltaTable(uri, version=history.layout(version))
         found = Snapshot(name, uri, table, newest)
-        refuse_changed_files(uri, table.version(), files_of(table))
+        refuse_changed_files(uri, table.version(), _named(table))
     except TableNotFoundError as error:
         refuse_lost_versions(uri, None, noted)
         raise MissingTableError(
@@ -257,12 +256,18 @@ def open_snapshot(name: str, uri: str, version: int | None = None) -> Snapshot:
     return found
 
 
-def files_of(table: DeltaTable) -> list[DataFile]:
-    """Return the Parquet files of an open Delta table, sorted by path."""
+def files_of(table: DeltaTable, contents: Mapping[str, str] | None = None) -> list[DataFile]:
+    """Return the Parquet files of an open Delta table, sorted by path, with their contents by path if given."""
+    known = contents or {}
+    return [DataFile(*row, content=known.get(row[0], "")) for row in _named(table)]
+
+
+def _named(table: DeltaTable) -> list[tuple[str, int, int]]:
+    """Return path, size and rows of each Parquet file, sorted by path: a third of the cost of `files_of`."""
     # Not by pa.table, which imports pandas to ask whether this is one of its data frames.
     actions = pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all()
-    rows = zip(*(actions[column].to_pylist() for column in ("path", "size_bytes", "num_records")), strict=True)
-    return sorted((DataFile(*row) for row in rows), key=lambda file: file.path)
+    columns = actions.select(["path", "size_bytes", "num_records"]).sort_by("path").columns
+    return list(zip(*(column.to_pylist() for column in columns), strict=True))
 
 
 def recorded(uri: str, history: History, version: int) -> Provenance:

@@ -18,6 +18,16 @@ PRESETS = ("values.yaml", "values-small.yaml", "values-team.yaml")
 VERSIONS = ("1.28", "1.33", "1.37")
 OPERATORS = "monitoring.coreos.com/"  # its kinds are none of Kubernetes' own
 
+# Kinds whose names all namespaces share.
+OF_THE_CLUSTER = (
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "IngressClass",
+    "PersistentVolume",
+    "PriorityClass",
+    "StorageClass",
+)
+
 Document = dict[str, Any]
 Render = Callable[..., list[Document]]
 
@@ -27,8 +37,8 @@ def render(tool: Callable[[str], str]) -> Render:
     """Render the chart with a preset and further values."""
     helm = tool("helm")
 
-    def rendered(preset: str = "values.yaml", *values: str) -> list[Document]:
-        command = [helm, "template", "trial", str(CHART), "--namespace", "genomics", "--values", str(CHART / preset)]
+    def rendered(preset: str = "values.yaml", *values: str, namespace: str = "genomics") -> list[Document]:
+        command = [helm, "template", "trial", str(CHART), "--namespace", namespace, "--values", str(CHART / preset)]
         for value in values:
             command += ["--set", value]
         answer = subprocess.run(command, capture_output=True, text=True)
@@ -134,6 +144,28 @@ def test_each_service_leads_to_pods_with_the_port_it_names(render: Render) -> No
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= named, name
 
 
+def test_probes_ask_what_the_health_checks_of_compose_ask(render: Render) -> None:
+    services = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
+    checks = [service["healthcheck"]["test"][1:] for service in services.values() if "healthcheck" in service]
+    for name, deployment in of_kind(render(), "Deployment").items():
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        for probe in ("startupProbe", "readinessProbe"):
+            command = container[probe]["exec"]["command"]
+            assert command[-1] == name.rpartition("-")[2]
+            assert command in checks
+        assert "livenessProbe" in container
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_probe_that_starts_a_process_has_half_a_minute(render: Render, preset: str) -> None:
+    # On a busy node a process starts late: a database that seems gone costs the runs.
+    for name, pod in pods(render(preset)):
+        for container in pod["containers"]:
+            for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+                if "exec" in (asked := container.get(probe, {})):
+                    assert asked["timeoutSeconds"] >= 30, (name, probe)
+
+
 def test_the_server_of_jobs_can_write_jobs_tokens_and_its_audit_log(render: Render) -> None:
     documents = render("values.yaml", "search.tokenSecretName=search")
     pod = dict(pods(documents))["trial-opengenome-search"]
@@ -164,6 +196,28 @@ def test_objects_that_pods_name_are_made(render: Render) -> None:
         named = {(kind, name) for name in re.findall(pattern, text)}
         assert named, kind
         assert named <= made
+
+
+def test_releases_of_two_namespaces_share_no_object_of_the_cluster(render: Render) -> None:
+    made = []
+    for namespace in ("genomics", "genomics-trial"):
+        documents = render("values-team.yaml", namespace=namespace)
+        classes = set(of_kind(documents, "PriorityClass"))
+        launcher = config_of(documents, "instance", "dagster.yaml")["run_launcher"]["config"]["run_k8s_config"]
+        named = {name: pod["priorityClassName"] for name, pod in pods(documents)}
+        named["run"] = launcher["pod_spec_config"]["priority_class_name"]
+        assert set(named.values()) == classes
+        assert named["run"] != named["executor"] != named["trial-opengenome-daemon"]
+        made.append({(kind, name) for kind in OF_THE_CLUSTER for name in of_kind(documents, kind)})
+    assert all(made)
+    assert made[0].isdisjoint(made[1])
+
+
+def test_another_priority_is_another_class(render: Render) -> None:
+    # The API refuses another value for a class that exists.
+    for value in (500, 20_000_000):
+        classes = of_kind(render("values-team.yaml", f"priorityClasses.runs={value}"), "PriorityClass")
+        assert classes[f"genomics.trial-opengenome-runs-{value}"]["value"] == value
 
 
 def test_uninstalling_leaves_data_and_password(render: Render) -> None:

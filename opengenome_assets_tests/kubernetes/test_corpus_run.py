@@ -11,12 +11,17 @@ from typing import Any
 import pytest
 
 from opengenome_assets.storage.tables import Home
-from opengenome_assets_tests.kubernetes.release import SERVICES, Release
+from opengenome_assets_tests.kubernetes.release import SERVICES, Release, command
 from opengenome_assets_tests.same import assert_same
 from opengenome_assets_tests.webserver import Run, wait_for
 
 COMPONENTS = ["webserver", "daemon", "code", "search", "metrics"]
 COMPONENT = "app.kubernetes.io/component"
+
+
+def test_the_image_with_what_kubernetes_needs_is_bounded(image: str) -> None:
+    (facts,) = json.loads(command("docker", "image", "inspect", image))
+    assert facts["Size"] < 1.65e9
 
 
 def test_every_service_is_ready_and_none_was_started_again(release: Release) -> None:

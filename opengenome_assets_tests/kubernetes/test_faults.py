@@ -11,7 +11,7 @@ import pytest
 
 from opengenome_assets_tests.compose import made
 from opengenome_assets_tests.compose.made import ASSETS, FILES
-from opengenome_assets_tests.kubernetes.release import Release
+from opengenome_assets_tests.kubernetes.release import SERVICES, Release
 from opengenome_assets_tests.webserver import wait_for
 
 
@@ -92,3 +92,12 @@ def test_a_cancelled_run_ends_and_leaves_no_pod(release: Release, corpus: Corpus
     wait_for(lambda: not release.executors(), "end of the executors", 120, every=1)
     wait_for(lambda: not release.pods(f"dagster/run-id={run_id}"), "end of the run's pod", 120, every=1)
     assert release.fetch_tables(tmp_path / "after").table("kmer_").history().newest == version
+
+
+def test_after_all_that_every_service_is_ready(release: Release, corpus: Corpus) -> None:
+    # The exporter among them, which tells of the lost run.
+    def waiting() -> list[str]:
+        states = {pod["metadata"]["name"]: pod["status"]["containerStatuses"][0] for pod in release.pods(SERVICES)}
+        return [name for name, state in states.items() if not state["ready"]]
+
+    wait_for(lambda: not waiting(), "readiness of every service", 300, every=2)

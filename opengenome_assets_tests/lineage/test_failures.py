@@ -92,6 +92,14 @@ def test_a_run_that_came_to_no_step_says_why(instance: dg.DagsterInstance) -> No
     assert run.failures == [Failure("", "RuntimeError: no Java")]
 
 
+def test_a_run_whose_pod_was_lost_says_what_was_seen_from_outside(instance: dg.DagsterInstance) -> None:
+    run = instance.create_run_for_job(dg.JobDefinition(graph_def=dg.GraphDefinition("lost")))
+    instance.report_run_failed(run, "Detected run worker status FAILED")
+    found = newest_run(instance)
+    assert found is not None
+    assert found.failures == [Failure("", "Detected run worker status FAILED")]
+
+
 @pytest.mark.long
 def test_the_newest_run_counts_and_only_since_then(instance: dg.DagsterInstance) -> None:
     assert newest_run(instance) is None

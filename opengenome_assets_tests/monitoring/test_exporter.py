@@ -128,6 +128,22 @@ def test_metrics_are_served_and_alerts_go_on_to_the_webhook() -> None:
     assert policy.startswith("default-src 'none'")
 
 
+def test_what_cannot_be_told_ends_no_later_reading(caplog: pytest.LogCaptureFixture) -> None:
+    turns = []
+
+    def tell(*_: object) -> None:
+        turns.append(len(turns))
+        if len(turns) == 1:
+            raise AttributeError("odd event")
+
+    app = create_app(Reading([list]), ["testserver"], Messenger([]), tell, interval=0.01)
+    with TestClient(app) as client:
+        while len(turns) < 3:
+            time.sleep(0.01)
+        assert client.get("/health/live").json() == {"live": True}
+    assert "odd event" in caplog.text
+
+
 def test_a_source_that_cannot_be_read_costs_no_other_its_metrics(caplog: pytest.LogCaptureFixture) -> None:
     def broken() -> list[Metric]:
         raise PermissionError(13, "Permission denied", "/data/jobs")

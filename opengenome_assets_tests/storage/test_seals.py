@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from opengenome_assets.storage.seals import DamagedTableError
+from opengenome_assets.storage.seals import DamagedTableError, lines_with
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.storage.numbers import NAME, commit, compact, content, held
 
@@ -102,3 +104,25 @@ def test_packing_and_restoring_are_sealed_too(home: Home) -> None:
     rewrite(home, 3, forget_a_file)
     with pytest.raises(DamagedTableError):
         home.table(NAME).at(3)
+
+
+def test_a_record_of_contents_that_cannot_be_read_is_named_when_files_are_read(home: Home) -> None:
+    def spoil(entries: Entries) -> None:
+        info = action(entries, "commitInfo")
+        del info["opengenome_seal"]  # as in a commit that has none
+        info["opengenome_contents"] = '{"000/'
+
+    rewrite(home, 0, spoil)
+    table = home.table(NAME)
+    assert table.input().version == 2
+    with pytest.raises(DamagedTableError, match=r"numbers/_delta_log: an entry up to version 2 cannot be read"):
+        table.read()
+
+
+LINES = st.lists(st.lists(st.sampled_from([b"word", b"wor", b"d", b"x"])).map(b"".join))
+
+
+@given(LINES, st.booleans())
+def test_lines_with_a_word_are_those_of_splitting_them_apart(lines: list[bytes], ended: bool) -> None:
+    content = b"\n".join(lines) + b"\n" * ended
+    assert list(lines_with(content, b"word")) == [line for line in content.splitlines() if b"word" in line]

@@ -21,7 +21,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from opengenome_assets.kernels.bases import arrow_text
 from opengenome_assets.storage.contents import refuse_other_content
 from opengenome_assets.storage.files import DamagedError, filesystem
 from opengenome_assets.storage.parquet.pages import MAGIC, Encoding, read_pages, write_pages
@@ -285,6 +284,8 @@ class ParquetFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
         OSError
             If the file is damaged.
         """
+        from opengenome_assets.kernels.bases import arrow_text  # late: Numba is slow to import
+
         wanted = iter(rows)
         row = next(wanted, None)
         for first, values in self._pages(group, name, lengths, rows):

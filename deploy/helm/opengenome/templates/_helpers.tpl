@@ -8,6 +8,12 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Name of a priority class: dict root, of. Such classes belong to the whole cluster, so the namespace is in it, which
+has no point. A class keeps its value for life, so the value is in it too. */}}
+{{- define "opengenome.priorityClass" -}}
+{{ .root.Release.Namespace }}.{{ include "opengenome.fullname" .root }}-{{ .of }}-{{ index .root.Values.priorityClasses .of | int }}
+{{- end -}}
+
 {{- define "opengenome.selector" -}}
 app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -100,7 +106,7 @@ automountServiceAccountToken: {{ .api }}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- if .root.Values.priorityClasses.enabled }}
-priorityClassName: {{ include "opengenome.fullname" .root }}-services
+priorityClassName: {{ include "opengenome.priorityClass" (dict "root" .root "of" "services") }}
 {{- end }}
 securityContext: {{- include "opengenome.podSecurityContext" .root | nindent 2 }}
 {{- with .values.nodeSelector }}
