@@ -49,6 +49,6 @@ def test_the_corpus_is_told_in_lines_that_warn_of_what_is_missing(made: Corpus, 
     assert lines["sequences"].text == "22: a 2, b 20"
     assert lines["bases"].text == "88, 52.3 % of A, C, G and T are G or C"
     assert lines["refused"].text.startswith("1 record (")
-    assert lines["refused"].text.endswith("in b: b/two.fa 1. See: opengenome show rejected_records")
+    assert lines["refused"].text.endswith("in b/two.fa 1. See: opengenome show rejected_records")
     assert "b/reads.fa" in lines["left out"].text
     assert [line.subject for line in lines.values() if line.warns] == ["refused", "left out"]
