@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from opengenome_assets import groups
-from opengenome_assets.corpus.findings import findings
+from opengenome_assets.corpus.findings import findings, named
 from opengenome_assets.lineage.outcome import outcome
 from opengenome_assets_tests.corpora import Corpus, write_files
 
@@ -52,3 +52,8 @@ def test_the_corpus_is_told_in_lines_that_warn_of_what_is_missing(made: Corpus, 
     assert lines["refused"].text.endswith("in b/two.fa 1. See: opengenome show rejected_records")
     assert "b/reads.fa" in lines["left out"].text
     assert [line.subject for line in lines.values() if line.warns] == ["refused", "left out"]
+
+
+def test_files_of_two_folders_have_their_folders_name() -> None:
+    assert [named("b", "b/two.fa"), named("two", "two.fa.gz")] == ["b/two.fa", "two.fa.gz"]
+    assert [named("a", "two.fa"), named("b", "two.fa")] == ["a: two.fa", "b: two.fa"]
