@@ -37,7 +37,7 @@ class StandaloneCluster:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.page}/json/", timeout=5) as answer:
                 return dict(json.load(answer))
-        except urllib.error.URLError:  # not there yet
+        except (urllib.error.URLError, json.JSONDecodeError):  # not there yet, or its first page in place of this one
             return {"workers": []}
 
     def ended(self) -> list[str]:
