@@ -1,12 +1,14 @@
 """The whole of the definitions, as Dagster's servers load them."""
 
 import gc
+import runpy
 from collections import Counter
 
 import dagster as dg
 import pytest
 
-from opengenome_assets import groups
+from opengenome_assets import definitions, groups
+from opengenome_assets.cli.steps import NAME_WIDTH
 from opengenome_assets.definitions import build_defs
 
 READABLE = 10  # assets in a box of Dagster's graph
@@ -20,6 +22,8 @@ def test_a_code_server_can_load_everything():
 
 
 def test_what_was_loaded_is_not_looked_through_for_garbage_in_every_step():
+    gc.unfreeze()
+    runpy.run_path(definitions.__file__)
     assert gc.get_freeze_count() > 100_000
 
 
@@ -50,3 +54,8 @@ def test_every_asset_says_of_what_kind_it_is_and_whom_to_ask():
         assert asset.kinds, key
         assert asset.owners, key
         assert asset.description, key
+
+
+def test_a_line_of_a_run_has_room_for_every_name():
+    names = [key.to_user_string() for key in build_defs().resolve_asset_graph().get_all_asset_keys()]
+    assert max(map(len, names)) == NAME_WIDTH

@@ -21,8 +21,8 @@ from opengenome_assets import words
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-NAME_WIDTH = 22  # of a step's name, so that most lines are aligned
-TIME_WIDTH = 12
+NAME_WIDTH = 25  # of the longest name of a shipped asset
+TIME_WIDTH = 11  # of 12 h 05 min
 LOUD = ("WARN", "WARNING", "ERROR", "FATAL", "CRITICAL")
 
 

@@ -71,12 +71,12 @@ def test_each_step_that_made_something_has_a_line() -> None:
     shown = Kept()
     follow(RUN, shown)
     assert shown.lines == [
-        (f"{'kmer_':<22}  not common", "yellow"),
+        (f"{'kmer_':<25}  not common", "yellow"),
         ("Java says something", ""),
-        (f"{'kmer_':<22}  {'1 min 12 s':>12}  2,000 bases, 500 bases/s", ""),
-        (f"{'codon_rscu':<22}  {'0.2 s':>12}  576 rows", ""),
-        (f"{'figure_rscu':<22}  {'0.0 s':>12}  as it was", ""),
-        (f"{'report':<22}  failed", "bold red"),
+        (f"{'kmer_':<25}  {'1 min 12 s':>11}  2,000 bases, 500 bases/s", ""),
+        (f"{'codon_rscu':<25}  {'0.2 s':>11}  576 rows", ""),
+        (f"{'figure_rscu':<25}  {'0.0 s':>11}  as it was", ""),
+        (f"{'report':<25}  failed", "bold red"),
         ('{"no": "line of ours"}', ""),
     ]
     assert shown.steps[:4] == ["kmer_"] * 4
