@@ -51,21 +51,19 @@ def _refused(home: Home) -> Finding:
     rows = rows.filter(pc.greater(rows["record"], 0))  # record 0 stands for a file that is left out
     if not rows.num_rows:
         return Finding("refused", "no record")
-    kinds, files = Counter[str](), Counter[str]()
+    kinds, files = Counter[str](), Counter[tuple[str, str]]()
     for row in rows.group_by(["source", "file", "kind"]).aggregate([([], "count_all")]).to_pylist():
         kinds[row["kind"]] += row["count_all"]
-        files[named(row["source"], row["file"])] += row["count_all"]
+        files[row["source"], row["file"]] += row["count_all"]
     of_kinds, of_files = (
         words.listing([f"{name} {words.count(number)}" for name, number in counter.most_common()], SHOWN)
-        for counter in (kinds, files)
+        for counter in (kinds, named(files))
     )
     text = f"{words.plural(rows.num_rows, 'record')} ({of_kinds}) in {of_files}"
     return Finding("refused", f"{text}. See: opengenome show {REJECTED_RECORDS.name}", warns=True)
 
 
-def named(source: str, file: str) -> str:
-    """Return how a file is named: by its path, and before it the source, where the path does not begin with that.
-
-    Files of several folders that were named may have the same path.
-    """
-    return file if file.startswith((f"{source}/", f"{source}.")) else f"{source}: {file}"
+def named(files: Counter[tuple[str, str]]) -> Counter[str]:
+    """Return the counts of files, given by source and path, by path alone where no other source has the same."""
+    paths = Counter(path for _, path in files)
+    return Counter({path if paths[path] == 1 else f"{source}: {path}": n for (source, path), n in files.items()})
