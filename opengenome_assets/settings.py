@@ -30,9 +30,13 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting for display: its name, its value in words, and its origin, a variable or ``default``."""
+    """A setting for display: its name, which two sections may share, its variable, and its value in words.
+
+    ``origin`` is the variable, or ``default`` if that is not set.
+    """
 
     name: str
+    variable: str
     value: str
     origin: str
 
@@ -100,8 +104,8 @@ class Section(BaseSettings):
 
     def shown(self) -> Iterator[Setting]:
         """Yield the settings as ``opengenome info`` shows them."""
-        for name in self.variables():
-            yield Setting(name, self.show(name), self.origin(name))
+        for name, variable in self.variables().items():
+            yield Setting(name, variable, self.show(name), self.origin(name))
 
     def show(self, name: str) -> str:
         """Return a setting's value in words."""

@@ -16,6 +16,7 @@ import click
 
 from opengenome_assets import groups, words
 from opengenome_assets.cli.platform import next_step, pages, settings_in_use
+from opengenome_assets.settings import DEFAULT
 from opengenome_assets.terminal import aligned, clock, format_option, in_bytes, indented, known, section, setting_errors
 
 COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
@@ -66,7 +67,10 @@ def info(output: str) -> None:
     if output == "json":
         click.echo(json.dumps(asdict(inventory), indent=2))
         return
-    section("Settings", aligned([(each.name, each.value, f"({each.origin})") for each in inventory.settings]))
+    settings_shown = [
+        (each.variable, each.value, "(default)" if each.origin == DEFAULT else "") for each in inventory.settings
+    ]
+    section("Settings", aligned(settings_shown))
     section("Versions", aligned(list(inventory.versions.items())))
     usage = [(each.part, f"{each.files:,}", in_bytes(each.bytes)) for each in inventory.storage]
     lines = aligned([("part", "files", "size"), *usage], right=(1, 2)) if usage else ["nothing yet"]

@@ -31,9 +31,11 @@ def test_a_home_that_does_not_exist_is_empty(tmp_path: Path) -> None:
 def test_settings_tell_where_they_come_from(tmp_path: Path) -> None:
     environment = {"OPENGENOME_HOME": str(tmp_path), "OPENGENOME_KS": "8,3"}
     found = taken(groups.read_settings(environment)).settings
-    assert Setting("home", str(tmp_path), "OPENGENOME_HOME") in found
-    assert Setting("ks", "3,8", "OPENGENOME_KS") in found
-    assert Setting("source", "the home's own, else the sample", "default") in found
+    assert Setting("home", "OPENGENOME_HOME", str(tmp_path), "OPENGENOME_HOME") in found
+    assert Setting("ks", "OPENGENOME_KS", "3,8", "OPENGENOME_KS") in found
+    assert Setting("source", "OPENGENOME_SOURCE", "the home's own, else the sample", "default") in found
+    assert Setting("source", "OPENGENOME_PROTEINS", "sample", "default") in found
+    assert len({each.variable for each in found}) == len(found)
 
 
 def test_tables_figures_and_reports_are_found(tmp_path: Path) -> None:
