@@ -27,7 +27,7 @@ import pyarrow.fs as pafs
 from opengenome_assets.storage.commits import LOG_FOLDER
 from opengenome_assets.storage.files import filesystem, read_bytes, write_bytes
 from opengenome_assets.storage.parquet.file import DamagedFileError, refuse_damaged_pages
-from opengenome_assets.storage.parts import DATA, MANIFEST
+from opengenome_assets.storage.parts import DATA, MANIFEST, find_part
 from opengenome_assets.storage.seals import note_newest
 from opengenome_assets.storage.tables import Home
 
@@ -104,17 +104,19 @@ def missing(source: Home, target: Home, name: str) -> Freight:
                 f"gone: expected {file.size:,} bytes, found {mine.get(file.path, 0):,}. Delete its folder and "
                 f"materialise {name} again. Nothing was carried"
             )
+    named = {version: {file.path for file in source.table(name).named(layout)} for version, layout in layouts.items()}
+    used = set[str]().union(*named.values())
     travelling: list[str] = []
     for folder, run in groupby(sorted(mine), key=posixpath.dirname):
         manifest, paths = f"{folder}/{MANIFEST}", set(run)
         if manifest in paths:  # without a manifest it is no finished part
-            data = sorted(path for path in paths if path.endswith(DATA))
-            travelling += [path for path in [*data, manifest] if mine[path] != theirs.get(path)]
+            data = {path for path in paths if path.endswith(DATA)}
+            # A killed attempt's file, perhaps cut, may lie beside those of the attempt that finished the part.
+            if data - used and (part := find_part(source.table(name).uri, folder)):
+                data &= used | {file.path for file in part.files}
+            travelling += [path for path in [*sorted(data), manifest] if mine[path] != theirs.get(path)]
     arriving = theirs.keys() | set(travelling)
-    whole = {
-        version: all(file.path in arriving for file in source.table(name).named(layout))
-        for version, layout in layouts.items()
-    }
+    whole = {version: paths <= arriving for version, paths in named.items()}
     return Freight(
         name=name,
         versions=tuple(new),

@@ -23,6 +23,7 @@ from opengenome_assets.storage import carry as transport
 from opengenome_assets.storage.carry import DivergedError, TransportError, carry, missing
 from opengenome_assets.storage.lease import Lease, LostLeaseError
 from opengenome_assets.storage.parquet.file import DamagedFileError
+from opengenome_assets.storage.parts import find_part
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.seals import DamagedTableError
 from opengenome_assets.storage.tables import Home
@@ -30,7 +31,7 @@ from opengenome_assets.storage.vacuum import vacuum
 from opengenome_assets_tests.corpora import ENGINE, Corpus
 from opengenome_assets_tests.object_store import object_store
 from opengenome_assets_tests.processes import started, typed, wait_for
-from opengenome_assets_tests.storage.numbers import NAME, commit, compact, content, held
+from opengenome_assets_tests.storage.numbers import NAME, commit, compact, content, held, make
 from opengenome_assets_tests.twice import Twice, use
 
 
@@ -203,6 +204,20 @@ def test_what_is_damaged_here_is_not_carried(home: Home, place: Home) -> None:
     with pytest.raises(DamagedTableError):
         push(home, place)
     assert not place.table(NAME).exists()
+
+
+def test_what_a_killed_attempt_left_beside_a_finished_part_stays_and_parts_of_no_version_travel(
+    home: Home, place: Home
+) -> None:
+    folder = Path(home.table(NAME).uri, "002")
+    whole, *_ = sorted(folder.glob("*.parquet"))
+    (folder / "00000-0123abcd.parquet").write_bytes(whole.read_bytes()[:-9])
+    unused = make(home, 7)
+    push(home, place)
+    assert content(place) == content(home)
+    arrived = {path.name for path in Path(place.table(NAME).uri, "002").iterdir()}
+    assert arrived == {path.name for path in folder.iterdir()} - {"00000-0123abcd.parquet"}
+    assert find_part(place.table(NAME).uri, "007") == unused
 
 
 def test_what_arrives_otherwise_than_it_was_sent_is_not_kept(
