@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import threading
@@ -14,7 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -126,8 +127,10 @@ def stack(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) 
             open_things.enter_context(ExitStack()),
         )
         patch = open_things.enter_context(pytest.MonkeyPatch.context())
-        usage = lambda _: shutil._ntuple_diskusage(100, 100 - found.free, found.free)  # type: ignore[attr-defined]  # noqa: E731
-        patch.setattr("opengenome_assets.monitoring.instance.shutil.disk_usage", usage)
+        patch.setattr(
+            "opengenome_assets.monitoring.instance.shutil.disk_usage",
+            lambda _: SimpleNamespace(total=100, used=100 - found.free, free=found.free),
+        )
         messenger = Messenger(channels_of(MonitoringSettings.of({"webhook_url": url})))
         read = InstanceMetrics(found.open, [CHECK], str(folder))
         counts = {"": lambda: found.workers, "_expected": lambda: 2}
@@ -272,11 +275,12 @@ def sensor(stack: Stack) -> Iterator[None]:
 
 
 @contextmanager
-def worker(stack: Stack) -> Iterator[None]:
-    """Let Spark's master know one worker of two."""
-    stack.workers = 1
-    yield
-    stack.workers = 2
+def reading(stack: Stack, **found: int) -> Iterator[None]:
+    """Let the exporter find other numbers."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, number in found.items():
+            patch.setattr(stack, name, number)
+        yield
 
 
 @contextmanager
@@ -291,14 +295,6 @@ def database(stack: Stack) -> Iterator[None]:
 
 
 @contextmanager
-def disk(stack: Stack) -> Iterator[None]:
-    """Let 9 % of the disk be free."""
-    stack.free = 9
-    yield
-    stack.free = 50
-
-
-@contextmanager
 def exporter(stack: Stack) -> Iterator[None]:
     """End the exporter, and start it again."""
     stack.exporter.close()
@@ -310,9 +306,9 @@ def exporter(stack: Stack) -> Iterator[None]:
     ("fault", "rule"),
     [
         (daemon, "DaemonDown"),
-        (worker, "WorkerGone"),
+        (partial(reading, workers=1), "WorkerGone"),
         (database, "RecordsUnreadable"),
-        (disk, "DiskNearlyFull"),
+        (partial(reading, free=9), "DiskNearlyFull"),
         (run_that_hangs, "RunSilent"),
         (check, "CheckFailed"),
         (sensor, "SensorFailing"),

@@ -22,7 +22,7 @@ export async function explanation(panel, record, name, hit, strand, searchWith) 
 
 /** Where the hit matches: a dot plot of the stretches that shared k-mers line up to, and those with the most of them as a table. */
 function matches({ matches: { k, stretches, total, covered, searched }, length }, name, hit) {
-  const rest = searched < hit.length ? ` Only the first ${count(searched)} letters of the hit were looked through, since it holds so many k-mers of the query.` : "";
+  const rest = searched < hit.length ? ` Only the first ${count(searched)} letters of the hit were looked through, up to the millionth place that holds a k-mer of the query.` : "";
   if (total === 0) {
     const words = `Query and hit share no ${k}-mer outside repeats: they are similar in composition, and nothing says where.${rest}`;
     return element("div", { className: "matches" }, element("h4", {}, "Where it matches"), element("p", { className: "muted" }, words));
