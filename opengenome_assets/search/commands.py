@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -28,6 +28,7 @@ from opengenome_assets.words import plural, printable, shorten
 
 if TYPE_CHECKING:
     from opengenome_assets.search import Hit, KmerHit, KmerMatches, Query
+    from opengenome_assets.search.queries import Refused
 
 # Letters of a typed sequence. If a file has such a name too, the user must decide.
 SEQUENCE = re.compile(r"[ACGTRYSWKMBDHVNU\s]+", re.IGNORECASE)
@@ -243,40 +244,26 @@ def _search_errors() -> Iterator[None]:
         raise click.ClickException(printable(str(error))) from error
 
 
-@dataclass(frozen=True)
-class _Refused:
-    """A record that cannot be searched with, or all of what one --query names: ``record`` and ``line`` are 0 then."""
-
-    given: str
-    record: int
-    line: int
-    reason: str
-
-    def __str__(self) -> str:
-        place = f", record {self.record:,}, line {self.line:,}" if self.record else ""
-        return f"{self.given}{place}: {self.reason}"
-
-
-def _read_queries(values: Sequence[str]) -> tuple[list[Query], list[_Refused]]:
+def _read_queries(values: Sequence[str]) -> tuple[list[Query], list[Refused]]:
     """Return the queries that --query names, and what is refused.
 
     Of several values, a query without a name gets its place among the queries as a number.
     """
-    from opengenome_assets.search.queries import UNNAMED, QueryError, sort_queries
+    from opengenome_assets.search.queries import UNNAMED, QueryError, Refused, sort_queries
 
     if values.count("-") > 1:
         raise click.UsageError("--query - is given more than once, and standard input can be read only once")
     queries: list[Query] = []
-    refused: list[_Refused] = []
+    refused: list[Refused] = []
     for value in values:
         text = _read_text(value)
         given = "standard input" if value == "-" else f"--query {shorten(value, 60)}"
         try:
             good, bad = sort_queries(text)
         except QueryError as error:
-            refused.append(_Refused(given, 0, 0, str(error)))
+            refused.append(Refused(given, 0, 0, str(error)))
             continue
-        refused += [_Refused(given, each.record, each.line, each.reason) for each in bad]
+        refused += [Refused(given, each.record, each.line, each.reason) for each in bad]
         for query in good.values():
             numbered = query.name == UNNAMED and len(values) > 1
             queries.append(replace(query, name=f"{UNNAMED}{len(queries) + 1}") if numbered else query)

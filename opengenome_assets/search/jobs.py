@@ -23,6 +23,7 @@ from opengenome_assets.storage.snapshot import MissingTableError, MissingVersion
 from opengenome_assets.storage.tables import Home
 
 QUERIES = "queries"
+NAMED = 20  # refused records that a job's notes name
 SMALL = 100  # as many as a request of the search may have
 
 
@@ -42,13 +43,12 @@ def check(sent: Sent) -> Checked:
     Raises
     ------
     RefusedError
-        If a query cannot be used, or there is no index.
+        If a file cannot be read, no record of it can be searched with, or there is no index.
     """
-    from opengenome_assets.intake.containers import ContainerError, Unit, is_archive_name
+    from opengenome_assets.intake.containers import is_archive_name
     from opengenome_assets.intake.kinds import FASTA
-    from opengenome_assets.intake.streams import StoredFile, StreamError
-    from opengenome_assets.search.queries import QueryError, read_queries
-    from opengenome_assets.search.ranking import query_counts
+    from opengenome_assets.intake.streams import StoredFile
+    from opengenome_assets.search.queries import sort_files
 
     home = Home(sent.platform.home)
     faults: list[str] = []
@@ -64,19 +64,15 @@ def check(sent: Sent) -> Checked:
         raise RefusedError(
             [f"there is nothing to search yet: the table {TFIDF_INDEX.name} has not been made. Make it with: make run"]
         ) from error
-    number = 0
+    files = []
     for file in sent.files:
         if is_archive_name(file.name) or not FASTA.has_name(file.name):
             faults.append(f"{file.name}: expected a name that ends in {', '.join(FASTA.endings)}, compressed or not")
-            continue
-        try:
-            with Unit(file.name, (StoredFile(file.name, str(file.path), file.sha256),), FASTA) as unit:
-                for _, stream in unit:
-                    queries = read_queries(stream.read())
-                    query_counts(queries)
-                    number += len(queries)
-        except (ContainerError, StreamError, QueryError) as error:
-            faults.append(f"{file.name}: {str(error).removeprefix(f'{file.name}: ')}")
+        else:
+            files.append((file.name, (StoredFile(file.name, str(file.path), file.sha256),)))
+    queries, refused = sort_files(files)
+    # A file of which nothing can be read, or nothing at all, is worth sending again.
+    faults += [str(each) for each in refused if not each.record or not queries]
     if not sent.files:
         faults.append("expected a FASTA file of queries, found none")
     if faults:
@@ -84,7 +80,11 @@ def check(sent: Sent) -> Checked:
     options = sent.options.model_dump(mode="json")
     versions = {TFIDF_INDEX.name: index.version, TFIDF_TERMS.name: terms.version}
     versions[SEQUENCE_SHARDS.name] = inputs[SEQUENCE_SHARDS.name]
-    return Checked(number, {"options": options, "index": index.provenance.data_version, "versions": versions})
+    settings = {"options": options, "index": index.provenance.data_version, "versions": versions}
+    notes = [f"Not searched: {each}" for each in refused[:NAMED]]
+    if len(refused) > NAMED:
+        notes.append(f"Not searched: {len(refused) - NAMED:,} more records")
+    return Checked(len(queries), settings, tuple(notes))
 
 
 def perform(sent: Sent, settings: Mapping[str, Any], engine: Engine) -> None:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from opengenome_assets.intake.containers import ContainerError, Unit
+from opengenome_assets.intake.kinds import FASTA
+from opengenome_assets.intake.streams import StoredFile, StreamError
 from opengenome_assets.kernels.fasta import (
     BYTE_ORDER_MARKS,
     FastaBatch,
@@ -73,6 +76,68 @@ class RefusedQuery:
     record: int
     line: int
     reason: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A record, or all that was given in one place, that cannot be searched with.
+
+    Attributes
+    ----------
+    given
+        What holds it: a file, a file in an archive, or how else it was given.
+    record, line
+        Its place among the records there, and the line of its header, from 1; 0 if the whole cannot be read.
+    reason
+        What is wrong with it, with its name.
+    """
+
+    given: str
+    record: int
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        place = f", record {self.record:,}, line {self.line:,}" if self.record else ""
+        return f"{self.given}{place}: {self.reason}"
+
+
+class GivenQuery(NamedTuple):
+    """A query, the file that holds it, and its place among all records of the files, from 1."""
+
+    file: str
+    number: int
+    query: Query
+
+
+def sort_files(files: Iterable[tuple[str, Sequence[StoredFile]]]) -> tuple[list[GivenQuery], list[Refused]]:
+    """Read FASTA files and archives, and sort their records into those that can be searched with, and the others.
+
+    Parameters
+    ----------
+    files
+        Paths, each with its file, or with the parts of it. A file in an archive is called by its path in it.
+    """
+    queries: list[GivenQuery] = []
+    refused: list[Refused] = []
+    before = 0
+    for path, parts in files:
+        member = path
+        try:
+            with Unit(path, parts, FASTA) as unit:
+                for member, stream in unit:
+                    text = stream.read()
+                    try:
+                        good, bad = sort_queries(text)
+                    except QueryError as error:
+                        refused.append(Refused(member, 0, 0, str(error)))
+                        continue
+                    queries += (GivenQuery(member, before + place, query) for place, query in good.items())
+                    refused += (Refused(member, each.record, each.line, each.reason) for each in bad)
+                    before += len(good) + len(bad)
+        except (ContainerError, StreamError) as error:
+            refused.append(Refused(member, 0, 0, str(error).removeprefix(f"{member}: ")))
+    return queries, refused
 
 
 def read_queries(text: str | bytes) -> list[Query]:

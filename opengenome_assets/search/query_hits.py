@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from heapq import heapreplace
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Any
 
 import dagster as dg
@@ -26,9 +26,9 @@ from opengenome_assets.engine import Engine
 from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.checks import SHOWN, rule
 from opengenome_assets.framework.group import Member
-from opengenome_assets.framework.making import Making
+from opengenome_assets.framework.making import Making, table_of
 from opengenome_assets.framework.summaries import Step, pinned
-from opengenome_assets.intake.containers import ContainerError, Unit, units
+from opengenome_assets.intake.containers import ContainerError, units
 from opengenome_assets.intake.hub.request import RemoteError
 from opengenome_assets.intake.kinds import FASTA
 from opengenome_assets.intake.sources import SourceError, list_source
@@ -47,8 +47,7 @@ from opengenome_assets.search.passes import (
     contain_hits,
     search_parts,
 )
-from opengenome_assets.search.queries import Query, QueryError, read_queries
-from opengenome_assets.search.ranking import query_counts
+from opengenome_assets.search.queries import Query, sort_files
 from opengenome_assets.search.settings import SearchSettings
 from opengenome_assets.search.tables import NUMBER, QUERY_HITS
 from opengenome_assets.settings import local_home
@@ -63,6 +62,9 @@ TASK_SEQUENCES = 8_192
 
 # Approximate number of letters that a task reads to compare hits with their queries, less than a second of work.
 TASK_BASES = 50_000_000
+
+# Refused records that the log and the metadata name.
+NAMED = 100
 
 # Maximum number of hits merged at once, about a hundred bytes each: more queries are searched in several batches.
 MERGED = 2_000_000
@@ -123,12 +125,16 @@ def make(
     making = Making(context, __name__)
     try:
         files = query_files(named, home.uri, context.log.info)
-        queries = [query for path, parts in units_of(files) for query in read_unit(path, parts)]
-        refuse_short(queries)
-    except (ContainerError, QueryError, SourceError, StreamError) as error:
+        queries, refused = sort_files(units_of(files))
+    except (ContainerError, SourceError, StreamError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     except RemoteError as error:
         raise dg.Failure(str(error), allow_retries=error.passing) from error
+    for each in refused[:NAMED]:
+        context.log.warning(f"Not searched: {each}")
+    if not queries:
+        found = f"the first of {len(refused):,}: {refused[0]}" if refused else "there is no record"
+        raise dg.Failure(f"no query can be searched with; {found}", allow_retries=False)
     snapshots = pinned(home, INPUTS)
     shards = snapshots[TFIDF_INDEX.name].provenance.inputs[SEQUENCE_SHARDS.name].version
     step = Step(home, {SEQUENCE_SHARDS.name: home.table(SEQUENCE_SHARDS).at(shards), **snapshots})
@@ -138,20 +144,26 @@ def make(
     table = home.table(QUERY_HITS)
     part = table.parts().find(provenance.data_version)
     if part is None:
-        rows = search(context, engine, step, [query for _, query in queries], options)
-        numbers = rows[NUMBER].to_numpy() - 1
+        rows = search(context, engine, step, [each.query for each in queries], options)
+        places = rows[NUMBER].to_numpy() - 1
+        numbers = np.array([each.number for each in queries])[places]
+        rows = rows.set_column(rows.column_names.index(NUMBER), QUERY_HITS.schema.field(NUMBER), pa.array(numbers))
         path = QUERY_HITS.schema.field(0)
-        rows = rows.add_column(0, path, pa.array([path for path, _ in queries], pa.string()).take(numbers))
+        rows = rows.add_column(0, path, pa.array([each.file for each in queries], pa.string()).take(places))
         without = len(queries) - len(np.unique(numbers))
         part = write_part(table.uri, provenance.data_version, rows.cast(QUERY_HITS.schema), without=without)
     provenance = making.recorded(provenance)
     commit = table.commit(QUERY_HITS.schema, [part], provenance)
-    facts = {
+    facts: dict[str, Any] = {
         "queries": len(queries),
         "queries_without_hits": part.facts["without"],
+        "queries_refused": len(refused),
         "query_files": checksums,
         "index_version": step[TFIDF_INDEX].version,
     }
+    if refused:
+        named_rows = ((each.given, each.record, each.line, each.reason) for each in refused[:NAMED])
+        facts["first_refused"] = table_of(("file", "record", "line", "reason"), named_rows)
     return making.result(QUERY_HITS, commit, provenance, facts)
 
 
@@ -183,40 +195,6 @@ def units_of(files: Iterable[tuple[str, StoredFile]]) -> Iterator[tuple[str, tup
         by_path = {file.path: file for _, file in run}
         for path, parts in sorted(units(by_path, FASTA).items()):
             yield path, tuple(by_path[part] for part in parts)
-
-
-def read_unit(path: str, files: Sequence[StoredFile]) -> Iterator[tuple[str, Query]]:
-    """Yield the queries of a file, or of each FASTA file in an archive, with its path.
-
-    Raises
-    ------
-    QueryError, StreamError
-        If a record cannot be used as a query, or the file cannot be read.
-    """
-    with Unit(path, files, FASTA) as unit:
-        for member, stream in unit:
-            try:
-                queries = read_queries(stream.read())
-            except QueryError as error:
-                raise QueryError(f"{member}: {error}") from error
-            yield from ((member, query) for query in queries)
-
-
-def refuse_short(queries: Sequence[tuple[str, Query]], block: int = 512) -> None:
-    """Refuse queries without any 6-mer before Spark is started.
-
-    Raises
-    ------
-    QueryError
-        If there is such a query; the message names its file.
-    """
-    for path, run in groupby(queries, key=lambda query: query[0]):
-        try:
-            rest = (query for _, query in run)
-            while some := list(islice(rest, block)):
-                query_counts(some)
-        except QueryError as error:
-            raise QueryError(f"{path}: {error}") from error
 
 
 def search(

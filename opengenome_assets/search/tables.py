@@ -32,7 +32,11 @@ QUERY_HITS = TableSpec(
             pa.string(),
             "Path of the query's FASTA file below what was named; in an archive, the member's below it",
         ),
-        Column(NUMBER, pa.int64(), "The query's place among all, from 1: by file, and by record in each"),
+        Column(
+            NUMBER,
+            pa.int64(),
+            "The query's place among all records, from 1: by file, and by record in each",
+        ),
         Column("query", pa.string(), "Name of the query: the first word of its header"),
         Column(
             "rank",

@@ -170,6 +170,17 @@ def test_a_job_of_queries_searches_the_version_that_was_the_newest_when_it_was_s
     make_corpus(home, CORPUS)
     again = sent("queries", query, "--top-n", 2)
     assert again["id"] != job["id"]  # another corpus, other results
+    query.write_text(f">odd\nACGT!\n{query.read_text()}")
+    mixed = sent("queries", query, "--top-n", 2)
+    assert (mixed["units"], mixed["notes"]) == (
+        1,
+        [
+            "Not searched: mine.fasta, record 1, line 1: query odd: illegal letter '!' at base 5 (line 2); expected "
+            "IUPAC DNA letters ACGTRYSWKMBDHVN"
+        ],
+    )
+    rows = json.loads(typed("results", mixed["id"], "--format", "json").stdout)
+    assert {(row["query"], row["query_number"]) for row in rows} == {("mine", 2)}
 
 
 def test_queries_that_cannot_be_used_are_refused(home, tmp_path):

@@ -256,9 +256,12 @@ def test_queries_may_be_named_by_the_settings_and_not_by_the_environment_of_the_
 @pytest.mark.parametrize(
     ("files", "settings", "message"),
     [
-        ({"q.fa": ">ok\nACGTACGT\n>poor\nACGTNACGTA\n"}, {}, "q.fa: query poor: no 6 letters in a row are all A, C, G"),
-        ({"q.fa": ">ok\nACGTACGT\n>bad\nACGTACGTX\n"}, {}, "q.fa: query bad: "),
-        ({"q.fa.gz": gzip.compress(b">a\nACGTACGT\n" * 99)[:-9]}, {}, "the gzip stream ends early"),
+        (
+            {"q.fa": ">poor\nACGTNACGTA\n"},
+            {},
+            "no query can be searched with; the first of 1: q.fa, record 1, line 1: ",
+        ),
+        ({"q.fa.gz": gzip.compress(b">a\nACGTACGT\n" * 99)[:-9]}, {}, "q.fa.gz: the gzip stream ends early"),
         ({"q.fa.gz.ab": b"x"}, {}, "q.fa.gz"),
         ({"notes.txt": ""}, {}, "no FASTA file found"),
         (
@@ -277,6 +280,43 @@ def test_what_cannot_be_searched_is_told_and_changes_nothing(
     assert message in failure(result)
     after = indexed.home.table("query_hits").history().newest if indexed.home.table("query_hits").exists() else None
     assert after == before
+
+
+@pytest.mark.long
+def test_what_cannot_be_searched_with_is_named_and_costs_no_other_query(
+    indexed: Corpus, asked: Callable[..., str]
+) -> None:
+    given = dict(list(queries().items())[:3])
+    piece, back, twin = (fasta({name: sequence}) for name, sequence in given.items())
+    files = {
+        "a.fa": f">poor\nACGTNACGTA\n{piece}>bad\nACGTACGTX\n",
+        "b.fa.gz": gzip.compress(back.encode())[:-9],
+        "c.fa": "@read\nACGTACGT\n+\nIIIIIIII\n",
+        "d.fa": f"{back}>\nACGTACGT\n{twin}",
+    }
+    result = indexed.materialize("query_hits", query_hits={"queries": asked(files), "top_n": 2})
+    rows = indexed.home.table("query_hits").read().to_pylist()
+    assert list(dict.fromkeys((row["query_file"], row["query_number"], row["query"]) for row in rows)) == [
+        ("a.fa", 2, "piece"),
+        ("d.fa", 4, "back"),
+        ("d.fa", 6, "twin"),
+    ]
+    found = expected(indexed, given, top_n=2)
+    assert [row | {"query_number": 0, "query_file": ""} for row in rows] == [
+        row | {"query_number": 0, "query_file": ""} for row in found
+    ]
+    metadata = indexed.metadata(result, "query_hits")
+    assert (metadata["queries"], metadata["queries_refused"]) == (3, 5)
+    named = [record.data for record in metadata["first_refused"]]
+    assert [(each["file"], each["record"], each["line"]) for each in named] == [
+        ("a.fa", 1, 1),
+        ("a.fa", 3, 4 + piece.count("\n") - 1),
+        ("b.fa.gz", 0, 0),
+        ("c.fa", 0, 0),
+        ("d.fa", 2, 1 + back.count("\n")),
+    ]
+    reasons = ["no 6 letters in a row", "'X'", "the gzip stream ends early", "FASTQ", "record 2"]
+    assert all(reason in each["reason"] for reason, each in zip(reasons, named, strict=True)), named
 
 
 @pytest.mark.parametrize(
