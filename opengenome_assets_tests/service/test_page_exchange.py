@@ -84,7 +84,7 @@ def number(value: float | None) -> str:
 
 
 def test_results_are_saved(page: Page, page_home: Path) -> None:
-    search(page, f">mine\n{QUERY}")
+    search(page, f">mine\n{QUERY}\n>odd\nACGT!")
     hits = expected(page_home, QUERY)
     found(page)
 
@@ -95,10 +95,13 @@ def test_results_are_saved(page: Page, page_home: Path) -> None:
 
     table = save("Save as TSV")
     assert table.suggested_filename == "similar.tsv"
-    *comments, heading = content(table).splitlines()[:9]
+    *comments, heading = content(table).splitlines()[:10]
     facts = {name: json.loads(value) for name, value in (line[2:].split(": ", 1) for line in comments)}
     settings = {"top_n": 10, "threshold": 0, "source": None, "strand": "both", "sort": "similarity"}
     assert facts.pop("data_version") == SearchIndex.open(str(page_home)).data_version
+    (odd,) = facts.pop("refused")
+    assert (odd["name"], odd["record"], odd["line"]) == ("odd", 2, 3)
+    assert odd["reason"].startswith("query odd: illegal letter '!'")
     assert facts == {
         "table": "tfidf_index",
         "version": 0,
@@ -108,7 +111,7 @@ def test_results_are_saved(page: Page, page_home: Path) -> None:
         "queries": 1,
         "queries_without_hits": [],
     }
-    rows = content(table).splitlines()[9:]
+    rows = content(table).splitlines()[10:]
     assert heading.split("\t") == SIMILAR_SCHEMA.names
     assert [row.split("\t")[:8] for row in rows] == [
         [

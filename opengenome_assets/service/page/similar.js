@@ -145,6 +145,7 @@ function show({ request, answer }) {
     candidates: answer.candidates,
     queries: answer.results.length,
     queries_without_hits: answer.results.filter(({ hits }) => hits.length === 0).map((result) => result.query),
+    refused: answer.refused,
   };
   const identifiers = () => answer.results.flatMap(({ hits }) => hits.map((hit) => hit.seq_id));
   const refusals = answer.refused.map(({ reason }) => element("p", { className: "notice", role: "alert" }, `Not searched: ${reason}`));
