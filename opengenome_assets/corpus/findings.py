@@ -7,6 +7,7 @@ lines are printed (``cli/run.py``).
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 import pyarrow.compute as pc
 
@@ -51,19 +52,22 @@ def _refused(home: Home) -> Finding:
     rows = rows.filter(pc.greater(rows["record"], 0))  # record 0 stands for a file that is left out
     if not rows.num_rows:
         return Finding("refused", "no record")
-    kinds, files = Counter[str](), Counter[tuple[str, str]]()
-    for row in rows.group_by(["source", "file", "kind"]).aggregate([([], "count_all")]).to_pylist():
+    counts = rows.group_by(["source", "file", "kind"]).aggregate([([], "count_all")]).to_pylist()
+    names = named((row["source"], row["file"]) for row in counts)
+    kinds, files = Counter[str](), Counter[str]()
+    for row in counts:
         kinds[row["kind"]] += row["count_all"]
-        files[row["source"], row["file"]] += row["count_all"]
+        files[names[row["source"], row["file"]]] += row["count_all"]
     of_kinds, of_files = (
         words.listing([f"{name} {words.count(number)}" for name, number in counter.most_common()], SHOWN)
-        for counter in (kinds, named(files))
+        for counter in (kinds, files)
     )
     text = f"{words.plural(rows.num_rows, 'record')} ({of_kinds}) in {of_files}"
     return Finding("refused", f"{text}. See: opengenome show {REJECTED_RECORDS.name}", warns=True)
 
 
-def named(files: Counter[tuple[str, str]]) -> Counter[str]:
-    """Return the counts of files, given by source and path, by path alone where no other source has the same."""
-    paths = Counter(path for _, path in files)
-    return Counter({path if paths[path] == 1 else f"{source}: {path}": n for (source, path), n in files.items()})
+def named(files: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return how to call files, given by source and path: by path alone where no other source has the same."""
+    distinct = set(files)
+    paths = Counter(path for _, path in distinct)
+    return {(source, path): path if paths[path] == 1 else f"{source}: {path}" for source, path in distinct}

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from opengenome_assets.corpus.accounting import every_file, record_count
+from opengenome_assets.corpus.findings import named
 from opengenome_assets.corpus.passes.parse import ParseSettings, ParseTask, parse_file
 from opengenome_assets.corpus.settings import CorpusSettings
 from opengenome_assets.corpus.tables import RAW_FASTA, REJECTED_RECORDS, SEQUENCE_SHARDS
@@ -246,11 +247,13 @@ def refuse_unusable(home: Home, tally: Mapping[str, int], settings: ParseSetting
 
 def most_refused(home: Home, top: int = 3) -> str:
     """Name the files with the most refused records, and the first reason in each."""
-    rows = home.table(REJECTED_RECORDS).read(["file", "record", "reason"])
+    rows = home.table(REJECTED_RECORDS).read(["source", "file", "record", "reason"])
     rows = rows.filter(pc.greater(rows["record"], 0)).to_pylist()  # record 0 stands for a file that is left out
-    first = {row["file"]: row["reason"] for row in reversed(rows)}
-    counts = Counter(row["file"] for row in rows).most_common(top)
-    return "; ".join(f"{file}: {plural(count, 'record')}, first: {first[file]}" for file, count in counts)
+    names = named((row["source"], row["file"]) for row in rows)
+    reasons = [(names[row["source"], row["file"]], row["reason"]) for row in rows]
+    first = dict(reversed(reasons))
+    counts = Counter(name for name, _ in reasons).most_common(top)
+    return "; ".join(f"{name}: {plural(count, 'record')}, first: {first[name]}" for name, count in counts)
 
 
 @rule(SEQUENCE_SHARDS, "No identifier occurs twice in a file")

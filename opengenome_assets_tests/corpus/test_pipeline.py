@@ -230,6 +230,12 @@ def test_too_many_refused_records_stop_the_run_and_are_shown(corpus):
     assert made.metadata(allowed, "sequence_shards")["files_reused"] == 4
     assert made.home.table("sequence_shards").read().num_rows == 5
 
+    write_files(Path(made.source), {"mosses/protein.faa.fa": ">o\nMEEP\n>p\nMEEP\n"})
+    assert "mosses/protein.faa.fa: 2 records, first: " in failure(made.materialize(ok=False))
+    two = replace(made, source=",".join(str(Path(made.source, name)) for name in ("plants", "mosses")))
+    said = failure(two.materialize(ok=False))
+    assert said.index("mosses: protein.faa.fa: 2 records, first: ") < said.index("plants: protein.faa.fa: 1 record, ")
+
 
 @pytest.mark.long
 @pytest.mark.parametrize(
