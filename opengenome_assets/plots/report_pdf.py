@@ -61,14 +61,15 @@ def _fonts() -> None:
 
 
 def _style(name: str, size: float, **options: Any) -> ParagraphStyle:
-    given = {"fontName": _SANS, "textColor": INK, "leading": size * 1.4, **options}
+    # A colour as text would be parsed again for every paragraph.
+    given = {"fontName": _SANS, "textColor": colors.HexColor(INK), "leading": size * 1.4, **options}
     return ParagraphStyle(name, fontSize=size, **given)
 
 
 _TITLE = _style("title", 18, fontName=_BOLD, spaceAfter=4)
 _HEAD = _style("head", 13, fontName=_BOLD, spaceBefore=14, spaceAfter=5, keepWithNext=1)
 _TEXT = _style("text", 9, spaceAfter=6)
-_NOTE = _style("note", 8, textColor=MUTED, spaceAfter=8)
+_NOTE = _style("note", 8, textColor=colors.HexColor(MUTED), spaceAfter=8)
 _WARN = _style("warn", 9, textColor="#7a3e00", backColor="#fff4e5", borderPadding=5, spaceBefore=6, spaceAfter=8)
 _CELL = _style("cell", 7)
 _CODE = _style("code", 6.6, fontName=_MONO, leading=9, splitLongWords=True, wordWrap="CJK")

@@ -396,6 +396,7 @@ VARIANT_FILES = TableSpec(
     ),
     key=("sample",),
     kinds=frozenset({"vcf"}),
+    code_version="2",
 )
 
 KINDS = ("snv", "indel")

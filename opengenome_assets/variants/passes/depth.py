@@ -34,13 +34,15 @@ def measure(work: Covering, writer: PartWriter) -> None:
     refuse_changed_reads(work.cram, work.fasta)
     region = work.region
     letters = region.letters
-    options = pa.csv.ReadOptions(column_names=["contig", "pos", "depth"])
+    # Names and positions are known. Threads would cost more than they save.
+    options = pa.csv.ReadOptions(column_names=["contig", "pos", "depth"], use_threads=False)
     parse = pa.csv.ParseOptions(delimiter="\t", quote_char=False)
+    wanted = pa.csv.ConvertOptions(include_columns=["depth"], column_types={"depth": pa.int64()})
     with tools.reading(
         ("samtools", "depth", "-aa", "-s", "--reference", work.fasta, "-r", region.braced, work.cram)
     ) as stream:
-        table = pa.csv.read_csv(stream, options, parse)
-    depth = table["depth"].to_numpy().astype(np.int64)
+        table = pa.csv.read_csv(stream, options, parse, wanted)
+    depth = table["depth"].to_numpy()
     if len(depth) != letters:
         raise tools.ToolError(f"samtools depth {region.name}: expected {letters:,} letters, found {len(depth):,}")
     starts = np.arange(0, letters, WINDOW)

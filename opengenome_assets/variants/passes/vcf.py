@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pysam
 
 from opengenome_assets.storage.parts import PartWriter
 from opengenome_assets.variants import tools
@@ -52,19 +53,20 @@ def write(work: Writing, writer: PartWriter) -> dict[str, Any]:
     target = Path(work.home, work.target)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{target.name}.", dir=target.parent) as folder:
-        files = []
+        texts = []
         for number, (sample, rows) in enumerate(work.samples.items()):
-            text, packed = Path(folder, f"{number}.vcf"), Path(folder, f"{number}.vcf.gz")
-            text.write_text(vcf(sample, rows, work.header, work.contigs))
-            tools.run(("bcftools", "view", "--no-version", "-Oz", "-o", str(packed), str(text)))
-            tools.run(("bcftools", "index", "-t", str(packed)))
-            files.append(packed)
+            texts.append(Path(folder, f"{number}.vcf"))
+            texts[-1].write_text(vcf(sample, rows, work.header, work.contigs))
         whole = Path(folder, target.name)
-        if len(files) == 1:
-            os.replace(files[0], whole)
+        packed = ("-Oz", "--write-index=tbi", "-o", str(whole))
+        if len(texts) == 1:
+            tools.run(("bcftools", "view", "--no-version", *packed, str(texts[0])))
         else:
-            tools.run(("bcftools", "merge", "--no-version", "-Oz", "-o", str(whole), *map(str, files)))
-        tools.run(("bcftools", "index", "-f", "-t", str(whole)))
+            # A command of its own to pack and index each text would take most of the time.
+            files = [pysam.tabix_index(str(text), preset="vcf", force=True) for text in texts]
+            # The merged contigs come in the order in which the files have records on them.
+            merge = ("bcftools", "merge", "--no-version", "-Ou", *files)
+            tools.run(merge, ("bcftools", "sort", "-T", f"{whole}.sorting", *packed))
         stats = Path(f"{whole}.stats")
         tools.run(("bcftools", "stats", str(whole)), output=stats)
         found = re.search(r"^SN\t0\tnumber of records:\t(\d+)$", stats.read_text(), re.MULTILINE)
