@@ -9,18 +9,15 @@ takes several times as long to read where sequences are short, and excludes hard
 
 from __future__ import annotations
 
-import heapq
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import dataclass, field
 from threading import Event
 from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from opengenome_assets.corpus.tables import SEQUENCE_SHARDS
@@ -230,7 +227,7 @@ def _strands(kmer: bytes, strand: Strand) -> dict[str, bytes]:
 
 @dataclass
 class _Matches:
-    """Matches so far, in any part of the table."""
+    """Matches so far, in any part of the table. The hits are in their order."""
 
     limit: int | None
     sources: set[str] = field(default_factory=set)
@@ -247,13 +244,31 @@ class _Matches:
         self.bases_searched += other.bases_searched
         self.sequences += other.sequences
         self.occurrences += other.occurrences
-        self.hits += other.hits
-        if self.limit is not None:
-            self.hits = heapq.nsmallest(self.limit, self.hits, key=_order)
+        self.keep(other.hits)
+
+    def keep(self, hits: list[KmerHit]) -> None:
+        """Add hits, and keep the best, in their order."""
+        if hits:
+            self.hits = sorted([*self.hits, *hits], key=_order)[: self.limit]
+
+    @property
+    def least(self) -> int:
+        """Occurrences that a sequence must have to be among the hits."""
+        return self.hits[-1].count if self.hits and len(self.hits) == self.limit else 0
 
 
 def _order(hit: KmerHit) -> tuple[int, str, str, str]:
     return -hit.count, hit.seq_id, hit.source, hit.file
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A sequence that holds the k-mer, by its row in a row group."""
+
+    row: int
+    count: int
+    reverse: int
+    occurrences: tuple[Occurrence, ...]
 
 
 @dataclass(frozen=True)
@@ -274,63 +289,58 @@ class _Search:
             for group in groups:
                 if self.ended.is_set():  # another thread failed, or the caller was interrupted
                     break
-                matches.add(self._row_group(file, group))
+                self._row_group(file, group, matches)
         return matches
 
-    def _row_group(self, file: ParquetFile, group: int) -> _Matches:
-        def read(*columns: str) -> pa.Table:
-            return file.read_row_group(group, columns=list(columns), use_threads=False)
-
-        @cache
-        def names() -> pa.Table:
-            return read("seq_id", "source", "file", "description", "length")
-
-        sources = read("source")["source"]
-        matches = _Matches(self.limit, sources=set(pc.unique(sources).to_pylist()))
-        if self.source is not None and self.source not in matches.sources:
-            return matches
+    def _row_group(self, file: ParquetFile, group: int, matches: _Matches) -> None:
+        """Search a row group page by page, and read the names of the best of its sequences."""
+        sources = file.read_row_group(group, columns=["source"], use_threads=False)["source"]
+        found = set(pc.unique(sources).to_pylist())
+        matches.sources |= found
+        if self.source is not None and self.source not in found:
+            return
+        held: list[_Held] = []
         first = 0
         for page in file.read_text(group, "sequence", "length"):
             searched = np.ones(len(page), bool)
             if self.source is not None:
                 searched = pc.equal(sources.slice(first, len(page)), self.source).to_numpy()
-            matches.add(self._page(*arrow_text(page), searched, names, first))
+            held += self._page(*arrow_text(page), searched, first, matches)
             first += len(page)
-        return matches
+        if self.limit is not None and len(held) > self.limit:
+            least = sorted((each.count for each in held), reverse=True)[self.limit - 1]
+            held = [each for each in held if each.count >= least]
+        if held:
+            columns = ["seq_id", "source", "file", "description", "length"]
+            rows = [each.row for each in held]
+            names = file.read_row_group(group, columns=columns, use_threads=False).take(rows).to_pylist()
+            matches.keep(
+                [
+                    KmerHit(**name, count=each.count, reverse=each.reverse, occurrences=each.occurrences)
+                    for each, name in zip(held, names, strict=True)
+                ]
+            )
 
     def _page(
-        self,
-        data: Letters,
-        offsets: Offsets,
-        searched: npt.NDArray[np.bool_],
-        names: Callable[[], pa.Table],
-        first: int,
-    ) -> _Matches:
-        """Search the sequences of a page, which begins at row ``first`` of a row group; read names only for hits."""
+        self, data: Letters, offsets: Offsets, searched: npt.NDArray[np.bool_], first: int, matches: _Matches
+    ) -> Iterator[_Held]:
+        """Count in the sequences of a page, which begins at row ``first``; yield those that may be among the hits."""
         counts = {strand: count_occurrences(data, offsets, kmer) for strand, kmer in self.strands.items()}
         total = sum(counts.values(), np.zeros(len(offsets) - 1, np.int64))
         rows = np.flatnonzero(searched & (total >= self.min_count))
-        matches = _Matches(
-            self.limit,
-            sequences_searched=int(searched.sum()),
-            bases_searched=int(np.diff(offsets)[searched].sum()),
-            sequences=len(rows),
-            occurrences=int(total[rows].sum()),
-        )
-        if self.limit is not None and len(rows) > self.limit > 0:
+        matches.sequences_searched += int(searched.sum())
+        matches.bases_searched += int(np.diff(offsets)[searched].sum())
+        matches.sequences += len(rows)
+        matches.occurrences += int(total[rows].sum())
+        if self.limit == 0:
+            return
+        rows = rows[total[rows] >= matches.least]
+        if self.limit is not None and len(rows) > self.limit:
             rows = rows[total[rows] >= np.partition(total[rows], -self.limit)[-self.limit]]
-        if len(rows) == 0 or self.limit == 0:
-            return matches
         reverse = counts.get("-", np.zeros_like(total))
-        hits = [
-            KmerHit(**name, count=int(total[row]), reverse=int(reverse[row]))
-            for row, name in zip(rows, names().take(first + rows).to_pylist(), strict=True)
-        ]
-        order = sorted(range(len(rows)), key=lambda place: _order(hits[place]))[: self.limit]
-        for row, hit in ((rows[place], hits[place]) for place in order):
-            letters = data[offsets[row] : offsets[row + 1]]
-            matches.hits.append(replace(hit, occurrences=tuple(self._occurrences(letters))))
-        return matches
+        for row in rows.tolist():
+            places = self._occurrences(data[offsets[row] : offsets[row + 1]]) if self.positions else ()
+            yield _Held(first + row, int(total[row]), int(reverse[row]), tuple(places))
 
     def _occurrences(self, sequence: Letters) -> Iterator[Occurrence]:
         places = sorted(

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.kubernetes.release import NAME, SERVICES, Release, command, released
 from opengenome_assets_tests.object_store import object_store
 from opengenome_assets_tests.same import assert_same
+from opengenome_assets_tests.webserver import wait_for
 
 ASSETS = ("raw_fasta", "rejected_records", "sequence_shards", "kmer_", "kmer_freq_k6", "tfidf_index")
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -167,5 +169,15 @@ def test_the_search_asks_for_the_token_of_its_secret(team: tuple[Release, Home],
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(request, timeout=60)
     request.add_header("Authorization", f"Bearer {TOKEN}")
-    with urllib.request.urlopen(request, timeout=60) as response:
-        assert json.load(response)["sequences"] == home.table("tfidf_index").read().num_rows
+
+    def index() -> Any:
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            if error.code != 503:  # the search has not seen the new index yet
+                raise
+            return None
+
+    described = wait_for(index, "index in the search", 120)
+    assert described["sequences"] == home.table("tfidf_index").read().num_rows
