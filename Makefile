@@ -12,7 +12,7 @@ SELECT ?= not drill
 # Tests run side by side, file by file: what a file's tests share is made once. More workers
 # than cores, since some wait; the slow tests wait most, for processes that they start.
 WORKERS ?= 3
-SLOW_WORKERS ?= 5
+SLOW_WORKERS ?= 7
 PARALLEL := --dist loadfile --no-loadscope-reorder --numprocesses
 
 VENV := .venv

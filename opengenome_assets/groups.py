@@ -7,6 +7,7 @@ Belongs here: the list of groups, and functions over all of them without Dagster
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from opengenome_assets.corpus.group import GROUP as CORPUS
@@ -15,7 +16,7 @@ from opengenome_assets.framework.jobs import JobKind
 from opengenome_assets.framework.table import Specs
 from opengenome_assets.proteins.group import GROUP as PROTEINS
 from opengenome_assets.search.group import GROUP as SEARCH
-from opengenome_assets.settings import Settings, SettingsError
+from opengenome_assets.settings import Section, Settings, SettingsError
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.variants.group import GROUP as VARIANTS
@@ -26,6 +27,9 @@ GROUPS: tuple[Group, ...] = (
     PROTEINS,
     VARIANTS,
 )
+
+PREFIX = "OPENGENOME_"
+NEAR = 0.8  # share of the letters in common, as `difflib` has it
 
 
 class RecordedSettingsError(LookupError):
@@ -62,6 +66,18 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """
     sections = [group.settings.from_environment(environment) for group in GROUPS]
     return Settings.from_environment(environment).with_sections(sections)
+
+
+def misspelled(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return variables that are no setting but nearly one, each with that: nobody would read them.
+
+    Only names are compared that begin as those of settings do, after that beginning.
+    """
+    sections: list[type[Section]] = [Settings, *(group.settings for group in GROUPS)]
+    known = {name.removeprefix(PREFIX) for section in sections for name in section.variables().values()}
+    given = {name.removeprefix(PREFIX) for name, value in environment.items() if name.startswith(PREFIX) and value}
+    near = {name: get_close_matches(name, known, 1, NEAR) for name in sorted(given - known)}
+    return {PREFIX + name: PREFIX + found[0] for name, found in near.items() if found}
 
 
 def refuse(settings: Settings) -> None:

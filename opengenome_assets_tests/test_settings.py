@@ -1,13 +1,21 @@
 """The settings: defaults, environment, sections, and what is said of values that cannot be used."""
 
+import re
+
 import pytest
+from click.testing import CliRunner
 
 from opengenome_assets import groups
+from opengenome_assets.cli import main
 from opengenome_assets.corpus.settings import MAX_K, CorpusSettings
 from opengenome_assets.definitions import build_defs
 from opengenome_assets.kernels import kmers
 from opengenome_assets.search.settings import SearchSettings
 from opengenome_assets.settings import HomeSettings, Settings, SettingsError, read_home
+from opengenome_assets_tests.processes import REPOSITORY
+
+FOLDERS = ("opengenome_assets", "docker", "deploy", "docs")
+TEXT = (".py", ".md", ".yml", ".yaml", ".tpl", ".js", ".sbatch")
 
 
 def test_defaults_need_nothing_set(tmp_path, monkeypatch):
@@ -113,3 +121,25 @@ def test_a_name_longer_than_files_can_have_is_refused(variable):
 def test_the_home_can_be_read_whatever_the_other_settings_are():
     assert read_home({"OPENGENOME_KS": "none", "OPENGENOME_HOME": "/h"}) == "/h"
     assert HomeSettings(home="~/x").home.endswith("/x")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("SOURC", "SOURCE"), ("SAMPLE", "SAMPLES"), ("PROTEIN", "PROTEINS"), ("GENETIC_CODE", "GENETIC_CODES"), ("K", "")],
+)
+def test_a_misspelled_variable_is_told_with_the_one_that_is_meant(name, meant, monkeypatch, tmp_path):
+    expected = {f"OPENGENOME_{name}": f"OPENGENOME_{meant}"} if meant else {}
+    assert groups.misspelled({f"OPENGENOME_{name}": "x", "OPENGENOME_SOURCE": "y", "SOURC": "z"}) == expected
+    monkeypatch.setenv("OPENGENOME_HOME", str(tmp_path))
+    monkeypatch.setenv(f"OPENGENOME_{name}", "x")
+    said = CliRunner().invoke(main, ["info"]).output
+    assert (f"OPENGENOME_{name} is no setting, and is not read. Is OPENGENOME_{meant} meant?" in said) == bool(meant)
+
+
+def test_no_variable_that_something_reads_counts_as_misspelled():
+    """Of the package, the cluster and the docs."""
+    files = [path for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*.*")]
+    texts = [path.read_text() for path in [*files, REPOSITORY / "docker-compose.yml"] if path.suffix in TEXT]
+    read = {name for text in texts for name in re.findall(r"\bOPENGENOME_[A-Z_]+[A-Z]\b", text)}
+    assert len(read) > 60
+    assert groups.misspelled(dict.fromkeys(read, "x")) == {}

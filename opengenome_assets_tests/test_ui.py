@@ -158,6 +158,7 @@ def test_the_graph_of_all_shows_a_box_for_each_part(page: Page, address: str, ho
 
 def test_the_address_of_runs_shows_the_run(page: Page, address: str, home: Path) -> None:
     assert f"Runs:        {address}/runs" in printed(home)
+    assert "Checking for new runs for sensor" not in printed(home)
     page.goto(f"{address}/runs")
     expect(page.get_by_text("Success", exact=True).first).to_be_visible()
 

@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import click
+
 from opengenome_assets import groups
 from opengenome_assets.settings import Settings
 from opengenome_assets.terminal import setting_errors
 
 
 def settings_in_use() -> Settings:
-    """Read the settings from the environment; a wrong value is an error of the command."""
+    """Read the settings from the environment; a wrong value is an error of the command, a wrong name a warning."""
+    for name, meant in groups.misspelled(os.environ).items():
+        click.echo(f"{name} is no setting, and is not read. Is {meant} meant?", err=True)
     with setting_errors():
         return groups.read_settings()
 

@@ -102,17 +102,18 @@ def _show(lines: Iterable[str]) -> None:
 
 def _tell(settings: Settings, started: float) -> None:
     """Print what the run that has just ended found, what it made, and what to do next."""
-    from opengenome_assets.framework.table import Role
+    from opengenome_assets.framework.table import Role, Specs
     from opengenome_assets.lineage.failures import newest_run, open_records
     from opengenome_assets.lineage.inventory import reports
-    from opengenome_assets.lineage.outcome import outcome, passed_over
+    from opengenome_assets.lineage.outcome import is_sample, outcome, passed_over
 
     home = Home(settings.home)
     click.echo()
     for group in groups.GROUPS:
         if lines := group.findings(home):
             cells = aligned([(line.subject, "!" if line.warns else " ", line.text) for line in lines])
-            section(group.name.capitalize(), cells)
+            sample = ", of the shipped sample" if is_sample(home, Specs(group.tables)) else ""
+            section(group.name.capitalize() + sample, cells)
     with open_records() as instance:
         run = newest_run(instance, datetime.fromtimestamp(int(started), UTC))
         left_out = passed_over(instance, run.run_id) if run else {}

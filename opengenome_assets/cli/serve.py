@@ -24,6 +24,9 @@ REQUESTS_GRACE = 5  # seconds for requests under way to end
 
 LOGGERS = ("opengenome.metrics", "opengenome.messages", "uvicorn")
 
+# Of Dagster: a line for each look of a sensor would hide the warnings.
+QUIET = ("--log-level", "warning")
+
 
 @click.command()
 @click.option("--host", default=HOST, show_default=True, help="Address to listen at.")
@@ -122,11 +125,12 @@ def ui(port: int, search_port: int) -> None:
         ("Search page", search),
     ):
         click.echo(f"{name + ':':<12} {place}")
+    click.echo("Dagster starts within seconds. Ctrl-C ends both.")
     with setting_errors():
         variables = {**dagster_environment(), "OPENGENOME_SEARCH_DAGSTER_URL": dagster}
     raise SystemExit(
         together(
-            [program("dagster"), "dev", "--module-name", MODULE, "--host", HOST, "--port", str(port)],
+            [program("dagster"), "dev", "--module-name", MODULE, "--host", HOST, "--port", str(port), *QUIET],
             [program("opengenome"), "serve", "--host", HOST, "--port", str(search_port)],
             environment=variables,
         )

@@ -6,6 +6,7 @@ Belongs here: which sections the page has, and the summary. Does not belong here
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -151,10 +152,11 @@ def left_out(gathered: Gathered) -> list[Notice]:
     unusable = gathered.home.table(SEQUENCE_SHARDS).provenance().settings.get(UNUSABLE, [])
     if not unusable:
         return []
-    reasons = "; ".join(words.shorten(row["reason"], 200) for row in unusable[:3])
-    more = f"; and {len(unusable) - 3:,} more, see rejected records" if len(unusable) > 3 else ""
-    text = f"{words.plural(len(unusable), 'file')} left out for faults: {reasons}{more}"
-    return [Notice(text, words.materialize("raw_fasta*"))]
+    shown = unusable[:3]
+    first = ":" if len(shown) == len(unusable) else f"; the first {len(shown)}, and see rejected records:"
+    text = f"{words.plural(len(unusable), 'file')} left out for faults{first}"
+    reasons = [Notice(words.shorten(row["reason"], 200)) for row in shown]
+    return [Notice(text), *reasons[:-1], replace(reasons[-1], command=words.materialize("raw_fasta*"))]
 
 
 def top_kmers(gathered: Gathered, table: Named) -> "pd.DataFrame":

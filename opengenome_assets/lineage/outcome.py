@@ -18,6 +18,7 @@ from opengenome_assets.lineage.records import Records
 from opengenome_assets.storage.snapshot import MissingTableError
 from opengenome_assets.storage.tables import Home
 
+SAMPLE_REVISION = "sample-"  # begins the revision of a file that comes with the package
 PASSED_OVER = "files_left_out"  # in the metadata of a catalogue
 
 
@@ -69,3 +70,10 @@ def passed_over(instance: dg.DagsterInstance, run_id: str) -> dict[str, Any]:
     materializations = [event.asset_materialization for event in events if event.asset_materialization]
     found = {each.asset_key.to_user_string(): each.metadata.get(PASSED_OVER) for each in materializations}
     return {name: value.data for name, value in found.items() if isinstance(value, dg.JsonMetadataValue) and value.data}
+
+
+def is_sample(home: Home, specs: Specs) -> bool:
+    """Tell whether the files of these tables' catalogues are all those that come with the package."""
+    catalogues = [home.table(name) for name in specs.named(Role.CATALOGUE) if home.table(name).exists()]
+    revisions = {name for each in catalogues for name in each.read(["revision"])["revision"].to_pylist()}
+    return bool(revisions) and all(name.startswith(SAMPLE_REVISION) for name in revisions)

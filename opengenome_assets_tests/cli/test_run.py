@@ -90,6 +90,7 @@ def test_everything_is_made_in_an_empty_folder_and_a_failure_is_told(elsewhere: 
     assert re.search(r"^Run \w{8}\n  took +\d+ s\n  made +(\d+) of \1 tables", said, re.MULTILINE)
     assert re.search(rf"^  report +{elsewhere}/data/reports/corpus_report\.html$", said, re.MULTILINE)
     assert "Warning" not in answer.stdout + answer.stderr
+    assert "shipped sample" not in said
 
     said = run("--select", "raw_fasta").stdout
     assert re.search(r"^  made +0 of \d+ tables", said, re.MULTILINE)

@@ -7,8 +7,9 @@ import pytest
 
 from opengenome_assets import groups
 from opengenome_assets.corpus.findings import findings, named
-from opengenome_assets.lineage.outcome import outcome
-from opengenome_assets_tests.corpora import Corpus, write_files
+from opengenome_assets.framework.table import Specs
+from opengenome_assets.lineage.outcome import is_sample, outcome
+from opengenome_assets_tests.corpora import Corpus, Sample, write_files
 
 SELECTION = "raw_fasta,sequence_shards,rejected_records,shard_stats,sequence_stats"
 GOOD = "".join(f">z{number}\nAACC\n" for number in range(20))
@@ -52,6 +53,14 @@ def test_the_corpus_is_told_in_lines_that_warn_of_what_is_missing(made: Corpus, 
     assert lines["refused"].text.endswith("in b/two.fa 1. See: opengenome show rejected_records")
     assert "b/reads.fa" in lines["left out"].text
     assert [line.subject for line in lines.values() if line.warns] == ["refused", "left out"]
+
+
+def test_the_sample_is_told_from_files_of_ones_own(made: Corpus, sample: Sample) -> None:
+    tables = {group.name: Specs(group.tables) for group in groups.GROUPS}
+    assert is_sample(sample.corpus.home, tables["corpus"])
+    assert not is_sample(sample.corpus.home, tables["search"])
+    made.materialize("raw_fasta")
+    assert not is_sample(made.home, tables["corpus"])
 
 
 def test_files_of_two_folders_with_one_path_have_their_folders_name() -> None:

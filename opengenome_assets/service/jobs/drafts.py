@@ -43,7 +43,8 @@ def drafted(
             faults.append(f"{name}: expected a role of {', '.join(kind.roles)}, found {role!a}")
         elif not FILE_NAME.fullmatch(name):
             faults.append(
-                f"expected a file name of up to 200 letters, digits, '.', '_', '+' and '-', found {name[:200]!a}"
+                f"expected a file name of up to 200 letters, digits, '.', '_', '+' and '-', found {name[:200]!a}; "
+                "rename it, or copy it"
             )
         elif (role, name) in names:
             faults.append(f"{name}: expected names that differ, found this one twice")
