@@ -5,11 +5,13 @@ Belongs here: what comes before and after Dagster's own command. Does not belong
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout, suppress
+import warnings
+from collections.abc import Iterable
+from contextlib import redirect_stdout, suppress
 from datetime import UTC, datetime
 from functools import partial
 
@@ -17,7 +19,7 @@ import click
 
 from opengenome_assets import groups, words
 from opengenome_assets.cli.platform import pages, settings_in_use
-from opengenome_assets.cli.processes import MODULE, dagster_environment, program, together
+from opengenome_assets.cli.processes import MODULE, QUIET, Fork, dagster_environment, program, together
 from opengenome_assets.cli.state import failures
 from opengenome_assets.logs import LogSettings
 from opengenome_assets.settings import Settings
@@ -42,15 +44,25 @@ def run(context: click.Context, select: str, config: str | None, config_json: st
     if config and config_json:
         raise click.UsageError("--config and --config-json are both given: choose one of them")
     settings = settings_in_use()
-    with refusals():
-        groups.refuse(settings)
-        environment = dagster_environment()
     started = time.time()
     command = [program("dagster"), "asset", "materialize", "--select", select, "--module-name", MODULE]
     for option, value in (("--config", config), ("--config-json", config_json)):
         command += [option, value] if value else []
-    with _shown(environment) as (variables, read):
-        status = together(command, environment=variables, grace=GRACE, asked_status=INTERRUPTED, read=read)
+    plain = LogSettings.from_environment().log_format == "json"
+    _import()
+    with Fork(partial(_materialize, command), piped=not plain) as process:
+        gc.unfreeze()
+        gc.enable()
+        with refusals():
+            groups.refuse(settings)
+            environment = dagster_environment()
+        status = together(
+            process,
+            environment=environment if plain else {**environment, "OPENGENOME_LOG_FORMAT": "json"},
+            grace=GRACE,
+            asked_status=INTERRUPTED,
+            read=None if plain else _show,
+        )
     if status:
         with suppress(SystemExit), redirect_stdout(sys.stderr):
             click.echo()
@@ -60,18 +72,32 @@ def run(context: click.Context, select: str, config: str | None, config_json: st
         _tell(settings, started)
 
 
-@contextmanager
-def _shown(
-    environment: Mapping[str, str],
-) -> Iterator[tuple[Mapping[str, str], Callable[[Iterable[str]], None] | None]]:
-    """Give the run's environment and the reader of its lines; no reader if lines of JSON are asked for."""
-    if LogSettings.from_environment(environment).log_format == "json":
-        yield environment, None
-        return
+def _import() -> None:
+    """Import what both processes need, before the fork. The collector would look through it a dozen times meanwhile."""
+    gc.disable()
+    from opengenome_assets.deployment import instance  # noqa: F401
+    from opengenome_assets.lineage import failures, inventory, outcome  # noqa: F401
+
+    gc.freeze()
+
+
+def _materialize(command: list[str]) -> None:
+    """Be Dagster's command, in the run's process. The module of the definitions lets the collector work again."""
+    from opengenome_assets.framework.private import command_line
+
+    if os.environ["PYTHONWARNINGS"] == QUIET:  # which Python reads when it starts
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        warnings.filterwarnings("ignore", "Parameter `include_sources`")
+    sys.argv = command
+    command_line()
+
+
+def _show(lines: Iterable[str]) -> None:
+    """Show the lines of a run's process. The display's thread begins here, after the fork."""
     from opengenome_assets.cli import steps
 
     with steps.opened() as display:
-        yield {**environment, "OPENGENOME_LOG_FORMAT": "json"}, partial(steps.follow, display=display)
+        steps.follow(lines, display)
 
 
 def _tell(settings: Settings, started: float) -> None:

@@ -26,6 +26,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from opengenome_assets.framework.private import (
+    INDEX_SHARD_NAME,
     SQLITE_BUSY_TIMEOUT_SECONDS,
     ConfigurableClassData,
     DagsterSqliteStorage,
@@ -128,6 +129,12 @@ class EventRecords(SqliteEventLogStorage):
                 self._initialized_dbs.add(shard)
             with _connection(url) as connection:
                 yield connection
+
+    def has_table(self, table_name: str) -> bool:
+        """Return whether the index has a table. Dagster asks at each event, with a new engine each time."""
+        # Without the lock of `_connect`, which the asking thread holds.
+        with engine(self.conn_string_for_shard(INDEX_SHARD_NAME)).connect() as connection:
+            return bool(connection.dialect.has_table(connection, table_name))
 
     def store_event(self, event: EventLogEntry) -> None:
         """Store an event, and tell those who follow the run: the server of a page waits until the file is touched."""

@@ -1,7 +1,8 @@
 """The private parts of Dagster that the platform uses, in one place for an upgrade.
 
 Belongs here: every import from a module of Dagster whose name begins with an underscore, or of ``dagster_shared``. Does
-not belong here: code of this package. Storage in SQLite is imported at its first use, since it imports SQLAlchemy.
+not belong here: code of this package. Storage in SQLite and the command line are imported at their first use: they
+import much.
 """
 
 from importlib import import_module
@@ -34,21 +35,28 @@ from dagster._serdes import ConfigurableClassData, deserialize_value
 from dagster_shared.error import SerializableErrorInfo
 
 if TYPE_CHECKING:
-    from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+    from collections.abc import Callable
+
+    from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
     from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
     from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
     from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
     from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 
+    command_line: Callable[[], None]
+
 # Its functions are replaced where a deployment asks for other lines.
 loggers: Any = import_module("dagster._loggers")
 
-_SQLITE = {
-    "SQLITE_BUSY_TIMEOUT_SECONDS": "sqlite",
-    "DagsterSqliteStorage": "sqlite_storage",
-    "SqliteEventLogStorage": "event_log.sqlite.sqlite_event_log",
-    "SqliteRunStorage": "runs.sqlite.sqlite_run_storage",
-    "SqliteScheduleStorage": "schedules.sqlite.sqlite_schedule_storage",
+_STORAGE = "dagster._core.storage"
+_AT_FIRST_USE = {
+    "INDEX_SHARD_NAME": f"{_STORAGE}.event_log.sqlite.sqlite_event_log",
+    "SQLITE_BUSY_TIMEOUT_SECONDS": f"{_STORAGE}.sqlite",
+    "DagsterSqliteStorage": f"{_STORAGE}.sqlite_storage",
+    "SqliteEventLogStorage": f"{_STORAGE}.event_log.sqlite.sqlite_event_log",
+    "SqliteRunStorage": f"{_STORAGE}.runs.sqlite.sqlite_run_storage",
+    "SqliteScheduleStorage": f"{_STORAGE}.schedules.sqlite.sqlite_schedule_storage",
+    "command_line": "dagster._cli",
 }
 
 __all__ = [
@@ -56,6 +64,7 @@ __all__ = [
     "DATA_VERSION_IS_USER_PROVIDED_TAG",
     "DATA_VERSION_TAG",
     "GRPC_INFO_TAG",
+    "INDEX_SHARD_NAME",
     "NULL_EVENT_POINTER",
     "SINGLETON_REPOSITORY_NAME",
     "SQLITE_BUSY_TIMEOUT_SECONDS",
@@ -81,6 +90,7 @@ __all__ = [
     "SqliteScheduleStorage",
     "UnresolvedAssetJobDefinition",
     "WorkerStatus",
+    "command_line",
     "deserialize_value",
     "get_input_data_version_tag",
     "get_input_event_pointer_tag",
@@ -89,6 +99,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _SQLITE:
-        return getattr(import_module(f"dagster._core.storage.{_SQLITE[name]}"), name)
+    if name in _AT_FIRST_USE:
+        module = import_module(_AT_FIRST_USE[name])
+        return module.main if name == "command_line" else getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

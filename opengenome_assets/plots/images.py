@@ -1,20 +1,19 @@
 """A figure as bytes: PNG, SVG, a thumbnail, and a measure that recognises a blank picture.
 
-Belongs here: encoding and measuring pictures. Does not belong here: drawing them, and writing files.
+Belongs here: encoding and measuring pictures. Does not belong here: drawing them, and writing files. Matplotlib is
+imported to encode: to measure is Pillow's work.
 """
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
 from PIL import Image
 
-from opengenome_assets.plots.style import house_style
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MIN_INK_SHARE = 0.005
 MIN_COLOURS = 8
@@ -43,6 +42,10 @@ class Ink:
 
 def to_png(figure: Figure, dpi: int = 150) -> bytes:
     """Encode a figure as PNG; the same figure gives the same bytes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from opengenome_assets.plots.style import house_style
+
     buffer = io.BytesIO()
     # Ticks are created while drawing, so the style must hold here too. Figure.savefig would lay out and walk through
     # every artist once more, without output, before it draws.
@@ -55,6 +58,10 @@ def to_png(figure: Figure, dpi: int = 150) -> bytes:
 
 def to_svg(figure: Figure) -> bytes:
     """Encode a figure as SVG (UTF-8), letters as outlines, undated; the same figure gives the same bytes."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    from opengenome_assets.plots.style import house_style
+
     buffer = io.BytesIO()
     with house_style():
         figure.set_dpi(150)  # of what is drawn as pixels
