@@ -83,13 +83,20 @@ def _import() -> None:
 
 def _materialize(command: list[str]) -> None:
     """Be Dagster's command, in the run's process. The module of the definitions lets the collector work again."""
-    from opengenome_assets.framework.private import command_line
+    from dagster import DagsterInvalidSubsetError
+
+    from opengenome_assets.framework.private import DagsterInvalidAssetSelectionError, command_line
 
     if os.environ["PYTHONWARNINGS"] == QUIET:  # which Python reads when it starts
         warnings.filterwarnings("ignore", category=FutureWarning)
         warnings.filterwarnings("ignore", "Parameter `include_sources`")
     sys.argv = command
-    command_line()
+    try:
+        command_line()
+    except (DagsterInvalidAssetSelectionError, DagsterInvalidSubsetError) as error:
+        selected = command[command.index("--select") + 1]
+        click.echo(f"Error: --select {selected!r} names no assets. {str(error).splitlines()[0]}", err=True)
+        raise SystemExit(2) from None
 
 
 def _show(lines: Iterable[str]) -> None:

@@ -25,7 +25,7 @@ REQUESTS_GRACE = 5  # seconds for requests under way to end
 LOGGERS = ("opengenome.metrics", "opengenome.messages", "uvicorn")
 
 # Of Dagster: a line for each look of a sensor would hide the warnings.
-QUIET = ("--log-level", "warning")
+WARNINGS_ONLY = ("--log-level", "warning")
 
 
 @click.command()
@@ -130,7 +130,7 @@ def ui(port: int, search_port: int) -> None:
         variables = {**dagster_environment(), "OPENGENOME_SEARCH_DAGSTER_URL": dagster}
     raise SystemExit(
         together(
-            [program("dagster"), "dev", "--module-name", MODULE, "--host", HOST, "--port", str(port), *QUIET],
+            [program("dagster"), "dev", "--module-name", MODULE, "--host", HOST, "--port", str(port), *WARNINGS_ONLY],
             [program("opengenome"), "serve", "--host", HOST, "--port", str(search_port)],
             environment=variables,
         )

@@ -96,6 +96,13 @@ def test_everything_is_made_in_an_empty_folder_and_a_failure_is_told(elsewhere: 
     assert re.search(r"^  made +0 of \d+ tables", said, re.MULTILINE)
     assert re.search(r"^  unchanged +raw_fasta: the same files as the last run$", said, re.MULTILINE)
 
+    for selected in ("raw_fasta,nothing", "group:intake or"):
+        answer = run("--select", selected)
+        assert answer.returncode == 2
+        assert f"Error: --select '{selected}' names no assets. " in answer.stderr
+        assert answer.stderr.endswith("No run was started.\n")
+        assert "Traceback" not in answer.stderr
+
     (genomes / "bad.fa").write_text("no record\n")
     answer = run(*corpus, OPENGENOME_MAX_UNUSABLE_SHARE="0")
     assert answer.returncode == 1
