@@ -44,7 +44,17 @@ def releases() -> list[tuple[str, str, str]]:
 
 def test_the_licence_is_the_unmodified_text_of_apache_2_0() -> None:
     assert hashlib.sha256((ROOT / "LICENSE").read_bytes()).hexdigest() == APACHE_2_0
-    assert (PROJECT["license"], PROJECT["license-files"]) == ("Apache-2.0", ["LICENSE"])
+    assert (PROJECT["license"], PROJECT["license-files"]) == ("Apache-2.0", ["LICENSE", "NOTICE"])
+
+
+def test_the_notice_names_what_is_gpl_and_every_folder_of_data() -> None:
+    notice = " ".join(text("NOTICE").split())
+    bound = re.findall(r"^\| (\S+) \| .*\bGPL-3", text("docs/licences.md"), re.MULTILINE)
+    assert bound
+    assert all(name in notice for name in bound)
+    for folder in ("corpus/sample", "proteins/sample", "variants/sample"):
+        assert (ROOT / "opengenome_assets" / folder / "README.md").is_file()
+        assert f"opengenome_assets/{folder}" in notice
 
 
 def test_the_image_is_built_with_all_that_the_package_metadata_names() -> None:
