@@ -55,4 +55,4 @@ def build_defs(
 defs = build_defs()
 # What is loaded by now stays. To look through it for garbage takes 0.2 s, time and again, in whichever step runs then.
 gc.freeze()
-gc.enable()  # `opengenome run` imports without it
+gc.enable()  # `deployment.command` imports without it

@@ -5,27 +5,25 @@ Belongs here: what comes before and after Dagster's own command. Does not belong
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import time
-import warnings
 from collections.abc import Iterable
 from contextlib import redirect_stdout, suppress
 from datetime import UTC, datetime
-from functools import partial
 
 import click
 
 from opengenome_assets import groups, words
 from opengenome_assets.cli.platform import pages, settings_in_use
-from opengenome_assets.cli.processes import MODULE, QUIET, Fork, dagster_environment, program, together
+from opengenome_assets.cli.processes import MODULE, dagster_environment, together
 from opengenome_assets.cli.state import failures
 from opengenome_assets.logs import LogSettings
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.tables import Home
 from opengenome_assets.terminal import aligned, refusals, section
 
+COMMAND = "opengenome_assets.deployment.command"  # Dagster's, in the run's process
 INTERRUPTED = 130  # as a shell says of what Ctrl-C ended
 GRACE = 60  # seconds for a run to end its work
 
@@ -44,25 +42,22 @@ def run(context: click.Context, select: str, config: str | None, config_json: st
     if config and config_json:
         raise click.UsageError("--config and --config-json are both given: choose one of them")
     settings = settings_in_use()
+    with refusals():
+        groups.refuse(settings)
+        environment = dagster_environment()
     started = time.time()
-    command = [program("dagster"), "asset", "materialize", "--select", select, "--module-name", MODULE]
+    command = [sys.executable, "-m", COMMAND, "asset", "materialize"]
+    command += ["--select", select, "--module-name", MODULE]
     for option, value in (("--config", config), ("--config-json", config_json)):
         command += [option, value] if value else []
-    plain = LogSettings.from_environment().log_format == "json"
-    _import()
-    with Fork(partial(_materialize, command), piped=not plain) as process:
-        gc.unfreeze()
-        gc.enable()
-        with refusals():
-            groups.refuse(settings)
-            environment = dagster_environment()
-        status = together(
-            process,
-            environment=environment if plain else {**environment, "OPENGENOME_LOG_FORMAT": "json"},
-            grace=GRACE,
-            asked_status=INTERRUPTED,
-            read=None if plain else _show,
-        )
+    plain = LogSettings.from_environment(environment).log_format == "json"
+    status = together(
+        command,
+        environment=environment if plain else {**environment, "OPENGENOME_LOG_FORMAT": "json"},
+        grace=GRACE,
+        asked_status=INTERRUPTED,
+        read=None if plain else _show,
+    )
     if status:
         with suppress(SystemExit), redirect_stdout(sys.stderr):
             click.echo()
@@ -72,35 +67,8 @@ def run(context: click.Context, select: str, config: str | None, config_json: st
         _tell(settings, started)
 
 
-def _import() -> None:
-    """Import what both processes need, before the fork. The collector would look through it a dozen times meanwhile."""
-    gc.disable()
-    from opengenome_assets.deployment import instance  # noqa: F401
-    from opengenome_assets.lineage import failures, inventory, outcome  # noqa: F401
-
-    gc.freeze()
-
-
-def _materialize(command: list[str]) -> None:
-    """Be Dagster's command, in the run's process. The module of the definitions lets the collector work again."""
-    from dagster import DagsterInvalidSubsetError
-
-    from opengenome_assets.framework.private import DagsterInvalidAssetSelectionError, command_line
-
-    if os.environ["PYTHONWARNINGS"] == QUIET:  # which Python reads when it starts
-        warnings.filterwarnings("ignore", category=FutureWarning)
-        warnings.filterwarnings("ignore", "Parameter `include_sources`")
-    sys.argv = command
-    try:
-        command_line()
-    except (DagsterInvalidAssetSelectionError, DagsterInvalidSubsetError) as error:
-        selected = command[command.index("--select") + 1]
-        click.echo(f"Error: --select {selected!r} names no assets. {str(error).splitlines()[0]}", err=True)
-        raise SystemExit(2) from None
-
-
 def _show(lines: Iterable[str]) -> None:
-    """Show the lines of a run's process. The display's thread begins here, after the fork."""
+    """Show the lines of a run's process."""
     from opengenome_assets.cli import steps
 
     with steps.opened() as display:
