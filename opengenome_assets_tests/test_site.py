@@ -47,7 +47,7 @@ def test_the_messages_that_are_explained_are_in_the_code() -> None:
 def test_the_tutorial_shows_what_its_lines_print(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page, home = "tutorial.md", tmp_path / "data"
     monkeypatch.chdir(tmp_path)
-    (block,) = re.findall(r"^```sh\n(mkdir.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+    (block,) = re.findall(r"^```sh\n(mkdir -p.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
     (tmp_path / "opengenome_assets").symlink_to(REPOSITORY / "opengenome_assets")
     subprocess.run(["sh", "-ec", block], check=True)
     for line, _ in transcripts(page):

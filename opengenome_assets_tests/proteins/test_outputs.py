@@ -155,15 +155,22 @@ def test_every_line_of_the_tutorial_runs(
     """Commands print what the page shows, and its Python prints what it shows. The run itself is that of the sample."""
     monkeypatch.setenv("OPENGENOME_HOME", shipped.home.uri)
     blocks = re.findall(r"```(\w*)\n(.*?)```", page, flags=re.S)
-    lines = [line for kind, text in blocks if kind == "bash" for line in text.splitlines()]
+    lines = [line for kind, text in blocks if kind == "bash" for line in text.replace("\\\n", "").splitlines()]
     made = [line for line in lines if not line.startswith("opengenome ")]
+    (sheet,) = (line for line in made if line.startswith("printf"))
     assert made == [
         "mkdir assemblies",
         "cp opengenome_assets/proteins/sample/*.fna assemblies",
+        sheet,
         "OPENGENOME_PROTEINS=assemblies opengenome run --select 'group:proteins'",
     ]
     printed = {}
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "assemblies").mkdir()
+    subprocess.run(["sh", "-ec", sheet], check=True)
+    rows = [line.split("\t") for line in (tmp_path / "assemblies" / "samples.tsv").read_text().splitlines()]
+    shipped_rows = [line.split("\t") for line in (SAMPLE_FOLDER / "samples.tsv").read_text().splitlines()]
+    assert all(row in shipped_rows for row in rows)
     for line in lines:
         if line.startswith("opengenome "):
             result = CliRunner().invoke(main, shlex.split(line)[1:], catch_exceptions=False)
