@@ -110,7 +110,7 @@ def tool() -> Callable[[str], str]:
     required = os.environ.get("CI") == "true" or os.environ.get("OPENGENOME_REQUIRE_TOOLS") == "1"
 
     def find(name: str) -> str:
-        path = _package_of_npm(name) if installed_by.get(name, "").startswith("npm") else shutil.which(name)
+        path = FINDERS.get(name, shutil.which)(name)
         if path:
             return path
         remedy = f"{name} not found: {installed_by.get(name, f'apt-get install -y {packages.get(name, name)}')}"
@@ -127,6 +127,15 @@ def _package_of_npm(name: str) -> str | None:
         return None
     root = subprocess.run([npm, "root", "--global"], capture_output=True, text=True, check=True).stdout.strip()
     return str(Path(root) / name) if (Path(root) / name).is_dir() else None
+
+
+def _with_compose(name: str) -> str | None:
+    """Return the path of Docker's client, if it has Compose."""
+    path = shutil.which(name)
+    return path if path and subprocess.run([path, "compose", "version"], capture_output=True).returncode == 0 else None
+
+
+FINDERS: dict[str, Callable[[str], str | None]] = {"docker": _with_compose, "oidc-provider": _package_of_npm}
 
 
 # No longer than a module: while it is there, no other event loop can run.

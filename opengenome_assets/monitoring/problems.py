@@ -89,7 +89,7 @@ RULES = (
         "Dagster's daemon, or a loop of it, has given no sign of life for {value}",
         measure="age",
         least=True,
-        seconds=0,
+        seconds=30,  # a daemon that starts has a heartbeat of long ago, until its first
     ),
     Rule(
         "RunFailed",

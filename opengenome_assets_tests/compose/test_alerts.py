@@ -50,6 +50,12 @@ class Watched:
         found: list[Any] = json.loads(self.read("PROMETHEUS", f"/api/v1/query?{question}"))["data"]["result"]
         return found
 
+    def daemon_lives(self) -> bool:
+        """Return whether Prometheus has read a heartbeat of the daemon that is no older than is due."""
+        age = "time() - min(dagster_daemon_last_heartbeat_timestamp_seconds) < 60"
+        question = urllib.parse.urlencode({"query": age})
+        return bool(json.loads(self.read("PROMETHEUS", f"/api/v1/query?{question}"))["data"]["result"])
+
     def mails(self, rule: str) -> list[str]:
         """Return the states of the mails on a rule: FIRING or RESOLVED."""
         subjects = [str(letter["Subject"]) for letter in self.letters.letters]
@@ -140,7 +146,11 @@ def test_a_fault_of_a_service_is_seen_and_told_once_and_so_is_its_end(rule: str,
     fault: AbstractContextManager[None] = FAULTS[rule](watched.cluster)
     by_exporter = rule != "ExporterDown"  # which has the page, and sends the webhook's messages on
     anchor = f"#{rule.lower()}"
-    wait_for(lambda: not watched.alerts(rule) and not watched.alerts(rule, "pending"), "quiet cluster", 120)
+    wait_for(
+        lambda: watched.daemon_lives() and not watched.alerts(rule) and not watched.alerts(rule, "pending"),
+        "quiet cluster",
+        120,
+    )
     assert watched.mails(rule) == []
     began = time.monotonic()
     with fault:

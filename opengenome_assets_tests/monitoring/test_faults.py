@@ -106,7 +106,7 @@ def sensor(platform: Platform) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("fault", "rule", "words"),
     [
-        (daemon, "DaemonDown", "has given no sign of life for 1 min 25 s"),
+        (daemon, "DaemonDown", "has given no sign of life for 1 min"),
         (worker, "WorkerGone", "Only 50 % of the Spark workers are there"),
         (database, "RecordsUnreadable", "the database is away"),
         (disk, "DiskNearlyFull", "Only 9 % of the disk of /home is free"),
