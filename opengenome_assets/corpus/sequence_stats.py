@@ -5,6 +5,8 @@ codons.
 """
 
 from collections.abc import Iterator
+from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -117,15 +119,21 @@ def _n50(lengths: np.ndarray, counts: np.ndarray) -> tuple[int | None, int | Non
     return length, int(counts[::-1][:place].sum()) + within
 
 
+@cache
+def _grid() -> np.ndarray:
+    """Return ten edges a decade from 1 to 10**19, beyond any length, float64, each the number nearest to 10**(n / 10).
+
+    Not by NumPy's power, which is another number in the last digits on processors with other vectors.
+    """
+    bins = range(19 * LENGTH_BINS_PER_DECADE + 1)
+    return np.array([float(Decimal(10) ** (Decimal(n) / LENGTH_BINS_PER_DECADE)) for n in bins])
+
+
 def _length_edges(lengths: np.ndarray) -> np.ndarray:
     if not len(lengths):
         return np.array([1.0, 10.0])
-    low = np.floor(np.log10(lengths[0]) * LENGTH_BINS_PER_DECADE)
-    high = np.floor(np.log10(lengths[-1]) * LENGTH_BINS_PER_DECADE) + 1
-    edges: np.ndarray = 10 ** (np.arange(low, high + 1) / LENGTH_BINS_PER_DECADE)
-    # Rounding must not push the shortest or longest sequence out of the histogram.
-    edges[0], edges[-1] = min(edges[0], lengths[0]), max(edges[-1], lengths[-1])
-    return edges
+    first, last = np.searchsorted(_grid(), [lengths[0], lengths[-1]], side="right")
+    return _grid()[first - 1 : last + 1]
 
 
 @rule(

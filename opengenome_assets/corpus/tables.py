@@ -173,6 +173,7 @@ SEQUENCE_STATS = TableSpec(
         ),
     ),
     key=("source",),
+    code_version="2",
 )
 
 KMERS = TableSpec(

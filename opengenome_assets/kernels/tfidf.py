@@ -3,6 +3,7 @@
 Belongs here: the formulas. Does not belong here: storing and searching the weighted rows.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,8 @@ def inverse_document_frequency(document_frequency: npt.NDArray[np.int64], sequen
     float64 array of shape (4096,)
         At least 1; as scikit-learn's TfidfTransformer with ``smooth_idf=True``.
     """
-    return np.log((sequences + 1) / (document_frequency + 1)) + 1
+    # Not by NumPy's logarithm, which is another number in the last digit on processors with other vectors.
+    return np.array([math.log(share) + 1 for share in ((sequences + 1) / (document_frequency + 1)).tolist()])
 
 
 def tfidf(kmers: SequenceKmers, idf: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
