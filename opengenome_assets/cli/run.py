@@ -58,6 +58,9 @@ def run(context: click.Context, select: str, config: str | None, config_json: st
         asked_status=INTERRUPTED,
         read=None if plain else _show,
     )
+    if status == INTERRUPTED:
+        click.echo("\nStopped. What is finished is kept: the same command goes on with the rest.", err=True)
+        raise SystemExit(status)
     if status:
         with suppress(SystemExit), redirect_stdout(sys.stderr):
             click.echo()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FEW = 20
 WIDEST = 40  # characters of a cell on the terminal
+LAST = 160  # of one in the last column, where a reason stands
 AT_ONCE = 10_000  # rows that are Python objects at one time
 
 
@@ -121,7 +122,11 @@ def _plain(cell: Any) -> Any:
 def _write_table(table: str, snapshot: Snapshot, names: Sequence[str], rows: Iterator[list[Any]], limit: int) -> None:
     import pyarrow as pa
 
-    shown = [[words.shorten(_cell(cell), WIDEST) for cell in row] for row in islice(rows, limit)]
+    limits = [*[WIDEST] * (len(names) - 1), LAST]
+    shown = [
+        [words.shorten(_cell(cell), widest) for cell, widest in zip(row, limits, strict=True)]
+        for row in islice(rows, limit)
+    ]
     types = [snapshot.schema.field(name).type for name in names]
     numbers = [place for place, of in enumerate(types) if pa.types.is_integer(of) or pa.types.is_floating(of)]
     for line in aligned([names, *shown], right=numbers):

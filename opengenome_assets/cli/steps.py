@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 NAME_WIDTH = 25  # of the longest name of a shipped asset
 TIME_WIDTH = 11  # of 12 h 05 min
 LOUD = ("WARN", "WARNING", "ERROR", "FATAL", "CRITICAL")
+ALWAYS = "WARNING: Using incubator modules"  # Java, whenever Spark starts
+QUIET = 30  # seconds without a line, where no bar is
 
 
 @dataclass
@@ -75,7 +78,8 @@ def follow(lines: Iterable[str], display: Display) -> None:
     for line in lines:
         entry = _entry(line)
         if entry is None:
-            display.line(line.rstrip("\n"))
+            if not line.startswith(ALWAYS):
+                display.line(line.rstrip("\n"))
             continue
         name, event, message = entry.get("step", ""), entry.get("event"), entry["message"].strip()
         moment = datetime.fromisoformat(entry["time"])
@@ -126,7 +130,7 @@ def _outcome(step: Step) -> str:
         return amount({**step.progress, "done": step.progress["total"]})
     if all(each["as_it_was"] for each in step.made):
         return "as it was"
-    rows = step.made[0]["rows"]
+    rows = next((each["rows"] for each in step.made if each["asset"] == step.name), step.made[0]["rows"])
     return step.message.partition("\n")[0] or ("made" if rows is None else words.plural(rows, "row"))
 
 
@@ -163,14 +167,27 @@ def opened() -> Iterator[Display]:
 
 
 class Plain:
-    """Lines that stay, for a file or another program."""
+    """Lines that stay, for a file or another program.
+
+    Parameters
+    ----------
+    clock
+        Gives seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last = clock()
 
     def line(self, text: str, style: str = "") -> None:
         """Write a line."""
         click.echo(text, err=True)
+        self._last = self._clock()
 
     def under_way(self, step: Step | None) -> None:
-        """Write nothing: a line for each step is enough where nobody watches."""
+        """Write how far the step is, where nothing was written for a while."""
+        if step and step.progress and self._clock() - self._last >= QUIET:
+            self.line(f"{step.name:<{NAME_WIDTH}}  {'':>{TIME_WIDTH}}  {amount(step.progress)}")
 
 
 class Moving:

@@ -284,7 +284,7 @@ def _carry(
         for each in freights
     ]
     title = f"{'Would be carried' if dry_run else 'Carried'} from {source.uri} to {target.uri}"
-    heading = ("table", "versions", "readable then", "files", "size")
+    heading = ("table", "versions", "versions readable", "files", "size")
     section(title, aligned([heading, *rows], right=(3, 4)))
     if not raw[0] and not any(each.versions or each.files or each.ahead for each in freights):
         section("Everything was there already", [])

@@ -98,5 +98,7 @@ def usable_parts(
 def unusable_part(home: Home, spec: TableSpec, unusable: Iterable[Mapping[str, str]]) -> Part:
     """Write the refused records that name the files that are left out, each as the record 0 of its file."""
     rows = [{**row, "record": 0, "line": 0, "header": "", "kind": UNUSABLE_KIND} for row in unusable]
-    table = pa.Table.from_pylist(rows, schema=spec.schema)
-    return write_part(home.table(spec).uri, digest([spec.code_version, UNUSABLE, rows]), table)
+    key = digest([spec.code_version, UNUSABLE, rows])
+    if found := home.table(spec).parts().find(key):
+        return found
+    return write_part(home.table(spec).uri, key, pa.Table.from_pylist(rows, schema=spec.schema))

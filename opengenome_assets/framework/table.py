@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from enum import Enum
 from functools import cached_property
 from typing import Any
@@ -179,9 +180,10 @@ class Specs:
                     return each
             elif (value := each.match(name)) is not None:
                 return each.member(value)
-        raise UnknownTableError(
-            f"{name} is no table that is made here: expected {', '.join(spec.name for spec in self)}"
-        )
+        named = [each.name if isinstance(each, TableSpec) else each.member(6).name for each in self.declared]
+        near = get_close_matches(name, named, 1)
+        meant = f". Is {near[0]} meant?" if near else "."
+        raise UnknownTableError(f"{name} is no table that is made here{meant} `opengenome info` lists the tables")
 
     def family(self, name: str) -> tuple[TableFamily, int] | None:
         """Return a table's family and its number there; None if it has no family."""

@@ -297,7 +297,9 @@ class DecompressedStream:
             if stored.read(1):
                 raise OSError("more data behind the end")
         except _DECODING_ERRORS as error:
-            reached = f"{self.decompressed_bytes:,} decompressed bytes, {self._stored.tell():,} bytes of the file"
+            reached = f"{self._stored.tell():,} bytes of the file"
+            if self.decompressed_bytes:
+                reached += f" and more than {self.decompressed_bytes:,} decompressed ones"
             if isinstance(error, EOFError) or str(error).startswith("Truncated"):
                 raise StreamError(
                     f"{self.name}: the {self.compression} stream ends early after {reached}; {self.if_cut}"

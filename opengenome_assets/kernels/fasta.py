@@ -347,6 +347,11 @@ def _not_fasta(name: str, line: int, found: bytes) -> FastaError:
             )
     is_binary = any(byte < 32 and byte not in b"\t\n\r" for byte in found)
     shown = "binary data" if is_binary else repr(header_text(found.splitlines()[0]))
+    if found.startswith(b"@"):
+        return FastaError(
+            f"{name}, line {line:,}: expected a line starting with '>', found {shown}, as in FASTQ; convert it first: "
+            "sed -n '1~4s/^@/>/p; 2~4p' READS.fastq > READS.fasta"
+        )
     return FastaError(
         f"{name}, line {line:,}: expected a line starting with '>', found {shown}; "
         "check that this is a FASTA file, plain or compressed with gzip, bzip2 or Zstandard"

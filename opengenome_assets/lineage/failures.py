@@ -23,6 +23,7 @@ from opengenome_assets.settings import SettingsError, dagster_home, local_home, 
 EVENTS = {DagsterEventType.STEP_FAILURE, DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.RUN_FAILURE}
 # Dagster's wrappers of a failed check or an exception; the reason stands in another event, or in the cause.
 CHECK_FAILED = "DagsterAssetCheckFailedError"
+INTERRUPTED = "DagsterExecutionInterruptedError"
 WRAPPERS = ("DagsterExecutionStepExecutionError", "DagsterResourceFunctionError", "RetryRequested")
 MAX_LINES = 25
 
@@ -109,6 +110,8 @@ def _failure(event: DagsterEvent) -> Failure | None:
 def _reason(error: SerializableErrorInfo | None) -> str:
     while error and error.cause and error.cls_name in WRAPPERS:
         error = error.cause
+    if error and error.cls_name == INTERRUPTED:
+        return "stopped by Ctrl-C, or by a signal. The same run goes on with the rest"
     lines = error.message.strip().splitlines() if error else []
     message = [line for line in lines if not line.startswith("\tat ")]  # frames of Java
     return "\n".join([*message[:MAX_LINES], *(["…"] if len(message) > MAX_LINES else [])])

@@ -32,14 +32,14 @@ def findings(home: Home) -> list[Finding]:
     if home.table(MUTATION_CALLS).exists():
         symbols = Counter(home.table(MUTATION_CALLS).read(["symbol"])["symbol"].to_pylist())
         named = [f"{symbol} {words.count(number)}" for symbol, number in symbols.most_common()]
-        shown = f": {words.listing(named, SHOWN)}" if named else ""
-        lines.append(Finding("mutations", f"{words.plural(symbols.total(), 'known mutation')} found{shown}"))
+        shown = f", in {words.plural(symbols.total(), 'call')}: {words.listing(named, SHOWN)}" if named else ""
+        lines.append(Finding("mutations", f"{words.plural(len(symbols), 'known mutation')} found{shown}"))
     if home.table(MUTATION_STATUS).exists():
         rows = home.table(MUTATION_STATUS).read(["examined", "outcome"]).to_pylist()
         hidden = Counter(row["outcome"] for row in rows if not row["examined"])
         named = [f"{outcome} {words.count(number)}" for outcome, number in hidden.most_common()]
-        text = f"{words.count(hidden.total())} of {words.plural(len(rows), 'gene')} of accessions"
-        lines.append(Finding("not examined", f"{text}: {words.listing(named, SHOWN)}" if hidden else "no gene"))
+        text = f"not every known site was seen in {words.count(hidden.total())} of {words.plural(len(rows), 'gene')}"
+        lines.append(Finding("examined", f"{text} of accessions: {words.listing(named, SHOWN)}" if hidden else "all"))
     if home.table(REJECTED_PROTEINS).exists():
         refused = home.table(REJECTED_PROTEINS).at().rows
         text = f"{words.plural(refused, 'record')}. See: opengenome show {REJECTED_PROTEINS.name}"

@@ -4,6 +4,7 @@ Belongs here: one row per file with the SHA-256 of its bytes. Does not belong he
 (``intake/sources.py``), their accessions (``files.py``), and reading them (``raw_proteins.py``).
 """
 
+import os
 from typing import Any
 
 import dagster as dg
@@ -18,7 +19,7 @@ from opengenome_assets.intake.containers import is_archive_name
 from opengenome_assets.intake.hub.request import RemoteError
 from opengenome_assets.intake.sources import SourceError, list_source
 from opengenome_assets.intake.verification import fetch, take_checksums
-from opengenome_assets.proteins.files import KIND, accession_and_kind
+from opengenome_assets.proteins.files import KIND, SHEET, accession_and_kind
 from opengenome_assets.proteins.settings import SAMPLE_FOLDER, ProteinsSettings
 from opengenome_assets.proteins.tables import PROTEIN_FILES
 from opengenome_assets.settings import local_home
@@ -52,7 +53,8 @@ def files_asset(default: str) -> dg.AssetsDefinition:
         source = config.source or default
         try:
             listing = list_source(source, KIND, sample=SAMPLE_FOLDER)
-            for name in listing.skipped:
+            skipped = [name for name in listing.skipped if os.path.basename(name) != SHEET]
+            for name in skipped:
                 context.log.warning(f"left out, no FASTA ending: {name}")
             archives = [file for file in listing.files if is_archive_name(file.path)]
             for file in archives:
@@ -101,7 +103,7 @@ def files_asset(default: str) -> dg.AssetsDefinition:
             "files": len(files),
             "files_reused": len(files) - len(hashed) - sum(file.fetched > 0 for file in stored),
             "accessions": len({accession for accession, _ in owners}),
-            "files_left_out": [*listing.skipped, *(file.path for file in archives)][:100],
+            "files_left_out": [*skipped, *(file.path for file in archives)][:100],
         }
         return making.result(PROTEIN_FILES, commit, provenance, facts)
 

@@ -22,7 +22,7 @@ OPERATORS: dict[str, Callable[..., pa.ChunkedArray]] = {
     ">=": pc.greater_equal,
     "~": lambda column, value: pc.match_substring(column, value.as_py()),
 }
-FORM = re.compile(r"\s*(\w+)\s*(!=|<=|>=|=|<|>|~)\s*(.*?)\s*", re.DOTALL)
+FORM = re.compile(r"\s*(\w+)\s*(!=|<=|>=|==?|<|>|~)\s*(.*?)\s*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ def read_condition(text: str, schema: pa.Schema) -> Condition:
             f"{text!r} is no condition: expected a column, one of {' '.join(OPERATORS)}, and a value, as 'count >= 5'"
         )
     column, operator, value = found.groups()
+    operator = {"==": "="}.get(operator, operator)  # as programs have it
     if column not in schema.names:
         raise ValueError(f"{text!r}: there is no column {column}; there are {', '.join(schema.names)}")
     of = schema.field(column).type

@@ -78,7 +78,10 @@ def submit(fastq: tuple[str, str] | None, **given: str | None) -> None:
             lane = submit(sheet, {**{name: value for name, value in given.items() if value}, **files})
         except ToolError as error:
             raise click.ClickException(str(error)) from error
-    click.echo(f"{sheet}, line {lane.line}: sample {lane.sample}, lane {lane.lane}. Make it with: opengenome run")
+    click.echo(
+        f"{sheet}, line {lane.line}: sample {lane.sample}, lane {lane.lane}. "
+        "Make it with: opengenome run --select 'group:variants'"
+    )
 
 
 def _absolute(name: str) -> str:

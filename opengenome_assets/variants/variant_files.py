@@ -44,7 +44,7 @@ def variant_files(
     """Write the files whose records have changed."""
     settings = {"bcftools": tools.versions()["bcftools"]}
     units = tuple(_units(home, settings))
-    plan = Plan("writing VCF", write, READS, (VARIANT_FILES,), units, settings, "records", 1e-4, ("vcf",))
+    plan = Plan("writing VCF", write, READS, (VARIANT_FILES,), units, settings, "genotypes", 1e-4, ("vcf",))
     yield from carry_out(context, home, engine, plan)
 
 
@@ -65,7 +65,7 @@ def _units(home: Home, settings: dict[str, str]) -> Iterator[Unit]:
     for name, chosen in {**{sample: {sample: rows} for sample, rows in samples.items()}, **several}.items():
         content = [name, {sample: digest(rows) for sample, rows in chosen.items()}, header, contigs, settings]
         target = f"variants/{digest([VARIANT_FILES.code_version, content])[:32]}/{name}.vcf.gz"
-        weight = 1 + sum(map(len, chosen.values()))
+        weight = max(1, sum(map(len, chosen.values())))
         yield Unit(
             name, name, content, weight, Writing(name, chosen, header, contigs, str(local_home(home.uri)), target)
         )

@@ -96,10 +96,10 @@ def test_everything_is_made_in_an_empty_folder_and_a_failure_is_told(elsewhere: 
     assert re.search(r"^  made +0 of \d+ tables", said, re.MULTILINE)
     assert re.search(r"^  unchanged +raw_fasta: the same files as the last run$", said, re.MULTILINE)
 
-    for selected in ("raw_fasta,nothing", "group:intake or"):
+    for selected, advice in (("kmer_freqs_k6", "Is kmer_freq_k6 meant?\n"), ("group:intake or", "")):
         answer = run("--select", selected)
         assert answer.returncode == 2
-        assert f"Error: --select '{selected}' names no assets. " in answer.stderr
+        assert f"Error: --select '{selected}' names no assets. {advice}" in answer.stderr
         assert answer.stderr.endswith("No run was started.\n")
         assert "Traceback" not in answer.stderr
 
@@ -121,4 +121,8 @@ def test_ctrl_c_ends_the_run_and_says_so(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
         wait_for(lambda: not processes_of(home), "end of everything that was started", 30)
-    assert re.search(r"^Run \w{8}", Path(f"{home}.log").read_text(), re.MULTILINE)
+    said = Path(f"{home}.log").read_text()
+    assert said.endswith("\nStopped. What is finished is kept: the same command goes on with the rest.\n")
+    assert "dagster._core" not in said
+    told = CliRunner().invoke(main, ["failures"], env={"OPENGENOME_HOME": str(home), "DAGSTER_HOME": ""}).output
+    assert re.search(r"stopped by Ctrl-C|canceled", told)

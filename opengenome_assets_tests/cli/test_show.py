@@ -59,6 +59,8 @@ def chosen(*conditions: str) -> list[str]:
     [
         ((), lambda row: True),
         (("count = 12",), lambda row: row["count"] == 12),
+        (("count == 12",), lambda row: row["count"] == 12),
+        (("kmer==ACG",), lambda row: row["kmer"] == "ACG"),
         (("count=12", "share > 0.5"), lambda row: row["count"] == 12 and row["share"] > 0.5),
         (("count != 12",), lambda row: row["count"] != 12),
         (("count<5",), lambda row: row["count"] < 5),
@@ -102,7 +104,8 @@ def test_a_table_shortens_cells_and_says_what_it_left_out() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("nothing",), "nothing is no table that is made here: expected raw_fasta"),
+        (("nothing",), "nothing is no table that is made here. `opengenome info` lists the tables"),
+        (("kmer_freqs_k7",), "kmer_freqs_k7 is no table that is made here. Is kmer_freq_k6 meant?"),
         (("genes",), "genes has not been made yet"),
         (("kmer_freq_k3", "--version", "7"), "has no version 7; it has 0 to 1"),
         (("kmer_freq_k3", "--columns", "kmer,x"), "--columns: there is no column x; there are kmer, count"),

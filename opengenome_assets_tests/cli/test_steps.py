@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from opengenome_assets.cli.processes import program
-from opengenome_assets.cli.steps import Step, amount, follow
+from opengenome_assets.cli.steps import Plain, Step, amount, follow
 from opengenome_assets_tests.processes import REPOSITORY, environment
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -50,11 +50,14 @@ RUN = [
     line(3, "not common", step="kmer_", level="WARNING"),
     line(3, "counting", step="kmer_", progress={**PASS, "done": 2000, "seconds": 4.0}),
     "Java says something\n",
+    "WARNING: Using incubator modules: jdk.incubator.vector\n",
     line(3, step="kmer_", **made("kmer_", 9)),
+    line(3, step="kmer_", **made("kmer_beside", 4)),
     line(72.5, step="kmer_", event="STEP_SUCCESS"),
     line(73, step="kmer__columns", event="STEP_START"),
     line(73, step="kmer__columns", event="STEP_SUCCESS"),
     line(74, step="codon_rscu", event="STEP_START"),
+    line(74, step="codon_rscu", **made("codon_bias", 12)),
     line(74, step="codon_rscu", **made("codon_rscu", 576)),
     line(74.25, step="codon_rscu", event="STEP_SUCCESS"),
     line(75, step="figure_rscu", event="STEP_START"),
@@ -88,6 +91,20 @@ def test_a_pass_says_what_is_done_of_how_much_how_fast_and_how_long_it_takes() -
     assert amount({**PASS, "done": 0}) == "0 of 2,000 bases"
     assert amount({**PASS, "total": 2_000_000}) == "500 of 2,000,000 bases, 250 bases/s, 2 h 13 min left"
     assert amount({**PASS, "done": 2000}) == "2,000 bases, 1,000 bases/s"
+
+
+def test_without_a_terminal_a_long_pass_has_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    shown = Plain(clock=lambda: now[0])
+    step = Step("kmer_", BEGIN)
+    for second in range(0, 100, 10):
+        now[0] = second
+        shown.under_way(step)
+        step.progress = {**PASS, "done": 20 * second}
+    assert capsys.readouterr().err.splitlines() == [
+        f"{'kmer_':<25}  {'':>11}  {done:,} of 2,000 bases, {done / 2:,.0f} bases/s, {left} s left"
+        for done, left in ((400, "8.0"), (1000, "2.0"), (1600, "0.5"))
+    ]
 
 
 @pytest.mark.long

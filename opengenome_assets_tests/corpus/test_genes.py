@@ -66,6 +66,14 @@ def test_a_gene_is_a_row_with_its_protein(genomes):
         assert row["start_codon"] == ("" if row["partial_5"] else str(read[:3]))
 
 
+@pytest.mark.parametrize(("letters", "warnings"), [(9_999, 0), (10_000, 1)])
+@pytest.mark.long
+def test_few_letters_are_no_ground_to_warn(corpus, letters, warnings):
+    made = corpus({"man/m.fa": fasta({"m": sample("vertebrate_mitochondria")[HUMAN][-letters:]})})
+    made.materialize(TABLES)
+    assert len(list(genetic_code_fits.problems(made.home))) == warnings
+
+
 def test_codons_of_genes_add_up_and_all_has_the_code_that_the_sources_share(genomes):
     counts = {row["source"]: sum(row["counts"]) for row in genomes.content("gene_codons")}
     genes = {row["source"]: row for row in genomes.content("codon_bias")}

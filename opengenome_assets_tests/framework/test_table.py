@@ -74,8 +74,8 @@ def test_a_column_is_followed_up_to_the_bytes_of_the_files():
 
 
 def test_a_table_that_no_asset_makes_is_refused_by_name():
-    with pytest.raises(UnknownTableError, match="genomes is no table that is made here: expected raw_fasta, "):
-        SPECS.find("genomes")
+    with pytest.raises(UnknownTableError, match=r"kmers is no table that is made here\. Is kmer_ meant\?"):
+        SPECS.find("kmers")
     assert SPECS.get("genomes") is None
 
 

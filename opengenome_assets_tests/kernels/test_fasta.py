@@ -214,7 +214,7 @@ def test_refuses_a_record_with_its_reason(text: bytes, expected: str) -> None:
         (b"\n \r\n\n", "an empty file or only blank lines"),
         (b"\nACGT\n>a\nACGT\n", "line 2: expected a line starting with '>', found 'ACGT'"),
         (b"  >a\nACGT\n", "line 1: expected a line starting with '>', found '>a'"),
-        (b"@read1\nACGT\n+\nIIII\n", "found '@read1'"),
+        (b"@read1\nACGT\n+\nIIII\n", "found '@read1', as in FASTQ; convert it first"),
         (b"x" * 100, "found '" + "x" * 40 + "'"),
         (b"\x7fELF\x02\x01\x00\x00", "found binary data"),
         (b"\xff\xfe>\x00a\x00", "line 1: expected a line starting with '>', found a byte-order mark (UTF-16)"),

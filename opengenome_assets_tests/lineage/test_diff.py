@@ -174,7 +174,7 @@ def test_a_table_that_no_group_declares_is_refused(tmp_path):
     home = Home(str(tmp_path))
     for code in "12":
         home.table("t").write(pa.table({"id": ["a"]}), Provenance(name="t", code_version=code))
-    with pytest.raises(UnknownTableError, match="t is no table that is made here: expected raw_fasta, "):
+    with pytest.raises(UnknownTableError, match=r"t is no table that is made here\. `opengenome info`"):
         diff(home, SPECS, "t", 0, 1)
 
 

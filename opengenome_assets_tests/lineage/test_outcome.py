@@ -46,6 +46,9 @@ def test_the_corpus_is_told_in_lines_that_warn_of_what_is_missing(made: Corpus, 
     assert findings(made.home) == []
     write_files(tmp_path / "fasta", {"b/reads.fa": "@r\nACGT\n+\nIIII\n"})
     made.materialize(SELECTION)
+    version = made.home.table("rejected_records").at().version
+    made.materialize(SELECTION)
+    assert made.home.table("rejected_records").at().version == version  # though that file was looked at again
     lines = {line.subject: line for line in findings(made.home)}
     assert lines["sequences"].text == "22: a 2, b 20"
     assert lines["bases"].text == "88, 52.3 % of A, C, G and T are G or C"

@@ -150,7 +150,7 @@ def test_only_what_is_new_is_aligned_and_the_rows_are_those_of_a_fresh_home(
     own_folder = folder(tmp_path / "catalogue", own)
     settings = {"source": source, "catalogue": f"{own_folder}/mutations.tsv,{own_folder}/references.fasta"}
     run = Run(Home(str(tmp_path / "home")), settings)
-    run.materialize(checks=False)
+    assert said(run.materialize(checks=False), "protein_files")["files_left_out"] == []  # the sheet is used
     again = run.materialize(checks=False)
     assert said(again, "raw_proteins")["files_reused"] == 2
     assert said(again, "protein_alignments")["batches_reused"] == said(again, "protein_alignments")["batches"] == 1
@@ -226,6 +226,15 @@ def test_a_bad_file_and_bad_records_cost_only_themselves(tmp_path: Path, catalog
     assert set(kept) == {"good", "again", "inside", "x"}
     assert (kept["inside"]["sequence"], kept["inside"]["letters_after_stop"]) == ("MKLVV", 3)
     assert kept["inside"]["partial_3"] is False
+
+
+def test_proteins_under_the_name_of_contigs_are_told_how_to_name_them(tmp_path: Path) -> None:
+    source = folder(tmp_path / "in", {"isolate.fasta": ">x\nMKLVV\n>y\nACGT!\n"})
+    run = Run(Home(str(tmp_path / "home")), {"source": source})
+    run.materialize("*raw_proteins,rejected_proteins", ok=False)
+    protein, bases = (row["reason"] for row in run.rows("rejected_proteins"))
+    assert protein.endswith("If the file holds proteins, name it ACCESSION_proteins.fasta or ACCESSION.faa")
+    assert "ACCESSION" not in bases
 
 
 def test_two_files_of_an_accession_are_refused_by_name(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ from opengenome_assets.storage.tables import Home
 MAX_HEADER = 1000
 MAX_LENGTH = 1_000_000  # titin has 35,000 letters; a longer record is no protein, and would take hours to align
 NUCLEOTIDES = 50  # letters, all of them A, C, G, T, N or U, that are no protein
+PROTEIN_ONLY = "EFILPQefilpq"  # amino acids without a meaning as bases
+IF_PROTEINS = ". If the file holds proteins, name it ACCESSION_proteins.fasta or ACCESSION.faa"
 _WRONG = re.compile(rb"[^A-Z*]")
 _NUCLEOTIDES = re.compile(rb"[ACGTNU]+")
 _ROWS = 20_000  # of a row group
@@ -169,7 +171,8 @@ def _genes(batch: FastaBatch, task: ParseTask, seen: set[str]) -> Iterator[dict[
             byte = int(batch.illegal[place])
             letter = chr(byte) if 32 <= byte < 127 else ""
             position = int(batch.illegal_position[place]) + 1 if letter else None
-            yield _refusal(batch, place, refusal.kind, refusal.reason, letter, position)
+            reason = refusal.reason + (IF_PROTEINS if letter and letter in PROTEIN_ONLY else "")
+            yield _refusal(batch, place, refusal.kind, reason, letter, position)
             continue
         if contig in seen:
             reason = f"identifier {contig!r} stands on an earlier record of this file; expected unique identifiers"
