@@ -96,7 +96,7 @@ def test_everything_is_made_in_an_empty_folder_and_a_failure_is_told(elsewhere: 
     assert re.search(r"^  made +0 of \d+ tables", said, re.MULTILINE)
     assert re.search(r"^  unchanged +raw_fasta: the same files as the last run$", said, re.MULTILINE)
 
-    for selected, advice in (("kmer_freqs_k6", "Is kmer_freq_k6 meant?\n"), ("group:intake or", "")):
+    for selected, advice in (("kmer_freqs_k2", "Is kmer_freq_k2 meant?\n"), ("group:intake or", "")):
         answer = run("--select", selected)
         assert answer.returncode == 2
         assert f"Error: --select '{selected}' names no assets. {advice}" in answer.stderr
