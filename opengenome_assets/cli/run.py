@@ -5,12 +5,14 @@ Belongs here: what comes before and after Dagster's own command. Does not belong
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout, suppress
-from datetime import UTC, datetime
+from typing import Any
 
 import click
 
@@ -46,18 +48,20 @@ def run(context: click.Context, select: str, config: str | None, config_json: st
         groups.refuse(settings)
         environment = dagster_environment()
     started = time.time()
-    command = [sys.executable, "-m", COMMAND, "asset", "materialize"]
-    command += ["--select", select, "--module-name", MODULE]
-    for option, value in (("--config", config), ("--config-json", config_json)):
-        command += [option, value] if value else []
     plain = LogSettings.from_environment(environment).log_format == "json"
-    status = together(
-        command,
-        environment=environment if plain else {**environment, "OPENGENOME_LOG_FORMAT": "json"},
-        grace=GRACE,
-        asked_status=INTERRUPTED,
-        read=None if plain else _show,
-    )
+    with tempfile.NamedTemporaryFile() as told:
+        command = [sys.executable, "-m", COMMAND, told.name, "asset", "materialize"]
+        command += ["--select", select, "--module-name", MODULE]
+        for option, value in (("--config", config), ("--config-json", config_json)):
+            command += [option, value] if value else []
+        status = together(
+            command,
+            environment=environment if plain else {**environment, "OPENGENOME_LOG_FORMAT": "json"},
+            grace=GRACE,
+            asked_status=INTERRUPTED,
+            read=None if plain else _show,
+        )
+        ended = json.loads(told.read() or "null")
     if status == INTERRUPTED:
         click.echo("\nStopped. What is finished is kept: the same command goes on with the rest.", err=True)
         raise SystemExit(status)
@@ -67,7 +71,7 @@ def run(context: click.Context, select: str, config: str | None, config_json: st
             context.invoke(failures, since=int(started), output="text")
         raise SystemExit(status)
     with refusals():
-        _tell(settings, started)
+        _tell(settings, started, ended)
 
 
 def _show(lines: Iterable[str]) -> None:
@@ -78,12 +82,19 @@ def _show(lines: Iterable[str]) -> None:
         steps.follow(lines, display)
 
 
-def _tell(settings: Settings, started: float) -> None:
-    """Print what the run that has just ended found, what it made, and what to do next."""
+def _tell(settings: Settings, started: float, ended: Mapping[str, Any] | None) -> None:
+    """Print what the run that has just ended found, what it made, and what to do next.
+
+    Parameters
+    ----------
+    settings, started
+        The settings, and the moment of the start.
+    ended
+        What the run's process told (``deployment/command.py``); None if it found no record of the run.
+    """
     from opengenome_assets.framework.table import Role, Specs
-    from opengenome_assets.lineage.failures import newest_run, open_records
     from opengenome_assets.lineage.inventory import reports
-    from opengenome_assets.lineage.outcome import is_sample, outcome, passed_over
+    from opengenome_assets.lineage.outcome import is_sample, outcome
 
     home = Home(settings.home)
     click.echo()
@@ -92,13 +103,10 @@ def _tell(settings: Settings, started: float) -> None:
             cells = aligned([(line.subject, "!" if line.warns else " ", line.text) for line in lines])
             sample = ", of the shipped sample" if is_sample(home, Specs(group.tables)) else ""
             section(group.name.capitalize() + sample, cells)
-    with open_records() as instance:
-        run = newest_run(instance, datetime.fromtimestamp(int(started), UTC))
-        left_out = passed_over(instance, run.run_id) if run else {}
-    if run is None:  # its records are somebody else's, or were removed
+    if ended is None:  # its records are somebody else's, or were removed
         return
     specs = groups.specs()
-    result = outcome(home, specs, run.run_id)
+    result = outcome(home, specs, ended["run_id"])
     everything = len(result.made) + len(result.kept)
     rows = [
         ("took", f"{time.time() - started:.0f} s"),
@@ -108,15 +116,15 @@ def _tell(settings: Settings, started: float) -> None:
         counts = {name: len(getattr(files, name)) for name in ("added", "removed", "changed", "moved")}
         named = ", ".join(f"{words.count(number)} {name}" for name, number in counts.items() if number)
         rows.append((catalogue, f"files since the last run: {named or 'the same'}"))
-    for catalogue, names in left_out.items():
+    for catalogue, names in ended["left_out"].items():
         listed = words.listing([os.path.basename(name) for name in names], 5)
         rows.append((catalogue, f"files left out, of another kind by their name: {listed}"))
     if same := [name for name in result.kept if specs.role(name) is Role.CATALOGUE]:
         rows.append(("unchanged", f"{words.listing(same)}: the same files as the last run"))
-    rows += [("warning", f"{each.step}: {words.shorten(each.reason, 300)}") for each in run.failures]
+    rows += [("warning", f"{each['step']}: {words.shorten(each['reason'], 300)}") for each in ended["failures"]]
     rows += [("report", report) for report in reports(settings.home)]
     rows += [
         ("tables", f"{settings.home}/tables; opengenome info shows their state, settings and versions"),
         ("pages", "; ".join(pages())),
     ]
-    section(f"Run {run.run_id[:8]}", aligned(rows))
+    section(f"Run {ended['run_id'][:8]}", aligned(rows))

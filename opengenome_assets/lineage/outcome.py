@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
-
-import dagster as dg
+from typing import TYPE_CHECKING, Any
 
 from opengenome_assets.framework.table import Role, Specs
 from opengenome_assets.lineage.changes import FileChanges, compare
 from opengenome_assets.lineage.records import Records
 from opengenome_assets.storage.snapshot import MissingTableError
 from opengenome_assets.storage.tables import Home
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 SAMPLE_REVISION = "sample-"  # begins the revision of a file that comes with the package
 PASSED_OVER = "files_left_out"  # in the metadata of a catalogue
@@ -66,6 +67,8 @@ def outcome(home: Home, specs: Specs, run_id: str) -> Outcome:
 
 def passed_over(instance: dg.DagsterInstance, run_id: str) -> dict[str, Any]:
     """Return the files that a run left out since their names are of no expected kind: a list by catalogue."""
+    import dagster as dg  # which the process that tells of a run does without
+
     events = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
     materializations = [event.asset_materialization for event in events if event.asset_materialization]
     found = {each.asset_key.to_user_string(): each.metadata.get(PASSED_OVER) for each in materializations}
