@@ -83,7 +83,8 @@ def _story(report: Report) -> list[Any]:
         Paragraph(escape(report.title), _TITLE),
         Paragraph(escape(f"Generated {report.generated}"), _NOTE),
     ]
-    story += [Paragraph(escape(" ".join((notice.text, notice.command)).strip()), _WARN) for notice in report.notices]
+    told = [*report.warnings, *(" ".join((each.line, each.remedy, each.command)).strip() for each in report.notices)]
+    story += [Paragraph(escape(text), _WARN) for text in told]
     facts = [
         [Paragraph(escape(fact.label), _CELL), Paragraph(f"{escape(fact.value)} {_note(fact.note)}", _CELL)]
         for fact in report.summary
@@ -122,6 +123,8 @@ def _figure(figure: Illustration) -> list[Any]:
 
 
 def _rows(table: ReportTable) -> list[Any]:
+    if not table.rows:
+        return [Paragraph(escape(table.shown_caption), _NOTE)]
     heads = [
         Paragraph(escape(column.label), _NUMBER_COLUMN if column.is_numeric else _COLUMN) for column in table.columns
     ]
@@ -145,7 +148,7 @@ def _rows(table: ReportTable) -> list[Any]:
         ],
         [column.is_numeric for column in table.columns],
     )
-    return [Paragraph(escape(table.caption), _NOTE), _table([heads, *rows], widths), Spacer(1, 4 * mm)]
+    return [Paragraph(escape(table.shown_caption), _NOTE), _table([heads, *rows], widths), Spacer(1, 4 * mm)]
 
 
 def _wide(text: str, font: str, size: float) -> float:

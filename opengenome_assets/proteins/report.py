@@ -77,7 +77,7 @@ def report_asset(figures: Sequence[FigureSpec]) -> dg.AssetsDefinition:
         uri = f"{home.uri}/reports/{NAME}.html"
         write_bytes(uri, render(page).encode())
         for notice in page.notices:
-            context.log.warning(notice.text)
+            context.log.warning(notice.line)
         return dg.MaterializeResult(
             metadata={"report": dg.MetadataValue.path(uri), **making.metadata(), **lineage(provenance)},
             data_version=dg.DataVersion(provenance.data_version),

@@ -189,5 +189,5 @@ def rejected(frame: pd.DataFrame) -> Section:
 def _table(caption: str, columns: dict[str, ReportColumn], frame: pd.DataFrame) -> ReportTable:
     number = len(frame)
     rows: list[list[Cell]] = frame[list(columns)].head(SHOWN).astype(object).to_numpy().tolist()
-    more = f", the first {SHOWN} of {words.count(number)}" if number > SHOWN else "" if number else ": none"
+    more = f", the first {SHOWN} of {words.count(number)}" if number > SHOWN else ""
     return ReportTable(f"{caption}{more}.", list(columns.values()), rows)
