@@ -21,6 +21,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Image, KeepTogether, LongTable, Paragraph, SimpleDocTemplate, Spacer, TableStyle
 
+from opengenome_assets import words
 from opengenome_assets.plots.report_page import Illustration, Report, ReportTable
 from opengenome_assets.plots.style import INK, MUTED, RULE
 
@@ -102,7 +103,7 @@ def _story(report: Report) -> list[Any]:
     if report.provenance:
         story.append(Paragraph("How it was made", _HEAD))
     for origin in report.provenance:
-        lines = [f"version {origin.version}, {origin.rows:,} rows, code {origin.code_version}"]
+        lines = [f"version {origin.version}, {words.plural(origin.rows, 'row')}, code {origin.code_version}"]
         lines += [f"{name}: {value}" for name, value in {**origin.settings, **origin.inputs}.items()]
         lines += [origin.checks] if origin.checks else []
         text = escape("; ".join(lines))

@@ -383,6 +383,8 @@ def test_reports_say_what_is_stated_and_are_written_again_only_after_a_change(co
     page = before["HG03478.html"].decode()
     for words in ("not for diagnosis", "chrM:14,905 G&gt;A", "no assertion criteria provided", "bwa-mem3 0.4"):
         assert words in page
+    assert "11 of 36 calls are mixed (fewer than 90% of the reads have the allele); it may be contaminated." in page
+    assert "Warnings of the checks" not in before["HG03706.html"].decode()
     facts = metadata(copy.materialize("variant_report"), "variant_report")
     assert (facts["reports_written"], facts["reports_reused"]) == (0, 2)
     (folder / "HG03478.html").unlink()
