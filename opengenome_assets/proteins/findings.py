@@ -33,7 +33,12 @@ def findings(home: Home) -> list[Finding]:
         symbols = Counter(home.table(MUTATION_CALLS).read(["symbol"])["symbol"].to_pylist())
         named = [f"{symbol} {words.count(number)}" for symbol, number in symbols.most_common()]
         shown = f": {words.listing(named, SHOWN)}" if named else ""
-        lines.append(Finding("mutations", f"{words.plural(symbols.total(), 'known mutation')} found{shown}"))
+        lines.append(
+            Finding(
+                "mutations",
+                f"{words.plural(len(symbols), 'known mutation')} in {words.plural(symbols.total(), 'call')}{shown}",
+            )
+        )
     if home.table(MUTATION_STATUS).exists():
         rows = home.table(MUTATION_STATUS).read(["examined", "outcome"]).to_pylist()
         hidden = Counter(row["outcome"] for row in rows if not row["examined"])
