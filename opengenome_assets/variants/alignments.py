@@ -87,7 +87,7 @@ def reads_have_mates(home: Home) -> Iterator[str]:
             yield f"sample {row['sample']}: {warning}"
 
 
-def left_out(row: Mapping[str, Any]) -> Iterator[str]:
+def left_out(row: Mapping[Any, Any]) -> Iterator[str]:
     """Yield a warning if reads of a sample were left out, of its row of the table."""
     if row["unpaired_reads"]:
         yield (

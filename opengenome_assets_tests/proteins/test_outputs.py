@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from Bio.Seq import Seq
 from click.testing import CliRunner
+from playwright.sync_api import Browser
 
 from opengenome_assets.cli import main
 from opengenome_assets.plots.report_page import Illustration
@@ -26,6 +27,7 @@ from opengenome_assets.proteins.plots import report_sections
 from opengenome_assets.proteins.plots.mutations import call_changes, wilson
 from opengenome_assets.proteins.settings import SAMPLE_FOLDER
 from opengenome_assets.storage.tables import Home
+from opengenome_assets_tests.plots.wide import wider
 from opengenome_assets_tests.proteins.runs import Run, failed_checks, folder
 
 DATA = Path(__file__).parent / "amrfinder"
@@ -117,13 +119,13 @@ def test_show_prints_the_alignment_with_its_calls(command: Callable[..., str]) -
     assert "known     gyrA_T86I  p.Thr86Ile  QUINOLONE  (residue), at 86 of the reference, contig06:" in text
     above, mark = re.search(r"^(query +61 .*)\n( +\^) gyrA_T86I$", text, re.MULTILINE).groups()
     assert (above[len(mark) - 1], len(mark) - 17) == ("I", 86 - 60)
+    assert "level HIGH" in text
+    assert "reference      1 M" in text
     text = command("show", "escherichia-dna", "23S")
     assert "23S_A2058T  n.2058A>T  MACROLIDE  (nucleotide), at 2058 of the reference, contig15:2058" in text
     assert text.count("^ 23S_A2058T") == 1
     assert "^ ampC_T-14TGT" in command("show", "escherichia-dna", "ampC")
     assert "^ nfsA_K141STOP" in command("show", "escherichia-dna", "nfsA")  # the protein ends before its letter
-    assert "level HIGH" in text
-    assert "reference      1 M" in text
     assert command("show", "escherichia-dna", "gyrA").startswith("absent: No protein is alike to WP_")
     assert "no accession 'x'. It has: campylobacter-dna" in command("show", "x", "gyrA", code=1)
     assert "knows no gene 'nothing' of Escherichia" in command("show", "escherichia-dna", "nothing", code=1)
@@ -265,6 +267,10 @@ def test_the_report_says_what_was_found_and_what_was_not_examined(shipped: Run) 
     assert page.count("<figure>") == 6
     assert "What became of the known mutations" in page
     assert "is left out." not in page
+
+
+def test_every_table_of_the_report_fits_a_desk(shipped: Run, chromium: Browser) -> None:
+    assert wider(chromium, Path(shipped.home.uri, "reports", "proteins_report.html")) == []
 
 
 def test_the_report_counts_mutations_and_their_calls_by_their_names(shipped: Run) -> None:

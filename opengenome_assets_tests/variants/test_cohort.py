@@ -36,6 +36,7 @@ from opengenome_assets.variants.tables import (
 )
 from opengenome_assets.variants.variant_files import files_read_back
 from opengenome_assets_tests.corpora import failure
+from opengenome_assets_tests.plots.wide import wider
 from opengenome_assets_tests.shared import once
 from opengenome_assets_tests.test_transcripts import compare
 from opengenome_assets_tests.variants.samples import Cohort, metadata
@@ -392,6 +393,11 @@ def test_reports_say_what_is_stated_and_are_written_again_only_after_a_change(co
     facts = metadata(copy.materialize("variant_report"), "variant_report")
     assert (facts["reports_written"], facts["reports_reused"]) == (1, 1)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_every_table_of_a_report_fits_a_desk(cohort, chromium):
+    made, _ = cohort
+    assert wider(chromium, Path(made.home.uri, "reports", "samples", "HG03478.html")) == []
 
 
 def type_command(home, *arguments):
