@@ -26,7 +26,7 @@ PYTHON = {
     "opengenome_assets.search": (search, ("SearchIndex", "Query", "Hit", "read_queries", "find_kmer", "KmerMatches")),
     "opengenome_assets.proteins": (
         proteins,
-        ("align", "call", "read_catalogue", "Alignment", "Call", "Change", "ProteinCalls", "Catalogue"),
+        ("align", "call", "read_catalogue", "Alignment", "Mark", "Call", "Change", "ProteinCalls", "Catalogue"),
     ),
     "opengenome_assets.client": (client, ("Client",)),
 }

@@ -6,7 +6,6 @@ Belongs here: which sections the page has, and the summary. Does not belong here
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ from opengenome_assets.framework.checks import Rule
 from opengenome_assets.framework.figures import FigureSpec
 from opengenome_assets.framework.making import Making, table_of
 from opengenome_assets.framework.parsing import UNUSABLE
-from opengenome_assets.framework.report import Gathered, origin, passed_checks, report_metadata
+from opengenome_assets.framework.report import RUN, Gathered, origin, passed_checks, report_metadata
 from opengenome_assets.framework.table import Specs
 from opengenome_assets.lineage.records import Record
 from opengenome_assets.lineage.tree import draw, trace
@@ -84,11 +83,11 @@ def report_asset(
         provenance = making.recorded(provenance)  # again, with the whole time
         write_bytes(f"{folder}/summary.json", sealed(summary(gathered, flat, provenance)))
         for notice in page.notices:
-            context.log.warning(notice.text)
+            context.log.warning(notice.line)
         return dg.MaterializeResult(
             metadata={
                 "by_source": by_source(flat),
-                **({"left_out": [notice.text for notice in page.notices]} if page.notices else {}),
+                **({"left_out": [notice.line for notice in page.notices]} if page.notices else {}),
                 **making.metadata(),
                 **report_metadata(home.uri, provenance),
             },
@@ -155,8 +154,8 @@ def left_out(gathered: Gathered) -> list[Notice]:
     shown = unusable[:3]
     first = ":" if len(shown) == len(unusable) else f"; the first {len(shown)}, and see rejected records:"
     text = f"{words.plural(len(unusable), 'file')} left out for faults{first}"
-    reasons = [Notice(words.shorten(row["reason"], 200)) for row in shown]
-    return [Notice(text), *reasons[:-1], replace(reasons[-1], command=words.materialize("raw_fasta*"))]
+    reasons = [words.shorten(row["reason"], 200) for row in shown]
+    return [Notice(text, reasons, "Mend these files or take them away. Then:", RUN)]
 
 
 def top_kmers(gathered: Gathered, table: Named) -> "pd.DataFrame":

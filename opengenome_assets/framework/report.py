@@ -18,7 +18,6 @@ from opengenome_assets.storage.files import read_bytes
 from opengenome_assets.storage.record import Input, Provenance
 from opengenome_assets.storage.snapshot import MissingTableError, Snapshot
 from opengenome_assets.storage.tables import Home, Named
-from opengenome_assets.words import materialize
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +32,9 @@ def report_metadata(home: str, provenance: Provenance) -> dict[str, Any]:
         "summary_csv": dg.MetadataValue.path(f"{folder}/summary.csv"),
         **lineage(provenance),
     }
+
+
+RUN = "opengenome run"  # makes what is missing, and again what has changed
 
 
 class Gathered:
@@ -93,7 +95,7 @@ class Gathered:
         return {name: snapshot.input for name, snapshot in self.snapshots.items()} | figures
 
     def _leave_out(self, name: str, why: str) -> None:
-        self.notices.append(Notice(f"{name} {why} and is left out.", materialize(name)))
+        self.notices.append(Notice(f"{name} {why} and is left out.", remedy="To make it:", command=RUN))
 
     def has(self, *tables: Named) -> bool:
         """Return whether all these tables belong to the corpus."""

@@ -71,6 +71,11 @@ class ReportTable:
     columns: Sequence[ReportColumn]
     rows: Sequence[Sequence[Cell]]
 
+    @property
+    def shown_caption(self) -> str:
+        """The caption; it says so where there are no rows."""
+        return self.caption if self.rows else f"{self.caption.removesuffix('.')}: none."
+
 
 @dataclass(frozen=True)
 class Illustration:
@@ -147,18 +152,35 @@ class Origin:
 
 @dataclass(frozen=True)
 class Notice:
-    """A warning for the reader: a missing or stale table, and the remedy."""
+    """A warning for the reader: missing or stale tables, or files left out.
+
+    Attributes
+    ----------
+    text
+        The warning; a heading, if there are items.
+    items
+        Each thing that it is about.
+    remedy, command
+        The remedy in words, and the command that they end with.
+    """
 
     text: str
+    items: Sequence[str] = ()
+    remedy: str = ""
     command: str = ""
+
+    @property
+    def line(self) -> str:
+        """The warning with its items on one line."""
+        return " ".join((self.text, "; ".join(self.items))).strip()
 
 
 @dataclass(frozen=True)
 class Report:
     """Everything on the page, in its order.
 
-    `notices` names the tables that are missing or were made from another corpus; none means that all agree. `tree` has
-    the inputs of the page, down to files, as lines of text.
+    `warnings` are sentences of checks about the content. `notices` names the tables that are missing or were made from
+    another corpus; none means that all agree. `tree` has the inputs of the page, down to files, as lines of text.
     """
 
     title: str
@@ -168,6 +190,7 @@ class Report:
     provenance: Sequence[Origin]
     notices: Sequence[Notice] = ()
     tree: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
 
 def render(report: Report) -> str:

@@ -21,6 +21,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Image, KeepTogether, LongTable, Paragraph, SimpleDocTemplate, Spacer, TableStyle
 
+from opengenome_assets import words
 from opengenome_assets.plots.report_page import Illustration, Report, ReportTable
 from opengenome_assets.plots.style import INK, MUTED, RULE
 
@@ -83,7 +84,8 @@ def _story(report: Report) -> list[Any]:
         Paragraph(escape(report.title), _TITLE),
         Paragraph(escape(f"Generated {report.generated}"), _NOTE),
     ]
-    story += [Paragraph(escape(" ".join((notice.text, notice.command)).strip()), _WARN) for notice in report.notices]
+    told = [*report.warnings, *(" ".join((each.line, each.remedy, each.command)).strip() for each in report.notices)]
+    story += [Paragraph(escape(text), _WARN) for text in told]
     facts = [
         [Paragraph(escape(fact.label), _CELL), Paragraph(f"{escape(fact.value)} {_note(fact.note)}", _CELL)]
         for fact in report.summary
@@ -101,7 +103,7 @@ def _story(report: Report) -> list[Any]:
     if report.provenance:
         story.append(Paragraph("How it was made", _HEAD))
     for origin in report.provenance:
-        lines = [f"version {origin.version}, {origin.rows:,} rows, code {origin.code_version}"]
+        lines = [f"version {origin.version}, {words.plural(origin.rows, 'row')}, code {origin.code_version}"]
         lines += [f"{name}: {value}" for name, value in {**origin.settings, **origin.inputs}.items()]
         lines += [origin.checks] if origin.checks else []
         text = escape("; ".join(lines))
@@ -122,6 +124,8 @@ def _figure(figure: Illustration) -> list[Any]:
 
 
 def _rows(table: ReportTable) -> list[Any]:
+    if not table.rows:
+        return [Paragraph(escape(table.shown_caption), _NOTE)]
     heads = [
         Paragraph(escape(column.label), _NUMBER_COLUMN if column.is_numeric else _COLUMN) for column in table.columns
     ]
@@ -145,7 +149,7 @@ def _rows(table: ReportTable) -> list[Any]:
         ],
         [column.is_numeric for column in table.columns],
     )
-    return [Paragraph(escape(table.caption), _NOTE), _table([heads, *rows], widths), Spacer(1, 4 * mm)]
+    return [Paragraph(escape(table.shown_caption), _NOTE), _table([heads, *rows], widths), Spacer(1, 4 * mm)]
 
 
 def _wide(text: str, font: str, size: float) -> float:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from opengenome_assets.proteins.alignment import Alignment, align
+    from opengenome_assets.proteins.alignment import Alignment, Mark, align
     from opengenome_assets.proteins.calls import Call, ProteinCalls, call
     from opengenome_assets.proteins.catalogue import Catalogue, CatalogueError, read_catalogue
     from opengenome_assets.proteins.changes import Change
@@ -19,6 +19,7 @@ _MODULES = {
     "Catalogue": "catalogue",
     "CatalogueError": "catalogue",
     "Change": "changes",
+    "Mark": "alignment",
     "ProteinCalls": "calls",
     "align": "alignment",
     "call": "calls",
@@ -31,6 +32,7 @@ __all__ = [
     "Catalogue",
     "CatalogueError",
     "Change",
+    "Mark",
     "ProteinCalls",
     "align",
     "call",

@@ -5,6 +5,7 @@ Belongs here: one pair, its measures and its level. Does not belong here: the co
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,6 +31,20 @@ class Scoring:
         if any(cost != int(cost) for cost in costs):
             raise ValueError(f"Costs of gaps must be multiples of 0.5: {self.gap_open}, {self.gap_extend}.")
         return int(costs[0]), int(costs[1])
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A name for letters of the reference, from ``first`` to ``last`` (1-based), and for letters inserted there."""
+
+    name: str
+    first: int
+    last: int
+
+    def line(self, places: Sequence[int]) -> str:
+        """The line of the mark below a block whose columns have these places; empty if it is not there."""
+        under = "".join("^" if self.first <= place <= self.last else " " for place in places).rstrip()
+        return f"{under} {self.name}" if under else ""
 
 
 @dataclass(frozen=True)
@@ -97,16 +112,22 @@ class Alignment:
         """Every change between the first and the last column, ascending by position."""
         return changes_of(self.reference, self.query, self.cigar, self.reference_start, self.query_start)
 
-    def text(self, width: int = 60) -> str:
-        """The alignment for people to read: the reference, a line of signs, the query; positions are 1-based."""
+    def text(self, width: int = 60, marks: Sequence[Mark] = ()) -> str:
+        """The alignment for people to read: the reference, a line of signs, the query; positions are 1-based.
+
+        Below a block stands a line for each mark in it: ``^`` under its letters, and its name.
+        """
         i, j = self.reference_start, self.query_start
         above, signs, below = "", "", ""
+        places: list[int] = []  # on the reference; of an insertion that of the letter before
         for length, operation in self._runs:
             above += self.reference[i : i + length] if operation != "I" else "-" * length
             below += self.query[j : j + length] if operation != "D" else "-" * length
             signs += {"=": "|", "X": "."}.get(operation, " ") * length
+            places += [i] * length if operation == "I" else range(i + 1, i + length + 1)
             i += length if operation != "I" else 0
             j += length if operation != "D" else 0
+        places.append(i + 1)  # where a protein ends before its reference does
         blocks = []
         i, j = self.reference_start, self.query_start
         for start in range(0, len(signs), width):
@@ -118,7 +139,8 @@ class Alignment:
                 f"{'':17}{middle}".rstrip(),
                 f"query     {j + 1:>6} {bottom} {ends[1]}",
             )
-            blocks.append("\n".join(lines))
+            below_block = (mark.line(places[start : start + width + (start + width >= len(signs))]) for mark in marks)
+            blocks.append("\n".join([*lines, *(f"{'':17}{line}" for line in below_block if line)]))
             i, j = ends
         return "\n\n".join(blocks) + "\n"
 

@@ -20,6 +20,7 @@ from opengenome_assets.proteins.tables import (
 from opengenome_assets.storage.snapshot import Snapshot
 from opengenome_assets.storage.tables import Home, Named, Table
 
+NO_EARLIER = "There is no earlier version of the calls to compare with."
 Key = tuple[str, str, str, str, int, str, str]
 _FILE = ("accession", "path", "sha256")
 _PLACE = ("accession", "file", "protein_id", "reference", "position", "ref_aa", "alt_aa")

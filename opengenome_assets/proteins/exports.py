@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from opengenome_assets import __version__
-from opengenome_assets.proteins.alignment import Alignment
+from opengenome_assets.proteins.alignment import Alignment, Mark
 from opengenome_assets.proteins.catalogue import DNA, PROTEIN
 from opengenome_assets.proteins.nucleotides import LEAST_IDENTITY, alignment_in
 from opengenome_assets.proteins.tables import (
@@ -193,7 +193,8 @@ def alignments_of(home: Home, accession: str | None = None, gene: str | None = N
             pair["proof"],
         )
         own = calls.get((row["accession"], row["file"], row["protein_id"]), [])
-        yield "\n".join([*_heading(row, pair), *_listed(row, alignment, own), "", alignment.text().rstrip(), ""])
+        text = alignment.text(marks=_marks(own)).rstrip()
+        yield "\n".join([*_heading(row, pair), *_listed(row, alignment, own), "", text, ""])
 
 
 def copies_of(home: Home, accession: str | None = None, gene: str | None = None) -> Iterator[str]:
@@ -226,7 +227,7 @@ def copies_of(home: Home, accession: str | None = None, gene: str | None = None)
                 f"file {row['file']}, identity {row['identity']:.2%}, coverage of the reference "
                 f"{row['coverage_reference']:.2%}, score {row['score']:g}",
                 *(_known(own) if row["identity"] >= LEAST_IDENTITY else [_DIVERGED]),
-                *("", alignment.text().rstrip(), ""),
+                *("", alignment.text(marks=_marks(own)).rstrip(), ""),
             ]
         )
 
@@ -236,9 +237,24 @@ _DIVERGED = f"known     not looked for: identity below {LEAST_IDENTITY:g}"
 
 def _known(calls: Sequence[Mapping[str, Any]]) -> list[str]:
     found = [
-        f"known     {call['symbol']}  {call['hgvs']}  {call['drug_class']}  ({call['evidence']})" for call in calls
+        f"known     {call['symbol']}  {call['hgvs']}  {call['drug_class']}  ({call['evidence']}), at {_place(call)}"
+        for call in calls
     ]
     return found or ["known     none"]
+
+
+def _place(call: Mapping[str, Any]) -> str:
+    """Return where a call is: the name can have the published number, which is another one."""
+    contig = f", {call['contig']}:{call['contig_start']}" if call["contig_start"] else ""
+    return f"{call['position']} of the reference{contig}"
+
+
+def _marks(calls: Sequence[Mapping[str, Any]]) -> list[Mark]:
+    """Return a mark for each call, without those of the same place and name."""
+    found = {
+        Mark(call["symbol"], call["position"], call["position"] + max(1, len(call["ref_aa"])) - 1) for call in calls
+    }
+    return sorted(found, key=lambda mark: (mark.first, mark.name))
 
 
 def _heading(row: Mapping[str, Any], pair: Mapping[str, Any]) -> list[str]:

@@ -53,7 +53,7 @@ def figure_specs(levels: Sequence[Level]) -> list[FigureSpec]:
             "Changes along each gene, known against novel.",
             (ASSIGNED_PROTEINS, SUBSTITUTIONS, MUTATION_CALLS, WILD_TYPES),
             draw_lollipop,
-            code_version="2",
+            code_version="3",
         ),
         FigureSpec(
             "figure_prevalence",
@@ -79,6 +79,7 @@ def figure_specs(levels: Sequence[Level]) -> list[FigureSpec]:
             "Known mutations gained, lost and renamed since the version before, by entry and cause.",
             (MUTATION_CALLS,),
             draw_diff,
+            code_version="2",
         ),
     ]
 
@@ -104,17 +105,15 @@ def draw_lollipop(step: Step) -> Picture:
     assigned = step[ASSIGNED_PROTEINS].read(columns).to_pandas()
     rows = step[SUBSTITUTIONS].read(["protein_sha256", "reference", "position", "short"]).to_pandas()
     own = assigned.merge(rows, on=["protein_sha256", "reference"])
-    calls = _read(step, MUTATION_CALLS, ["accession", "reference", "gene", "position", "short"])
-    known = calls.assign(known=True)
     pairs = ["accession", "reference", "gene", "position", "short"]
+    known = _read(step, MUTATION_CALLS, [*pairs, "symbol"])
     both = own[pairs].drop_duplicates().merge(known.drop_duplicates(), on=pairs, how="outer")
-    both["known"] = both["known"].notna()
-    lengths = step[WILD_TYPES].read(["reference", "length"]).to_pandas()
-    both = both.merge(lengths, on="reference")
-    keys = ["gene", "position", "short"]
-    changes = both.groupby(keys).agg(
-        accessions=("accession", "nunique"), known=("known", "max"), length=("length", "max")
-    )
+    both["symbol"] = both["symbol"].fillna("")
+    references = step[WILD_TYPES].read(["reference", "organisms", "length"]).to_pandas()
+    references["organism"] = references["organisms"].map(", ".join)
+    both = both.merge(references.drop(columns=["organisms"]), on="reference")
+    keys = ["reference", "gene", "organism", "length", "position", "short"]
+    changes = both.groupby(keys).agg(accessions=("accession", "nunique"), symbol=("symbol", "max"))
     return plots.mutations.lollipop(changes.reset_index())
 
 

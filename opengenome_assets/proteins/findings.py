@@ -32,8 +32,13 @@ def findings(home: Home) -> list[Finding]:
     if home.table(MUTATION_CALLS).exists():
         symbols = Counter(home.table(MUTATION_CALLS).read(["symbol"])["symbol"].to_pylist())
         named = [f"{symbol} {words.count(number)}" for symbol, number in symbols.most_common()]
-        shown = f", in {words.plural(symbols.total(), 'call')}: {words.listing(named, SHOWN)}" if named else ""
-        lines.append(Finding("mutations", f"{words.plural(len(symbols), 'known mutation')} found{shown}"))
+        shown = f": {words.listing(named, SHOWN)}" if named else ""
+        lines.append(
+            Finding(
+                "mutations",
+                f"{words.plural(len(symbols), 'known mutation')} in {words.plural(symbols.total(), 'call')}{shown}",
+            )
+        )
     if home.table(MUTATION_STATUS).exists():
         rows = home.table(MUTATION_STATUS).read(["examined", "outcome"]).to_pylist()
         hidden = Counter(row["outcome"] for row in rows if not row["examined"])

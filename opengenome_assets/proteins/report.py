@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NAME = "proteins_report"
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 
 def define(settings: ProteinsSettings) -> list[Member]:
@@ -77,7 +77,7 @@ def report_asset(figures: Sequence[FigureSpec]) -> dg.AssetsDefinition:
         uri = f"{home.uri}/reports/{NAME}.html"
         write_bytes(uri, render(page).encode())
         for notice in page.notices:
-            context.log.warning(notice.text)
+            context.log.warning(notice.line)
         return dg.MaterializeResult(
             metadata={"report": dg.MetadataValue.path(uri), **making.metadata(), **lineage(provenance)},
             data_version=dg.DataVersion(provenance.data_version),
@@ -119,11 +119,11 @@ def build_report(gathered: Gathered, checks: dict[str, str], tree: Sequence[str]
     section([NOVEL_SUBSTITUTIONS], lambda: plots.report_sections.novel(read(NOVEL_SUBSTITUTIONS)))
     section([OUTLIERS], lambda: plots.report_sections.outliers(read(OUTLIERS)))
     section([REJECTED_PROTEINS, REJECTED_MUTATIONS], lambda: plots.report_sections.rejected(_refused(gathered)))
-    known = gathered.has(ACCESSION_MANIFEST, MUTATION_STATUS)
+    summarised = (ACCESSION_MANIFEST, MUTATION_STATUS, MUTATION_CALLS)
     return Report(
         title="Proteins and their wild types",
         generated=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, by OpenGenome Assets {__version__}",
-        summary=plots.report_sections.summary(read(ACCESSION_MANIFEST), read(MUTATION_STATUS)) if known else [],
+        summary=plots.report_sections.summary(*map(read, summarised)) if gathered.has(*summarised) else [],
         sections=sections,
         provenance=[origin(gathered, name, checks.get(name, "")) for name in gathered.snapshots],
         notices=gathered.notices,

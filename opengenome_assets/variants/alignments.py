@@ -4,7 +4,7 @@ Belongs here: samples as units, the place of their files, and what must be true 
 (``passes/align.py``).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -83,11 +83,17 @@ def reads_are_conserved(home: Home) -> Iterator[str]:
 def reads_have_mates(home: Home) -> Iterator[str]:
     """Look for reads without a mate."""
     for row in home.table(ALIGNMENTS).read(["sample", "reads", "unpaired_reads"]).to_pylist():
-        if row["unpaired_reads"]:
-            yield (
-                f"sample {row['sample']}: {row['unpaired_reads']:,} reads are left out, since the file has no mate of "
-                f"them; {row['reads']:,} are aligned"
-            )
+        for warning in left_out(row):
+            yield f"sample {row['sample']}: {warning}"
+
+
+def left_out(row: Mapping[Any, Any]) -> Iterator[str]:
+    """Yield a warning if reads of a sample were left out, of its row of the table."""
+    if row["unpaired_reads"]:
+        yield (
+            f"{row['unpaired_reads']:,} reads are left out, since the file has no mate of them; "
+            f"{row['reads']:,} are aligned"
+        )
 
 
 @rule(ALIGNMENTS, "Each CRAM file, its index and their sums exist")

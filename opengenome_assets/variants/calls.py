@@ -127,10 +127,13 @@ def reads_of_alleles(home: Home) -> Iterator[str]:
             yield ", ".join(f"{name} {value}" for name, value in row.items())
 
 
+NO_VARIANT = "has no variant; compare its coverage, and its reference with that of its reads"
+
+
 @rule(GENOTYPES, "Every sample has variants", blocking=False)
 def samples_have_variants(home: Home) -> Iterator[str]:
     """Look for samples without any variant, which more often is a mistake than a finding."""
     having = set(home.table(GENOTYPES).read(["sample"])["sample"].to_pylist())
     for sample in home.table(ALIGNMENTS).read(["sample"])["sample"].to_pylist():
         if sample not in having:
-            yield f"sample {sample} has no variant; compare its coverage, and its reference with that of its reads"
+            yield f"sample {sample} {NO_VARIANT}"

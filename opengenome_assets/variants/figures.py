@@ -32,9 +32,11 @@ def define(_: VariantsSettings) -> list[Member]:
         FigureSpec("figure_read_gc", "GC content of reads.", (READ_FILES,), draw_gc),
         FigureSpec("figure_insert_sizes", "Insert sizes of pairs.", (ALIGNMENTS,), draw_insert_sizes),
         FigureSpec("figure_depth", "Depth along the reference.", (READ_DEPTH,), draw_depth),
-        FigureSpec("figure_allele_fractions", "Fractions of reads with called alleles.", (GENOTYPES,), draw_fractions),
-        FigureSpec("figure_substitutions", "Variants by substitution.", (GENOTYPES,), draw_substitutions),
-        FigureSpec("figure_indel_lengths", "Lengths of insertions and deletions.", (GENOTYPES,), draw_indels),
+        FigureSpec(
+            "figure_allele_fractions", "Fractions of reads with called alleles.", (GENOTYPES,), draw_fractions, "2"
+        ),
+        FigureSpec("figure_substitutions", "Variants by substitution.", (GENOTYPES,), draw_substitutions, "2"),
+        FigureSpec("figure_indel_lengths", "Lengths of insertions and deletions.", (GENOTYPES,), draw_indels, "2"),
         FigureSpec("figure_variant_density", "Variants along the reference.", (GENOTYPES, REFERENCE), draw_density),
     ]
 

@@ -27,10 +27,13 @@ from opengenome_assets.storage.files import read_bytes, write_bytes
 from opengenome_assets.storage.record import digest
 from opengenome_assets.storage.tables import Home, Named
 from opengenome_assets.variants import plots
+from opengenome_assets.variants.alignments import left_out
+from opengenome_assets.variants.calls import NO_VARIANT
 from opengenome_assets.variants.consequences import IMPACTS
 from opengenome_assets.variants.figures import passing
 from opengenome_assets.variants.pileup import pile_up
 from opengenome_assets.variants.plans import fasta_of
+from opengenome_assets.variants.sample_qc import unusual
 from opengenome_assets.variants.settings import VariantsSettings
 from opengenome_assets.variants.tables import (
     ALIGNMENTS,
@@ -64,7 +67,7 @@ class _Named:
 
 REPORT = _Named("variant_report")
 NAME = REPORT.name
-CODE_VERSION = "3"
+CODE_VERSION = "4"
 PILES = 4  # variants whose reads are shown
 FOOTER = "For research, not for diagnosis. Statements are those of the databases named, not of this platform."
 READS = (
@@ -201,7 +204,15 @@ def build(own: "dict[str, pd.DataFrame]", sample: str, key: str, origins: list[O
             plots.report_sections.method(alignments, own[RAW_READS.name], contigs, databases),
         ],
         provenance=origins,
+        warnings=warnings(sample, qc, alignments, calls),
     )
+
+
+def warnings(sample: str, qc: Mapping[str, Any], alignments: "pd.DataFrame", calls: "pd.DataFrame") -> list[str]:
+    """Return what the checks warn about the sample, as sentences."""
+    found = [*unusual(qc), *(warning for row in alignments.to_dict("records") for warning in left_out(row))]
+    silent = [] if len(calls) else [f"Sample {sample} {NO_VARIANT}."]
+    return [*(f"Sample {sample}: {warning}." for warning in found), *silent]
 
 
 def merged(

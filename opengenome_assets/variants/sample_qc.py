@@ -5,13 +5,14 @@ Belongs here: shares and ratios over the other tables. Does not belong here: the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from opengenome_assets import words
 from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.summaries import Rows, Step, summary
@@ -88,10 +89,18 @@ def median(histogram: list[int]) -> float | None:
 def samples_look_usual(home: Home) -> Iterator[str]:
     """Look for samples that may be contaminated, or of another species."""
     for row in home.table(SAMPLE_QC).read().to_pylist():
-        calls = row["snvs"] + row["indels"]
-        if row["mapped_share"] < LEAST_MAPPED:
-            yield f"sample {row['sample']}: {row['mapped_share']:.1%} of its reads are aligned"
-        if calls and row["low_fraction"] > MOST_MIXED * calls:
-            yield f"sample {row['sample']}: {row['low_fraction']} of {calls} calls are mixed; it may be contaminated"
-        if row["snvs"] >= ENOUGH and not TI_TV[0] <= (row["ti_tv"] or 0) <= TI_TV[1]:
-            yield f"sample {row['sample']}: Ti/Tv is {row['ti_tv']:.2f}, expected {TI_TV[0]} to {TI_TV[1]}"
+        for warning in unusual(row):
+            yield f"sample {row['sample']}: {warning}"
+
+
+def unusual(row: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is unusual about a sample, of its row of the table."""
+    calls = row["snvs"] + row["indels"]
+    if row["mapped_share"] < LEAST_MAPPED:
+        yield f"{row['mapped_share']:.1%} of its reads are aligned"
+    if calls and row["low_fraction"] > MOST_MIXED * calls:
+        mixed = f"fewer than {MIXED:.0%} of the reads have the allele"
+        yield f"{row['low_fraction']} of {calls} calls are mixed ({mixed}); it may be contaminated"
+    ratio = 0 if words.is_missing(row["ti_tv"]) else row["ti_tv"]
+    if row["snvs"] >= ENOUGH and not TI_TV[0] <= ratio <= TI_TV[1]:
+        yield f"Ti/Tv is {ratio:.2f}, expected {TI_TV[0]} to {TI_TV[1]}"

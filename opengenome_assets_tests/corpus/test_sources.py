@@ -94,7 +94,9 @@ def test_bad_files_are_left_out_loudly_and_the_good_ones_made(made, tmp_path, mo
     assert (check.passed, check.blocking) == (False, False)
     assert "found '@read1'" in (check.description or "")
     page = Path(made.home.uri, "reports", "corpus_report.html").read_text()
-    assert "2 files left out for faults" in page
+    box = page[page.index("<p>2 files left out for faults:</p>\n<ul>") :]
+    assert box[: box.index("</ul>")].count("<li>") == 2
+    assert "<p>Mend these files or take them away. Then: <code>opengenome run</code></p>" in box
     monkeypatch.setenv("OPENGENOME_HOME", made.home.uri)
     shown = CliRunner().invoke(main, ["info"], catch_exceptions=False).output
     assert "LEFT OUT: 2 files that cannot be used" in shown

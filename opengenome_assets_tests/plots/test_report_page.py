@@ -1,5 +1,6 @@
 """The page is valid, accessible, self-contained, and nothing in it is taken for markup."""
 
+import io
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -7,7 +8,8 @@ from itertools import pairwise
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser
+from PIL import Image, ImageStat
+from playwright.sync_api import Browser, Page
 
 from opengenome_assets.corpus.plots import codons, kmers, profiles, report_sections, sequences
 from opengenome_assets.plots import images
@@ -18,6 +20,8 @@ from opengenome_assets.plots.report_page import (
     Origin,
     Report,
     ReportColumn,
+    ReportTable,
+    Section,
     render,
 )
 from opengenome_assets.plots.style import Picture
@@ -27,7 +31,7 @@ HOSTILE = "\"><script src=http://evil.example/x.js>alert('1')</script><img src=x
 VOID = {"meta", "img", "br", "hr", "link", "input", "wbr"}
 
 
-class Page(HTMLParser):
+class Parsed(HTMLParser):
     """Elements with their attributes; every end tag must close the element opened last."""
 
     def __init__(self, html: str) -> None:
@@ -96,7 +100,11 @@ def report(sample: Tables) -> Report:
             ),
             Origin("codon_rscu", 7, 12345, "2"),
         ],
-        [Notice("codon_rscu was made from another corpus", "dagster asset materialize --select codon_rscu")],
+        [
+            Notice("codon_rscu was made from another corpus.", remedy="To make it:", command="opengenome run"),
+            Notice("2 files left out:", ["a.fa: cut", "b.fa: empty"], "Mend these files."),
+        ],
+        warnings=["a sample may be contaminated"],
     )
 
 
@@ -106,7 +114,7 @@ def html(report: Report) -> str:
 
 
 def test_page_is_well_formed_html5(html: str) -> None:
-    page = Page(html)
+    page = Parsed(html)
     assert html.startswith('<!DOCTYPE html>\n<html lang="en">')
     assert not page.open
     assert page.all("html")[0]["lang"] == "en"
@@ -119,7 +127,7 @@ def test_page_is_well_formed_html5(html: str) -> None:
 
 
 def test_page_loads_nothing(html: str) -> None:
-    page = Page(html)
+    page = Parsed(html)
     assert not page.all("script", "link", "iframe", "object", "embed", "base")
     for _, attributes in page.elements:
         for name in ("src", "href", "srcset", "data", "action", "style"):
@@ -134,7 +142,7 @@ def test_page_is_small(html: str) -> None:
 
 
 def test_page_is_accessible(html: str) -> None:
-    page = Page(html)
+    page = Parsed(html)
     assert len(page.all("img")) == 9
     assert all(attributes["alt"] for attributes in page.all("img"))
     assert all(attributes["scope"] in ("col", "row") for attributes in page.all("th"))
@@ -145,31 +153,33 @@ def test_page_is_accessible(html: str) -> None:
 
 
 def test_hostile_text_stays_text(html: str) -> None:
-    page = Page(html)
+    page = Parsed(html)
     assert HOSTILE in page.words
     assert "<script" not in html
     assert "onerror=alert" in html
     assert not any("onerror" in attributes for _, attributes in page.elements)
     hidden = _page_of(HOSTILE)
     assert "<script" not in hidden
-    assert HOSTILE in Page(hidden).words
+    assert HOSTILE in Parsed(hidden).words
 
 
 def _page_of(title: str) -> str:
     """A page whose every free text is `title`."""
     figure = Illustration(title, title, title, b"<svg/>", "image/svg+xml")
     rejected = report_sections.rejected(pd.DataFrame())
-    empty = Report(title, title, [], [rejected], [], [Notice(title, title)], [title])
+    empty = Report(title, title, [], [rejected], [], [Notice(title, [title], title, title)], [title], [title])
     section = replace(empty.sections[0], title=title, text=title, figures=[figure])
     return render(replace(empty, sections=[section]))
 
 
 def test_every_part_is_there(report: Report, html: str) -> None:
-    words = " ".join(" ".join(Page(html).words).split())
+    words = " ".join(" ".join(Parsed(html).words).split())
     for text in (
         "Summary", "2.23 Mb", "Corpus", "k-mers", "Most frequent 8-mers", "Codons", "RSCU", "Rejected records",
         "How this was made", "version 3, 1 row", "version 7, 12,345 rows", "5 of 5 passed", "run-1",
-        "codon_rscu was made from another corpus; refresh with: dagster asset materialize --select codon_rscu",
+        "codon_rscu was made from another corpus. To make it: opengenome run",
+        "2 files left out: a.fa: cut b.fa: empty Mend these files.",
+        "Warnings of the checks a sample may be contaminated",
     ):  # fmt: skip
         assert text in words, text
     assert "All are present and were made from the same corpus" not in words
@@ -211,11 +221,52 @@ def test_it_fits_its_width_and_begins_with_contents_and_a_summary_on_one_screen(
     try:
         page.set_content(html)
         assert page.evaluate("document.documentElement.scrollWidth") == width
-        titles = page.locator("main h2").evaluate_all("all => all.map(each => each.id).filter(id => id !== 'notices')")
+        titles = page.locator("main h2").evaluate_all(
+            "all => all.map(each => each.id).filter(id => !/notices|warnings/.test(id))"
+        )
+        assert page.locator(".notices > ul > li > ul > li").all_inner_texts() == ["a.fa: cut", "b.fa: empty"]
         linked = page.locator("nav a").evaluate_all("all => all.map(each => each.getAttribute('href').slice(1))")
         assert linked == titles
         summary = page.locator("section[aria-labelledby='summary']").bounding_box()
         assert summary is not None
         assert summary["height"] <= height
+    finally:
+        page.close()
+
+
+def _edge(page: Page, name: str) -> float:
+    """How dark the right edge of a part that scrolls is: 0 for the paper of the page."""
+    part = page.get_by_role("region", name=name)
+    box = part.bounding_box()
+    assert box is not None
+    clip = {"x": box["x"] + box["width"] - 4, "y": box["y"] + box["height"] / 2, "width": 2, "height": 8}
+    with Image.open(io.BytesIO(page.screenshot(clip=clip, full_page=True))) as picture:
+        return 255 - ImageStat.Stat(picture.convert("L")).mean[0]
+
+
+def test_what_is_wider_than_a_phone_goes_on_behind_a_shadow_and_its_caption_is_whole(
+    chromium: Browser, report: Report
+) -> None:
+    columns = [ReportColumn(f"Column {number}", "code") for number in range(6)]
+    cells = [[f"VCV00014391{number}" for number in range(6)]]
+    wide = ReportTable("A caption that has more letters than a phone has room for in one line.", columns, cells)
+    narrow = ReportTable("Narrow", columns[:1], [["x"]])
+    figure = report.sections[0].figures[0]
+    section = Section("Part", figures=[figure], tables=[wide, narrow, replace(wide, caption="Broken genes.", rows=[])])
+    page = chromium.new_page(viewport={"width": 390, "height": 844}, color_scheme="light")
+    try:
+        page.set_content(render(Report("Wide", "today", [], [section], [])))
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        caption = page.locator("caption span").first.bounding_box()
+        assert caption is not None
+        assert caption["x"] + caption["width"] <= 390
+        assert page.locator("img").evaluate("each => each.clientWidth") > 600  # its letters are readable
+        assert _edge(page, "Narrow") == 0
+        for name in (wide.caption, figure.title):
+            assert _edge(page, name) > 20
+            page.get_by_role("region", name=name).evaluate("each => { each.scrollLeft = 9999 }")
+            assert _edge(page, name) < 2
+        assert page.get_by_text("Broken genes: none.").is_visible()
+        assert page.locator("table").count() == 2
     finally:
         page.close()

@@ -1,7 +1,10 @@
 """Long names of accessions, genes, mutations, organisms and classes of drugs: every figure shows them whole."""
 
+from itertools import combinations
+
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from opengenome_assets.proteins.plots import mutations
 from opengenome_assets_tests.plots.names import assert_names_are_whole
@@ -46,8 +49,29 @@ def test_of_classes_of_drugs(calls: pd.DataFrame) -> None:
 
 
 def test_of_genes_and_changes_along_them(calls: pd.DataFrame) -> None:
-    rows = [(gene, site, f"S{site}L", True, site, 880) for gene in GENES for site in (3, 4, *SITES, 500, 879)]
-    changes = pd.DataFrame(rows, columns=["gene", "position", "short", "known", "accessions", "length"])
-    picture = mutations.lollipop(changes)
+    rows = [
+        (f"R{gene}", gene, ORGANISM, site, f"S{site}L", site, 880)
+        for gene in GENES
+        for site in (3, 4, *SITES, 500, 879)
+    ]
+    names = ["reference", "gene", "organism", "position", "symbol", "accessions", "length"]
+    picture = mutations.lollipop(pd.DataFrame(rows, columns=names))
     assert_names_are_whole(picture.figure, GENES)
     assert_names_are_whole(picture.figure, ["S90L", "S500L", "S879L"])
+
+
+def test_of_one_gene_of_two_organisms_there_are_two_panels_and_labels_do_not_touch() -> None:
+    rows = [
+        ("NC_1", "23S (DNA)", "Escherichia", place, f"23S_A{place}G", 3, 2905) for place in (1, 2030, 2032, 2058, 2905)
+    ] + [("NC_2", "23S (DNA)", "Campylobacter", 2234, "23S_A2075G", 1, 2912)]
+    names = ["reference", "gene", "organism", "position", "symbol", "accessions", "length"]
+    figure = mutations.lollipop(pd.DataFrame(rows, columns=names)).figure
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    titles = [ax.get_title(loc="left") for ax in figure.axes]
+    assert titles == ["23S (DNA) of Escherichia (NC_1)", "23S (DNA) of Campylobacter (NC_2)"]
+    assert [text.get_text() for text in figure.axes[1].texts] == ["23S_A2075G"]
+    boxes = [text.get_window_extent(canvas.get_renderer()) for text in figure.axes[0].texts]
+    assert len(boxes) == 3
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)

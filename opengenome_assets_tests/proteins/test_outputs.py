@@ -11,16 +11,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from Bio.Seq import Seq
 from click.testing import CliRunner
+from playwright.sync_api import Browser
 
 from opengenome_assets.cli import main
+from opengenome_assets.plots.report_page import Illustration
 from opengenome_assets.proteins.catalogue import SHIPPED
+from opengenome_assets.proteins.differences import NO_EARLIER
+from opengenome_assets.proteins.findings import findings
 from opengenome_assets.proteins.manifest import robust_z
-from opengenome_assets.proteins.plots.mutations import wilson
+from opengenome_assets.proteins.plots import report_sections
+from opengenome_assets.proteins.plots.mutations import call_changes, wilson
 from opengenome_assets.proteins.settings import SAMPLE_FOLDER
 from opengenome_assets.storage.tables import Home
+from opengenome_assets_tests.plots.wide import wider
 from opengenome_assets_tests.proteins.runs import Run, failed_checks, folder
 
 DATA = Path(__file__).parent / "amrfinder"
@@ -109,9 +116,16 @@ def test_genes_of_dna_have_a_status_and_say_in_how_many_copies(shipped: Run) -> 
 def test_show_prints_the_alignment_with_its_calls(command: Callable[..., str]) -> None:
     text = command("show", "campylobacter-dna", "gyrA")
     assert text.startswith("mutated: gyrA_T86I.")
-    assert "known     gyrA_T86I  p.Thr86Ile  QUINOLONE  (residue)" in text
+    assert "known     gyrA_T86I  p.Thr86Ile  QUINOLONE  (residue), at 86 of the reference, contig06:" in text
+    above, mark = re.search(r"^(query +61 .*)\n( +\^) gyrA_T86I$", text, re.MULTILINE).groups()
+    assert (above[len(mark) - 1], len(mark) - 17) == ("I", 86 - 60)
     assert "level HIGH" in text
     assert "reference      1 M" in text
+    text = command("show", "escherichia-dna", "23S")
+    assert "23S_A2058T  n.2058A>T  MACROLIDE  (nucleotide), at 2058 of the reference, contig15:2058" in text
+    assert text.count("^ 23S_A2058T") == 1
+    assert "^ ampC_T-14TGT" in command("show", "escherichia-dna", "ampC")
+    assert "^ nfsA_K141STOP" in command("show", "escherichia-dna", "nfsA")  # the protein ends before its letter
     assert command("show", "escherichia-dna", "gyrA").startswith("absent: No protein is alike to WP_")
     assert "no accession 'x'. It has: campylobacter-dna" in command("show", "x", "gyrA", code=1)
     assert "knows no gene 'nothing' of Escherichia" in command("show", "escherichia-dna", "nothing", code=1)
@@ -250,8 +264,37 @@ def test_the_report_says_what_was_found_and_what_was_not_examined(shipped: Run) 
     page = Path(shipped.home.uri, "reports", "proteins_report.html").read_text()
     for words in ("gyrA_T86I", "p.Thr86Ile", "What could not be examined", "not a measured resistance"):
         assert words in page
-    assert page.count("<figure") == 6
+    assert page.count("<figure>") == 6
+    assert "What became of the known mutations" in page
     assert "is left out." not in page
+
+
+def test_every_table_of_the_report_fits_a_desk(shipped: Run, chromium: Browser) -> None:
+    assert wider(chromium, Path(shipped.home.uri, "reports", "proteins_report.html")) == []
+
+
+def test_the_report_counts_mutations_and_their_calls_by_their_names(shipped: Run) -> None:
+    page = Path(shipped.home.uri, "reports", "proteins_report.html").read_text()
+    calls = shipped.rows("mutation_calls")
+    mutations = len({call["symbol"] for call in calls})
+    assert (mutations, len(calls)) == (9, 16)
+    assert '<dt>known mutations</dt>\n<dd>9</dd>\n<dd class="note">in 16 calls</dd>' in page
+    assert "9 known mutations in 16 calls: each copy of a gene" in page
+    assert "<dt>genes with every known site seen</dt>" in page
+    (said,) = [each.text for each in findings(shipped.home) if each.subject == "mutations"]
+    assert said.startswith("9 known mutations in 16 calls: ")
+
+
+def test_without_an_earlier_version_a_sentence_stands_for_the_picture() -> None:
+    figures = [Illustration("t", "c", alt, b"", "image/png") for alt in ("Most frequent: x.", NO_EARLIER)]
+    columns = ["organism", "gene", "symbol", "hgvs", "drug_class", "accession"]
+    for rows in ([], [["Escherichia", "gyrA", "gyrA_S83L", "p.Ser83Leu", "QUINOLONE", "a"]]):
+        section = report_sections.calls(pd.DataFrame(rows, columns=columns), figures)
+        assert section.text.endswith(NO_EARLIER)
+        assert [each.alt for each in section.figures] == ["Most frequent: x."]
+        assert NO_EARLIER not in report_sections.calls(pd.DataFrame(rows, columns=columns), figures[:1]).text
+    empty = call_changes(pd.DataFrame(columns=["change", "name", "cause", "accession"]), "")
+    assert empty.alt == NO_EARLIER
 
 
 def test_wilson_intervals_are_those_of_scipy() -> None:

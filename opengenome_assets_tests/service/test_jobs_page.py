@@ -21,6 +21,11 @@ from opengenome_assets_tests.service.conftest import Server, running
 from opengenome_assets_tests.service.pages import DESKTOP, PHONE, content, is_within, opened, picture
 
 ISOLATE = PROTEINS / "escherichia-prot_proteins.fasta"
+MAY = {
+    "read": "look at jobs and their results, but not send any",
+    "submit": "send jobs, and cancel your own",
+    "admin": "send jobs, and cancel your own and those of others",
+}
 DROP = """([place, name, text]) => {
   const given = new DataTransfer();
   given.items.add(new File([text], name));
@@ -52,7 +57,7 @@ def jobs_page(
     with opened(chromium, f"{server.url}/", size, "jobs") as page:
         page.get_by_role("textbox", name="Token").fill(texts[scope])
         page.get_by_role("button", name="Go on").click()
-        expect(page.locator("#who")).to_contain_text(f"You are {scope}er, with the scope {scope}.")
+        expect(page.locator("#who")).to_contain_text(f"Known here as {scope}er, you may {MAY[scope]}.")
         yield page
 
 

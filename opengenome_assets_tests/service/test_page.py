@@ -39,7 +39,10 @@ def test_a_sequence_is_pasted_searched_and_a_hit_opened(page: Page, page_home: P
     hit = page.get_by_role("button", name=re.compile("plant7"))
     expect(hit.locator(".held")).to_contain_text("100\N{NO-BREAK SPACE}%")
     expect(hit.locator(".held")).to_contain_text("identity \N{ALMOST EQUAL TO} 100\N{NO-BREAK SPACE}%")
+    assert hit.locator(".label").evaluate_all("all => all.map(each => each.offsetWidth)") == [1, 1]  # in the headings
+    expect(hit.locator(".value")).to_contain_text("as given")
     expect(page.locator("#similar-results .held").last).to_contain_text("0\N{NO-BREAK SPACE}%")
+    expect(page.locator("#similar-results .value").last).to_have_text(re.compile(r"^similarity 0\.\d{4}$"))
     expect(
         page.get_by_text("Containment is the share of the query\N{RIGHT SINGLE QUOTATION MARK}s distinct 19-mers")
     ).to_be_visible()
@@ -288,6 +291,10 @@ def test_a_phone_shows_all_of_it(chromium: Browser, page_server: Server, page_ho
         assert is_within(page)
         search(page, f">mine\n{QUERY}")
         found(page)
+        hit = page.locator(".hit").first
+        assert hit.locator(".value").inner_text().startswith("similarity 0.")
+        assert hit.locator(".held").inner_text().startswith("containment 100")
+        assert all(box["width"] > 20 for box in (label.bounding_box() for label in hit.locator(".label").all()) if box)
         expect(page.locator(".hit").first).to_be_in_viewport(ratio=1)  # without a scroll of the reader's own
         page.screenshot(path=page_home.with_name("search-phone-fold.png"), animations="disabled")
         assert is_within(page)

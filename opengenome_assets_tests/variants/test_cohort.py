@@ -36,6 +36,7 @@ from opengenome_assets.variants.tables import (
 )
 from opengenome_assets.variants.variant_files import files_read_back
 from opengenome_assets_tests.corpora import failure
+from opengenome_assets_tests.plots.wide import wider
 from opengenome_assets_tests.shared import once
 from opengenome_assets_tests.test_transcripts import compare
 from opengenome_assets_tests.variants.samples import Cohort, metadata
@@ -383,6 +384,8 @@ def test_reports_say_what_is_stated_and_are_written_again_only_after_a_change(co
     page = before["HG03478.html"].decode()
     for words in ("not for diagnosis", "chrM:14,905 G&gt;A", "no assertion criteria provided", "bwa-mem3 0.4"):
         assert words in page
+    assert "11 of 36 calls are mixed (fewer than 90% of the reads have the allele); it may be contaminated." in page
+    assert "Warnings of the checks" not in before["HG03706.html"].decode()
     facts = metadata(copy.materialize("variant_report"), "variant_report")
     assert (facts["reports_written"], facts["reports_reused"]) == (0, 2)
     (folder / "HG03478.html").unlink()
@@ -390,6 +393,11 @@ def test_reports_say_what_is_stated_and_are_written_again_only_after_a_change(co
     facts = metadata(copy.materialize("variant_report"), "variant_report")
     assert (facts["reports_written"], facts["reports_reused"]) == (1, 1)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_every_table_of_a_report_fits_a_desk(cohort, chromium):
+    made, _ = cohort
+    assert wider(chromium, Path(made.home.uri, "reports", "samples", "HG03478.html")) == []
 
 
 def type_command(home, *arguments):

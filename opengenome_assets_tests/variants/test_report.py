@@ -1,17 +1,28 @@
 """Reports: what they say, and that the same tables give the same bytes."""
 
 import zlib
+from dataclasses import replace
 
 import pandas as pd
 import pysam
 import pytest
 
 from opengenome_assets.plots.images import ink, to_png
-from opengenome_assets.plots.report_page import Fact, Illustration, Notice, Report, ReportColumn, ReportTable, Section
+from opengenome_assets.plots.report_page import (
+    Fact,
+    Illustration,
+    Notice,
+    Report,
+    ReportColumn,
+    ReportTable,
+    Section,
+    render,
+)
 from opengenome_assets.plots.report_pdf import _WIDTH, _widths, render_pdf
 from opengenome_assets.variants.pileup import pile_up
 from opengenome_assets.variants.plots import samples
 from opengenome_assets.variants.plots.pileups import pileup
+from opengenome_assets.variants.report import warnings
 
 
 def report(picture, rows):
@@ -62,7 +73,7 @@ def test_densities_and_lengths_are_counted():
     drawn = samples.density(calls, pd.DataFrame({"contig": ["c"], "length": [301]}))
     assert "30.0 variants per 1,000 letters" in drawn.alt  # three of the first 100 letters
     indels = pd.DataFrame({"sample": ["s"] * 3, "ref": ["A", "ACG", "A"], "alt": ["AC", "A", "C"]})
-    assert samples.indel_lengths(indels).alt == "1 deletions and 1 insertions."
+    assert samples.indel_lengths(indels).alt == "1 deletion and 1 insertion."
 
 
 READS = [
@@ -151,3 +162,21 @@ def test_a_figure_shows_something_and_says_so_if_there_is_nothing(draw, frame):
 def test_substitutions_are_those_of_the_pyrimidine_s_strand(change, expected):
     assert samples.substitution(*change) == expected
     assert expected in samples.SUBSTITUTIONS
+
+
+def test_what_the_checks_warn_about_a_sample_is_in_its_report(picture):
+    qc = {"reads": 10, "mapped_share": 0.5, "snvs": 600, "indels": 0, "low_fraction": 300, "ti_tv": None}
+    alignments = pd.DataFrame({"unpaired_reads": [3], "reads": [10]})
+    found = warnings("S", qc, alignments, pd.DataFrame())
+    assert found == [
+        "Sample S: 50.0% of its reads are aligned.",
+        "Sample S: 300 of 600 calls are mixed (fewer than 90% of the reads have the allele); it may be contaminated.",
+        "Sample S: Ti/Tv is 0.00, expected 1.8 to 3.5.",
+        "Sample S: 3 reads are left out, since the file has no mate of them; 10 are aligned.",
+        "Sample S has no variant; compare its coverage, and its reference with that of its reads.",
+    ]
+    sound = {**qc, "mapped_share": 1.0, "low_fraction": 0, "ti_tv": 2.1}
+    assert warnings("S", sound, alignments.assign(unpaired_reads=0), alignments) == []
+    page = report(picture, [])
+    assert found[1] in render(replace(page, warnings=found))
+    assert len(render_pdf(replace(page, warnings=found), "foot")) > len(render_pdf(page, "foot"))

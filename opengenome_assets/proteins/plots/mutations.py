@@ -6,7 +6,7 @@ Belongs here: drawing from data frames. Does not belong here: reading tables, an
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from opengenome_assets import words
 from opengenome_assets.plots import style
 from opengenome_assets.plots.style import Picture
+from opengenome_assets.proteins.differences import NO_EARLIER
 from opengenome_assets.proteins.settings import Level
 
 MAX_ROWS, MAX_COLUMNS, MAX_GENES, TOP = 40, 40, 8, 30
@@ -111,54 +112,70 @@ def mutation_matrix(calls: Frame, status: Frame, entries: Collection[tuple[str, 
 
 @style.house_style()
 def lollipop(changes: Frame) -> Picture:
-    """Changes along the genes: in how many accessions each is, known against novel, one panel per gene.
+    """Changes along the references: in how many accessions each is, known against novel, one panel per reference.
 
     Parameters
     ----------
     changes
-        Columns gene, position, short, known (bool), accessions (count), length of the reference.
+        Columns reference, gene, organism, length (of the reference), position, symbol (empty if not known), accessions
+        (count).
     """
     title = "Changes along each gene"
-    ranked = changes[changes["known"]].groupby("gene")["accessions"].sum().sort_values(ascending=False, kind="stable")
-    genes = list(ranked.index[:MAX_GENES])
-    figure, axes = style.panels(max(len(genes), 1), 1, 1.25)
-    if not genes:
+    known = changes[changes["symbol"] != ""]
+    ranked = known.groupby("reference")["accessions"].sum().sort_values(ascending=False, kind="stable")
+    shown = list(ranked.index[:MAX_GENES])
+    figure, axes = style.panels(max(len(shown), 1), 1, 1.25)
+    if not shown:
         style.say_empty(axes[0], _NONE)
-    for ax, gene in zip(axes, genes, strict=False):
-        own = changes[changes["gene"] == gene]
-        for known, color, size in ((False, "#9a9a9a", 12), (True, "#D55E00", 26)):
-            part = own[own["known"] == known]
+    names = []
+    for ax, reference in zip(axes, shown, strict=False):
+        own = changes[changes["reference"] == reference]
+        length = int(own["length"].max())
+        for part, color, size in (
+            (own[own["symbol"] == ""], "#9a9a9a", 12),
+            (own[own["symbol"] != ""], "#D55E00", 26),
+        ):
             ax.vlines(part["position"], 0, part["accessions"], color=color, linewidth=0.9)
             ax.scatter(part["position"], part["accessions"], s=size, color=color, zorder=3, linewidths=0)
-        for row in _apart(own[own["known"]].nlargest(12, "accessions"), own["length"].max()):
-            ax.annotate(
-                row.short, (row.position, row.accessions), (0, 4), textcoords="offset points", ha="center", fontsize=8
-            )
-        ax.set_xlim(0, own["length"].max() + 1)
-        ax.set_ylim(0, own["accessions"].max() * 1.45)
+        for row, side in _apart(own[own["symbol"] != ""].nlargest(12, "accessions"), length):
+            place = row.position, row.accessions
+            ax.annotate(row.symbol, place, (0, 6), textcoords="offset points", ha=side, fontsize=8)
+        ax.set_xlim(0, length + 1)
+        ax.set_ylim(0, own["accessions"].max() * 1.5)
         style.count_axis(ax, "y", 3)
-        ax.set_title(gene)
-    if genes:
+        first = own.iloc[0]
+        names.append(" of ".join(filter(None, (first["gene"], first["organism"]))))
+        ax.set_title(style.label(names[-1], reference))
+    if shown:
         axes[-1].set_xlabel("position on the reference (amino acids; of DNA bases)")
-        axes[len(genes) // 2].set_ylabel("accessions")
+        axes[len(shown) // 2].set_ylabel("accessions")
         handles = [Patch(color=color, label=label) for color, label in (("#D55E00", "known"), ("#9a9a9a", "not known"))]
         figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=9)
-    style.heading(figure, title, _share(len(genes), len(ranked), "gene"), "those with known mutations")
+    style.heading(figure, title, _share(len(shown), len(ranked), "reference"), "those with known mutations")
     return Picture(
         figure,
         title,
-        "Accessions with each change of the reference, by position. Changes that no entry of the catalogue names "
-        "are grey: most are of no known meaning. The most frequent known ones have their names, where there is room.",
-        f"Genes with the most known mutations: {words.listing(genes)}." if genes else f"{_NONE.capitalize()}.",
+        "Accessions with each change of the reference, by position; one panel a reference. Changes that no entry of "
+        "the catalogue names are grey: most are of no known meaning. The most frequent known ones have their names, "
+        "where there is room. The number in a name is the published one; of DNA it can differ from the position.",
+        f"References with the most known mutations: {words.listing(names)}." if names else f"{_NONE.capitalize()}.",
     )
 
 
-def _apart(ranked: Frame, length: int) -> list[Any]:
-    """Return the rows whose labels do not touch that of an earlier row: 0.06 of the axis is a label's width."""
-    chosen: list[Any] = []
+def _apart(ranked: Frame, length: int) -> list[tuple[Any, Literal["left", "center", "right"]]]:
+    """Return the rows whose labels do not touch that of an earlier row, and where each is anchored within the panel."""
+    chosen: list[tuple[Any, Literal["left", "center", "right"]]] = []
+    taken: list[tuple[float, float]] = []
     for row in ranked.itertuples():
-        if all(abs(row.position - other.position) > 0.06 * length for other in chosen):
-            chosen.append(row)
+        # A letter at 8 pt is 0.068 inch wide on average, a panel about 6.5 inches.
+        place, width = row.position / length, 0.068 * (len(row.symbol) + 1) / 6.5
+        side: Literal["left", "center", "right"] = (
+            "left" if place < width / 2 else "right" if place > 1 - width / 2 else "center"
+        )
+        begin = place - {"left": 0, "center": width / 2, "right": width}[side]
+        if all(begin >= end or begin + width <= start for start, end in taken):
+            chosen.append((row, side))
+            taken.append((begin, begin + width))
     return chosen[:6]
 
 
@@ -307,7 +324,7 @@ def call_changes(changes: Frame, versions: str) -> Picture:
         title,
         "Calls that only one of two versions of mutation_calls has, or that have another name, by mutation and cause. "
         "The command opengenome diff mutation_calls names each.",
-        f"Calls {listed}." if versions else "There is no earlier version.",
+        f"Calls {listed}." if versions else NO_EARLIER,
     )
 
 

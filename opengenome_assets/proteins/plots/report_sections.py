@@ -12,6 +12,7 @@ import pandas as pd
 
 from opengenome_assets import words
 from opengenome_assets.plots.report_page import Cell, Fact, Illustration, ReportColumn, ReportTable, Section
+from opengenome_assets.proteins.differences import NO_EARLIER
 
 SHOWN = 40
 OUTCOMES = {
@@ -28,7 +29,7 @@ OUTCOMES = {
 }
 
 
-def summary(manifest: pd.DataFrame, status: pd.DataFrame) -> list[Fact]:
+def summary(manifest: pd.DataFrame, status: pd.DataFrame, calls: pd.DataFrame) -> list[Fact]:
     """The numbers at the top."""
     genes = status[status["gene"] != ""]
     examined = int(genes["examined"].sum())
@@ -39,8 +40,8 @@ def summary(manifest: pd.DataFrame, status: pd.DataFrame) -> list[Fact]:
             words.count(int(manifest["proteins"].sum())),
             f"{int(manifest['assigned'].sum()):,} with a wild type",
         ),
-        Fact("known mutations", words.count(int(manifest["calls"].sum()))),
-        Fact("wild types examined", words.count(examined), f"of {len(genes):,}, each gene of each accession"),
+        Fact("known mutations", words.count(calls["symbol"].nunique()), f"in {words.plural(len(calls), 'call')}"),
+        Fact("genes with every known site seen", words.count(examined), f"of {len(genes):,}, each of each accession"),
         Fact("rejected records", words.count(int(manifest["rejected"].sum()))),
     ]
 
@@ -52,9 +53,9 @@ def accessions(manifest: pd.DataFrame, figures: Sequence[Illustration]) -> Secti
         "organism": ReportColumn("Organism"),
         **{name: ReportColumn(name.capitalize(), "count") for name in ("proteins", "assigned", "rejected")},
         **{name: ReportColumn(name.upper(), "count") for name in ("high", "medium", "low", "failed")},
-        "calls": ReportColumn("Known mutations", "count"),
+        "calls": ReportColumn("Calls of known mutations", "count"),
         "novel": ReportColumn("Novel at known sites", "count"),
-        "examined": ReportColumn("Genes examined", "count"),
+        "examined": ReportColumn("Genes with every site seen", "count"),
         "catalogue_genes": ReportColumn("Genes of the catalogue", "count"),
     }
     return Section("Accessions", "", figures, [_table("Accessions", columns, manifest.sort_values("accession"))])
@@ -62,8 +63,10 @@ def accessions(manifest: pd.DataFrame, figures: Sequence[Illustration]) -> Secti
 
 def calls(mutation_calls: pd.DataFrame, figures: Sequence[Illustration]) -> Section:
     """Known mutations, the most frequent first."""
+    compared = [each for each in figures if each.alt != NO_EARLIER]  # an empty picture would say no more
+    single = f" {NO_EARLIER}" if len(compared) < len(figures) else ""
     if mutation_calls.empty:
-        return Section("Known mutations", "None was found. What was examined stands below.", figures)
+        return Section("Known mutations", f"None was found. What was examined stands below.{single}", compared)
     keys = ["organism", "gene", "symbol", "hgvs", "drug_class"]
     frame = mutation_calls.groupby(keys)["accession"].agg(lambda names: sorted(set(names))).reset_index()
     frame["number"] = frame["accession"].map(len)
@@ -77,13 +80,15 @@ def calls(mutation_calls: pd.DataFrame, figures: Sequence[Illustration]) -> Sect
         "number": ReportColumn("Accessions", "count"),
         "accession": ReportColumn("They are"),
     }
+    number = f"{words.plural(mutation_calls['symbol'].nunique(), 'known mutation')} in"
     text = (
+        f"{number} {words.plural(len(mutation_calls), 'call')}: each copy of a gene that shows one has a call. "
         "A known mutation is an entry of the catalogue of the accession's organism that its protein shows. It is "
         "evidence "
         "from sequence, not a measured resistance. Resistance by an acquired gene is not looked for here, and "
-        "mutations of ribosomal RNA and promoters only where contigs are given."
+        f"mutations of ribosomal RNA and promoters only where contigs are given.{single}"
     )
-    return Section("Known mutations", text, figures, [_table("Known mutations", columns, frame)])
+    return Section("Known mutations", text, compared, [_table("Known mutations", columns, frame)])
 
 
 def status(mutation_status: pd.DataFrame) -> Section:
@@ -189,5 +194,5 @@ def rejected(frame: pd.DataFrame) -> Section:
 def _table(caption: str, columns: dict[str, ReportColumn], frame: pd.DataFrame) -> ReportTable:
     number = len(frame)
     rows: list[list[Cell]] = frame[list(columns)].head(SHOWN).astype(object).to_numpy().tolist()
-    more = f", the first {SHOWN} of {words.count(number)}" if number > SHOWN else "" if number else ": none"
+    more = f", the first {SHOWN} of {words.count(number)}" if number > SHOWN else ""
     return ReportTable(f"{caption}{more}.", list(columns.values()), rows)

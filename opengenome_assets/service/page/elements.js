@@ -49,7 +49,12 @@ export function colourSources(names) {
 }
 
 export function sourceName(name) {
-  return element("span", { className: "source", style: { "--colour": colours.get(name) ?? "var(--muted)" } }, name);
+  return element("span", { className: "source", style: { "--colour": colours.get(name) ?? "var(--muted)" } }, element("span", {}, ...breakable(name)));
+}
+
+/** A name that may break after each "_", "/", "-" or ".", and not within a word. */
+function breakable(name) {
+  return name.split(/(?<=[_/.-])/).flatMap((piece, place) => (place ? [element("wbr"), piece] : [piece]));
 }
 
 /** The duration of a search: milliseconds, and seconds from one second on. */

@@ -8,6 +8,11 @@ const BUSY_SECONDS = 1.5;
 const QUIET_SECONDS = 10;
 const SHOWN = 1000; // rows of results
 const LARGEST_PAGE = 100000;
+const MAY = {
+  read: "look at jobs and their results, but not send any",
+  submit: "send jobs, and cancel your own",
+  admin: "send jobs, and cancel your own and those of others",
+};
 
 let kinds = new Map();
 let scope = "read";
@@ -53,7 +58,7 @@ async function refresh() {
       sending.prepare(overview.kinds, (job) => refresh().then(() => choose(job.id)));
     }
     ({ scope, client } = overview);
-    byId("who").textContent = `You are ${client || "unknown"}, with the scope ${scope}. ${counted(overview.total, "job")}.`;
+    byId("who").textContent = `${client ? `Known here as ${client}, you` : "You"} may ${MAY[scope]}. ${counted(overview.total, "job")}.`;
     byId("send-title").parentElement.hidden = scope === "read";
     if (overview.jobs.length) {
       if (!jobs.node.isConnected) byId("jobs").replaceChildren(jobs.node);

@@ -199,9 +199,10 @@ function percent(share) {
 
 function hitOf(request, record, queryName, hit, name) {
   const why = element("div", { id: `why-${name}`, className: "why", role: "region", "aria-label": `Why ${hit.seq_id} is similar`, hidden: true });
-  const value = element("span", { className: "value" }, element("span", { className: "visually-hidden" }, "similarity "), similarity(hit.similarity));
-  if (request.strand === "both") value.append(element("small", {}, hit.strand === "-" ? "reverse complement" : "as given"));
-  const held = element("span", { className: "held" }, element("span", { className: "visually-hidden" }, "containment "), hit.containment === null ? "–" : percent(hit.containment));
+  const value = element("span", { className: "value" }, element("span", { className: "label" }, "similarity "), similarity(hit.similarity));
+  // Without a shared k-mer the strand is that of the larger similarity, often no more than chance.
+  if (request.strand === "both" && hit.containment > 0) value.append(element("small", {}, hit.strand === "-" ? "reverse complement" : "as given"));
+  const held = element("span", { className: "held" }, element("span", { className: "label" }, "containment "), hit.containment === null ? "–" : percent(hit.containment));
   if (hit.identity !== null) held.append(element("small", {}, `identity ≈ ${percent(hit.identity)}`));
   const button = element(
     "button",

@@ -65,7 +65,7 @@ def pileup(pile: Pileup, name: str, first: int, length: int) -> Picture:
         style.say_empty(axes, "no reads")
     title = f"Reads at {name}"
     shown = f"{len(pile.lines)} of {words.count(pile.reads)} reads" if len(pile.lines) < pile.reads else ""
-    style.heading(figure, title, shown or f"{words.count(pile.reads)} reads")
+    style.heading(figure, title, shown or words.plural(pile.reads, "read"))
     differ = sum(
         any(line.letters[at] not in (NOTHING, pile.reference[at]) or at in line.inserted for at in span)
         for line in pile.lines

@@ -90,8 +90,8 @@ def findings(variants: pd.DataFrame, databases: Mapping[str, str], silent: Seque
 def piles(figures: Sequence[Illustration]) -> list[Section]:
     """The reads at some variants."""
     text = (
-        f"The {len(figures)} variants first by ClinVar's statement, by impact, and by the smallest share of reads. For "
-        "others, open the CRAM and VCF files in IGV."
+        f"{words.plural(len(figures), 'variant')}, the first by ClinVar's statement, by impact, and by the smallest "
+        "share of reads. For others, open the CRAM and VCF files in IGV."
     )
     return [Section("Reads at variants", text, figures)] if figures else []
 
@@ -205,9 +205,10 @@ def method(
 ) -> Section:
     """How the variants were found, and from which files."""
     contigs = ", ".join(reference.sort_values("number")["contig"][:3]) + ("…" if len(reference) > 3 else "")
+    against = f"{words.plural(len(reference), 'contig')} ({contigs})"
     text = (
-        f"Reads were aligned with {alignments['aligner'].iloc[0]} against {len(reference):,} contigs ({contigs}), and "
-        "sorted, with duplicates marked, by samtools. bcftools mpileup with the profile for Illumina and call gave the "
+        f"Reads were aligned with {alignments['aligner'].iloc[0]} against {against}, and sorted, with duplicates "
+        "marked, by samtools. bcftools mpileup with the profile for Illumina and call gave the "
         f"variants, left-aligned by bcftools norm. ClinVar: {databases['clinvar']}. gnomAD: {databases['gnomad']}. "
         f"Genes: {databases['gene_models']}; consequences by bcftools csq. "
         "Structural variants, copy numbers and long repeats are not looked for."

@@ -226,7 +226,7 @@ def fractions(genotypes: pd.DataFrame) -> Picture:
     if not len(genotypes):
         style.say_empty(axes, "no variants")
     title = "Fractions of alleles"
-    style.heading(figure, title, remark, f"{words.count(len(genotypes))} calls", "bins of 2.5 %")
+    style.heading(figure, title, remark, words.plural(len(genotypes), "call"), "bins of 2.5 %")
     mixed = float((genotypes["vaf"] < 0.9).mean()) if len(genotypes) else 0.0
     return Picture(
         figure,
@@ -265,7 +265,7 @@ def substitutions(genotypes: pd.DataFrame) -> Picture:
     if not chosen:
         style.say_empty(axes, "no variants")
     title = "Substitutions"
-    style.heading(figure, title, remark, f"{words.count(len(single))} single-nucleotide variants")
+    style.heading(figure, title, remark, words.plural(len(single), "single-nucleotide variant"))
     transitions = int(counts[["C>T", "T>C"]].to_numpy().sum())
     return Picture(
         figure,
@@ -315,14 +315,14 @@ def indel_lengths(genotypes: pd.DataFrame) -> Picture:
         style.say_empty(axes, "no insertions or deletions")
     title = "Lengths of insertions and deletions"
     longer = f"those over {LONGEST_INDEL} letters count as {LONGEST_INDEL}" if reach == LONGEST_INDEL else ""
-    style.heading(figure, title, remark, f"{words.count(len(indels))} alleles", longer)
+    style.heading(figure, title, remark, words.plural(len(indels), "allele"), longer)
     deleted = int((indels["change"] < 0).sum())
     return Picture(
         figure,
         title,
         "Called alleles by the difference in length between the allele and the reference. In coding sequences, lengths "
         "that are multiples of three are expected to be the most frequent.",
-        f"{words.count(deleted)} deletions and {words.count(len(indels) - deleted)} insertions.",
+        f"{words.plural(deleted, 'deletion')} and {words.plural(len(indels) - deleted, 'insertion')}.",
     )
 
 
