@@ -31,7 +31,8 @@ def command(folder, *arguments, sheet="s.csv"):
 
 def test_a_sheet_is_begun_and_grows_by_samples_and_lanes(folder):
     answer = command(folder, "--sample", "A", "--fastq", "a_1.fq.gz", "a_2.fq.gz", "--sex", "XX")
-    assert answer.output == f"{folder}/s.csv, line 2: sample A, lane 1. Make it with: opengenome run\n"
+    advice = "Make it with: opengenome run --select 'group:variants'"
+    assert answer.output == f"{folder}/s.csv, line 2: sample A, lane 1. {advice}\n"
     answer = command(folder, "--sample", "A", "--sex", "XX", "--lane", "L2", "--fastq", "b_1.fq.gz", "b_2.fq.gz")
     assert answer.exit_code == 0, answer.output
     write_aligned(folder / "c.bam", PAIRS, ("c", TEXT))
