@@ -149,6 +149,7 @@ def test_the_module_prints_its_finding_or_fails(
     assert capsys.readouterr().out == f"Java 17 (JAVA_HOME): {tmp_path / 'jdk'}\n"
 
 
+SURROUNDINGS = dict(os.environ)  # before a test changes them
 SPARK_JOB = """
 import json
 from opengenome_assets.engine.java import find_java
@@ -171,7 +172,7 @@ def test_spark_runs_on_the_package(tmp_path: Path) -> None:
         found = [Path(folder, name) for folder in ("/bin", "/usr/bin") if Path(folder, name).exists()]
         if found:
             (commands / name).symlink_to(found[0])
-    environment = {**os.environ, "PATH": str(commands)}
+    environment = {**SURROUNDINGS, "PATH": str(commands)}  # with the compiled kernels
     environment.pop("JAVA_HOME", None)
     answer = subprocess.run(
         [sys.executable, "-c", SPARK_JOB], env=environment, capture_output=True, text=True, timeout=280
