@@ -25,7 +25,7 @@ from opengenome_assets.storage.tables import Home
 STANDARD_CODE = 1
 # The shipped sample's sources: plastids by table 11, insects by 5, the human mitochondrion by 2.
 SAMPLE_GENETIC_CODES = {"plastids": 11, "mitochondria": 5, "vertebrate_mitochondria": 2}
-LEAST = 10_000  # letters; in fewer, a frame or two by chance pass for another code
+LEAST_LETTERS = 10_000  # of a source; in fewer, a frame or two by chance pass for another code
 BETTER = 0.1  # of the letters, so much more in long frames: another code fits better
 
 
@@ -136,7 +136,7 @@ def codons_of_genes(home: Home) -> Iterator[str]:
 @rule(
     GENE_CODONS,
     f"No other genetic code's stops leave many more long frames (of {LONG_CODONS} codons or more) than those of the "
-    "source's code. Sources of fewer than 10,000 letters are not judged",
+    f"source's code. Sources of fewer than {LEAST_LETTERS:,} letters are not judged",
     blocking=False,
 )
 def genetic_code_fits(home: Home) -> Iterator[str]:
@@ -149,7 +149,7 @@ def genetic_code_fits(home: Home) -> Iterator[str]:
     codes = codes_of_stops()
     for source, own in rows.groupby("source"):
         examined = own["examined"].sum()
-        if examined < LEAST:
+        if examined < LEAST_LETTERS:
             continue
         sets = [tuple(stops.split()) for stops in own["stop_codons"].iloc[0]]
         excess = (np.stack(own["long_frames"]).sum(axis=0) - np.stack(own["backward_frames"]).sum(axis=0)) / examined

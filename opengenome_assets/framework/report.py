@@ -22,6 +22,8 @@ from opengenome_assets.storage.tables import Home, Named
 if TYPE_CHECKING:
     import pandas as pd
 
+RUN = "opengenome run"  # makes what is missing, and again what has changed
+
 
 def report_metadata(home: str, provenance: Provenance) -> dict[str, Any]:
     """Return a written report's metadata for the UI."""
@@ -32,9 +34,6 @@ def report_metadata(home: str, provenance: Provenance) -> dict[str, Any]:
         "summary_csv": dg.MetadataValue.path(f"{folder}/summary.csv"),
         **lineage(provenance),
     }
-
-
-RUN = "opengenome run"  # makes what is missing, and again what has changed
 
 
 class Gathered:

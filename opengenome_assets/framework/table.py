@@ -180,6 +180,7 @@ class Specs:
                     return each
             elif (value := each.match(name)) is not None:
                 return each.member(value)
+        # A family is named by one of its members, as people type it.
         named = [each.name if isinstance(each, TableSpec) else each.member(6).name for each in self.declared]
         near = get_close_matches(name, named, 1)
         meant = f". Is {near[0]} meant?" if near else "."

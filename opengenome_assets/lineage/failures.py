@@ -111,7 +111,7 @@ def _reason(error: SerializableErrorInfo | None) -> str:
     while error and error.cause and error.cls_name in WRAPPERS:
         error = error.cause
     if error and error.cls_name == INTERRUPTED:
-        return "stopped by Ctrl-C, or by a signal. The same run goes on with the rest"
+        return "stopped by Ctrl-C, or by a signal. The same command goes on with the rest"
     lines = error.message.strip().splitlines() if error else []
     message = [line for line in lines if not line.startswith("\tat ")]  # frames of Java
     return "\n".join([*message[:MAX_LINES], *(["…"] if len(message) > MAX_LINES else [])])
