@@ -3,7 +3,6 @@
 import json
 import logging
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ class StandaloneCluster:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.page}/json/", timeout=5) as answer:
                 return dict(json.load(answer))
-        except (urllib.error.URLError, json.JSONDecodeError):  # not there yet, or its first page in place of this one
+        except (OSError, json.JSONDecodeError):  # not there yet, busy, or its first page in place of this one
             return {"workers": []}
 
     def ended(self) -> list[str]:
