@@ -92,6 +92,17 @@ def refuse(settings: Settings) -> None:
         group.refuse(settings)
 
 
+def reads(settings: Settings) -> list[str]:
+    """Return what the assets of all groups read outside the home.
+
+    Raises
+    ------
+    OSError, ValueError, RemoteError
+        If that cannot be told.
+    """
+    return [place for group in GROUPS for place in group.reads(settings)]
+
+
 def settings_of(record: Provenance, home: str) -> Settings:
     """Return the settings that a table was made with, as far as its record holds them, for another home.
 

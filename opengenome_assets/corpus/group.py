@@ -6,7 +6,7 @@ asks for them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from opengenome_assets.corpus.settings import SAMPLE_FOLDER, CorpusSettings
@@ -38,9 +38,15 @@ def _commands() -> Sequence[click.Command]:
 def _refuse(settings: Settings) -> None:
     from opengenome_assets.corpus.sources import source_of
     from opengenome_assets.intake.sources import refuse_missing
-    from opengenome_assets.storage.tables import Home
 
     refuse_missing(source_of(Home(settings.home), settings.section(CorpusSettings).source), sample=SAMPLE_FOLDER)
+
+
+def _reads(settings: Settings) -> Iterable[str]:
+    from opengenome_assets.corpus.sources import source_of
+    from opengenome_assets.intake.sources import places
+
+    return places(source_of(Home(settings.home), settings.section(CorpusSettings).source), sample=SAMPLE_FOLDER)
 
 
 def _findings(home: Home) -> Sequence[Finding]:
@@ -57,5 +63,6 @@ GROUP = Group(
     passes=tuple(f"opengenome_assets.corpus.passes.{name}" for name in PASSES),
     commands=_commands,
     refuse=_refuse,
+    reads=_reads,
     findings=_findings,
 )

@@ -72,6 +72,9 @@ class Group:
     refuse
         Function from the settings that raises a ``ValueError`` if they name input that is not there. It takes no
         second, and is called before Dagster starts.
+    reads
+        Function from the settings to what its assets read outside the home: local files and folders, and places on the
+        Hub at their present commit. It raises an ``OSError``, ``ValueError`` or ``RemoteError`` if that cannot be told.
     jobs
         Kinds of jobs that it takes.
     explain
@@ -89,6 +92,7 @@ class Group:
     commands: Callable[[], Sequence[click.Command]] = tuple
     chains: Callable[[Home, str, str | None], Sequence[tuple[str, Sequence[tuple[str, str]]]]] | None = None
     refuse: Callable[[Settings], None] = lambda _: None
+    reads: Callable[[Settings], Iterable[str]] = lambda _: ()
     jobs: tuple[JobKind, ...] = ()
     explain: Mapping[str, Callable[[Home, int, int], list[dict[str, Any]]]] = field(default_factory=dict)
     findings: Callable[[Home], Sequence[Finding]] = lambda _: ()

@@ -138,6 +138,27 @@ def refuse_missing(specification: str, *, sample: Path | None = None) -> None:
             existing(name)
 
 
+def places(specification: str, *, sample: Path | None = None) -> Iterator[str]:
+    """Yield the places that a specification names: local paths, and places on the Hub with their present commit.
+
+    Raises
+    ------
+    SourceError
+        If a local place does not exist.
+    HubError
+        If the Hub cannot be reached, refuses, or does not have the place.
+    """
+    for name in split(specification):
+        if name == SAMPLE and sample is not None:
+            yield str(sample)
+        elif name.startswith(HUB_PREFIX):
+            from opengenome_assets.intake.hub.listing import Hub
+
+            yield f"{name} {Hub().resolve(_place(name))}"
+        else:
+            yield str(existing(name))
+
+
 def existing(name: str) -> Path:
     """Return the path of a local place.
 

@@ -6,7 +6,7 @@ asks for them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from opengenome_assets.framework.group import Finding, Group
@@ -45,6 +45,16 @@ def _refuse(settings: Settings) -> None:
         refuse_missing(section.catalogue)
 
 
+def _reads(settings: Settings) -> Iterable[str]:
+    from opengenome_assets.intake.sources import places
+
+    section = settings.section(ProteinsSettings)
+    yield from places(section.source, sample=SAMPLE_FOLDER)
+    yield from places(section.sheet)
+    if section.catalogue != SHIPPED:  # which comes with the program
+        yield from places(section.catalogue)
+
+
 def _explain(home: Home, before: int, after: int) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
@@ -67,6 +77,7 @@ GROUP = Group(
     passes=tuple(f"opengenome_assets.proteins.passes.{name}" for name in PASSES),
     commands=_commands,
     refuse=_refuse,
+    reads=_reads,
     jobs=(KIND,),
     explain={MUTATION_CALLS.name: _explain},
     findings=_findings,

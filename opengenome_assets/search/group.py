@@ -6,7 +6,7 @@ asks for them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from opengenome_assets.framework.group import Group
@@ -38,6 +38,12 @@ def _refuse(settings: Settings) -> None:
     refuse_missing(settings.section(SearchSettings).queries)
 
 
+def _reads(settings: Settings) -> Iterable[str]:
+    from opengenome_assets.intake.sources import places
+
+    return places(settings.section(SearchSettings).queries)
+
+
 GROUP = Group(
     name="search",
     tables=TABLES,
@@ -46,5 +52,6 @@ GROUP = Group(
     passes=("opengenome_assets.search.passes",),
     commands=_commands,
     refuse=_refuse,
+    reads=_reads,
     jobs=(KIND,),
 )

@@ -6,7 +6,8 @@ asks for them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opengenome_assets.framework.group import Finding, Group
@@ -43,14 +44,29 @@ def _chains(home: Home, key: str, sample: str | None) -> Sequence[tuple[str, Seq
     return [(f"{key} in {each.sample}", [("call", each.call), *each.links]) for each in chains(home, key, sample)]
 
 
-def _refuse(settings: Settings) -> None:
+def _named(settings: Settings) -> list[Path]:
+    """Return the files that settings name; those of the sample come with the program."""
     from opengenome_assets.intake.sources import existing
 
     section = settings.section(VariantsSettings)
     databases = section.clinvar, section.gnomad, section.genes, section.truth, section.truth_regions
-    for name in (section.samples, section.reference, *databases):
-        if name not in (SAMPLE, NONE) and not name.startswith("corpus:"):
-            existing(name)
+    names = section.samples, section.reference, *databases
+    return [existing(name) for name in names if name not in (SAMPLE, NONE) and not name.startswith("corpus:")]
+
+
+def _refuse(settings: Settings) -> None:
+    _named(settings)
+
+
+def _reads(settings: Settings) -> Iterable[str]:
+    from opengenome_assets.intake.sources import places
+    from opengenome_assets.variants.sheet import read_sheet
+
+    yield from map(str, _named(settings))
+    samples = settings.section(VariantsSettings).samples
+    for lane in read_sheet(Path(samples).expanduser().absolute()) if samples != SAMPLE else ():
+        for file in lane.files:
+            yield from places(file.replace(",", r"\,"))
 
 
 def _findings(home: Home) -> Sequence[Finding]:
@@ -68,6 +84,7 @@ GROUP = Group(
     commands=_commands,
     chains=_chains,
     refuse=_refuse,
+    reads=_reads,
     findings=_findings,
     jobs=(KIND,),
 )

@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,7 @@ def test_everything_is_made_in_an_empty_folder_and_a_failure_is_told(elsewhere: 
     genomes.mkdir()
     (genomes / "a.fa").write_text("".join(f">{name}\n{letters}\n" for name, letters in SEQUENCES.items()) + ">c\nAC!\n")
     (genomes / "notes.txt").touch()
+    time.sleep(2.5)  # younger time stamps are not trusted
 
     def run(*options: str, **settings: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -91,6 +94,17 @@ def test_everything_is_made_in_an_empty_folder_and_a_failure_is_told(elsewhere: 
     assert re.search(rf"^  report +{elsewhere}/data/reports/corpus_report\.html$", said, re.MULTILINE)
     assert "Warning" not in answer.stdout + answer.stderr
     assert "shipped sample" not in said
+
+    again = run(*corpus, "--config-json", allowing(SEQUENCE_SHARDS, 1 / 3)).stdout
+    assert re.search(
+        r"^Unchanged since run \w{8} of [\d-]+ [\d:]+ UTC\n  made +nothing, and no run", again, re.MULTILINE
+    )
+    assert {*again.splitlines()[:-8], *said.splitlines()[:-8]} == {*said.splitlines()[:-8]}
+    assert re.search(r"^  raw_fasta +files left out, of another kind by their name: notes\.txt$", again, re.MULTILINE)
+    shutil.rmtree(elsewhere / "data" / "figures")
+    again = run(*corpus, "--config-json", allowing(SEQUENCE_SHARDS, 1 / 3)).stdout
+    assert re.search(r"^Run \w{8}\n  took +\d+ s\n  made +[1-9]", again, re.MULTILINE)
+    assert (elsewhere / "data" / "figures" / "figure_lengths.png").exists()
 
     said = run("--select", "raw_fasta").stdout
     assert re.search(r"^  made +0 of \d+ tables", said, re.MULTILINE)

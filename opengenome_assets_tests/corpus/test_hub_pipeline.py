@@ -8,6 +8,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from opengenome_assets import groups
+from opengenome_assets.corpus.group import GROUP as CORPUS
 from opengenome_assets.corpus.raw_fasta import RawFastaConfig, catalogue_asset
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus, failure, write_files
@@ -85,6 +87,17 @@ def test_a_dataset_gives_the_tables_that_its_files_in_a_folder_give_and_its_cata
     assert shown["files_left_out"] == [f"{REPO}/fasta/moss/README.md"]
     assert shown["megabytes_per_second"] >= 0
     assert sum(hub.sent.values()) == SIZE
+
+
+def test_what_a_source_stands_for_has_the_present_commit(hub, tmp_path):
+    settings = groups.read_settings({"OPENGENOME_SOURCE": f"{SOURCE},{tmp_path}"})
+    hub.requests.clear()
+    (first,) = hub.commits
+    assert list(CORPUS.reads(settings)) == [f"{SOURCE} {first}", str(tmp_path)]
+    assert [path for _, _, path in hub.requests if "datasets" in path] == [f"/api/datasets/{REPO}"]
+    hub.commit({**FILES, PLAIN: b">p1\nACGT\n"})
+    (second,) = hub.commits.keys() - {first}
+    assert list(CORPUS.reads(settings)) == [f"{SOURCE} {second}", str(tmp_path)]
 
 
 def test_a_run_in_which_nothing_changed_makes_a_handful_of_requests_and_fetches_nothing(hub, made):
