@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import opengenome_assets
-from opengenome_assets.settings import Settings, local_home
+from opengenome_assets.settings import Settings, dagster_home, local_home
 from opengenome_assets.storage.files import read_bytes, write_bytes
 from opengenome_assets.storage.record import digest, sealed, unsealed
 
@@ -86,7 +86,7 @@ def decision(settings: Settings, asked: Sequence[str | None], read: Iterable[str
         {
             "program": [sys.version, _libraries(), program],
             "settings": [section.model_dump(mode="json", exclude={"sections"}) for section in sections],
-            "dagster_home": os.environ.get("DAGSTER_HOME"),
+            "dagster_home": str(dagster_home().absolute()),
             "asked": asked,
             "places": places,
             "stamps": stamps,
