@@ -22,7 +22,8 @@ INSTALL := $(BIN)/uv pip install --python $(BIN)/python --no-python-downloads
 LOCKED := $(INSTALL) --require-hashes --constraints requirements.lock --requirements pyproject.toml \
   --preview-features build-dependency-hashes --require-build-hashes --build-constraints requirements.lock
 
-WARM := $(BIN)/python -c 'from opengenome_assets.kernels.warm import warm; warm()'
+# Compiling the kernels, on two cores.
+WARM := $(MAKE) --silent --jobs 2 $(VENV)/warm-sequences $(VENV)/warm-reads_and_proteins
 
 # The folder of dagster.yaml.
 export DAGSTER_HOME := $(CURDIR)
@@ -39,7 +40,7 @@ help:  ## List the targets
 
 install: $(VENV)/installed java  ## Install what the pipeline needs into .venv
 
-# In a fresh clone the kernels have to be compiled, on one core. It begins while Dagster starts on another.
+# In a fresh clone the kernels have to be compiled. It begins while Dagster starts.
 run: install  ## Materialise every asset and show the result
 	@$(WARM) & warming=$$!; $(BIN)/opengenome run; status=$$?; wait $$warming; exit $$status
 
@@ -132,6 +133,10 @@ $(VENV)/installed: requirements.lock pyproject.toml | $(BIN)/uv
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(LOCKED) --group dev
+	@touch $@
+
+$(VENV)/warm-%: $(wildcard opengenome_assets/kernels/*.py) $(VENV)/installed
+	@$(BIN)/python -c 'from opengenome_assets.kernels.warm import alone, $*; alone($*)'
 	@touch $@
 
 # Checked every time, since Java may come and go. A Python package replaces a missing Java.

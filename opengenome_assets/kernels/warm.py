@@ -4,8 +4,13 @@ Belongs here: a call for every module with compiled functions that reaches all o
 Does not belong here: results. A process that forks workers calls this first, so that code is loaded only once.
 """
 
+import fcntl
 import io
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
+import numba
 import numpy as np
 
 from opengenome_assets.kernels.alignments import align_pairs
@@ -25,28 +30,44 @@ from opengenome_assets.kernels.planes import add_document_frequency, dot, norms,
 from opengenome_assets.kernels.profiles import KMERS, document_frequency, sequence_kmers
 from opengenome_assets.kernels.tfidf import tfidf
 
+LETTERS = np.frombuffer(b"ACGTNACGTACGTACGTACGT" * 256, np.uint8)
+OFFSETS = np.array([0, len(LETTERS)])
+
 
 def warm() -> None:
     """Call every kernel once, on a few letters."""
+    for part in (sequences, reads_and_proteins):
+        alone(part)
+
+
+def alone(part: Callable[[], None]) -> None:
+    """Call one of the two parts below, each of half the work, while no other process does.
+
+    Processes that compile the same kernel at the same time would each pay for it. Later ones load it from the cache.
+    """
+    with Path(numba.config.CACHE_DIR, f"{part.__name__}.lock").open("w") as lock:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        part()
+
+
+def sequences() -> None:
+    """Call the kernels of the corpus: parsing, k-mers, codons, genes and search."""
     for batch in read_records(io.BytesIO(b">a b\nACGTN\n").readinto, name="warm"):
         split_headers(batch)
-    for reads in read_fastq(io.BytesIO(b"@a\nACGTN\n+\nIIIII\n").readinto, name="warm"):
-        QualityCounter().add(reads)
-    letters = np.frombuffer(b"ACGTNACGTACGTACGTACGT" * 256, np.uint8)
-    SeenIdentifiers().add(letters, np.arange(len(letters)))  # enough for its table to grow
-    offsets = np.array([0, len(letters)])
-    composition(letters, offsets)
-    valid_windows(letters, offsets)
+    SeenIdentifiers().add(LETTERS, np.arange(len(LETTERS)))  # enough for its table to grow
+    composition(LETTERS, OFFSETS)
+    valid_windows(LETTERS, OFFSETS)
     for k in (8, 9):  # the largest k counted in pairs, and one that is not
-        KmerCounter((k,)).add(letters, offsets)
-    CodonCounter().add(letters, offsets)
-    find_genes(letters, 1, method=ORF)
-    count_occurrences(letters, offsets, b"ACGT")
-    find_occurrences(letters, b"ACGT", 1)
-    some = KmerSet(distinct_kmers(letters, 15)[0], 15)
-    some.forms_in(letters)
-    some.occurrences(letters, 1)
-    kmers = sequence_kmers(letters, offsets)
+        KmerCounter((k,)).add(LETTERS, OFFSETS)
+    CodonCounter().add(LETTERS, OFFSETS)
+    find_genes(LETTERS, 1, method=ORF)
+    some = KmerSet(distinct_kmers(LETTERS, 15)[0], 15)
+    some.forms_in(LETTERS)
+    some.occurrences(LETTERS, 1)
+    count_occurrences(LETTERS, OFFSETS, b"ACGT")
+    find_occurrences(LETTERS, b"ACGT", 1)
+    kmers = sequence_kmers(LETTERS, OFFSETS)
     document_frequency(kmers)
     tfidf(kmers, np.ones(KMERS))
     planes = pack(kmers)
@@ -54,8 +75,14 @@ def warm() -> None:
     score(planes, np.ones((1, KMERS), np.float32), 0, 1, np.empty((1, 1), np.float32))
     dot(planes, np.ones(KMERS), np.zeros(1, np.int64))
     add_document_frequency(planes, np.zeros(1, np.int64), np.zeros(KMERS, np.int64))
+
+
+def reads_and_proteins() -> None:
+    """Call the kernels of reads, and of proteins and their alignments."""
     protein = encode("MKTAYIAKQRQISFVKSHFSRQ")
     ends = np.array([0, len(protein)])
     pairs, _ = Index(protein, ends).candidates(protein, ends)
     align_pairs(protein, ends, protein, ends, pairs, doubled_scores("BLOSUM62"), 20, 1)
     align_frames(protein, protein, doubled_scores("BLOSUM62"), 20, 1, 30)
+    for reads in read_fastq(io.BytesIO(b"@a\nACGTN\n+\nIIIII\n").readinto, name="warm"):
+        QualityCounter().add(reads)

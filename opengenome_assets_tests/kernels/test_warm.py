@@ -1,11 +1,15 @@
 """Loading all kernels is one call."""
 
+import fcntl
 import subprocess
 import sys
+from pathlib import Path
+from threading import Event, Thread
 
+import numba
 import pytest
 
-from opengenome_assets.kernels.warm import warm
+from opengenome_assets.kernels.warm import alone, warm
 
 
 @pytest.mark.slow
@@ -46,3 +50,22 @@ for module in pkgutil.iter_modules(kernels.__path__):
     signatures.pop(("identifiers", "murmur3_128"))  # called by a kernel, which is cached with it inside
     assert {kernel for kernel, number in signatures.items() if number != 1} == set()
     warm()
+
+
+def test_a_part_waits_while_another_process_compiles_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    done = Event()
+
+    def part() -> None:
+        done.set()
+
+    alone(part)
+    assert done.is_set()
+    done.clear()
+    with (tmp_path / "part.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = Thread(target=alone, args=(part,))
+        waiting.start()
+        assert not done.wait(0.1)
+    waiting.join(60)
+    assert done.is_set()
