@@ -3,7 +3,7 @@
 # Everything is installed into .venv, from requirements.lock, and checked by hash. OPENGENOME_HOME, OPENGENOME_SOURCE,
 # OPENGENOME_ENGINE, SPARK_MASTER and HF_TOKEN come from the environment, or as `make run NAME=value`.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
 PORT ?= 3000
 SEARCH_PORT ?= 3001
 BASES ?= 2800000000
@@ -115,12 +115,12 @@ clean:  ## Remove .venv and caches; data stays
 	find opengenome_assets opengenome_assets_tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/uv:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
-	  echo "Python 3.11 is needed, but $(PYTHON) is: $$($(PYTHON) --version 2>&1 | tail -n 1)." >&2; \
-	  echo "Install Python 3.11, or say where it is: PYTHON=/path/to/python3.11 make ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null || { \
+	  echo "Python 3.11, 3.12 or 3.13 is needed, but $(PYTHON) is: $$($(PYTHON) --version 2>&1 | tail -n 1)." >&2; \
+	  echo "Install one of them, or say where it is: PYTHON=/path/to/python3.11 make ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "$(PYTHON) lacks its modules venv and ensurepip." >&2; \
-	  echo "Install them: on Debian and Ubuntu, apt-get install python3.11-venv" >&2; exit 1; }
+	  echo "Install them: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock | \
 	  $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement /dev/stdin
