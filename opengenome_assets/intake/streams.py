@@ -112,6 +112,7 @@ class StoredFiles(io.RawIOBase):
         self._opener = opener
         self._rest = deque(files)
         self._passed = 0
+        self._raw = cast(RawFile, io.BytesIO())  # which Python closes if the first file cannot be opened
         self._begin(self._rest.popleft())
 
     def _begin(self, file: StoredFile) -> None:

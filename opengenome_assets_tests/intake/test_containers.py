@@ -364,7 +364,7 @@ def test_an_archive_cut_at_any_place_is_an_error(tmp_path: Path) -> None:
     end = content.rstrip(b"\0").__len__() // 512 * 512 + 512
     for place in [*range(0, end, 37), end]:
         message = fails(tmp_path, "x.tar", content[:place])
-        assert "ends early" in message
+        assert "ends early" in message or "invalid header" in message  # of a long name's header, from Python 3.13 on
         assert "fetch the file again" in message
     assert len(read_unit("x.tar", store(tmp_path, [("x.tar", content[: end + 512])]))) == 3
 
