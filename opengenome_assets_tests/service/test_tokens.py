@@ -169,6 +169,7 @@ def needed(method: str, path: str) -> Scope | None:
     return "read" if method == "GET" or path in ("/api/similar", "/api/explain") else "submit"
 
 
+@pytest.mark.long
 def test_every_route_is_guarded(client, texts):
     described = client.get("/openapi.json").json()["paths"]
     routes = [(method.upper(), path) for path, methods in described.items() for method in methods]
