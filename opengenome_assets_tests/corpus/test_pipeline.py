@@ -275,7 +275,6 @@ def test_a_table_of_another_corpus_is_left_out_of_the_report_by_name(corpus, tmp
     assert "kmer_freq_k6 was made" not in page
 
 
-@pytest.mark.long
 def test_without_shards_a_scan_says_what_to_make_first(corpus):
     result = corpus(FILES).materialize("kmer_", ok=False)
     assert "dagster asset materialize -m opengenome_assets.definitions --select '*sequence_shards'" in failure(result)
