@@ -78,8 +78,9 @@ def test_a_worker_a_reader_and_the_command_line_import_no_dagster(module):
     assert answer.stdout == "[]\n"
 
 
-def test_a_reader_of_tables_imports_no_numba():
-    ask = "import sys, opengenome_assets.storage.tables; print('numba' in sys.modules)"
+@pytest.mark.parametrize("module", ["opengenome_assets.storage.tables", "opengenome_assets.cli"])
+def test_a_reader_of_tables_and_the_command_line_import_no_numba(module):
+    ask = f"import sys, {module}; print('numba' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     assert answer.stdout == "False\n"
 
