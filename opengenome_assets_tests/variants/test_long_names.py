@@ -10,7 +10,7 @@ from opengenome_assets_tests.plots.names import assert_names_are_whole
 CONTIGS = ["NC_000001.11_chromosome_1_GRCh38.p14_primary_assembly", "chrM"]
 
 
-@pytest.fixture(params=[1, 6, 12])
+@pytest.fixture(params=[1, 6, pytest.param(12, marks=pytest.mark.long)])
 def names(request: pytest.FixtureRequest) -> list[str]:
     found = [f"patient_{number:02}_blood_tumour-normal_pair_20261"[:40] for number in range(request.param)]
     assert all(len(name) == 40 for name in found)
