@@ -3,10 +3,14 @@
 Belongs here: merging the groups with the jobs over all of them. Does not belong here: any asset, check, job or
 resource.
 """
+# ruff: noqa: E402  # garbage collection is off before the imports that it would look through
 
 from __future__ import annotations
 
 import gc
+
+gc.disable()
+
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,4 +59,4 @@ def build_defs(
 defs = build_defs()
 # What is loaded by now stays. To look through it for garbage takes 0.2 s, time and again, in whichever step runs then.
 gc.freeze()
-gc.enable()  # `deployment.command` imports without it
+gc.enable()

@@ -8,6 +8,7 @@ import gc
 THRESHOLD = gc.get_threshold()
 gc.set_threshold(100_000, 50, 100)
 
+import atexit
 import os
 import shutil
 import signal
@@ -71,15 +72,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Keep what imports and the collection made from garbage collection, which is as usual for the tests."""
+    """Keep what imports and the collection made from garbage collection, which is as usual for the tests.
+
+    At the end everything is freed: extension modules tell of what is not. That is after pytest's last words, since it
+    collects garbage before them.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLD)
-
-
-def pytest_unconfigure() -> None:
-    """Let everything be freed: extension modules tell of what is not."""
-    gc.unfreeze()
+    atexit.register(gc.unfreeze)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from typing import TypeVar
 Found = TypeVar("Found")
 
 REPOSITORY = Path(__file__).parents[1]
+INSTALLATION = Path(__file__).with_name("installation")
 SETTINGS = ("OPENGENOME_", "DAGSTER_", "SPARK_")
 # A blank setting counts as none: with this one a command runs on the engine that a user gets.
 DEFAULT_ENGINE = {"OPENGENOME_ENGINE": ""}
@@ -22,13 +23,15 @@ DEFAULT_ENGINE = {"OPENGENOME_ENGINE": ""}
 def environment(home: Path, **settings: str) -> dict[str, str]:
     """The environment of a user's shell: the virtual environment active, and only these settings made.
 
-    Unless a setting says otherwise, the engine is processes: starting Java takes longer than most commands.
+    Of the libraries of the tests, those hide that Numba would import if they were there: a user's installation has
+    none. Unless a setting says otherwise, the engine is processes: starting Java takes longer than most commands.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)}
     return {
         **inherited,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "VIRTUAL_ENV": sys.prefix,
+        "PYTHONPATH": str(INSTALLATION),
         "DAGSTER_HOME": str(REPOSITORY),
         "OPENGENOME_HOME": str(home),
         "OPENGENOME_ENGINE": "processes",

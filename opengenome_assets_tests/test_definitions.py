@@ -14,6 +14,12 @@ from opengenome_assets.definitions import build_defs
 READABLE = 10  # assets in a box of Dagster's graph
 
 
+@pytest.fixture(scope="module")
+def graph():
+    """Every asset of the platform."""
+    return build_defs().resolve_asset_graph()
+
+
 def test_a_code_server_can_load_everything():
     """A server refuses, for instance, a job and an operation of one name, which no single command looks at."""
     repository = build_defs().get_repository_def()
@@ -27,8 +33,7 @@ def test_what_was_loaded_is_not_looked_through_for_garbage_in_every_step():
     assert gc.get_freeze_count() > 100_000
 
 
-def test_the_corpus_stands_in_boxes_that_a_graph_can_show():
-    graph = build_defs().resolve_asset_graph()
+def test_the_corpus_stands_in_boxes_that_a_graph_can_show(graph):
     boxes = Counter(graph.get(key).group_name for key in graph.get_all_asset_keys())
     assert set(boxes) == {
         *("intake", "kmers", "codons_and_genes", "search", "figures_and_report"),
@@ -38,17 +43,14 @@ def test_the_corpus_stands_in_boxes_that_a_graph_can_show():
 
 
 @pytest.mark.parametrize("group", groups.GROUPS, ids=lambda group: group.name)
-def test_a_group_is_selected_by_its_tag_and_by_its_owner(group):
-    definitions = build_defs()
-    graph = definitions.resolve_asset_graph()
+def test_a_group_is_selected_by_its_tag_and_by_its_owner(graph, group):
     names = {key.to_user_string() for key in dg.AssetSelection.from_string(f"tag:group={group.name}").resolve(graph)}
     assert {spec.name for spec in group.tables if hasattr(spec, "schema")} <= names
     owned = dg.AssetSelection.from_string(f'owner:"team:{group.name}"').resolve(graph)
     assert {key.to_user_string() for key in owned} == names
 
 
-def test_every_asset_says_of_what_kind_it_is_and_whom_to_ask():
-    graph = build_defs().resolve_asset_graph()
+def test_every_asset_says_of_what_kind_it_is_and_whom_to_ask(graph):
     for key in graph.get_all_asset_keys():
         asset = graph.get(key)
         assert asset.kinds, key
@@ -56,6 +58,6 @@ def test_every_asset_says_of_what_kind_it_is_and_whom_to_ask():
         assert asset.description, key
 
 
-def test_a_line_of_a_run_has_room_for_every_name():
-    names = [key.to_user_string() for key in build_defs().resolve_asset_graph().get_all_asset_keys()]
+def test_a_line_of_a_run_has_room_for_every_name(graph):
+    names = [key.to_user_string() for key in graph.get_all_asset_keys()]
     assert max(map(len, names)) == NAME_WIDTH

@@ -1,5 +1,7 @@
 """Draft figures and shared things: what the suite itself relies on."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from opengenome_assets.framework import figures
 from opengenome_assets.plots import images
 from opengenome_assets_tests import drafts
 from opengenome_assets_tests.drafts import draft_png, draft_svg
+from opengenome_assets_tests.processes import environment
 from opengenome_assets_tests.shared import once
 
 
@@ -48,3 +51,9 @@ def test_a_shared_thing_is_made_once(tmp_path_factory: pytest.TempPathFactory) -
     name = f"once-{id(made)}"
     assert [once(tmp_path_factory, name, make) for _ in range(2)] == [7, 7]
     assert len(made) == 1
+
+
+def test_commands_run_without_the_libraries_of_the_tests(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import scipy"]
+    answer = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True)
+    assert "SciPy is no dependency" in answer.stderr

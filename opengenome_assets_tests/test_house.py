@@ -4,7 +4,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,13 +23,13 @@ def test_imports_point_one_way():
     assert answer.returncode == 0, answer.stdout
 
 
-def texts(module: Path) -> Iterator[tuple[int, str]]:
-    """Yield the line and the text of every string in a module that is no docstring."""
+@cache
+def texts(module: Path) -> list[tuple[int, str]]:
+    """Return the line and the text of every string in a module that is no docstring."""
     tree = ast.parse(module.read_bytes())
     words = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in words:
-            yield node.lineno, node.value
+    strings = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return [(node.lineno, str(node.value)) for node in strings if id(node) not in words]
 
 
 @pytest.mark.parametrize("group", groups.GROUPS, ids=lambda group: group.name)
@@ -78,8 +78,9 @@ def test_a_worker_a_reader_and_the_command_line_import_no_dagster(module):
     assert answer.stdout == "[]\n"
 
 
-def test_a_reader_of_tables_imports_no_numba():
-    ask = "import sys, opengenome_assets.storage.tables; print('numba' in sys.modules)"
+@pytest.mark.parametrize("module", ["opengenome_assets.storage.tables", "opengenome_assets.cli"])
+def test_a_reader_of_tables_and_the_command_line_import_no_numba(module):
+    ask = f"import sys, {module}; print('numba' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     assert answer.stdout == "False\n"
 

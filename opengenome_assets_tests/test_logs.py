@@ -103,6 +103,7 @@ def test_sparks_lines_name_the_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("given", "kept"), [("from-the-proxy_1", True), ("short", False), ("a line\\n", False)])
+@pytest.mark.long
 def test_a_request_has_one_id_in_answer_and_log(
     given: str, kept: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

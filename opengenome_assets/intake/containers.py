@@ -20,7 +20,7 @@ from typing import Any, Self, cast
 
 import pyarrow as pa
 
-from opengenome_assets.intake.kinds import COMPRESSION_ENDINGS, FileKind, without_ending
+from opengenome_assets.intake.kinds import ARCHIVE_ENDINGS, FileKind, is_archive_name, without_ending
 from opengenome_assets.intake.streams import (
     ChangedError,
     DecompressedStream,
@@ -32,7 +32,6 @@ from opengenome_assets.kernels.bases import arrow_text
 from opengenome_assets.kernels.fasta import header_text
 from opengenome_assets.kernels.identifiers import SeenIdentifiers
 
-ARCHIVE_ENDINGS = (".tar", ".tgz")
 SHOWN_MEMBERS = 5
 
 _BLOCK = 1 << 16
@@ -45,11 +44,6 @@ _EndOfArchiveError: type[tarfile.HeaderError] = cast(Any, tarfile).EOFHeaderErro
 
 class ContainerError(ValueError):
     """Parts do not make a file. The message names the missing or superfluous part, and says what to do."""
-
-
-def is_archive_name(path: str) -> bool:
-    """Whether a file of this name counts as a tar archive, compressed or not."""
-    return without_ending(path, COMPRESSION_ENDINGS).lower().endswith(ARCHIVE_ENDINGS)
 
 
 def source_name(path: str, kind: FileKind) -> str:

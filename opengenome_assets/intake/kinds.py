@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 COMPRESSION_ENDINGS = (".gz", ".bgz", ".bz2", ".zst")
+ARCHIVE_ENDINGS = (".tar", ".tgz")
 
 
 @dataclass(frozen=True)
@@ -53,3 +54,8 @@ def without_ending(name: str, endings: tuple[str, ...]) -> str:
         if name.lower().endswith(ending):
             return name[: -len(ending)]
     return name
+
+
+def is_archive_name(path: str) -> bool:
+    """Whether a file of this name counts as a tar archive, compressed or not."""
+    return without_ending(path, COMPRESSION_ENDINGS).lower().endswith(ARCHIVE_ENDINGS)

@@ -17,7 +17,7 @@ from pydantic import Field, field_validator
 from opengenome_assets import words
 from opengenome_assets.engine import Engine
 from opengenome_assets.framework.jobs import Checked, JobKind, Options, RefusedError, Sent, SentFile, make_tables
-from opengenome_assets.intake.containers import is_archive_name
+from opengenome_assets.intake.kinds import is_archive_name
 from opengenome_assets.proteins.settings import LEVELS, SHIPPED, Level, ProteinsSettings, parse_levels
 from opengenome_assets.proteins.tables import (
     ACCESSIONS,

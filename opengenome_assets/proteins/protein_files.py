@@ -15,8 +15,8 @@ from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.catalogues import catalogue_record
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.making import Making
-from opengenome_assets.intake.containers import is_archive_name
 from opengenome_assets.intake.hub.request import RemoteError
+from opengenome_assets.intake.kinds import is_archive_name
 from opengenome_assets.intake.sources import SourceError, list_source
 from opengenome_assets.intake.verification import fetch, take_checksums
 from opengenome_assets.proteins.files import KIND, SHEET, accession_and_kind

@@ -45,8 +45,7 @@ def check(sent: Sent) -> Checked:
     RefusedError
         If a file cannot be read, no record of it can be searched with, or there is no index.
     """
-    from opengenome_assets.intake.containers import is_archive_name
-    from opengenome_assets.intake.kinds import FASTA
+    from opengenome_assets.intake.kinds import FASTA, is_archive_name
     from opengenome_assets.intake.streams import StoredFile
     from opengenome_assets.search.queries import sort_files
 

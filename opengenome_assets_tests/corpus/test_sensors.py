@@ -127,6 +127,7 @@ def test_a_sensor_without_memory_starts_no_run_for_what_has_been_made(hub, catal
 
 
 @pytest.mark.parametrize("change", [{"fasta/moss/b.fa": b"other"}, {"fasta/moss/d.fa": b"d"}])
+@pytest.mark.long
 def test_a_sensor_without_memory_starts_a_run_if_the_catalogue_lists_other_files(hub, catalogue, change):
     report(catalogue)
     commit = hub.commit({**FILES, **change})
@@ -134,6 +135,7 @@ def test_a_sensor_without_memory_starts_a_run_if_the_catalogue_lists_other_files
         assert Ticks(instance, home=catalogue.uri).run().tags[COMMIT_TAG] == commit
 
 
+@pytest.mark.long
 def test_a_sensor_without_memory_starts_a_run_if_nothing_was_made_from_the_catalogue(catalogue):
     with dg.DagsterInstance.ephemeral() as instance:
         Ticks(instance, home=catalogue.uri).run()
@@ -178,6 +180,7 @@ def test_a_commit_that_changes_no_file_in_use_starts_nothing_says_why_and_is_not
         {"fasta/moss/b.fa": None, "fasta/moss/renamed.fa": b"b"},
     ],
 )
+@pytest.mark.long
 def test_a_commit_that_changes_a_file_in_use_starts_a_run(hub, ticks, changed):
     first = ticks.run()
     ticks.report(first, "START", "SUCCESS")
@@ -292,12 +295,14 @@ def test_another_source_starts_from_nothing(hub, ticks):
 
 
 @pytest.mark.parametrize("source", ["sample", "/some/folder,/another"])
+@pytest.mark.long
 def test_without_a_dataset_there_is_nothing_to_follow(hub, ticks, source):
     ticks.source = source
     assert "names no dataset on the Hub: there is nothing to follow" in ticks.skip()
     assert hub.requests == []
 
 
+@pytest.mark.long
 def test_several_datasets_and_a_local_folder_are_followed_together(hub, ticks, tmp_path):
     old = hub.commit({**FILES, "fasta/moss/a.fasta.gz": b"of 2024"}, branch="v2024")
     new = hub.commit(FILES)

@@ -70,6 +70,7 @@ def test_paths_are_remembered_as_absolute_and_a_pin_is_not(tmp_path, monkeypatch
     assert to_remember("hf://datasets/o/other@abc/fasta/*", followed) == "hf://datasets/o/other@abc/fasta/*"
 
 
+@pytest.mark.long
 def test_a_home_that_did_not_remember_asks_for_its_source(made):
     made.materialize("raw_fasta")
     table = made.home.table("raw_fasta")
@@ -123,6 +124,7 @@ def test_bad_files_are_left_out_loudly_and_the_good_ones_made(made, tmp_path, mo
     assert "LEFT OUT" not in CliRunner().invoke(main, ["info"], catch_exceptions=False).output
 
 
+@pytest.mark.long
 def test_more_bad_files_than_the_setting_allows_stop_the_run(made, tmp_path):
     write_files(tmp_path / "fasta", {**BAD, "plants/third.fa": "no FASTA\n"})
     said = failure(made.materialize("*sequence_shards,rejected_records", ok=False))

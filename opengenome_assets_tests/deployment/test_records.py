@@ -47,6 +47,7 @@ def test_commits_do_not_wait_for_the_disk(tmp_path: Path) -> None:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1  # NORMAL
 
 
+@pytest.mark.long
 def test_a_run_makes_no_engine_for_each_event(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
     dg.materialize([counted], instance=instance)  # the files are there now
     made: list[object] = []
@@ -61,6 +62,7 @@ def test_a_run_makes_no_engine_for_each_event(instance: dg.DagsterInstance, monk
     assert not instance.event_log_storage.has_table("no_such_table")
 
 
+@pytest.mark.long
 def test_who_follows_a_run_hears_of_each_event_while_it_is_written(
     instance: dg.DagsterInstance,
 ) -> None:

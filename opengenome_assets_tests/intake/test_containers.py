@@ -359,6 +359,7 @@ def test_what_is_no_archive_of_fasta_is_an_error(tmp_path: Path, content: bytes,
     assert said in fails(tmp_path, "x.tar", content)
 
 
+@pytest.mark.long
 def test_an_archive_cut_at_any_place_is_an_error(tmp_path: Path) -> None:
     content = tar_of([("a" * 120 + ".fa", TEXT), ("é.fa", TEXT), ("c.fa", TEXT * 20)])
     end = content.rstrip(b"\0").__len__() // 512 * 512 + 512

@@ -60,7 +60,9 @@ def test_long_sequences_equal_a_dictionary(pieces: list[list[bytes]], short: byt
     assert_equal(text([short, *(sequence for one in long for sequence in (one, short))]))
 
 
-@pytest.mark.parametrize("total", [1023, 5000, 8191, 8192, 8193])
+@pytest.mark.parametrize(
+    "total", [1023, 5000, *(pytest.param(total, marks=pytest.mark.long) for total in (8191, 8192, 8193))]
+)
 def test_every_length_of_run(total: int) -> None:
     rng = np.random.default_rng(total)
     for length in EDGES:

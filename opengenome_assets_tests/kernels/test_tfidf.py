@@ -39,6 +39,7 @@ def test_sample_equals_scikit_learn() -> None:
     assert found.sum() == pytest.approx(found[:, seen].sum())
 
 
+@pytest.mark.long
 def test_ambiguous_letters_equal_scikit_learn_with_our_vocabulary() -> None:
     from sklearn.feature_extraction.text import TfidfVectorizer
 

@@ -65,6 +65,7 @@ def needy(broken: Broken) -> None:
     pass
 
 
+@pytest.mark.long
 def test_steps_say_what_they_raised_without_stacks(instance: dg.DagsterInstance) -> None:
     assert not dg.materialize([said, raised, endless], instance=instance, raise_on_error=False).success
     run = newest_run(instance)
@@ -77,6 +78,7 @@ def test_steps_say_what_they_raised_without_stacks(instance: dg.DagsterInstance)
     assert reasons["endless"].endswith("\n24\n…")
 
 
+@pytest.mark.long
 def test_a_blocking_check_says_what_it_found(instance: dg.DagsterInstance) -> None:
     assert not dg.materialize([checked, behind, totals, names], instance=instance, raise_on_error=False).success
     run = newest_run(instance)

@@ -125,6 +125,7 @@ def test_what_was_made_from_another_corpus_or_another_k_is_told_from_what_is_cur
 
 
 @pytest.mark.parametrize("log", [b"", b"{junk", b"\xff\x00"])
+@pytest.mark.long
 def test_what_is_damaged_has_its_row_and_hides_nothing_else(made: Path, log: bytes) -> None:
     before = states(made)
     (made / "tables" / "codon_rscu" / "_delta_log" / "00000000000000000000.json").write_bytes(log)

@@ -93,6 +93,7 @@ def test_a_fault_is_on_the_page_is_told_once_and_its_end_is_told(instance: dg.Da
         assert turn()[0] == []
 
 
+@pytest.mark.long
 def test_the_reasons_of_a_failed_run_are_in_its_message(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     with receiver() as (url, accepted):
         messenger = Messenger(channels_of(MonitoringSettings.of({"webhook_url": url})))

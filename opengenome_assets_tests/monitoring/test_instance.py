@@ -77,6 +77,7 @@ def ended(job: str, found: dict[tuple[str, ...], float]) -> dict[str, float]:
     return {key[3]: value for key, value in found.items() if key[:2] == ("dagster_completed_runs_total", job)}
 
 
+@pytest.mark.long
 def test_an_asset_has_its_numbers_and_its_moment(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     before = time.time()
     make(instance)
@@ -112,6 +113,7 @@ def test_runs_are_counted_from_the_first_reading_and_checks_show_their_last_outc
 @pytest.mark.parametrize(
     ("status", "word"), [(dg.DagsterRunStatus.QUEUED, "queued"), (dg.DagsterRunStatus.STARTED, "started")]
 )
+@pytest.mark.long
 def test_active_runs_have_a_number_and_an_age(
     status: dg.DagsterRunStatus, word: str, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ def calls() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["accession", "gene", "symbol", "position", "drug_class"])
 
 
+@pytest.mark.long
 def test_of_accessions_and_mutations_in_the_matrix(calls: pd.DataFrame) -> None:
     pairs = [(accession, ORGANISM, gene, True) for accession in ACCESSIONS for gene in GENES]
     status = pd.DataFrame(pairs, columns=["accession", "organism", "gene", "examined"])
@@ -48,6 +49,7 @@ def test_of_classes_of_drugs(calls: pd.DataFrame) -> None:
     assert_names_are_whole(mutations.drug_classes(calls, len(ACCESSIONS)).figure, names)
 
 
+@pytest.mark.long
 def test_of_genes_and_changes_along_them(calls: pd.DataFrame) -> None:
     rows = [
         (f"R{gene}", gene, ORGANISM, site, f"S{site}L", site, 880)

@@ -74,6 +74,7 @@ def test_every_entry_put_into_its_reference_is_called_back_and_nothing_else(cata
             assert (own[0].start, own[0].end) == (90, 90 + len(entry.mutant()))
 
 
+@pytest.mark.long
 def test_no_wild_type_has_a_call(catalogue: Catalogue) -> None:
     contigs = {entry.accession: entry.sequence for entry in catalogue.references}
     for organism in catalogue.organisms:

@@ -134,6 +134,7 @@ def test_nothing_is_written_for_a_version_with_the_same_rows(home: Home) -> None
     assert SearchIndex.open(home.uri).mapped_bytes > 0
 
 
+@pytest.mark.long
 def test_a_restored_version_finds_its_files(home: Home, tmp_path: Path) -> None:
     make_corpus(tmp_path / "home", files(range(3)))
     table(home).restore(0, "run")
@@ -159,6 +160,7 @@ def flip(path: Path, place: int) -> None:
         *((kind, number, place) for kind in ("rows", "facts") for number in (0, 1) for place in (0.01, 0.999)),
     ],
 )
+@pytest.mark.long
 def test_a_changed_byte_is_noticed_before_it_is_used(home: Home, kind: str, number: int, place: float) -> None:
     (folder,) = Path(table(home).uri, "mapped").glob(f"{kind}-*")
     path = sorted(folder.glob("*.arrow"))[number]
@@ -199,6 +201,7 @@ def cut(path: Path) -> None:
 
 @pytest.mark.parametrize("change", [Path.unlink, cut])
 @pytest.mark.parametrize("name", ["_manifest.json", "00000-*.arrow"])
+@pytest.mark.long
 def test_without_whole_files_the_table_is_read(
     home: Home, tmp_path: Path, change: Callable[[Path], None], name: str
 ) -> None:
@@ -212,6 +215,7 @@ def test_without_whole_files_the_table_is_read(
     assert SearchIndex.open(home.uri).mapped_bytes > 0
 
 
+@pytest.mark.long
 def test_a_vacuum_removes_the_mapped_files_that_no_kept_version_uses(home: Home, tmp_path: Path) -> None:
     old = mapped_of(table(home).at())
     make_corpus(tmp_path / "home", files(range(8, 10)))
@@ -228,6 +232,7 @@ def test_a_vacuum_removes_the_mapped_files_that_no_kept_version_uses(home: Home,
     assert_same(index, unmapped(index, tmp_path / "copy"))
 
 
+@pytest.mark.long
 def test_they_are_carried_with_their_table(home: Home, tmp_path: Path) -> None:
     place = Home(str(tmp_path / "place"))
     for name in home.names():

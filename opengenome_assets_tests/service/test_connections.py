@@ -101,6 +101,7 @@ def test_what_is_no_request_is_refused_as_a_problem(address: Address, sent: byte
 
 
 @pytest.mark.parametrize("first", [b"", HALF])
+@pytest.mark.long
 def test_a_header_that_does_not_come_is_not_waited_for(
     address: Address, monkeypatch: pytest.MonkeyPatch, first: bytes
 ) -> None:
@@ -159,6 +160,7 @@ def test_a_body_is_not_asked_for_without_the_token(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("connection", [b"close", b"keep-alive"])
+@pytest.mark.long
 def test_a_client_that_still_sends_gets_the_answer(address: Address, connection: bytes) -> None:
     request = b"POST /api/similar HTTP/1.1\r\nHost: localhost\r\nConnection: %s\r\nContent-Length: 9000000\r\n\r\n"
     with socket.create_connection(address) as client:

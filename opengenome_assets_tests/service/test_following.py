@@ -36,6 +36,7 @@ def test_what_is_not_made_yet_is_said_and_found_once_it_is(tmp_path: Path) -> No
         )
 
 
+@pytest.mark.long
 def test_a_new_version_takes_over_while_searches_end_on_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,6 +66,7 @@ def test_a_new_version_takes_over_while_searches_end_on_the_old_one(
         assert old["results"][0]["hits"][0]["seq_id"] == "plant7"
 
 
+@pytest.mark.long
 def test_a_damaged_version_leaves_the_one_before_and_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = tmp_path / "tables" / "tfidf_index"
     make(tmp_path)

@@ -67,6 +67,7 @@ def test_the_description_says_that_a_token_is_needed(closed: TestClient, client:
     assert security(client) is None
 
 
+@pytest.mark.long
 def test_a_large_body_is_refused_whether_or_not_its_size_is_said(home: Path) -> None:
     with serving(home, max_body_bytes=1000) as client:
         large = b'{"queries": "' + b"A" * 1000 + b'"}'
@@ -119,6 +120,7 @@ def test_a_name_that_nobody_gave_the_server_is_refused(client: TestClient, host:
     assert client.get("/health/live", headers={"Host": host}).status_code == 200
 
 
+@pytest.mark.long
 def test_names_are_given_to_the_server(home: Path) -> None:
     with serving(home, hosts="search, Genomes.example") as client:
         for host, status in (
@@ -197,6 +199,7 @@ def test_requests_at_once_are_bounded(home: Path, monkeypatch: pytest.MonkeyPatc
         assert client.post("/api/similar", json={"queries": QUERY}).status_code == 200
 
 
+@pytest.mark.long
 def test_a_turn_is_not_waited_for_for_ever(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = threading.Semaphore(0), threading.Event()
 

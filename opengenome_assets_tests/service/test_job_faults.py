@@ -64,6 +64,7 @@ def test_a_disk_that_is_full_is_said_and_the_upload_goes_on_when_it_has_space(tm
         assert client.post("/api/lines", json=body).json()["units"] == 400_000
 
 
+@pytest.mark.long
 def test_a_home_that_is_read_only_still_says_what_stands_there(tmp_path):
     home = tmp_path / "writable" / "home"
     with serving(home) as client:

@@ -54,6 +54,7 @@ def url(home: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=" ".join)
+@pytest.mark.long
 def test_a_fuzzer_finds_no_failure_and_no_answer_that_is_not_described(url: str, route: tuple[str, str]) -> None:
     from opengenome_assets_tests.service.fuzzing import fuzz
 

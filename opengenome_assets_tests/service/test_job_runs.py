@@ -106,6 +106,7 @@ def test_a_run_with_errors_fails_and_names_the_jobs_which_wait(jobs, instance, t
     assert requested(tick(jobs, instance)) == 0  # not at once again
 
 
+@pytest.mark.long
 def test_each_kind_of_the_platform_has_its_job_pool_and_sensor():
     from opengenome_assets.definitions import build_defs
 

@@ -140,6 +140,7 @@ def test_damaged_tokens_close_nothing_and_open_nothing(tmp_path, caplog):
     assert live(tmp_path).asks_for_tokens  # revoked tokens do not open a server
 
 
+@pytest.mark.long
 def test_a_running_server_takes_changes_over(tmp_path, file):
     home = tmp_path / "home"
     with serving(home, settings_path=str(file)) as client:

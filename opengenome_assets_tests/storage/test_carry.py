@@ -113,6 +113,7 @@ def test_every_asset_is_carried_and_nothing_is_made_again_there(twice: Twice, tm
 
 
 @pytest.mark.parametrize("after", range(15))  # 4 parts of 3 files, 3 entries of the log
+@pytest.mark.long
 def test_wherever_it_is_interrupted_readers_see_whole_versions_and_the_next_goes_on(
     home: Home, place: Home, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:

@@ -148,6 +148,7 @@ def test_the_lease_is_free_at_once_after_an_error(stored: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "least"), [("folder", 0), ("object store", SHORT * 2 / 3)])
+@pytest.mark.long
 def test_a_killed_holder_frees_the_home(bucket: str, tmp_path: Path, kind: str, least: float) -> None:
     home = f"{bucket}/killed" if kind == "object store" else str(tmp_path)
     told: list[str] = []
@@ -394,6 +395,7 @@ def test_a_store_that_cannot_be_reached_is_told_in_a_sentence(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.long
 def test_credentials_that_are_refused_are_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     def answer(handler: BaseHTTPRequestHandler, _: dict[str, bytes]) -> None:
         handler.rfile.read(int(handler.headers.get("Content-Length") or 0))

@@ -196,6 +196,7 @@ def test_a_dry_run_tells_what_would_go_and_removes_nothing(home):
 
 
 @pytest.mark.parametrize("after", range(1, 6))
+@pytest.mark.long
 def test_a_vacuum_that_is_killed_has_taken_nothing_that_is_kept(home, monkeypatch, after):
     commit(home, range(3))
     compact(home)

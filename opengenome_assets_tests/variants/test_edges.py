@@ -137,18 +137,26 @@ def status(home):
     return CliRunner().invoke(main, ["variants", "status", "a"], env=environment).output
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A sample whose run was not killed."""
+    folder = tmp_path_factory.mktemp("whole")
+    files = [SAMPLE_FOLDER / f"HG03478_ERR184271_{mate}.fastq.gz" for mate in (1, 2)]
+    sheet = folder / "s.csv"
+    sheet.write_text(f"sample,fastq_1,fastq_2\na,{files[0]},{files[1]}\n")
+    made = Cohort(Home(str(folder / "home")), {"samples": str(sheet)})
+    made.materialize(MADE)
+    return made
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["aligning", "calling"])
-def test_a_run_that_is_killed_goes_on_and_gives_the_same_rows(tmp_path, moment):
+def test_a_run_that_is_killed_goes_on_and_gives_the_same_rows(tmp_path, whole, moment):
     """While it runs, status says how far it is. The cut of the other run is another, and its records are the same."""
-    files = [SAMPLE_FOLDER / f"HG03478_ERR184271_{mate}.fastq.gz" for mate in (1, 2)]
-    sheet = tmp_path / "s.csv"
-    sheet.write_text(f"sample,fastq_1,fastq_2\na,{files[0]},{files[1]}\n")
-    given = {"samples": str(sheet)}
-    whole = Cohort(Home(str(tmp_path / "whole")), dict(given))
-    killed = Cohort(Home(str(tmp_path / "killed")), {**given, "region_bases": 1_000})
+    sheet = whole.given["samples"]
+    killed = Cohort(Home(str(tmp_path / "killed")), {**whole.given, "region_bases": 1_000})
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-c", KILLED, killed.home.uri, str(sheet)]
+    command = [sys.executable, "-c", KILLED, killed.home.uri, sheet]
     run = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     done, said = 0, ""
@@ -164,7 +172,6 @@ def test_a_run_that_is_killed_goes_on_and_gives_the_same_rows(tmp_path, moment):
     assert run.poll() is None, said
     run.send_signal(signal.SIGKILL)
     run.wait()
-    whole.materialize(MADE)
     result = killed.materialize(MADE)
     assert metadata(result, "read_alignments")["units_reused"] == int(moment == "calling")
     facts = metadata(result, "genotypes")

@@ -85,6 +85,7 @@ def done(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
     return job
 
 
+@pytest.mark.long
 def test_the_change_is_called_and_every_table_has_every_form(done, tmp_path):
     rows = read_page(done, "genotypes").rows.to_pylist()
     found = [(row["sample"], row["contig"], row["pos"], row["alt"]) for row in rows]
@@ -100,6 +101,7 @@ def test_the_change_is_called_and_every_table_has_every_form(done, tmp_path):
         assert [(record.pos, record.alts) for record in file] == [(1000, (CHANGED[999],))]
 
 
+@pytest.mark.long
 def test_notes_say_what_the_defaults_are(done, folder, tmp_path):
     assert done.submission.notes == [
         "Reads are aligned to own.fasta",
@@ -110,6 +112,7 @@ def test_notes_say_what_the_defaults_are(done, folder, tmp_path):
     assert "Send another reference with the role reference" in default.submission.notes[0]
 
 
+@pytest.mark.long
 def test_the_index_of_the_reference_is_shared(done):
     references = done.folder / "references"
     assert references.is_symlink()

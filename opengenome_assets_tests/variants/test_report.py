@@ -147,6 +147,7 @@ def along(genotypes):
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
+@pytest.mark.long
 def test_a_figure_shows_something_and_says_so_if_there_is_nothing(draw, frame):
     whole = pd.DataFrame(frame)
     for rows in (whole, whole.iloc[:0]):

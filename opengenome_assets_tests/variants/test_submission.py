@@ -29,6 +29,7 @@ def command(folder, *arguments, sheet="s.csv"):
     return CliRunner().invoke(main, ["variants", "submit", *arguments], env=environment)
 
 
+@pytest.mark.long
 def test_a_sheet_is_begun_and_grows_by_samples_and_lanes(folder):
     answer = command(folder, "--sample", "A", "--fastq", "a_1.fq.gz", "a_2.fq.gz", "--sex", "XX")
     advice = "Make it with: opengenome run --select 'group:variants'"

@@ -17,6 +17,7 @@ def record(contig: str, pos: int, alt: str = "G") -> dict[str, object]:
 
 
 @pytest.mark.parametrize("first", [["chr2"], ["chr2", "chr10"], ["HLA:01"], [], ["chr10", "HLA:01", "chr2"]])
+@pytest.mark.long
 def test_a_joint_file_has_the_contigs_in_the_order_of_the_reference(tmp_path: Path, first: list[str]) -> None:
     """Whichever contigs the first sample has records on."""
     samples = {

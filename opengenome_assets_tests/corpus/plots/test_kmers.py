@@ -75,6 +75,7 @@ def test_twenty_sources_stay_apart(twenty: Tables) -> None:
     assert len(figure.axes[0].lines) == 21
 
 
+@pytest.mark.long
 def test_unusual_corpora_are_drawn(unusual: Tables) -> None:
     for picture in (kmers.top_kmers(unusual.kmer_freq[6], 6), kmers.kmer_spectrum(unusual.kmer_freq)):
         assert not images.ink(images.to_png(picture.figure, dpi=60)).is_blank

@@ -78,6 +78,7 @@ def test_many_sequences_do_not_swell_the_svg() -> None:
     assert len(images.to_svg(picture.figure)) < 800_000
 
 
+@pytest.mark.long
 def test_unusual_corpora_are_drawn(unusual: Tables) -> None:
     index = unusual.tfidf_index
     matrix = profiles.kmer_profiles(index)

@@ -1,6 +1,7 @@
 """Histograms of GC content and length show the numbers of the table."""
 
 import numpy as np
+import pytest
 from matplotlib.axes import Axes
 
 from opengenome_assets.corpus.plots import sequences
@@ -64,6 +65,7 @@ def test_rows_over_all_sources_are_drawn_only_when_alone(sample: Tables) -> None
     assert len(sequences.gc_histogram(sample.sequence_stats).figure.axes) == 3
 
 
+@pytest.mark.long
 def test_unusual_corpora_are_drawn(unusual: Tables) -> None:
     for draw in (sequences.gc_histogram, sequences.length_distribution):
         picture = draw(unusual.sequence_stats)

@@ -19,6 +19,7 @@ from opengenome_assets_tests.intake.hub.hub_server import SEND_BUFFER, Fault
 
 @pytest.mark.parametrize("end", ["close", "reset"])
 @pytest.mark.parametrize("cut", [0, 1, 65_535, 1_000_000, SIZE - 1])
+@pytest.mark.long
 def test_a_connection_that_ends_anywhere_is_taken_up_there(caller, server, cut, end):
     server.fail(BIG, Fault(cut=cut, end=end))
     (stored,) = caller.fetch(BIG)
@@ -59,6 +60,7 @@ def test_a_stalled_and_a_trickling_connection_are_left(caller, server, fault):
     assert "timed out" in caller.log[0] or "slower than 50,000 bytes/s" in caller.log[0]
 
 
+@pytest.mark.long
 def test_a_slow_link_is_borne(caller, server):
     server.fail(BIG, Fault(trickle=20_000))
     (stored,) = caller.fetch(BIG)
@@ -137,6 +139,7 @@ def test_corruption_once_is_mended(caller, server):
         (SMALL, b">a\nACGTACGT\n", "the server has 12 bytes, expected 8"),
     ],
 )
+@pytest.mark.long
 def test_what_stays_wrong_fails_by_name_and_is_never_published(caller, server, store, path, wrong, words):
     server.fail(path, Fault(content=wrong, at="hub" if path == SMALL else "storage"), times=2)
     error = caller.fails()

@@ -166,6 +166,7 @@ def wait_for_bytes(path, size):
         time.sleep(0.01)
 
 
+@pytest.mark.long
 def test_sigkill_in_the_middle_of_a_file(caller, server, store):
     server.fail(BIG, Fault(cut=1_000_000, end="stall"))
     process = start(server, store)

@@ -84,6 +84,7 @@ GROUPS = [rows("ACGT", "", LONG), rows(), rows("TTT"), rows(*["ACGTN" * 100] * 5
 
 
 @pytest.mark.parametrize("compression", ["zstd", "snappy", "lz4", "gzip"])
+@pytest.mark.long
 def test_arrow_duckdb_and_polars_read_what_was_written(tmp_path, compression):
     import polars as pl
 
