@@ -154,7 +154,7 @@ def _signature(thing: Any) -> str:
     signature = inspect.signature(thing)
     own = [each for each in signature.parameters.values() if each.name not in ("self", "cls")]
     named = [each.replace(default=_Shown(each.default)) if each.default is not each.empty else each for each in own]
-    written = str(signature.replace(parameters=named))
+    written = str(signature.replace(parameters=named)).replace("pathlib._local.", "pathlib.")  # Python 3.13 alone
     return re.sub(r"(: |-> )'([^']*)'", r"\1\2", written)
 
 

@@ -1,5 +1,6 @@
 """Each check's verdict, on a sound set-up and on each fault."""
 
+import sys
 import time
 from collections import namedtuple
 from pathlib import Path
@@ -26,6 +27,8 @@ from opengenome_assets.operations.validate import (
 from opengenome_assets.settings import Settings
 from opengenome_assets.storage.snapshot import Snapshot
 from opengenome_assets.storage.tables import Table
+
+HERE = "{}.{}".format(*sys.version_info)
 
 
 def test_this_python_is_right() -> None:
@@ -106,8 +109,8 @@ class StandInSpark:
 
 
 def test_spark_with_workers_is_right() -> None:
-    spark = StandInSpark("local[*]", ["3.11", "3.11"])
-    assert check_spark(spark) == Verdict("Spark", "ok", "Spark 4.3.0 on local[*], workers run Python 3.11")
+    spark = StandInSpark("local[*]", [HERE, HERE])
+    assert check_spark(spark) == Verdict("Spark", "ok", f"Spark 4.3.0 on local[*], workers run Python {HERE}")
     assert spark.stopped
 
 
@@ -121,7 +124,7 @@ def test_spark_that_does_not_start_fails_with_its_reason() -> None:
 
 
 def test_a_cluster_without_free_workers_fails_in_time() -> None:
-    spark = StandInSpark("spark://master:7077", ["3.11"], seconds=0.3)
+    spark = StandInSpark("spark://master:7077", [HERE], seconds=0.3)
     verdict = check_spark(spark, timeout=0.05)
     assert verdict.status == "failed"
     assert "no worker finished" in verdict.finding
@@ -131,9 +134,9 @@ def test_a_cluster_without_free_workers_fails_in_time() -> None:
 
 
 def test_workers_of_another_python_fail() -> None:
-    verdict = check_spark(StandInSpark("spark://master:7077", ["3.11", "3.12"]))
+    verdict = check_spark(StandInSpark("spark://master:7077", [HERE, "3.99"]))
     assert verdict.status == "failed"
-    assert "workers run Python 3.11, 3.12, the driver 3.11" in verdict.finding
+    assert f"workers run Python {HERE}, 3.99, the driver {HERE}" in verdict.finding
 
 
 def test_storage_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
@@ -202,7 +205,7 @@ def test_sources(tmp_path: Path) -> None:
 
 
 def test_every_subject_has_one_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validate, "Spark", lambda master: StandInSpark(master, ["3.11"]))
+    monkeypatch.setattr(validate, "Spark", lambda master: StandInSpark(master, [HERE]))
     verdicts = list(validate.validate(Settings(home=str(tmp_path)), "sample", SAMPLE_FOLDER))
     subjects = [verdict.subject for verdict in verdicts]
     assert subjects == ["Python", "Packages", "Java", "Spark", "Storage", "Free space", "Source"]
