@@ -8,6 +8,7 @@ from dataclasses import replace
 from importlib import import_module
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -112,7 +113,7 @@ def wall_and_cpu() -> npt.NDArray[np.float64]:
     return np.array([time.perf_counter(), tree_cpu()])
 
 
-def described(parsed: Parsed) -> list[dict[str, object]]:
+def described(parsed: Parsed) -> list[dict[str, Any]]:
     """Return the facts of both parts, and the size, CRC-32 and footer's digest of each file."""
     if parsed.accepted is None or parsed.rejected is None:
         raise RuntimeError(parsed.error)

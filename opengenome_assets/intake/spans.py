@@ -11,17 +11,21 @@ record begins (``kernels/fasta.py``).
 from __future__ import annotations
 
 import io
+import os
 import re
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from isal import isal_zlib
+from isal import igzip, isal_zlib
 
 from opengenome_assets.intake.kinds import FileKind
 from opengenome_assets.intake.streams import (
+    DECODING_ERRORS,
     ChangedError,
     DecompressedStream,
     StoredFile,
@@ -37,6 +41,8 @@ CHUNK = 1 << 20  # bytes as stored
 _BLOCK_HEADER = re.compile(rb"\x1f\x8b\x08\x04.{6}\x06\x00BC\x02\x00(..)", re.DOTALL)
 _BLOCK_HEADER_BYTES = 18
 _PLAIN_SIZE_BYTES = 4  # at the end of a block
+
+_MOST_THREADS = 8  # they decompress as fast as one reads
 
 
 class NoSpansError(StreamError):
@@ -101,13 +107,17 @@ class _Chunks(io.RawIOBase):
         return self._passed
 
     def readinto(self, buffer: Any, /) -> int:
-        if not self._current:
-            self._current = self._next()
-        size = min(len(buffer), len(self._current))
-        memoryview(buffer)[:size] = self._current[:size]
-        self._current = self._current[size:]
-        self._passed += size
-        return size
+        view, filled = memoryview(buffer), 0
+        while filled < len(view):  # the first bytes that a reader looks at must not be too few
+            self._current = self._current or self._next()
+            size = min(len(view) - filled, len(self._current))
+            if size == 0:
+                break
+            view[filled : filled + size] = self._current[:size]
+            self._current = self._current[size:]
+            filled += size
+        self._passed += filled
+        return filled
 
     def _next(self) -> memoryview:
         filled = 0
@@ -134,12 +144,17 @@ class _Chunks(io.RawIOBase):
 
 
 class IndexedFile(_Chunks):
-    """The bytes of a whole file as stored, which are indexed while they are read.
+    """The plain bytes of a whole plain or bgzip file, which is indexed while it is read.
+
+    Blocks of bgzip do not depend on each other, so several threads decompress them, on all cores of the machine. Each
+    has one chunk at a time, and at most one chunk waits for each of them (backpressure).
 
     Raises
     ------
     NoSpansError
         Where the file is seen to be neither plain nor bgzip.
+    StreamError
+        If the file cannot be read, or is damaged.
     """
 
     def __init__(self, file: StoredFile) -> None:
@@ -150,14 +165,37 @@ class IndexedFile(_Chunks):
         self._ends = 0, 0  # of the blocks so far, as stored and plain
         self._is_plain = False
         self._rest = b""
+        self._count = min(len(os.sched_getaffinity(0)), _MOST_THREADS)
+        self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="decompress")
+        self._ahead: deque[Future[bytes]] = deque()
 
     def take(self, chunk: memoryview, checksum: int) -> None:
-        """Keep the checksum of a chunk, and find the blocks that end in it."""
+        """Keep the checksum of a chunk."""
         if not self._checksums:
             self._is_plain = compression_of(bytes(chunk[:4])) == "plain"
         self._checksums.append(checksum)
-        if self._is_plain:
-            return
+
+    def _next(self) -> memoryview:
+        plain = b""
+        while not plain:
+            while not self._is_plain and len(self._ahead) < 2 * self._count and (chunk := super()._next()):
+                if self._is_plain:  # seen at the first chunk
+                    return chunk
+                self._ahead.append(self._threads.submit(igzip.decompress, self._whole_blocks(chunk)))
+            if self._is_plain:
+                return super()._next()
+            if not self._ahead:
+                break
+            try:
+                plain = self._ahead.popleft().result()
+            except DECODING_ERRORS as error:
+                raise StreamError(f"{self._file.name}: a block of bgzip is damaged ({error})") from error
+        if not plain and self._rest:
+            raise StreamError(f"{self._file.name}: the last block of bgzip is cut")
+        return memoryview(plain)
+
+    def _whole_blocks(self, chunk: memoryview) -> bytes:
+        """Return the blocks that end in a chunk, and put them into the index."""
         text, start = self._rest + chunk, 0
         while found := _BLOCK_HEADER.match(text, start):
             end = start + 1 + int.from_bytes(found[1], "little")
@@ -171,10 +209,16 @@ class IndexedFile(_Chunks):
         self._rest = text[start:]
         if len(self._rest) >= _BLOCK_HEADER_BYTES and not _BLOCK_HEADER.match(self._rest):
             raise NoSpansError(f"{self._file.name}: expected plain text or blocks of bgzip, found something else")
+        return text[:start]
 
     def index(self) -> Index:
         """Return the index of the file, which has been read to its end."""
         return Index(tuple(self._checksums), tuple(self._stored), tuple(self._plain))
+
+    def close(self) -> None:
+        """End the threads and close the file."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        super().close()
 
 
 class Span:

@@ -27,7 +27,7 @@ from pyarrow import fs
 from opengenome_assets.intake.kinds import FileKind
 
 # The stubs of isal and igzip are incomplete: the error is declared as an instance, `open` without types.
-_DECODING_ERRORS = (EOFError, OSError, pa.ArrowException, cast(type[Exception], IsalError))
+DECODING_ERRORS = (EOFError, OSError, pa.ArrowException, cast(type[Exception], IsalError))
 _BLOCK = 1 << 20
 _BLOCKS_AHEAD = 4
 
@@ -302,7 +302,7 @@ class DecompressedStream:
                 yield block
             if stored.read(1):
                 raise OSError("more data behind the end")
-        except _DECODING_ERRORS as error:
+        except DECODING_ERRORS as error:
             reached = f"{self._stored.tell():,} bytes of the file"
             if self.decompressed_bytes:
                 reached += f" and more than {self.decompressed_bytes:,} decompressed ones"

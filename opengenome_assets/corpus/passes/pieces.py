@@ -263,6 +263,8 @@ def survey(task: ParseTask) -> Survey | None:
             intake, plan = Intake(task, refused), _Plan(ShardBounds(task.settings))
             for each in intake.read(task.path, stream, letters=False):
                 plan.add(each)
+            if stream.compression != "plain":
+                return None  # compressed twice
             refused.finish()
             rejected.close_file()
             pieces = plan.pieces(task, indexed.index(), stream.decompressed_bytes)
