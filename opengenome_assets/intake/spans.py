@@ -15,7 +15,7 @@ import os
 import re
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -43,6 +43,7 @@ _BLOCK_HEADER_BYTES = 18
 _PLAIN_SIZE_BYTES = 4  # at the end of a block
 
 _MOST_THREADS = 8  # they decompress as fast as one reads
+_GROUP = 1 << 22  # plain bytes that a thread decompresses at a time
 
 
 class NoSpansError(StreamError):
@@ -147,7 +148,7 @@ class IndexedFile(_Chunks):
     """The plain bytes of a whole plain or bgzip file, which is indexed while it is read.
 
     Blocks of bgzip do not depend on each other, so several threads decompress them, on all cores of the machine. Each
-    has one chunk at a time, and at most one chunk waits for each of them (backpressure).
+    has some mebibytes at a time, and as many wait for it or its reader (backpressure).
 
     Raises
     ------
@@ -162,54 +163,64 @@ class IndexedFile(_Chunks):
         self._checksums: list[int] = []
         self._stored: list[int] = []
         self._plain: list[int] = []
-        self._ends = 0, 0  # of the blocks so far, as stored and plain
         self._is_plain = False
-        self._rest = b""
+        self._groups: Iterator[bytes] = iter(())
         self._count = min(len(os.sched_getaffinity(0)), _MOST_THREADS)
         self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="decompress")
         self._ahead: deque[Future[bytes]] = deque()
 
     def take(self, chunk: memoryview, checksum: int) -> None:
         """Keep the checksum of a chunk."""
-        if not self._checksums:
-            self._is_plain = compression_of(bytes(chunk[:4])) == "plain"
         self._checksums.append(checksum)
 
     def _next(self) -> memoryview:
+        if not self._checksums:
+            chunk = super()._next()
+            self._is_plain = compression_of(bytes(chunk[:4])) == "plain"
+            if self._is_plain:
+                return chunk
+            self._groups = self._blocks(chunk)
+        return super()._next() if self._is_plain else memoryview(self._decompressed())
+
+    def _decompressed(self) -> bytes:
+        """Return the next plain bytes of a bgzip file; none at the end."""
         plain = b""
         while not plain:
-            while not self._is_plain and len(self._ahead) < 2 * self._count and (chunk := super()._next()):
-                if self._is_plain:  # seen at the first chunk
-                    return chunk
-                self._ahead.append(self._threads.submit(igzip.decompress, self._whole_blocks(chunk)))
-            if self._is_plain:
-                return super()._next()
+            while len(self._ahead) < 2 * self._count and (group := next(self._groups, b"")):
+                self._ahead.append(self._threads.submit(igzip.decompress, group))
             if not self._ahead:
                 break
             try:
                 plain = self._ahead.popleft().result()
             except DECODING_ERRORS as error:
                 raise StreamError(f"{self._file.name}: a block of bgzip is damaged ({error})") from error
-        if not plain and self._rest:
-            raise StreamError(f"{self._file.name}: the last block of bgzip is cut")
-        return memoryview(plain)
+        return plain
 
-    def _whole_blocks(self, chunk: memoryview) -> bytes:
-        """Return the blocks that end in a chunk, and put them into the index."""
-        text, start = self._rest + chunk, 0
-        while found := _BLOCK_HEADER.match(text, start):
-            end = start + 1 + int.from_bytes(found[1], "little")
-            if not start + _BLOCK_HEADER_BYTES <= end <= len(text):
-                break
-            stored, plain = self._ends
-            self._stored.append(stored)
-            self._plain.append(plain)
-            size = int.from_bytes(text[end - _PLAIN_SIZE_BYTES : end], "little")
-            self._ends, start = (stored + end - start, plain + size), end
-        self._rest = text[start:]
-        if len(self._rest) >= _BLOCK_HEADER_BYTES and not _BLOCK_HEADER.match(self._rest):
-            raise NoSpansError(f"{self._file.name}: expected plain text or blocks of bgzip, found something else")
-        return text[:start]
+    def _blocks(self, chunk: memoryview) -> Iterator[bytes]:
+        """Yield the blocks of bgzip from the first chunk on, some at a time, and put them into the index."""
+        rest, stored, plain = b"", 0, 0
+        while chunk:
+            text, first, start, begun = rest + chunk, 0, 0, plain
+            while found := _BLOCK_HEADER.match(text, start):
+                end = start + 1 + int.from_bytes(found[1], "little")
+                if not start + _BLOCK_HEADER_BYTES <= end <= len(text):
+                    break
+                self._stored.append(stored)
+                self._plain.append(plain)
+                stored += end - start
+                plain += int.from_bytes(text[end - _PLAIN_SIZE_BYTES : end], "little")
+                start = end
+                if plain - begun >= _GROUP:
+                    yield text[first:start]
+                    first, begun = start, plain
+            if first < start:
+                yield text[first:start]
+            rest = text[start:]
+            if len(rest) >= _BLOCK_HEADER_BYTES and not _BLOCK_HEADER.match(rest):
+                raise NoSpansError(f"{self._file.name}: expected plain text or blocks of bgzip, found something else")
+            chunk = super()._next()
+        if rest:
+            raise StreamError(f"{self._file.name}: the last block of bgzip is cut")
 
     def index(self) -> Index:
         """Return the index of the file, which has been read to its end."""

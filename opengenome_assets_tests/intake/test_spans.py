@@ -59,6 +59,7 @@ def test_a_span_has_its_bytes_and_ends_blocks_at_multiples(
     size = min(size, len(TEXT) - start)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spans, "CHUNK", chunk)
+        patch.setattr(spans, "_GROUP", 200)
         index = index_of(files[which])
         assert len(index.checksums) == -(-Path(files[which].uri).stat().st_size // chunk)
         found = read(files[which], index, start, size, multiple)

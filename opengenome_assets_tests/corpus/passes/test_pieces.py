@@ -71,6 +71,7 @@ def small(piece_bases: int = 40) -> Iterator[None]:
         patch.setattr(pieces, "PIECE_BASES", piece_bases)
         patch.setattr(streams, "_BLOCK", 64)
         patch.setattr(spans, "CHUNK", 64)
+        patch.setattr(spans, "_GROUP", 100)
         yield
 
 
