@@ -165,7 +165,7 @@ def read_records(
     state = np.zeros(1, fasta_scan.STATE)
     state["line"] = first.line
     state["before"] = first.start
-    buffers = _Buffers.allocate(_HEADER_BYTES, batch_bases, letters)
+    buffers, most = _Buffers.allocate(_HEADER_BYTES, batch_bases, letters), max(batch_bases, max_length) + BLOCK
     records_before = first.record - 1
     at_end = False
     while not at_end:
@@ -182,7 +182,7 @@ def read_records(
             count = int(state["records"][0])
             whole = count if status == fasta_scan.BATCH_FULL else count - 1
             if whole:
-                full, buffers = buffers, buffers.rest(whole, count, batch_bases)
+                full, buffers = buffers, buffers.rest(whole, count, batch_bases, most)
                 state["records"] = count - whole
                 yield _with_line_ends(name, full.batch(whole, records_before, max_length))
                 del full
@@ -200,7 +200,7 @@ def read_records(
                     )
                 buffers.headers = _grown(buffers.headers, 2 * len(buffers.headers))
             else:
-                buffers.grow(min(2 * buffers.room, max(batch_bases, max_length) + BLOCK))
+                buffers.grow(most)
         state["before"] += stop
     count = int(state["records"][0])
     if count == 0:
@@ -320,17 +320,24 @@ class _Buffers:
         )
         return position, status
 
-    def grow(self, room: int) -> None:
-        """Make room for this number of letters."""
-        self.room = room
+    def grow(self, most: int) -> None:
+        """Make room for twice the letters, up to a maximum."""
+        self.room = min(2 * self.room, most)
         if self.keeps:
-            self.sequences = _grown(self.sequences, room)
+            self.sequences = _grown(self.sequences, self.room)
 
-    def rest(self, whole: int, count: int, bases: int) -> _Buffers:
-        """New buffers that begin with the unfinished record after the whole ones, if there is one."""
+    def rest(self, whole: int, count: int, bases: int, most: int) -> _Buffers:
+        """New buffers that begin with the unfinished record after the whole ones, if there is one.
+
+        They are as large as if the file had begun with that record.
+        """
         header = self.headers[self.header_offsets[whole] : self.header_offsets[count]]
         begun = int(self.offsets[count] - self.offsets[whole])
-        rest = _Buffers.allocate(max(_HEADER_BYTES, len(header)), max(bases, begun), self.keeps)
+        rest = _Buffers.allocate(_HEADER_BYTES, bases, self.keeps)
+        while len(header) + BLOCK > len(rest.headers):
+            rest.headers = _grown(rest.headers, 2 * len(rest.headers))
+        while begun + BLOCK > rest.room:
+            rest.grow(most)
         rest.headers[: len(header)] = header
         if self.keeps:
             rest.sequences[:begun] = self.sequences[self.offsets[whole] : self.offsets[count]]

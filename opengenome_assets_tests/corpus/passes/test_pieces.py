@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from opengenome_assets.corpus.passes import parse, pieces
@@ -131,6 +131,15 @@ def fasta_file(draw: st.DrawFn) -> bytes:
     return first + end.join(lines) + last
 
 
+@example(  # a header that no buffer holds, and another batch begins with it
+    text=b">0 some > text\n\n>" + b"x" * 80 + b"\nA\n>0 some > text\nA",
+    blocks=None,
+    piece_bases=1,
+    max_records=3,
+    max_bases=60,
+    min_length=0,
+    drop_ambiguous=False,
+)
 @given(
     text=fasta_file(),
     blocks=st.one_of(st.none(), st.lists(st.integers(1, 90), min_size=1, max_size=4)),
