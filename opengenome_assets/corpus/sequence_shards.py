@@ -171,7 +171,7 @@ def parse(
     weights = [sum(sizes[task.source, file.path] for file in task.files) for task in tasks]
     new = [place for place, result in enumerate(results) if result is None]
     total = sum(weights[place] for place in new)
-    large = [place for place in new if is_large(tasks[place], weights[place], total)]
+    large = [place for place in new if is_large(tasks[place], weights[place], total, engine.width)]
     in_pieces = parse_in_pieces(
         engine, [tasks[place] for place in large], [weights[place] for place in large], context.log
     )

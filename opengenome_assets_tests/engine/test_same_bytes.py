@@ -98,6 +98,7 @@ def test_both_engines_make_a_large_file_in_pieces_and_its_parts_are_those_of_one
 
     whole = made(Processes(1), "one")
     monkeypatch.setattr(pieces, "LARGE", 1)
+    monkeypatch.setattr(pieces, "LEAST_WORKERS", 1)
     monkeypatch.setattr(pieces, "PIECE_BASES", 1)  # a piece per shard
     spans: list[object] = []
     run = pieces.publish

@@ -45,8 +45,11 @@ from opengenome_assets.storage.parts import DataFile, Part, PartWriter, write_ma
 # A file of fewer bytes as stored is parsed by one task, in a second or two. More tasks would not be worth their start.
 LARGE = 1 << 28
 
-# So is a file of a smaller share of all bytes to parse: the other files keep the other cores busy, and the survey costs
-# a fifth of the CPU time.
+# So is every file with fewer workers: the threads of one task keep two cores busy, and pieces cost half as much CPU
+# time again.
+LEAST_WORKERS = 4
+
+# So is a file of a smaller share of all bytes to parse: the other files keep the other cores busy.
 LARGE_SHARE = 1 / 16
 
 # Letters of a piece, which ends with the shard that reaches them. Most shards are pieces of their own.
@@ -193,7 +196,7 @@ class _Plan:
         )
 
 
-def is_large(task: ParseTask, size: int, total: int) -> bool:
+def is_large(task: ParseTask, size: int, total: int, workers: int | None) -> bool:
     """Whether several tasks may parse a unit.
 
     Parameters
@@ -202,7 +205,11 @@ def is_large(task: ParseTask, size: int, total: int) -> bool:
         The unit: one whole file that is no archive, and is read to its end.
     size, total
         Bytes as stored, of the unit and of all units to parse.
+    workers
+        Units that run side by side; None if unknown, as in a cluster.
     """
+    if workers is not None and workers < LEAST_WORKERS:
+        return False
     (first, *more) = task.files
     whole = not more and first.path == task.path and not is_archive_name(task.path)
     return whole and task.settings.first_records is None and size >= LARGE and size >= LARGE_SHARE * total

@@ -211,12 +211,14 @@ def test_what_is_not_as_expected_is_left_to_one_task(tmp_path: Path, content: by
 def test_only_a_large_whole_file_that_is_read_to_its_end_is_parsed_in_pieces(tmp_path: Path) -> None:
     task = task_of(tmp_path, TEXT)
     (file,) = task.files
-    assert is_large(task, LARGE, LARGE)
-    assert not is_large(task, LARGE - 1, LARGE)
-    assert not is_large(task, LARGE, 100 * LARGE)
-    assert not is_large(replace(task, settings=replace(DEFAULTS, first_records=9)), LARGE, LARGE)
-    assert not is_large(replace(task, path="x.tar"), LARGE, LARGE)
-    assert not is_large(replace(task, files=(replace(file, path="x.fa.aa"),)), LARGE, LARGE)
+    assert is_large(task, LARGE, LARGE, 4)
+    assert is_large(task, LARGE, LARGE, None)
+    assert not is_large(task, LARGE, LARGE, 3)
+    assert not is_large(task, LARGE - 1, LARGE, 4)
+    assert not is_large(task, LARGE, 100 * LARGE, 4)
+    assert not is_large(replace(task, settings=replace(DEFAULTS, first_records=9)), LARGE, LARGE, 4)
+    assert not is_large(replace(task, path="x.tar"), LARGE, LARGE, 4)
+    assert not is_large(replace(task, files=(replace(file, path="x.fa.aa"),)), LARGE, LARGE, 4)
 
 
 class Between:
