@@ -46,7 +46,7 @@ def huge_row(bases: int, folder: Path) -> Row:
         (wall, cpu), (wall_of_one, cpu_of_one) = np.moveaxis(np.array(result["seconds"]), 1, 2)
         figures += [
             ratio(f"{name}: wall / one task", wall, wall_of_one),
-            ratio(f"{name}: CPU / one task", cpu, cpu_of_one, 2.0),
+            ratio(f"{name}: CPU / one task", cpu, cpu_of_one),
             Figure(f"{name}: cores busy in one task", float(np.median(cpu_of_one / wall_of_one))),
             Figure(f"{name}: the survey's share of the wall", result["survey"] / float(np.median(wall)), unit=" x"),
         ]

@@ -35,8 +35,7 @@ from opengenome_assets.corpus.passes.parse import (
 from opengenome_assets.corpus.tables import REJECTED_RECORDS, SEQUENCE_SHARDS
 from opengenome_assets.engine import Engine
 from opengenome_assets.framework.parsing import Parsed
-from opengenome_assets.intake.containers import is_archive_name
-from opengenome_assets.intake.kinds import FASTA
+from opengenome_assets.intake.kinds import FASTA, is_archive_name
 from opengenome_assets.intake.spans import Extent, Index, IndexedFile, Span, verify
 from opengenome_assets.intake.streams import DecompressedStream, StoredFile, StreamError
 from opengenome_assets.kernels.fasta import TEXT_BYTES, FastaError, Place, read_records, split_headers
