@@ -62,6 +62,7 @@ ROWS = {
         ("art_illumina", "bwa", "minimap2", "fastp", "samtools", "bcftools", "freebayes"),
     ),
     "ingestion": Work("ingestion", "ingestion_row"),
+    "huge": Work("huge", "huge_row", LARGE),
     "growth": Work("growth", "growth_row", FULL),
     "change": Work("growth", "change_row", FULL),
     "extremes": Work("extremes", "extremes_row", FULL),

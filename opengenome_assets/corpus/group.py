@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 
-PASSES = ("codons", "genes", "kmers", "parse", "profiles", "stats")
+PASSES = ("codons", "genes", "kmers", "parse", "pieces", "profiles", "stats")
 
 
 def _build(settings: Settings) -> dg.Definitions:

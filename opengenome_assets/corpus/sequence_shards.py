@@ -18,6 +18,7 @@ from pydantic import Field
 from opengenome_assets.corpus.accounting import every_file, record_count
 from opengenome_assets.corpus.findings import named
 from opengenome_assets.corpus.passes.parse import ParseSettings, ParseTask, parse_file
+from opengenome_assets.corpus.passes.pieces import is_large, parse_in_pieces
 from opengenome_assets.corpus.settings import CorpusSettings
 from opengenome_assets.corpus.tables import RAW_FASTA, REJECTED_RECORDS, SEQUENCE_SHARDS
 from opengenome_assets.corpus.units import find_parsed, parse_tasks
@@ -167,17 +168,26 @@ def parse(
 ) -> tuple[list[Parsed | None], int]:
     """Return the result of each task, and how many units were parsed; the parts of the others existed."""
     results = find_parsed(home, tasks)
+    weights = [sum(sizes[task.source, file.path] for file in task.files) for task in tasks]
     new = [place for place, result in enumerate(results) if result is None]
+    total = sum(weights[place] for place in new)
+    large = [place for place in new if is_large(tasks[place], weights[place], total, engine.width)]
+    in_pieces = parse_in_pieces(
+        engine, [tasks[place] for place in large], [weights[place] for place in large], context.log
+    )
+    for place, result in zip(large, in_pieces, strict=True):
+        results[place] = result
+    rest = [place for place in new if results[place] is None]
     parsed = engine.map(
         parse_file,
-        [tasks[place] for place in new],
-        weights=[sum(sizes[tasks[place].source, file.path] for file in tasks[place].files) for place in new],
+        [tasks[place] for place in rest],
+        weights=[weights[place] for place in rest],
         label="parsing FASTA",
         unit="bytes",
         log=context.log,
     )
-    for place, result in zip(new, parsed, strict=True):
-        results[place] = result
+    for place, parsed_file in zip(rest, parsed, strict=True):
+        results[place] = parsed_file
     return results, len(new)
 
 

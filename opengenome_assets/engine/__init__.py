@@ -16,6 +16,11 @@ Result = TypeVar("Result")
 class Engine(Protocol):
     """The place where an asset's work runs."""
 
+    @property
+    def width(self) -> int | None:
+        """Number of units that run side by side; None if only the cluster knows."""
+        ...
+
     def map(
         self,
         function: Callable[[Work], Result],

@@ -76,6 +76,11 @@ class Processes:
         self._server: _Server | None = None
         self._turn = threading.Lock()
 
+    @property
+    def width(self) -> int:
+        """Maximum number of workers."""
+        return self.workers
+
     def __enter__(self) -> Self:
         self._kept = True
         return self

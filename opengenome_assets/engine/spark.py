@@ -31,7 +31,7 @@ from opengenome_assets.engine import Result, Work
 from opengenome_assets.engine.java import find_java
 from opengenome_assets.engine.order import deal, heaviest_first
 from opengenome_assets.engine.preload import VARIABLE
-from opengenome_assets.engine.processes import Processes
+from opengenome_assets.engine.processes import Processes, usable_cores
 from opengenome_assets.engine.progress import Progress
 from opengenome_assets.logs import LogSettings
 
@@ -112,6 +112,14 @@ class Spark(LazyPySparkResource):
                 "in this process, or a Spark configuration file overrides it. Set SPARK_MASTER to the one you want"
             )
         self._spark_session = session
+
+    @property
+    def width(self) -> int | None:
+        """Number of cores of an embedded Spark; None for a cluster."""
+        if not self._embedded:
+            return None
+        cores = self.master.removeprefix("local").strip("[]").split(",")[0] or "1"
+        return int(cores) if cores.isdigit() else usable_cores()
 
     @property
     def _embedded(self) -> bool:

@@ -228,6 +228,11 @@ class WatchingEngine:
     def __init__(self, engine: Engine, home: Home) -> None:
         self.engine, self.home = engine, home
 
+    @property
+    def width(self) -> int | None:
+        """That of the engine."""
+        return self.engine.width
+
     def map(
         self,
         function: Callable[[Work], Result],

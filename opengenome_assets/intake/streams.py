@@ -27,7 +27,7 @@ from pyarrow import fs
 from opengenome_assets.intake.kinds import FileKind
 
 # The stubs of isal and igzip are incomplete: the error is declared as an instance, `open` without types.
-_DECODING_ERRORS = (EOFError, OSError, pa.ArrowException, cast(type[Exception], IsalError))
+DECODING_ERRORS = (EOFError, OSError, pa.ArrowException, cast(type[Exception], IsalError))
 _BLOCK = 1 << 20
 _BLOCKS_AHEAD = 4
 
@@ -76,8 +76,8 @@ class StoredFile:
         return self.uri if known else f"{self.path} ({self.uri})"
 
 
-def open_raw(file: StoredFile) -> RawFile:
-    """Open a file to read its bytes as stored.
+def open_raw(file: StoredFile, start: int = 0) -> RawFile:
+    """Open a file to read its bytes as stored, from a byte on.
 
     Raises
     ------
@@ -87,8 +87,13 @@ def open_raw(file: StoredFile) -> RawFile:
     try:
         if "://" in file.uri:
             file_system, key = fs.FileSystem.from_uri(file.uri)
-            return cast(RawFile, file_system.open_input_stream(key, compression=None))
-        return io.FileIO(file.uri)
+            if start == 0:
+                return cast(RawFile, file_system.open_input_stream(key, compression=None))
+            opened = file_system.open_input_file(key)
+        else:
+            opened = io.FileIO(file.uri)
+        opened.seek(start)
+        return cast(RawFile, opened)
     except (OSError, pa.ArrowInvalid) as error:
         raise StreamError(
             f"{file.name}: cannot be opened ({error}); check the path and that you may read the file"
@@ -288,7 +293,7 @@ class DecompressedStream:
     def _decompress(self) -> Generator[bytes, None, None]:
         """Yield the plain blocks; runs in the thread."""
         stored = io.BufferedReader(self._stored, _BLOCK)
-        self.compression = _compression(stored.peek(4))
+        self.compression = compression_of(stored.peek(4))
         try:
             plain = _plain_reader(stored, self.compression)
             while block := plain.read(_BLOCK):
@@ -297,7 +302,7 @@ class DecompressedStream:
                 yield block
             if stored.read(1):
                 raise OSError("more data behind the end")
-        except _DECODING_ERRORS as error:
+        except DECODING_ERRORS as error:
             reached = f"{self._stored.tell():,} bytes of the file"
             if self.decompressed_bytes:
                 reached += f" and more than {self.decompressed_bytes:,} decompressed ones"
@@ -346,7 +351,7 @@ class _Bzip2:
         return plain
 
 
-def _compression(head: bytes) -> str:
+def compression_of(head: bytes) -> str:
     """Return the name of a file's compression, by its first bytes."""
     if head.startswith(b"\x1f\x8b"):
         return "gzip"

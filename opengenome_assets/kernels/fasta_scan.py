@@ -29,8 +29,9 @@ IN_HEADER = 1
 IN_SEQUENCE = 2
 IN_BLANKS = 3  # blanks in a line of sequence: legal at its end, illegal if a letter follows
 
-STATE = np.dtype([("place", np.int64), ("line", np.int64), ("records", np.int64), ("blank", np.int64)])
+STATE = np.dtype([(field, np.int64) for field in ("place", "line", "records", "blank", "before")])
 RECORD_FIELDS = (
+    "start",
     "line",
     "length",
     "acgt_bases",
@@ -172,6 +173,8 @@ def scan(
     states: Any,
     enough: int,
     longest: int,
+    room: int,
+    keeps: bool,
 ) -> tuple[int, int]:
     """Read text until it ends or a buffer is full.
 
@@ -184,13 +187,19 @@ def scan(
     header_offsets, offsets : int64 arrays of shape (capacity + 1,)
         Where headers and sequences begin and end; the first entry is 0.
     records : RECORD array of shape (capacity,)
-        Receives line, length, counts and the first illegal letter of each record.
+        Receives start, line, length, counts and the first illegal letter of each record.
     states : STATE array of shape (1,)
-        Where the previous block ended. A new batch begins when the caller sets ``records`` to 0.
+        Where the previous block ended, and the bytes of the file ``before`` this block. A new batch begins when the
+        caller sets ``records`` to 0.
     enough
         No record begins once the batch has this number of letters.
     longest
         Letters of a longer record are counted, not kept.
+    room
+        Number of letters that a batch has room for.
+    keeps
+        Whether letters are written, into ``sequences`` of ``room`` bytes. Without, 64 bytes serve, and ``offsets`` are
+        those of the letters that would be there: batches end where they would.
 
     Returns
     -------
@@ -205,7 +214,7 @@ def scan(
         count = state.records
         if state.place == IN_SEQUENCE:
             end = offsets[count]
-            if end + BLOCK > sequences.size:
+            if end + BLOCK > room:
                 return position, SEQUENCES_FULL
             size = min(trailing_zeros(separator_mask(text, position)), stop - position)
             if size == 0:
@@ -220,13 +229,14 @@ def scan(
                     continue
                 size = 1  # a control character, illegal like other letters
             record = records[count - 1]
-            add_letters(text, position, position + size, state.line, record, sequences, end)
+            add_letters(text, position, position + size, state.line, record, sequences, end if keeps else 0)
             offsets[count] = end + size if record.length <= longest else offsets[count - 1]
             position += size
         elif state.place == LINE_START:
             if text[position] == _MARK:
                 if count == records.size or offsets[count] >= enough:
                     return position, BATCH_FULL
+                records[count].start = state.before + position
                 records[count].line = state.line
                 records[count].length = 0
                 records[count].acgt_bases = 0

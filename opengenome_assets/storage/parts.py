@@ -122,14 +122,18 @@ class PartWriter:
         Arrow schema of the rows.
     compression
         Parquet codec: zstd, snappy, lz4 or gzip.
+    first
+        Number of its first file, if several writers write the files of one part. Then each ends with `close_file`, and
+        `write_manifest` ends the part.
     """
 
-    def __init__(self, table_uri: str, key: str, schema: pa.Schema, compression: str = "zstd") -> None:
+    def __init__(self, table_uri: str, key: str, schema: pa.Schema, compression: str = "zstd", first: int = 0) -> None:
         self.table_uri = table_uri
         self.fs, self.root = filesystem(table_uri)
         self.key = key
         self.schema = schema
         self.compression = compression
+        self.first = first
         self.files: list[DataFile] = []
         # Two attempts at the same part (a retried or speculative task) must not write the same file.
         self._attempt = uuid.uuid4().hex[:8]
@@ -157,7 +161,7 @@ class PartWriter:
 
     @property
     def _path(self) -> str:
-        return f"{self.key}/{len(self.files):05d}-{self._attempt}.parquet"
+        return f"{self.key}/{self.first + len(self.files):05d}-{self._attempt}.parquet"
 
     def write(self, table: pa.Table) -> None:
         """Append rows to the current file as one row group."""

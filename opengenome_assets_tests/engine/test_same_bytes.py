@@ -1,10 +1,7 @@
 """Both engines make the same parts, byte for byte, of the same folders of DNA and of proteins."""
 
-import json
 import random
-import re
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +9,14 @@ import pytest
 from pyspark.sql import SparkSession
 
 from opengenome_assets import groups
+from opengenome_assets.corpus.passes import pieces
 from opengenome_assets.engine.processes import Processes
 from opengenome_assets.engine.spark import Spark
 from opengenome_assets.proteins import read_catalogue
 from opengenome_assets.storage.parts import MANIFEST
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.corpora import Corpus
+from opengenome_assets_tests.parts import parts
 from opengenome_assets_tests.proteins.mutants import mutants
 from opengenome_assets_tests.proteins.runs import Run
 from opengenome_assets_tests.proteins.runs import fasta as written
@@ -26,7 +25,6 @@ pytestmark = pytest.mark.slow
 
 TABLES = ["raw_fasta", "rejected_records", "sequence_shards", "shard_stats", "kmer_", "codon_counts", "tfidf_index"]
 PROTEINS = ["raw_proteins", "distinct_proteins", "protein_alignments", "substitutions", "mutation_calls"]
-ATTEMPT = re.compile(r"-[0-9a-f]{8}(?=\.(?:parquet|arrow))")
 
 
 @pytest.fixture
@@ -62,25 +60,6 @@ def make(engine: Any, fasta: Path, proteins: Path, home: Path) -> tuple[Home, Ho
     return made.home, aligned.home
 
 
-def without_attempt(text: str) -> str:
-    """Leave out the random name of the attempt at a part."""
-    return ATTEMPT.sub("", text)
-
-
-def parts(home: Path) -> dict[str, Any]:
-    """Return the SHA-256 of every Parquet file and the content of every manifest, by key and number."""
-    found: dict[str, Any] = {}
-    for path in sorted(home.rglob("*")):
-        name = without_attempt(str(path.relative_to(home)))
-        if path.suffix == ".parquet" and "_delta_log" not in name:
-            found[name] = sha256(path.read_bytes()).hexdigest()
-        elif path.name == MANIFEST:
-            manifest = json.loads(without_attempt(path.read_text()))
-            manifest.pop("digest", None)  # of the names of attempts, too
-            found[name] = manifest
-    return found
-
-
 def test_both_engines_make_the_same_parts_byte_for_byte(tmp_path: Path, fasta: Path, proteins: Path) -> None:
     if session := SparkSession.getActiveSession():
         session.stop()
@@ -97,3 +76,35 @@ def test_both_engines_make_the_same_parts_byte_for_byte(tmp_path: Path, fasta: P
         for name in names:
             recorded = [each[place].table(name).provenance().data_version for each in homes.values()]
             assert recorded[0] == recorded[1], name
+
+
+def test_both_engines_make_a_large_file_in_pieces_and_its_parts_are_those_of_one_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if session := SparkSession.getActiveSession():
+        session.stop()
+    chance, folder = random.Random(2), tmp_path / "fasta"
+    folder.mkdir()
+    records = [f">{n}\n{''.join(chance.choices('ACGTN', k=3000))}\n" for n in range(40)]
+    (folder / "large.fasta").write_text("".join([*records, ">refused\nACGT!\n", ">0 again\nACGT\n"]))
+
+    def made(engine: Any, name: str) -> tuple[dict[str, Any], list[str]]:
+        corpus = Corpus(Home(str(tmp_path / name)), str(folder))
+        corpus.materialize(
+            "*shard_stats,rejected_records", resources={"engine": engine}, sequence_shards={"max_records_per_shard": 7}
+        )
+        versions = [corpus.home.table(table).provenance().data_version for table in ("sequence_shards", "shard_stats")]
+        return parts(tmp_path / name), versions
+
+    whole = made(Processes(1), "one")
+    monkeypatch.setattr(pieces, "LARGE", 1)
+    monkeypatch.setattr(pieces, "LEAST_WORKERS", 1)
+    monkeypatch.setattr(pieces, "PIECE_BASES", 1)  # a piece per shard
+    spans: list[object] = []
+    run = pieces.publish
+    monkeypatch.setattr(
+        pieces, "publish", lambda task, found, results: spans.append(results) or run(task, found, results)
+    )
+    assert made(Processes(2, groups.passes()), "processes") == whole
+    assert made(Spark(master="local[2]", preload=groups.passes()), "spark") == whole
+    assert [len(results) for results in spans] == [7, 7]  # six shards, and the file's checksum

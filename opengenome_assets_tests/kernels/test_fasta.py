@@ -3,7 +3,8 @@
 import io
 import tracemalloc
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from Bio.SeqIO.FastaIO import SimpleFastaParser
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opengenome_assets.kernels import fasta
 from opengenome_assets.kernels.fasta import (
     FastaBatch,
     FastaError,
@@ -144,6 +146,49 @@ def test_equals_the_slow_reader(text: bytes, sizes: list[int], batch_bases: int,
             list(batches())
     else:
         assert_same(text, list(batches()), max_length)
+
+
+@given(
+    text=fasta_text(),
+    batch_bases=st.integers(1, 300),
+    max_length=st.integers(1, 500),
+    text_bytes=st.integers(1, 150),
+)
+def test_batches_are_the_same_without_letters_and_from_the_place_of_one_on(
+    text: bytes, batch_bases: int, max_length: int, text_bytes: int
+) -> None:
+    def batches(start: int = 0, **settings: Any) -> Iterator[FastaBatch]:
+        # Blocks end at the same bytes of the file; `in_pieces` begins with its second size.
+        sizes = [text_bytes, text_bytes - start % text_bytes, *[text_bytes] * len(text)]
+        return read_records(
+            in_pieces(text[start:], sizes),
+            name="x.fa",
+            batch_bases=batch_bases,
+            max_length=max_length,
+            **settings,
+        )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fasta, "_HEADER_BYTES", 100)
+        patch.setattr(fasta, "_BATCH_RECORDS", 4)
+        try:
+            whole = list(batches())
+        except FastaError:
+            return
+        assert_equal(list(batches(letters=False)), whole, letters=False)
+        for number, batch in enumerate(whole):
+            assert text[batch.start[0] : batch.start[0] + 1] == b">"
+            assert_equal(list(batches(batch.place.start, first=batch.place)), whole[number:])
+
+
+def assert_equal(found: list[FastaBatch], expected: list[FastaBatch], *, letters: bool = True) -> None:
+    """Compare every array of batches; ``letters`` says whether those found have any."""
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        for each in fields(FastaBatch):
+            if each.name != "data":
+                np.testing.assert_array_equal(getattr(one, each.name), getattr(other, each.name), each.name)
+        assert one.data.tobytes() == (other.data.tobytes() if letters else b"")
 
 
 @given(

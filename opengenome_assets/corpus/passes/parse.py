@@ -2,17 +2,20 @@
 
 Belongs here: which records are accepted, the reasons to refuse others, and how rows are cut into shards. Does not
 belong here: decompression (``intake/streams.py``), parts and archives (``intake/containers.py``), the FASTA parser
-(``kernels/fasta.py``), and the decision to publish (``corpus/sequence_shards.py``).
+(``kernels/fasta.py``), one file in several tasks (``pieces.py``), and the decision to publish
+(``corpus/sequence_shards.py``).
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from opengenome_assets.corpus.tables import RAW_FASTA, REJECTED_RECORDS, SEQUENCE_SHARDS
@@ -91,58 +94,73 @@ def _parse(task: ParseTask) -> Parsed:
         RowGroups(shards) as sequences,
         RowGroups(rejected) as refused,
     ):
-        intake = _Intake(task, ShardCutter(shards, sequences, settings), refused)
+        intake, cutter = Intake(task, refused), ShardCutter(shards, sequences, settings)
         for path, stream in unit:
-            intake.read(path, stream)
+            for each in intake.read(path, stream):
+                cutter.write(rows_of(task.source, path, each), each.batch.length[each.kept])
             if intake.has_enough:
                 unit.refuse_changed()
                 break
-        sha256 = [file.sha256 for file in task.files]
-        facts: dict[str, object] = {
-            "source": task.source,
-            "file": task.path,
-            "sha256": sha256 if unit.is_cut else sha256[0],
-            # unknown if only the first records were read
-            "header_lines": intake.tally["header_lines"] if settings.first_records is None else None,
-            **{
-                name: intake.tally[name]
-                for name in ("records", "accepted", "rejected", "too_short", "ambiguous", "bases")
-            },
-        }
+        facts = intake.facts()
         if unit.is_archive:
             facts |= {"members": unit.members, "left_out": unit.left_out, "left_out_first": unit.left_out_first}
         # The shards come last: if they are there, the refused records are too.
         refused.finish()
-        return Parsed(rejected=rejected.finish(**facts), accepted=intake.cutter.finish(**facts))
+        return Parsed(rejected=rejected.finish(**facts), accepted=cutter.finish(**facts))
 
 
-class _Intake:
-    """Sorts the records of a unit's FASTA files into rows, refused records and those left out by a setting."""
+class Sorted(NamedTuple):
+    """A batch, the names and descriptions of its records, and the mask of those that become rows, shape (n,)."""
 
-    def __init__(self, task: ParseTask, cutter: ShardCutter, rejected: RowGroups) -> None:
-        self.source = task.source
+    batch: FastaBatch
+    ids: pa.Array
+    descriptions: pa.Array
+    kept: npt.NDArray[np.bool_]
+
+
+class Intake:
+    """Sorts the records of a unit's FASTA files into rows, refused records and those left out by a setting.
+
+    Parameters
+    ----------
+    task
+        The unit.
+    rejected
+        Receives the rows of refused records.
+    """
+
+    def __init__(self, task: ParseTask, rejected: RowGroups) -> None:
+        self.task = task
         self.settings = task.settings
-        self.cutter = cutter
         self.rejected = rejected
         self.tally: Counter[str] = Counter()
         self.has_enough = False
 
-    def read(self, path: str, stream: DecompressedStream) -> None:
-        """Read one FASTA file to its end, or up to ``first_records``."""
+    def read(self, path: str, stream: DecompressedStream, *, letters: bool = True) -> Iterator[Sorted]:
+        """Yield the batches of one FASTA file to its end, or up to ``first_records``.
+
+        Parameters
+        ----------
+        path
+            The file's path in its rows.
+        stream
+            Its plain bytes.
+        letters
+            Whether batches have their letters, as `read_records` takes it.
+        """
         settings, seen, before = self.settings, SeenIdentifiers(), self.tally["records"]
-        for batch in read_records(stream.readinto, name=stream.name, max_length=MAX_STORED_LENGTH):
+        for batch in read_records(stream.readinto, name=stream.name, max_length=MAX_STORED_LENGTH, letters=letters):
             wanted = batch.record[-1] if settings.first_records is None else settings.first_records - before
             read = batch.record <= wanted
             ids, descriptions = split_headers(batch)
             refused = {place: why for place, why in _refused(batch, ids, seen).items() if read[place]}
             if refused:
-                self.rejected.write(_rejected_rows(self.source, path, batch, refused))
+                self.rejected.write(_rejected_rows(self.task.source, path, batch, refused))
             good = read.copy()
             good[list(refused)] = False
             short = good & (batch.length < settings.min_length)
             ambiguous = good & ~short & (batch.acgt_bases < batch.length) & settings.drop_ambiguous
             kept = good & ~(short | ambiguous)
-            self.cutter.write(_rows(self.source, path, batch, ids, descriptions, kept), batch.length[kept])
             self.tally.update(
                 records=int(read.sum()),
                 accepted=int(kept.sum()),
@@ -151,10 +169,25 @@ class _Intake:
                 ambiguous=int(ambiguous.sum()),
                 bases=int(batch.length[kept].sum()),
             )
+            yield Sorted(batch, ids, descriptions, kept)
             if not read.all():
                 self.has_enough = True
                 return
         self.tally["header_lines"] += stream.header_lines
+
+    def facts(self) -> dict[str, object]:
+        """Return the facts of the unit's parts, after all of it was read."""
+        files, settings = self.task.files, self.settings
+        sha256 = [file.sha256 for file in files]
+        counts = ("records", "accepted", "rejected", "too_short", "ambiguous", "bases")
+        return {
+            "source": self.task.source,
+            "file": self.task.path,
+            "sha256": sha256[0] if files[0].path == self.task.path else sha256,
+            # unknown if only the first records were read
+            "header_lines": self.tally["header_lines"] if settings.first_records is None else None,
+            **{name: self.tally[name] for name in counts},
+        }
 
 
 def _refused(batch: FastaBatch, ids: pa.Array, seen: SeenIdentifiers) -> dict[int, Refusal]:
@@ -192,9 +225,9 @@ def _rejected_rows(source: str, path: str, batch: FastaBatch, refused: dict[int,
     )
 
 
-def _rows(
-    source: str, path: str, batch: FastaBatch, ids: pa.Array, descriptions: pa.Array, kept: np.ndarray
-) -> pa.Table:
+def rows_of(source: str, path: str, each: Sorted) -> pa.Table:
+    """Return the rows of the kept records of a batch of a file, which has its letters."""
+    batch, ids, descriptions, kept = each
     count = len(batch)
     known = batch.acgt_bases > 0
     rows = pa.table(
@@ -259,41 +292,75 @@ class RowGroups:
             self._writing = None
 
 
-class ShardCutter:
-    """Cuts a unit's rows into shards of bounded size, each a Parquet file."""
+class ShardBounds:
+    """Divides the rows of a unit, in their order, into shards of bounded size.
 
-    def __init__(self, writer: PartWriter, row_groups: RowGroups, settings: ParseSettings) -> None:
-        self.writer = writer
-        self.row_groups = row_groups
+    Parameters
+    ----------
+    settings
+        Has the bounds.
+
+    Attributes
+    ----------
+    shard_bases
+        Letters of each shard so far.
+    """
+
+    def __init__(self, settings: ParseSettings) -> None:
         self.max_records = settings.max_records_per_shard
         self.max_bases = settings.max_bases_per_shard
         self.records = self.bases = 0
         self.shard_bases: list[int] = []
 
-    def write(self, rows: pa.Table, lengths: np.ndarray) -> None:
-        """Append rows, ending shards where they are full."""
+    def divide(self, lengths: npt.NDArray[np.int64]) -> Iterator[tuple[int, int, bool]]:
+        """Yield the runs of the next rows that one shard takes, by the lengths of their sequences.
+
+        Yields
+        ------
+        start, count : int
+            First row of the run, and number of rows.
+        begins : bool
+            Whether a shard begins with it.
+        """
         start = 0
         while start < len(lengths):
             ends = np.cumsum(lengths[start:])
             fits = int(np.searchsorted(ends, self.max_bases - self.bases, side="right"))
             fits = min(fits, self.max_records - self.records)
             if fits == 0 and self.records:
-                self._end_shard()
+                self.records = self.bases = 0
                 continue
-            take = max(fits, 1)
-            self.row_groups.write(rows.slice(start, take))
-            self.records += take
-            self.bases += int(ends[take - 1])
-            start += take
+            begins, count = self.records == 0, max(fits, 1)
+            if begins:
+                self.shard_bases.append(0)
+            self.records += count
+            self.bases += int(ends[count - 1])
+            self.shard_bases[-1] = self.bases
+            yield start, count, begins
+            start += count
 
-    def _end_shard(self) -> None:
+
+class ShardCutter:
+    """Cuts a unit's rows into shards of bounded size, each a Parquet file."""
+
+    def __init__(self, writer: PartWriter, row_groups: RowGroups, settings: ParseSettings) -> None:
+        self.writer = writer
+        self.row_groups = row_groups
+        self.bounds = ShardBounds(settings)
+
+    def write(self, rows: pa.Table, lengths: npt.NDArray[np.int64]) -> None:
+        """Append rows, ending shards where they are full."""
+        for start, count, begins in self.bounds.divide(lengths):
+            if begins:
+                self.end_shard()
+            self.row_groups.write(rows.slice(start, count))
+
+    def end_shard(self) -> None:
+        """End the last shard, if there is one."""
         self.row_groups.finish()
         self.writer.close_file()
-        if self.records:
-            self.shard_bases.append(self.bases)
-        self.records = self.bases = 0
 
     def finish(self, **facts: object) -> Part:
         """End the last shard and the part."""
-        self._end_shard()
-        return self.writer.finish(shard_bases=self.shard_bases, **facts)
+        self.end_shard()
+        return self.writer.finish(shard_bases=self.bounds.shard_bases, **facts)
