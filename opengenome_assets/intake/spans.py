@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -51,12 +51,26 @@ class NoSpansError(StreamError):
 
 
 class Extent(NamedTuple):
-    """First plain byte of a span, its plain bytes; the stored byte to read from, and the plain ones to skip there."""
+    """A span of plain bytes, and how to read it.
+
+    Attributes
+    ----------
+    start, size
+        Its first plain byte, and its plain bytes.
+    stored, end
+        The stored bytes that hold it: the first, and the one behind the last.
+    skipped
+        Plain bytes before it in those.
+    checksums
+        CRC-32 of the chunks that hold those.
+    """
 
     start: int
     size: int
     stored: int
+    end: int
     skipped: int
+    checksums: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -68,7 +82,8 @@ class Index:
     checksums
         CRC-32 of each chunk of `CHUNK` bytes as stored; the last may be shorter.
     stored, plain
-        For each block of bgzip, ascending, its first byte as stored and its first plain byte; empty for a plain file.
+        For each block of bgzip, ascending, its first byte as stored and its first plain byte, and at last those behind
+        the last block; empty for a plain file.
     """
 
     checksums: tuple[int, ...]
@@ -76,26 +91,30 @@ class Index:
     plain: tuple[int, ...]
 
     def extent(self, start: int, size: int) -> Extent:
-        """Return how to read this number of plain bytes from one on."""
-        if not self.plain:
-            return Extent(start, size, start, 0)
-        block = bisect_right(self.plain, start) - 1
-        return Extent(start, size, self.stored[block], start - self.plain[block])
+        """Return how to read this number of plain bytes, at least one, from one on."""
+        stored, end, skipped = start, start + size, 0
+        if self.plain:
+            first, behind = bisect_right(self.plain, start) - 1, bisect_left(self.plain, start + size)
+            stored, end, skipped = self.stored[first], self.stored[behind], start - self.plain[first]
+        chunks = self.checksums[stored // CHUNK : -(-end // CHUNK)]
+        return Extent(start, size, stored, end, skipped, chunks)
 
 
 class _Chunks(io.RawIOBase):
-    """The bytes of a file as stored, from one on, in chunks that are compared with their checksums if those are known.
+    """The bytes of a file as stored, or those of an extent, in chunks that are compared with their checksums.
 
     Raises
     ------
     ChangedError
-        If a chunk differs.
+        If a chunk of the extent differs.
     """
 
-    def __init__(self, file: StoredFile, start: int = 0, expected: Sequence[int] | None = None) -> None:
+    def __init__(self, file: StoredFile, extent: Extent | None = None) -> None:
         self._file = file
-        self._expected = expected
-        self._number, self._skip = divmod(start, CHUNK)
+        self._expected = None if extent is None else iter(extent.checksums)
+        self._end: int | None = extent.end if extent else None
+        start = extent.stored if extent else 0
+        self._skip = start % CHUNK
         self._raw = open_raw(file, start - self._skip)
         self._chunk = memoryview(bytearray(CHUNK))
         self._current = self._chunk[:0]
@@ -109,6 +128,8 @@ class _Chunks(io.RawIOBase):
 
     def readinto(self, buffer: Any, /) -> int:
         view, filled = memoryview(buffer), 0
+        if self._end is not None:
+            view = view[: self._end - self._passed]
         while filled < len(view):  # the first bytes that a reader looks at must not be too few
             self._current = self._current or self._next()
             size = min(len(view) - filled, len(self._current))
@@ -129,14 +150,13 @@ class _Chunks(io.RawIOBase):
             raise StreamError(f"{self._file.name}: cannot be read on after {self._passed:,} bytes ({error})") from error
         chunk = self._chunk[:filled]
         if filled:
-            self.take(chunk, isal_zlib.crc32(chunk))
-        self._number += 1
+            self.take(isal_zlib.crc32(chunk))
         chunk, self._skip = chunk[self._skip :], 0
         return chunk
 
-    def take(self, chunk: memoryview, checksum: int) -> None:
-        """Compare a chunk."""
-        if self._expected is not None and self._expected[self._number : self._number + 1] != (checksum,):
+    def take(self, checksum: int) -> None:
+        """Compare the checksum of a chunk."""
+        if self._expected is not None and next(self._expected, None) != checksum:
             raise ChangedError(f"{self._file.name}: changed while it was read")
 
     def close(self) -> None:
@@ -169,7 +189,7 @@ class IndexedFile(_Chunks):
         self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="decompress")
         self._ahead: deque[Future[bytes]] = deque()
 
-    def take(self, chunk: memoryview, checksum: int) -> None:
+    def take(self, checksum: int) -> None:
         """Keep the checksum of a chunk."""
         self._checksums.append(checksum)
 
@@ -221,6 +241,8 @@ class IndexedFile(_Chunks):
             chunk = super()._next()
         if rest:
             raise StreamError(f"{self._file.name}: the last block of bgzip is cut")
+        self._stored.append(stored)
+        self._plain.append(plain)
 
     def index(self) -> Index:
         """Return the index of the file, which has been read to its end."""
@@ -241,21 +263,17 @@ class Span:
         The file.
     kind
         Its kind.
-    checksums
-        Those of its index.
     extent
         What to read.
     multiple
         Each `readinto` ends at a multiple of this number of bytes of the file, or at the end of the span.
     """
 
-    def __init__(
-        self, file: StoredFile, kind: FileKind, checksums: Sequence[int], extent: Extent, multiple: int
-    ) -> None:
+    def __init__(self, file: StoredFile, kind: FileKind, extent: Extent, multiple: int) -> None:
         self.name = file.name
         self._multiple = multiple
         self._at, self._end = extent.start, extent.start + extent.size
-        self._stream = DecompressedStream(_Chunks(file, extent.stored, checksums), kind, name=file.name)
+        self._stream = DecompressedStream(_Chunks(file, extent), kind, name=file.name)
         self._fill(memoryview(bytearray(extent.skipped)))
 
     def readinto(self, buffer: memoryview) -> int:

@@ -63,8 +63,6 @@ class Piece:
     ----------
     task
         The unit.
-    checksums
-        Those of its file's index.
     place
         Of the first record of the first batch.
     extent
@@ -80,7 +78,6 @@ class Piece:
     """
 
     task: ParseTask
-    checksums: tuple[int, ...]
     place: Place
     extent: Extent
     kept: tuple[npt.NDArray[np.uint8], ...]
@@ -95,7 +92,7 @@ class Piece:
         (file,) = task.files
         uri, key, compression = task.shards_uri, task.shards_key, task.settings.compression
         with (
-            Span(file, FASTA, self.checksums, self.extent, TEXT_BYTES) as span,
+            Span(file, FASTA, self.extent, TEXT_BYTES) as span,
             PartWriter(uri, key, SEQUENCE_SHARDS.schema, compression, self.number) as shards,
             RowGroups(shards) as sequences,
         ):
@@ -134,8 +131,9 @@ class Verification:
 
 @dataclass(frozen=True)
 class Survey:
-    """What a file holds: the pieces of its shards, its refused records, and the facts of its parts."""
+    """What a file holds: checksums of its chunks, pieces of its shards, refused records, and facts of its parts."""
 
+    checksums: tuple[int, ...]
     pieces: tuple[Piece, ...]
     rejected: tuple[DataFile, ...]
     facts: dict[str, object]
@@ -182,7 +180,6 @@ class _Plan:
         return tuple(
             Piece(
                 task,
-                index.checksums,
                 self.places[run.first_batch],
                 index.extent(starts[run.first_batch], starts[run.last_batch + 1] - starts[run.first_batch]),
                 kept=tuple(self.kept[run.first_batch : run.last_batch + 1]),
@@ -238,7 +235,7 @@ def parse_in_pieces(
     for place, found in enumerate(surveys):
         if found is not None:
             work += [(place, piece) for piece in found.pieces]
-            work.append((place, Verification(tasks[place].files[0], found.pieces[0].checksums)))
+            work.append((place, Verification(tasks[place].files[0], found.checksums)))
     written = engine.map(
         run,
         [item for _, item in work],
@@ -273,10 +270,11 @@ def survey(task: ParseTask) -> Survey | None:
                 return None  # compressed twice
             refused.finish()
             rejected.close_file()
-            pieces = plan.pieces(task, indexed.index(), stream.decompressed_bytes)
+            index = indexed.index()
+            pieces = plan.pieces(task, index, stream.decompressed_bytes)
     except (FastaError, StreamError):
         return None
-    return Survey(pieces, tuple(rejected.files), intake.facts()) if pieces else None
+    return Survey(index.checksums, pieces, tuple(rejected.files), intake.facts()) if pieces else None
 
 
 def run(item: Piece | Verification) -> Written | None:
