@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,7 +51,7 @@ def run(context: click.Context, select: str, config: str | None, config_json: st
     with refusals():
         groups.refuse(settings)
         environment = dagster_environment()
-    decided = _decision(settings, [select, Path(config).read_text() if config else None, config_json])
+    decided = _decision(settings, select, config, config_json)
     if same := last_run.recall(settings.home, decided):
         _tell_again(settings, same)
         return
@@ -90,11 +90,12 @@ def _show(lines: Iterable[str]) -> None:
         steps.follow(lines, display)
 
 
-def _decision(settings: Settings, asked: Sequence[str | None]) -> str | None:
+def _decision(settings: Settings, select: str, config: str | None, config_json: str | None) -> str | None:
     """Return the decision of a run; None if it cannot be told, and the run itself says what is wrong."""
     from opengenome_assets.intake.hub.request import RemoteError
 
     try:
+        asked = [select, Path(config).read_text() if config else None, config_json]
         return last_run.decision(settings, asked, groups.reads(settings))
     except (OSError, ValueError, RemoteError):
         return None

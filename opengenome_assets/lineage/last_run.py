@@ -112,10 +112,10 @@ def remember(home: str, decided: str | None, told: Told, started: float, made: C
     """
     if decided is None or "://" in home:
         return
-    left = list(_left(home))
     since = int(started * 1e9) - TICK_NANOSECONDS
-    if not any(changed >= since and _is_of_another(home, path, made) for path, *_, changed in left):
-        with suppress(OSError):  # a full disk costs the next run its haste
+    with suppress(OSError):  # a full disk, or a file that is gone meanwhile, costs the next run its haste
+        left = list(_left(home))
+        if not any(changed >= since and _is_of_another(home, path, made) for path, *_, changed in left):
             write_bytes(f"{home}/{RECORD}", sealed({"decided": decided, "left": digest(left), "told": asdict(told)}))
 
 

@@ -12,8 +12,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from opengenome_assets import groups
 from opengenome_assets.cli import main
 from opengenome_assets.cli.processes import CONFIGURATION, dagster_environment, program
+from opengenome_assets.cli.run import _decision
 from opengenome_assets.corpus.tables import SEQUENCE_SHARDS
 from opengenome_assets.framework.parsing import allowing
 from opengenome_assets.settings import dagster_home
@@ -124,6 +126,11 @@ def test_everything_is_made_in_an_empty_folder_and_a_failure_is_told(elsewhere: 
     (told,) = re.findall(r"^Run \w{8} failed:\n(?:  .*\n)+", answer.stderr, re.MULTILINE)
     assert "bad.fa" in told
     assert "Traceback" not in told
+
+
+def test_a_run_config_that_is_no_text_is_left_to_the_run_to_refuse(elsewhere: Path) -> None:
+    (elsewhere / "config.yaml").write_bytes(b"\xff\xfe")
+    assert _decision(groups.read_settings({}), "*", str(elsewhere / "config.yaml"), None) is None
 
 
 @pytest.mark.slow

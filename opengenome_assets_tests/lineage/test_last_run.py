@@ -175,6 +175,12 @@ def test_a_run_beside_which_something_else_wrote_is_not_remembered(name: str, ho
     assert last_run.recall(str(home), "decided") is None
 
 
+def test_a_file_that_is_gone_meanwhile_is_no_error_of_the_run(home: Path) -> None:
+    (home / "tables/genes/link").symlink_to(home / "gone")
+    last_run.remember(str(home), "decided", TOLD, time.time(), [])
+    assert not (home / last_run.RECORD).exists()
+
+
 def test_nothing_is_remembered_of_an_object_store_or_an_unsettled_input(home: Path, tmp_path: Path) -> None:
     last_run.remember("s3://bucket/home", "decided", TOLD, time.time(), [])
     assert last_run.recall("s3://bucket/home", "decided") is None
