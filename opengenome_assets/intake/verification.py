@@ -18,11 +18,8 @@ from opengenome_assets.intake.hub.download import RemoteFile
 from opengenome_assets.intake.hub.store import Store, Stored
 from opengenome_assets.intake.sources import SourceFile
 from opengenome_assets.settings import local_home
-from opengenome_assets.storage.files import read_bytes, write_bytes
+from opengenome_assets.storage.files import YOUNG_NANOSECONDS, read_bytes, stamp, write_bytes
 from opengenome_assets.storage.record import digest
-
-# A file can change twice within one tick of the clock, so younger time stamps are not trusted.
-YOUNG_NANOSECONDS = 2_000_000_000
 
 
 class Checksums:
@@ -43,15 +40,15 @@ class Checksums:
     def remembered(self, uri: str) -> str | None:
         """Return the cached checksum of a file; None if the file is new or has changed."""
         entry = self.known.get(uri)
-        return entry[-2] if entry and entry[:-2] == _stamp(Path(uri)) else None
+        return entry[-2] if entry and entry[:-2] == stamp(Path(uri)) else None
 
     def take(self, uri: str) -> str:
         """Read a file and return its checksum."""
-        stamp, now = _stamp(Path(uri)), time.time_ns()
+        before, now = stamp(Path(uri)), time.time_ns()
         with open(uri, "rb") as stream:
             sha256 = file_digest(stream, "sha256").hexdigest()
-        if stamp[2] < now - YOUNG_NANOSECONDS:
-            self.known[uri] = [*stamp, sha256, _proof(uri, [*stamp, sha256])]
+        if before[2] < now - YOUNG_NANOSECONDS:
+            self.known[uri] = [*before, sha256, _proof(uri, [*before, sha256])]
         return sha256
 
     def save(self) -> None:
@@ -74,12 +71,6 @@ def _known(content: bytes) -> dict[str, list[Any]]:
 
 def _proof(uri: str, entry: list[Any]) -> str:
     return digest([uri, entry])[:16]
-
-
-def _stamp(file: Path) -> list[int]:
-    # The second time (ctime) changes with anything about the file, and cannot be set back.
-    stat = file.stat()
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
 
 def fetch(files: Sequence[RemoteFile], home: str, log: Callable[[str], None]) -> list[Stored]:

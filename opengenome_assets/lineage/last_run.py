@@ -20,18 +20,16 @@ from pathlib import Path
 
 import opengenome_assets
 from opengenome_assets.settings import Settings, dagster_home, local_home
-from opengenome_assets.storage.files import read_bytes, write_bytes
+from opengenome_assets.storage.files import YOUNG_NANOSECONDS, read_bytes, stamp, write_bytes
 from opengenome_assets.storage.record import digest, sealed, unsealed
 
 RECORD = ".last_run.json"
 OTHERS = ("access", "dagster", "jobs")  # folders of a home that no asset writes
 TABLES_AND_FIGURES = ("tables", "figures")
-# A file can change twice within one tick of the clock, so younger time stamps are not trusted.
-YOUNG_NANOSECONDS = 2_000_000_000
 TICK_NANOSECONDS = 10_000_000
 
 Stamp = tuple[str, int, int, int]
-"""Path, size in bytes, and times of the last change of content and of anything, in nanoseconds."""
+"""Path, and what `stamp` says of it."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +75,8 @@ def decision(settings: Settings, asked: Sequence[str | None], read: Iterable[str
         If a file cannot be looked at.
     """
     places = sorted(set(read))
-    stamps = [stamp for place in places if "://" not in place for stamp in _stamps(Path(place))]
-    program = [stamp for stamp in _stamps(Path(opengenome_assets.__file__).parent) if not stamp[0].endswith(".pyc")]
+    stamps = [each for place in places if "://" not in place for each in _stamps(Path(place))]
+    program = [each for each in _stamps(Path(opengenome_assets.__file__).parent) if not each[0].endswith(".pyc")]
     if any(changed > time.time_ns() - YOUNG_NANOSECONDS for *_, changed in (*stamps, *program)):
         return None
     sections = (settings, *settings.sections)
@@ -137,7 +135,7 @@ def _left(home: str) -> Iterator[Stamp]:
     """Yield the files of a home that assets write. Those with a dot at the start are locks and hints."""
     for place in sorted(Path(home).iterdir()):
         if place.name not in OTHERS:
-            yield from (stamp for stamp in _stamps(place) if not os.path.basename(stamp[0]).startswith("."))
+            yield from (each for each in _stamps(place) if not os.path.basename(each[0]).startswith("."))
 
 
 def _is_of_another(home: str, path: str, made: Collection[str]) -> bool:
@@ -149,7 +147,7 @@ def _is_of_another(home: str, path: str, made: Collection[str]) -> bool:
 def _stamps(place: Path) -> Iterator[Stamp]:
     """Yield the stamps of a file, or of all files below a folder, sorted by path; links are followed, each once."""
     if not place.is_dir():
-        yield _stamp(str(place), place.stat())
+        yield _stamp(place)
         return
     visited: set[str] = set()
     for parent, folders, names in os.walk(place, followlinks=True):
@@ -160,13 +158,12 @@ def _stamps(place: Path) -> Iterator[Stamp]:
         visited.add(folder)
         folders.sort()
         for name in sorted(names):
-            path = os.path.join(parent, name)
-            yield _stamp(path, os.stat(path))
+            yield _stamp(Path(parent, name))
 
 
-def _stamp(path: str, found: os.stat_result) -> Stamp:
-    # The second time (ctime) changes with anything about the file, and cannot be set back.
-    return path, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+def _stamp(file: Path) -> Stamp:
+    size, content, anything = stamp(file)
+    return str(file), size, content, anything
 
 
 def _libraries() -> list[str]:

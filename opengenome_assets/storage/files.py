@@ -1,7 +1,7 @@
 """Small files at a local path or an object-store URI, read whole and written atomically.
 
-Belongs here: the file system of an address, and whole files. Does not belong here: Parquet (``parquet``), and
-conditional writes (``conditional.py``).
+Belongs here: the file system of an address, whole files, and what changes when a local one does. Does not belong here:
+Parquet (``parquet``), and conditional writes (``conditional.py``).
 """
 
 from __future__ import annotations
@@ -9,8 +9,12 @@ from __future__ import annotations
 import contextlib
 import posixpath
 import uuid
+from pathlib import Path
 
 import pyarrow.fs as pafs
+
+# A file can change twice within one tick of the clock, so younger time stamps are not trusted.
+YOUNG_NANOSECONDS = 2_000_000_000
 
 
 def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
@@ -33,6 +37,15 @@ def read_bytes(uri: str) -> bytes | None:
 
 class DamagedError(OSError):
     """Stored data is not as it was written. The message names the file and says what helps; a retry does not."""
+
+
+def stamp(file: Path) -> list[int]:
+    """Return the size of a file in bytes, and the times of the last change of its content and of anything about it.
+
+    Both are in nanoseconds since 1970. The second (ctime) cannot be set back.
+    """
+    found = file.stat()
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
 
 def unwritable(place: object, error: OSError) -> OSError:
