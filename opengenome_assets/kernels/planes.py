@@ -3,8 +3,9 @@
 A row of 4,096 counts is written in base 256, least significant digit first. Plane 0 holds the low bytes, plane 1 the
 next ones, up to the last that is not empty. A plane with few digits other than 0 is kept as a list of them, any other
 as 4,096 bytes. So a sequence of 100 bases costs about 300 bytes, an organelle 4,096, a bacterium twice that. Nothing is
-rounded, and no row depends on another. Dot products of rows and weights are memory-bound: a plane is read once, in
-order, and multiplied in 32-bit floats. Two vectors, such as a query's and its reverse complement's, share that reading.
+rounded, and no row depends on another. A plane is read once, in order, and multiplied with whole numbers of 16 bits.
+Processors have an instruction that multiplies such numbers and adds neighbouring products, so the sums wait for memory.
+Two vectors, such as a query's and its reverse complement's, share that reading.
 
 Belongs here: packing counts, and sums over packed rows. Does not belong here: the meaning of weights (tfidf.py), the
 choice of rows, and their rank (``search``).
@@ -14,7 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from opengenome_assets.kernels.bases import readonly
 from opengenome_assets.kernels.profiles import KMERS, SequenceKmers
@@ -24,9 +28,12 @@ PLACES = 4  # of a count below 2**31
 # A plane with more digits than this is kept whole: reading 4,096 bytes then takes no longer.
 _FEW = 512
 
-# Maximum relative error of a row's dot product in 32-bit floats. Each of 4,096 terms of a plane, none negative, is
-# rounded with its weight, when it is multiplied, and when it is added, in any order. So are the sums of the planes.
-RELATIVE_ERROR = (KMERS + 2 + PLACES + 1) * 2.0**-24
+# Of whole weights, the largest and the largest sum: the sum of their products with 4,096 digits has 32 bits.
+LARGEST_WEIGHT = 2**15 - 1
+LARGEST_SUM = (2**31 - 1) // 255
+
+# Digits that `_whole_dots` multiplies at once.
+_LANES = 64
 
 
 class Planes(NamedTuple):
@@ -149,27 +156,34 @@ def norms(
     _norms(_read(planes), readonly(weights), *_range(planes, first, stop), result)
 
 
-def score(
-    planes: Planes, weights: npt.NDArray[np.float32], first: int, stop: int, result: npt.NDArray[np.float32]
-) -> None:
-    """Write dot products of the rows from ``first`` to ``stop`` with weights, to within `RELATIVE_ERROR`.
+def score(planes: Planes, weights: npt.NDArray[np.int16], first: int, stop: int) -> npt.NDArray[np.int64]:
+    """Return dot products of the rows from ``first`` to ``stop`` with whole weights: exact.
 
     Parameters
     ----------
     planes : Planes
         The counts.
-    weights : float32 array of shape (q, 4096)
-        None negative.
+    weights : int16 array of shape (q, 4096)
+        None negative, and each row's sum at most `LARGEST_SUM`.
     first, stop : int
         The rows.
-    result : float32 array of shape (q, n)
-        Written at the rows' places.
+
+    Returns
+    -------
+    int64 array of shape (q, stop - first)
+
+    Raises
+    ------
+    IndexError
+        If there is no such row.
+    ValueError
+        If the weights are negative or too large.
     """
-    scales = np.ldexp(np.float32(1), 8 * np.arange(PLACES))
-    by_place = weights[:, None, :] * scales[None, :, None]
-    doubled = by_place if len(weights) % 2 == 0 else np.concatenate([by_place, by_place[-1:]])
-    pairs = np.ascontiguousarray(doubled.reshape(-1, 2, PLACES * KMERS).swapaxes(1, 2)).reshape(-1, 2 * PLACES * KMERS)
-    _score(_read(planes), readonly(by_place), readonly(pairs), *_range(planes, first, stop), result)
+    if weights.size and (weights.min() < 0 or weights.sum(axis=1, dtype=np.int64).max() > LARGEST_SUM):
+        raise ValueError(f"expected weights from 0 and with a sum of at most {LARGEST_SUM:,}")
+    sums = np.zeros((len(weights), stop - first), np.int64)
+    _score(_read(planes), readonly(np.ascontiguousarray(weights)), *_range(planes, first, stop), sums)
+    return sums
 
 
 def add_document_frequency(planes: Planes, rows: npt.NDArray[np.int64], frequency: npt.NDArray[np.int64]) -> None:
@@ -346,62 +360,75 @@ def _dot(planes: Any, weights: Any, rows: Any, result: Any) -> None:
         result[place] = _sum_of_products(counts, weights)
 
 
-@njit(nogil=True, fastmath=True)
-def _whole_dots(one: Any, other: Any, first: Any, second: Any) -> Any:
-    """Dot products of two planes with two vectors: each byte is converted once, and each weight read once."""
-    one_first = one_second = other_first = other_second = np.float32(0)
-    for code in range(KMERS):
-        digit, other_digit = np.float32(one[code]), np.float32(other[code])
-        one_first += digit * first[code]
-        one_second += digit * second[code]
-        other_first += other_digit * first[code]
-        other_second += other_digit * second[code]
-    return one_first, one_second, other_first, other_second
+@intrinsic
+def _whole_dots(typing, digits, one, other):  # type: ignore[no-untyped-def]
+    """Dot products of a plane and two vectors.
+
+    LLVM's own vectors, since it makes the instruction of pairs from a loop over one vector, and not from one over two.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        plane, *vectors = (
+            context.make_array(kind)(context, builder, value).data
+            for kind, value in zip(signature.args, values, strict=True)
+        )
+        number, place = ir.IntType(32), ir.IntType(64)
+        products, sums = ir.VectorType(number, _LANES), ir.VectorType(number, _LANES // 2)
+
+        def load(array: Any, column: Any) -> Any:
+            start, bits = builder.gep(array, [column]), array.type.pointee.width
+            lanes = ir.VectorType(array.type.pointee, _LANES)
+            return builder.load(builder.bitcast(start, lanes.as_pointer()), align=bits // 8)
+
+        def neighbours(vector: Any, first: int) -> Any:
+            return builder.shuffle_vector(vector, vector, ir.Constant(sums, list(range(first, _LANES, 2))))
+
+        before, loop, after = (builder.block, *(builder.append_basic_block(name) for name in ("lanes", "end")))
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        column, *totals = (builder.phi(kind) for kind in (place, sums, sums))
+        read = builder.zext(load(plane, column), products)
+        multiplied = [builder.mul(read, builder.sext(load(vector, column), products)) for vector in vectors]
+        paired = [builder.add(neighbours(each, 0), neighbours(each, 1)) for each in multiplied]
+        added = [builder.add(total, each) for total, each in zip(totals, paired, strict=True)]
+        following = builder.add(column, place(_LANES))
+        for phi, value in zip((column, *totals), (following, *added), strict=True):
+            phi.add_incoming(ir.Constant(phi.type, None if phi.type == sums else 0), before)
+            phi.add_incoming(value, loop)
+        builder.cbranch(builder.icmp_signed("<", following, place(KMERS)), loop, after)
+        builder.position_at_end(after)
+        name = f"llvm.vector.reduce.add.v{_LANES // 2}i32"
+        reduce = cgutils.get_or_insert_function(builder.module, ir.FunctionType(number, [sums]), name)
+        return context.make_tuple(builder, signature.return_type, [builder.call(reduce, [each]) for each in added])
+
+    return types.UniTuple(types.int32, 2)(digits, one, other), codegen
 
 
-@njit(nogil=True, fastmath=True)
-def _single_dots(keys: Any, digits: Any, pairs: Any) -> Any:
-    """Dot products of single digits with two vectors, whose weights are neighbours."""
-    first = second = np.float32(0)
+@njit(nogil=True)
+def _single_dots(keys: Any, digits: Any, one: Any, other: Any) -> Any:
+    """Dot products of single digits and two vectors."""
+    first = second = np.int64(0)
     for single in range(len(keys)):
-        digit, key = np.float32(digits[single]), 2 * np.int64(keys[single])
-        first += digit * pairs[key]
-        second += digit * pairs[key + 1]
+        key = np.int64(keys[single])
+        code, digit = key & (KMERS - 1), np.int64(digits[single]) << (8 * (key // KMERS))
+        first += digit * one[code]
+        second += digit * other[code]
     return first, second
 
 
 @njit(cache=True, nogil=True)
-def _score(planes: Any, weights: Any, pairs: Any, first: int, stop: int, result: Any) -> None:
-    """Score rows with vectors, two at a time; an odd last vector, and a plane without a partner, are doubled."""
+def _score(planes: Any, weights: Any, first: int, stop: int, sums: Any) -> None:
+    """Add up rows with vectors, two at a time; an odd last vector is its own partner."""
     for row in range(first, stop):
         begin, end = planes.digit_offsets[row], planes.digit_offsets[row + 1]
         keys, digits = planes.keys[begin:end], planes.digits[begin:end]
-        for pair in range(len(pairs)):
-            here, beside = 2 * pair, min(2 * pair + 1, len(weights) - 1)
-            total, total_beside = _single_dots(keys, digits, pairs[pair])
-            result[beside, row] = total_beside
-            result[here, row] = total
-    row, plane, end = first, planes.whole_offsets[first], planes.whole_offsets[stop]
-    while plane < end:
-        place = planes.whole_places[plane]
-        partner = plane + 1
-        if partner == end or planes.whole_places[partner] != place:
-            partner = plane
-        while planes.whole_offsets[row + 1] <= plane:
-            row += 1
-        other = row
-        while planes.whole_offsets[other + 1] <= partner:
-            other += 1
         for here in range(0, len(weights), 2):
             beside = min(here + 1, len(weights) - 1)
-            totals = _whole_dots(
-                planes.whole[plane], planes.whole[partner], weights[here, place], weights[beside, place]
-            )
-            result[here, row] += totals[0]
-            if beside != here:
-                result[beside, row] += totals[1]
-            if partner != plane:
-                result[here, other] += totals[2]
-                if beside != here:
-                    result[beside, other] += totals[3]
-        plane = partner + 1
+            one, other = _single_dots(keys, digits, weights[here], weights[beside])
+            for plane in range(planes.whole_offsets[row], planes.whole_offsets[row + 1]):
+                whole_one, whole_other = _whole_dots(planes.whole[plane], weights[here], weights[beside])
+                shift = 8 * np.int64(planes.whole_places[plane])
+                one += np.int64(whole_one) << shift
+                other += np.int64(whole_other) << shift
+            sums[here, row - first] = one
+            sums[beside, row - first] = other

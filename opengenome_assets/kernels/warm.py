@@ -72,7 +72,7 @@ def sequences() -> None:
     tfidf(kmers, np.ones(KMERS))
     planes = pack(kmers)
     norms(planes, np.ones(KMERS), 0, 1, np.empty(1))
-    score(planes, np.ones((1, KMERS), np.float32), 0, 1, np.empty((1, 1), np.float32))
+    score(planes, np.ones((1, KMERS), np.int16), 0, 1)
     dot(planes, np.ones(KMERS), np.zeros(1, np.int64))
     add_document_frequency(planes, np.zeros(1, np.int64), np.zeros(KMERS, np.int64))
 

@@ -2,8 +2,8 @@
 
 Similarity is the cosine similarity of TF-IDF vectors of 6-mers (``kernels/tfidf.py``). The index holds only counts, so
 that a version shares all unchanged rows with the one before. Weights follow from the counts of one version: they are
-kept with its mapped files, or taken from the counts when it is opened. Every row is scored in 32-bit floats, whose
-error has a bound. Rows that may be hits within that bound are scored again in 64 bits. By default the reverse
+kept with its mapped files, or taken from the counts when it is opened. Every row is scored with weights of 15 bits,
+whose error has a bound. Rows that may be hits within that bound are scored again in 64 bits. By default the reverse
 complement of a query is compared too: its counts are those of the query in another order, and both are scored in one
 reading of the rows.
 
@@ -45,6 +45,7 @@ from opengenome_assets.search.ranking import (
     query_counts,
     query_weights,
     rank,
+    whole_weights,
 )
 from opengenome_assets.settings import read_home
 from opengenome_assets.storage.record import Provenance
@@ -281,12 +282,14 @@ class SearchIndex:
         step = _VECTORS // 2 if strand == "both" else _VECTORS
         for first in range(0, len(queries), step):
             weights = self._weights(query_counts(queries[first : first + step]), strand)
-            scores = self._scores(weights.reshape(-1, KMERS)).reshape(*weights.shape[:2], -1)
+            found_scores, margin = self._scores(weights.reshape(-1, KMERS))
+            scores = found_scores.reshape(*weights.shape[:2], -1)
             for own_weights, own_scores in zip(weights, scores, strict=True):
                 best = own_scores.max(axis=0)
                 if chosen is not None:
                     best[~chosen] = 0
-                found.append(self._ranked(own_weights, candidates(best, top_n, threshold), top_n, threshold))
+                rows = candidates(best, top_n, threshold, margin)
+                found.append(self._ranked(own_weights, rows, top_n, threshold))
         return found
 
     def explain(self, query: Query, hit: Hit, most: int = 20, *, strand: Strand = "both") -> Explanation:
@@ -383,17 +386,17 @@ class SearchIndex:
         reverse = [np.take(counts, reverse_complement_codes(K), axis=1)] if strand == "both" else []
         return np.stack([query_weights(each, self.idf) for each in (counts, *reverse)], axis=1)
 
-    def _scores(self, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-        """Return similarities of all rows to some vectors, shape (vectors, rows), within `ranking.MARGIN`."""
+    def _scores(self, weights: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float32], float]:
+        """Return similarities of all rows to some vectors, shape (vectors, rows), and their largest error."""
         scores = np.empty((len(weights), len(self._rows.rows)), np.float32)
-        narrow = weights.astype(np.float32)
+        whole, steps, margin = whole_weights(weights, self.idf)
 
         def one(planes: Planes, first: int, start: int, stop: int) -> None:
-            score(planes, narrow, start, stop, scores[:, first:])
-            scores[:, first + start : first + stop] *= self._inverse_norms[first + start : first + stop]
+            here = slice(first + start, first + stop)
+            scores[:, here] = score(planes, whole, start, stop) * steps[:, None] * self._inverse_norms[here]
 
         self._each_range(one)
-        return scores
+        return scores, margin
 
     def _ranked(
         self, weights: npt.NDArray[np.float64], places: npt.NDArray[np.int64], top_n: int, threshold: float

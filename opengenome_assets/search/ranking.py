@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from opengenome_assets.corpus.tables import INDEX_NAMES
-from opengenome_assets.kernels.planes import RELATIVE_ERROR
+from opengenome_assets.kernels.planes import LARGEST_SUM, LARGEST_WEIGHT
 from opengenome_assets.kernels.profiles import KMERS, sequence_kmers
 from opengenome_assets.search.queries import Query, QueryError, without_kmers
 
@@ -24,8 +24,9 @@ NAMES = INDEX_NAMES
 # Decimals of a similarity; equal similarities rank by the sequences' names.
 DECIMALS = 12
 
-# Relative error of a score, with the roundings of the row's norm and of the division by it.
-MARGIN = RELATIVE_ERROR + 4 * 2.0**-24
+# Error of a score by rounding: of the sum, the row's inverse norm and their product to 32 bits, and of the sums in 64
+# bits before. A score is hardly above 1.
+_ROUNDING = 8 * 2.0**-24
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,36 @@ def query_weights(counts: npt.NDArray[np.int64], idf: npt.NDArray[np.float64]) -
     return unit(counts * idf) * idf
 
 
+def whole_weights(
+    weights: npt.NDArray[np.float64], idf: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.float64], float]:
+    """Return weights as multiples of a step, for `kernels.planes.score`.
+
+    Parameters
+    ----------
+    weights : float64 array of shape (q, 4096)
+        From `query_weights`.
+    idf : float64 array of shape (4096,)
+        Weight of each 6-mer in the corpus.
+
+    Returns
+    -------
+    int16 array of shape (q, 4096)
+        At least 1 where a weight is not 0: a row has the sum 0 if it shares no 6-mer, and only then.
+    float64 array of shape (q,)
+        The steps.
+    float
+        How far at most a similarity from these is from the exact one. For a row of counts c the two differ by
+        (sum of c * error) / norm(c * idf), which by the Cauchy-Schwarz inequality is at most norm(error / idf).
+    """
+    # Rounding, up to 1 at least, adds less than 1 to each of the weights.
+    largest, total = weights.max(axis=1, keepdims=True), weights.sum(axis=1, keepdims=True)
+    steps = np.maximum(largest / LARGEST_WEIGHT, total / (LARGEST_SUM - KMERS))
+    whole = np.maximum(np.rint(weights / steps), weights > 0)
+    margin = np.linalg.norm((whole * steps - weights) / idf, axis=1).max()
+    return whole.astype(np.int16), steps[:, 0], float(margin) + _ROUNDING
+
+
 def rank(
     similarity: npt.NDArray[np.float64], strand: npt.NDArray[np.int64], names: pa.Table, top_n: int, threshold: float
 ) -> tuple[list[Hit], npt.NDArray[np.int64]]:
@@ -131,12 +162,12 @@ def by_containment(hit: Hit) -> tuple[float, float, str, str, str]:
     return -held, -hit.similarity, hit.seq_id, hit.source, hit.file
 
 
-def candidates(scores: npt.NDArray[np.float32], top_n: int, threshold: float) -> npt.NDArray[np.int64]:
-    """Return the rows, ascending, that may be among the best, given scores with an error up to `MARGIN`."""
-    least = threshold * (1 - MARGIN)
+def candidates(scores: npt.NDArray[np.float32], top_n: int, threshold: float, margin: float) -> npt.NDArray[np.int64]:
+    """Return the rows, ascending, that may be among the best, given scores with an error up to ``margin``."""
+    least = threshold - margin
     if top_n < len(scores):
         worst = float(np.partition(scores, len(scores) - top_n)[len(scores) - top_n])
-        least = max(least, worst * (1 - MARGIN) / (1 + MARGIN))
+        least = max(least, worst - 2 * margin)
     # Rounding to DECIMALS lets similarities pass that are just below the threshold.
     least -= 10.0**-DECIMALS
     return np.flatnonzero((scores > 0) & (scores >= least))

@@ -9,7 +9,8 @@ from hypothesis.extra import numpy as hnp
 
 from opengenome_assets.kernels.batches import from_batch, to_batch
 from opengenome_assets.kernels.planes import (
-    RELATIVE_ERROR,
+    LARGEST_SUM,
+    LARGEST_WEIGHT,
     Planes,
     add_document_frequency,
     concatenate,
@@ -81,17 +82,28 @@ def test_planes_are_whole_above_512_digits(seen: int) -> None:
 
 
 @pytest.mark.slow
-def test_scores_stay_within_the_bound_and_dots_are_exact() -> None:
+def test_sums_with_whole_weights_are_exact() -> None:
+    counts = rows(2)
+    counts[0], counts[1] = LARGEST, 255
+    planes = pack(kmers(counts))
+    random = np.random.default_rng(3)
+    weights = random.integers(0, 2000, (4, KMERS)).astype(np.int16)
+    weights[:, ::7] = 0
+    weights[2], weights[3] = LARGEST_SUM // KMERS, 0
+    weights[3, random.choice(KMERS, LARGEST_SUM // LARGEST_WEIGHT, replace=False)] = LARGEST_WEIGHT
+    for some in (weights, weights[1:], weights[:1], weights[:0]):
+        expected = some.astype(np.int64) @ counts.T
+        found = np.concatenate([score(planes, some, 0, 11), score(planes, some, 11, len(counts))], axis=1)
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.slow
+def test_dots_and_norms_are_exact() -> None:
     counts = rows(2)
     planes = pack(kmers(counts))
     weights = np.random.default_rng(3).gamma(0.5, 1, (3, KMERS))
     weights[:, ::7] = 0
     expected = weights @ counts.T
-    scores = np.full(expected.shape, np.nan, np.float32)
-    score(planes, weights.astype(np.float32), 0, 11, scores)
-    assert np.isnan(scores[:, 11:]).all()
-    score(planes, weights.astype(np.float32), 11, len(counts), scores)
-    np.testing.assert_allclose(scores, expected, rtol=RELATIVE_ERROR, atol=0)
     chosen = np.array([5, 0, 17, 5])
     for own, exact in zip(weights, expected, strict=True):
         np.testing.assert_allclose(dot(planes, own, chosen), exact[chosen], rtol=1e-13)
@@ -120,7 +132,11 @@ def test_what_would_be_read_outside_is_refused() -> None:
     with pytest.raises(IndexError, match="rows from 0 to 36, found 0 to 37"):
         dot(planes, np.ones(KMERS), np.array([0, planes.rows]))
     with pytest.raises(IndexError, match="rows from 0 to 37, found 3 to 38"):
-        score(planes, np.ones((1, KMERS), np.float32), 3, 38, np.empty((1, 40), np.float32))
+        score(planes, np.ones((1, KMERS), np.int16), 3, 38)
+    with pytest.raises(ValueError, match="sum of at most 8,421,504"):
+        score(planes, np.full((1, KMERS), 1 + LARGEST_SUM // KMERS, np.int16), 0, 1)
+    with pytest.raises(ValueError, match="weights from 0"):
+        score(planes, np.full((1, KMERS), -1, np.int16), 0, 1)
 
 
 def test_document_frequencies_are_those_of_the_counts() -> None:
