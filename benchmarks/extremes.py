@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.corpus import Totals, organelle_lengths, short_lengths, write_fasta
 from benchmarks.growth import must_have, write_files
-from benchmarks.pipeline import Run, materialize
+from benchmarks.pipeline import CORPUS, Run, materialize
 from benchmarks.report import Figure, Row, number, table
 
 # GB that a process may take.
@@ -42,7 +42,7 @@ def extremes_row(bases: int, folder: Path) -> Row:
     for name, write in CORPORA.items():
         place = folder / str(len(runs))
         totals = write(place / "source")
-        runs[name] = (totals, materialize(place / "source", place / "home"))
+        runs[name] = (totals, materialize(place / "source", place / "home", CORPUS))
         must_have(place / "home", totals)
     return Row(
         "one million short records; one record of 1 billion bases; 10,000 files",

@@ -16,6 +16,8 @@ from deltalake import DeltaTable
 from benchmarks.measure import REPOSITORY, Cost, run
 
 MASTER = "local[2]"
+CORPUS = "tag:group=corpus"
+"""All assets of the corpus: those of the other groups have rows of their own."""
 
 
 @dataclass(frozen=True)

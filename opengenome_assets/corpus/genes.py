@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
@@ -90,25 +91,29 @@ def facts(home: Home) -> dict[str, Any]:
 )
 def genes_in_sequences(home: Home) -> Iterator[str]:
     """Compare coordinates with the sequence's length, and lengths of proteins with coordinates."""
-    lengths = home.table(SEQUENCE_SHARDS).read(["source", "file", "seq_id", "length"])
-    for rows in home.table(GENES).at().row_groups(GENES.schema.names):
-        joined = rows.join(lengths, ["source", "file", "seq_id"], join_type="left outer")
-        span = pc.add(pc.subtract(joined["end"], joined["begin"]), 1)
-        codons = pc.subtract(pc.divide(span, 3), pc.if_else(joined["partial_3"], 0, 1))
-        good = pc.and_kleene(
-            pc.and_kleene(pc.greater(joined["begin"], 0), pc.less_equal(joined["end"], joined["length"])),
-            pc.and_kleene(
-                pc.equal(pc.multiply(pc.divide(span, 3), 3), span),
-                pc.and_kleene(
-                    pc.equal(pc.utf8_length(joined["protein"]), codons),
-                    pc.invert(pc.match_substring(joined["protein"], "*")),
-                ),
-            ),
+    identity, edges = ["source", "file", "seq_id"], []
+    for rows in home.table(GENES).at().row_groups([*identity, "begin", "end", "partial_3", "protein"]):
+        edges.append(rows.group_by(identity).aggregate([("begin", "min"), ("end", "max")]))
+        span = pc.add(pc.subtract(rows["end"], rows["begin"]), 1)
+        codons = pc.subtract(pc.divide(span, 3), pc.if_else(rows["partial_3"], 0, 1))
+        fits = pc.and_(
+            pc.equal(pc.multiply(pc.divide(span, 3), 3), span), pc.equal(pc.utf8_length(rows["protein"]), codons)
         )
-        for row in joined.filter(pc.invert(pc.fill_null(good, False))).to_pylist():
+        good = pc.and_(fits, pc.invert(pc.match_substring(rows["protein"], "*")))
+        for row in rows.filter(pc.invert(good)).to_pylist():
             yield (
-                f"{row['source']}, {row['file']}, {row['seq_id']}: a gene from {row['begin']:,} to {row['end']:,} with "
-                f"{len(row['protein']):,} amino acids, in a sequence of {row['length'] or 0:,}"
+                f"{row['source']}, {row['file']}, {row['seq_id']}: a gene from {row['begin']:,} to {row['end']:,} has "
+                f"a protein of {words.plural(len(row['protein']), 'letter')}, with "
+                f"{words.plural(row['protein'].count('*'), 'stop')}"
+            )
+    if edges:
+        lengths = home.table(SEQUENCE_SHARDS).read([*identity, "length"])
+        found = pa.concat_tables(edges).join(lengths, identity, join_type="left outer")
+        inside = pc.and_kleene(pc.greater(found["begin_min"], 0), pc.less_equal(found["end_max"], found["length"]))
+        for row in found.filter(pc.invert(pc.fill_null(inside, False))).to_pylist():
+            yield (
+                f"{row['source']}, {row['file']}, {row['seq_id']}: genes from {row['begin_min']:,} to "
+                f"{row['end_max']:,}, in a sequence of {row['length'] or 0:,}"
             )
 
 
@@ -123,8 +128,9 @@ def codons_of_genes(home: Home) -> Iterator[str]:
         codons = pc.subtract(
             pc.divide(pc.add(pc.subtract(rows["end"], rows["begin"]), 1), 3), pc.count_substring(rows["protein"], "X")
         )
-        for source, own in zip(rows["source"].to_pylist(), codons.to_pylist(), strict=True):
-            listed.setdefault(source, np.zeros(2, np.int64))[:] += (1, own)
+        sums = rows.select(["source"]).append_column("codons", codons).group_by("source")
+        for own in sums.aggregate([("codons", "count"), ("codons", "sum")]).to_pylist():
+            listed.setdefault(own["source"], np.zeros(2, np.int64))[:] += (own["codons_count"], own["codons_sum"])
     for source, (number, codons) in sorted(listed.items()):
         if source not in counted:
             yield f"{source}: {number:,} genes, but no codons are counted"

@@ -1,14 +1,16 @@
 """variant_report: a report of each sample, as HTML and PDF.
 
 Belongs here: which samples have a report, its files, and its tables and figures. Does not belong here: words and
-numbers of its sections (``plots/report_sections.py``), and its layout (``plots/report_page.py``, ``report_pdf.py``).
+numbers of its sections (``plots/report_sections.py``), keeping its pictures (``report_pictures.py``), and its layout
+(``plots/report_page.py``, ``report_pdf.py``).
 
 The PDF has no date: the same tables give the same bytes.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,7 @@ from opengenome_assets.variants.consequences import IMPACTS
 from opengenome_assets.variants.figures import passing
 from opengenome_assets.variants.pileup import pile_up
 from opengenome_assets.variants.plans import fasta_of
+from opengenome_assets.variants.report_pictures import ReportPictures
 from opengenome_assets.variants.sample_qc import unusual
 from opengenome_assets.variants.settings import VariantsSettings
 from opengenome_assets.variants.tables import (
@@ -110,16 +113,20 @@ def variant_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Hom
     frames = {each.name: step[each].read().to_pandas() for each in READS}
     frames[GENOTYPES.name] = passing(step[GENOTYPES])
     origins = [origin(step, each) for each in READS]
-    rows, written = [], 0
+    rows, written, drawn = [], 0, 0
     for sample in sorted(frames[ALIGNMENTS.name]["sample"]):
         own = {name: frame_of(frame, sample) for name, frame in frames.items()}
-        key = digest([CODE_VERSION, __version__, sample, {name: _content(frame) for name, frame in own.items()}])
+        contents = {name: _content(frame) for name, frame in own.items()}
+        key = digest([CODE_VERSION, __version__, sample, contents])
         uri = address(home, sample)
         if f"opengenome:{key}" not in (read_bytes(f"{uri}.html") or b"").decode() or not read_bytes(f"{uri}.pdf"):
-            report = build(own, sample, key, origins, step.home)
+            pictures = ReportPictures(uri)
+            report = build(own, contents, sample, key, origins, step.home, pictures)
             write_bytes(f"{uri}.pdf", shell.report_pdf.render_pdf(report, FOOTER))
+            pictures.write()
             write_bytes(f"{uri}.html", render(report).encode())  # last: it has the key
             written += 1
+            drawn += pictures.drawn
         rows.append((sample, f"{uri}.html", f"{uri}.pdf"))
     provenance = making.recorded(step.provenance(NAME, CODE_VERSION, {}))
     return dg.MaterializeResult(
@@ -127,6 +134,7 @@ def variant_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Hom
             "reports": table_of(("sample", "html", "pdf"), rows),
             "reports_written": written,
             "reports_reused": len(rows) - written,
+            "pictures_drawn": drawn,
             **making.metadata(),
             **lineage(provenance),
         },
@@ -165,23 +173,45 @@ def origin(step: Step, table: Named) -> Origin:
     )
 
 
-def build(own: "dict[str, pd.DataFrame]", sample: str, key: str, origins: list[Origin], home: Home) -> Report:
+def build(
+    own: "dict[str, pd.DataFrame]",
+    contents: Mapping[str, str],
+    sample: str,
+    key: str,
+    origins: list[Origin],
+    home: Home,
+    pictures: ReportPictures,
+) -> Report:
     """Return the content of a sample's report."""
     calls, alignments, contigs = own[GENOTYPES.name], own[ALIGNMENTS.name], own[REFERENCE.name]
-    of_reads = (
-        plots.samples.qualities(own[READ_QUALITY.name]),
-        plots.samples.gc_content(own[READ_FILES.name]),
-        plots.samples.insert_sizes(alignments),
-    )
-    of_calls = (
-        plots.samples.fractions(calls),
-        plots.samples.substitutions(calls),
-        plots.samples.indel_lengths(calls),
-        plots.samples.density(calls, contigs),
-    )
+
+    def show(draw: "Callable[..., Picture]", *tables: Named) -> Illustration:
+        names = [each.name for each in tables]
+        content = [contents[name] for name in names]
+        return pictures.show(lambda: draw(*(own[name] for name in names)), draw.__name__, content)
+
+    of_reads = [
+        show(plots.samples.qualities, READ_QUALITY),
+        show(plots.samples.gc_content, READ_FILES),
+        show(plots.samples.insert_sizes, ALIGNMENTS),
+    ]
+    of_calls = [
+        show(plots.samples.fractions, GENOTYPES),
+        show(plots.samples.substitutions, GENOTYPES),
+        show(plots.samples.indel_lengths, GENOTYPES),
+        show(plots.samples.density, GENOTYPES, REFERENCE),
+    ]
     variants = merged(calls, own[ANNOTATIONS.name], own[VARIANTS.name], own[CONSEQUENCES.name])
     cram = str(local_home(home.uri) / alignments["path"].iloc[0])
-    of_variants = [reads_at(cram, fasta_of(home), row) for row in telling(variants).to_dict("records")]
+    of_variants = [
+        pictures.show(
+            partial(reads_at, cram, fasta_of(home), row),
+            "reads_at",
+            [row[name] for name in ("contig", "pos", "ref", "alt")],
+            [contents[ALIGNMENTS.name], contents[REFERENCE.name]],
+        )
+        for row in telling(variants).to_dict("records")
+    ]
     databases = {
         each.name: next(o.settings.get("file", "none") for o in origins if o.name == each.name)
         for each in (CLINVAR, GNOMAD, GENE_MODELS)
@@ -194,13 +224,11 @@ def build(own: "dict[str, pd.DataFrame]", sample: str, key: str, origins: list[O
         summary=plots.report_sections.summary(qc, variants),
         sections=[
             plots.report_sections.findings(variants, databases, silent),
-            *plots.report_sections.piles(list(map(illustration, of_variants))),
-            plots.report_sections.calls(variants, list(map(illustration, of_calls))),
+            *plots.report_sections.piles(of_variants),
+            plots.report_sections.calls(variants, of_calls),
             *plots.report_sections.against_known(own[BENCHMARK.name]),
-            plots.report_sections.depth(
-                own[READ_DEPTH.name], contigs, [illustration(plots.samples.depth(own[READ_DEPTH.name]))]
-            ),
-            plots.report_sections.reads(own[READ_FILES.name], alignments, list(map(illustration, of_reads))),
+            plots.report_sections.depth(own[READ_DEPTH.name], contigs, [show(plots.samples.depth, READ_DEPTH)]),
+            plots.report_sections.reads(own[READ_FILES.name], alignments, of_reads),
             plots.report_sections.method(alignments, own[RAW_READS.name], contigs, databases),
         ],
         provenance=origins,
@@ -245,13 +273,6 @@ def reads_at(cram: str, fasta: str, row: Mapping[Any, Any]) -> "Picture":
     length = len(row["ref"])
     pile = pile_up(cram, fasta, row["contig"], row["pos"], length)
     return plots.pileups.pileup(pile, plots.report_sections.name_of(row), row["pos"], length)
-
-
-def illustration(picture: "Picture") -> Illustration:
-    """Return a picture as PNG, which both forms of the report can hold."""
-    return Illustration(
-        picture.title, picture.caption, picture.alt, shell.images.to_png(picture.figure, dpi=110), "image/png"
-    )
 
 
 @rule(REPORT, "Every sample has a report as HTML and as PDF, and both name it", blocking=False)

@@ -269,6 +269,16 @@ def test_a_new_clinvar_makes_annotations_again_and_no_call_and_diff_says_what_ch
     new = {path.name: path.read_bytes() for path in Path(copy.home.uri, "reports", "samples").glob("*.html")}
     assert {name for name in new if new[name] != reports[name]} == set(reports)
     assert b"criteria provided, single submitter" in new["HG03478.html"]
+    # No picture shows what ClinVar states. A report whose pictures are drawn again is the same.
+    assert metadata(result, "variant_report")["pictures_drawn"] == 0
+    folder = Path(copy.home.uri, "reports", "samples")
+    kept, pdf = folder / "HG03478.pictures.json", (folder / "HG03478.pdf").read_bytes()
+    kept.write_bytes(kept.read_bytes().replace(b'"caption": "', b'"caption": "not ', 1))
+    (folder / "HG03478.html").unlink()
+    facts = metadata(copy.materialize("variant_report"), "variant_report")
+    assert (facts["reports_written"], facts["pictures_drawn"]) == (1, 12)
+    assert (folder / "HG03478.html").read_bytes() == new["HG03478.html"]
+    assert (folder / "HG03478.pdf").read_bytes() == pdf
 
 
 def test_new_genes_make_consequences_again_and_no_call(copy, tmp_path):
@@ -380,7 +390,8 @@ def test_the_reads_of_the_shipped_samples_are_counted(cohort):
 def test_reports_say_what_is_stated_and_are_written_again_only_after_a_change(copy):
     folder = Path(copy.home.uri, "reports", "samples")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert sorted(before) == sorted(f"{sample}.{ending}" for sample in SAMPLES for ending in ("html", "pdf"))
+    endings = ("html", "pdf", "pictures.json")
+    assert sorted(before) == sorted(f"{sample}.{ending}" for sample in SAMPLES for ending in endings)
     page = before["HG03478.html"].decode()
     for words in ("not for diagnosis", "chrM:14,905 G&gt;A", "no assertion criteria provided", "bwa-mem3 0.4"):
         assert words in page
