@@ -4,6 +4,7 @@ Belongs here: counting, and the formulas of RSCU, GC3 and the effective number o
 genetic code fits a source. Genetic codes are Biopython's, by their NCBI number.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,8 @@ def _count_codons(data: Any, offsets: Any, pentamers: Any, codons: Any) -> None:
             start = run_start(data, stop, end)
 
 
-def codon_families(genetic_code: int) -> list[str]:
+@cache
+def codon_families(genetic_code: int) -> tuple[str, ...]:
     """Amino acid of each codon.
 
     Three codes (27, 28, 31) have codons that end a protein in one context and are read as an amino acid in
@@ -97,7 +99,7 @@ def codon_families(genetic_code: int) -> list[str]:
 
     Returns
     -------
-    list of 64 str
+    tuple of 64 str
         One-letter amino acids in lexicographic order of the codons, ``*`` for stops.
 
     Raises
@@ -110,7 +112,7 @@ def codon_families(genetic_code: int) -> list[str]:
         known = ", ".join(map(str, sorted(tables)))
         raise ValueError(f"unknown genetic code {genetic_code}; the known ones are {known}")
     amino_acids = tables[genetic_code].forward_table
-    return [amino_acids.get(codon, STOP) for codon in kmer_strings(3).tolist()]
+    return tuple(amino_acids.get(codon, STOP) for codon in kmer_strings(3).tolist())
 
 
 def rscu(counts: npt.NDArray[np.int64], genetic_code: int) -> npt.NDArray[np.float64]:

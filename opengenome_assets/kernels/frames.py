@@ -66,6 +66,7 @@ def open_reading_frames(
     return kept
 
 
+@cache
 def stop_codons(genetic_code: int) -> tuple[str, ...]:
     """Stop codons of a genetic code, in alphabetical order, with those of codes 27, 28 and 31 that have two meanings.
 

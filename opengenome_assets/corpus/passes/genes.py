@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -28,19 +28,19 @@ def call_genes(shard: Shard, genes: PartWriter, codons: PartWriter, *, genetic_c
     for rows in read_shard(shard, ["source", "file", "seq_id", "sequence"]):
         rows = rows.combine_chunks()
         found = []
-        for row, sequence in enumerate(_sequences(rows)):
+        for sequence in _sequences(rows):
             called = find_genes(sequence, genetic_code)
             counts += called.codons
             number += len(called)
             open_frames += len(called) * (called.method == ORF)
-            found.append(_rows(rows.slice(row, 1), called))
+            found.append(called)
             if head := min(len(sequence), EXAMINED - examined):
                 text = sequence[:head]
                 backwards = np.ascontiguousarray(text[::-1])
                 frames += [long_frames(text, stops) for stops in stop_sets]
                 reverse_frames += [long_frames(backwards, stops) for stops in stop_sets]
                 examined += head
-        genes.write(pa.concat_tables([GENES.schema.empty_table(), *found]))
+        genes.write(_rows(rows, found) if found else GENES.schema.empty_table())
     summary = {
         "shard": shard.name,
         "source": shard.source,
@@ -62,19 +62,18 @@ def _sequences(rows: pa.Table) -> Iterator[Letters]:
         yield data[begin:end]
 
 
-def _rows(sequence: pa.Table, genes: Genes) -> pa.Table:
-    number = len(genes)
-    named = [pa.repeat(sequence[name][0], number) for name in ("source", "file", "seq_id")]
+def _rows(sequences: pa.Table, genes: Sequence[Genes]) -> pa.Table:
+    """Return the rows of all genes of some sequences: in one piece, since each would have pages of its own."""
+    places = pa.array(np.repeat(np.arange(len(genes)), [len(each) for each in genes]))
     columns = [
-        *named,
-        genes.begin,
-        genes.end,
-        genes.strand,
-        genes.partial_5,
-        genes.partial_3,
-        genes.start_codons,
-        pa.repeat(pa.scalar(genes.method), number),
-        pa.repeat(pa.scalar(genes.genetic_code, pa.int32()), number),
-        genes.proteins,
+        *(sequences[name].chunk(0).take(places) for name in ("source", "file", "seq_id")),
+        *(
+            np.concatenate([getattr(each, name) for each in genes])
+            for name in ("begin", "end", "strand", "partial_5", "partial_3")
+        ),
+        pa.concat_arrays([each.start_codons for each in genes]),
+        pa.array([each.method for each in genes]).take(places),
+        pa.array([each.genetic_code for each in genes], pa.int32()).take(places),
+        pa.concat_arrays([each.proteins for each in genes]),
     ]
     return pa.table(columns, schema=GENES.schema)
