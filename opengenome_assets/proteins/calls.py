@@ -18,6 +18,8 @@ from opengenome_assets.proteins.catalogue import Catalogue, Mutation, Reference
 
 # Letters on either side of an insertion or deletion that are compared as a haplotype, and how many may differ.
 _FLANK, _FLANK_DIFFERENCES = 6, 2
+# Distinct proteins that are assigned and aligned at once: of a million, their letters and pairs would take half a GB.
+_BLOCK = 100_000
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,9 @@ def call(
     for name, protein in proteins.items():
         results[name] = ProteinCalls(name, None, None, (), "No reference shares enough k-mers.")
         try:
-            sequences[name] = cleaned(protein).partition("*")[0]
-            if not sequences[name]:
+            sequence = cleaned(protein).partition("*")[0]
+            sequences[name] = protein if sequence == protein else sequence  # equal letters are kept once
+            if not sequence:
                 raise ValueError("The protein begins with a stop.")
         except ValueError as error:
             results[name] = ProteinCalls(name, None, None, (), str(error))
@@ -106,24 +109,28 @@ def call(
     distinct = list(dict.fromkeys(sequences.values()))
     if not distinct or not chosen.references:
         return results
-    queries = encode("".join(distinct)), np.cumsum([0, *map(len, distinct)])
     wild = (
         encode("".join(r.sequence for r in chosen.references)),
         np.cumsum([0, *(len(r.sequence) for r in chosen.references)]),
     )
-    pairs, _ = Index(*wild, identity=least_identity).candidates(*queries)
-    found = align_pairs(*queries, *wild, pairs, doubled_scores(scoring.matrix), *scoring.doubled_gaps())
-    best: dict[int, int] = {}
-    for pair, (number, _) in enumerate(pairs.tolist()):
-        if found.scores[pair] > 0 and (number not in best or found.scores[pair] > found.scores[best[number]]):
-            best[number] = pair
-    numbers = {sequence: number for number, sequence in enumerate(distinct)}
+    index, scores, gaps = Index(*wild, identity=least_identity), doubled_scores(scoring.matrix), scoring.doubled_gaps()
+    hits: dict[str, tuple[Reference, Alignment]] = {}
+    for first in range(0, len(distinct), _BLOCK):
+        some = distinct[first : first + _BLOCK]
+        queries = encode("".join(some)), np.cumsum([0, *map(len, some)])
+        pairs, _ = index.candidates(*queries)
+        found = align_pairs(*queries, *wild, pairs, scores, *gaps)
+        best: dict[int, int] = {}
+        for pair, (number, _) in enumerate(pairs.tolist()):
+            if found.scores[pair] > 0 and (number not in best or found.scores[pair] > found.scores[best[number]]):
+                best[number] = pair
+        for number, pair in best.items():
+            reference = chosen.references[pairs[pair, 1]]
+            hits[some[number]] = reference, alignment_of(found, pair, some[number], reference.sequence)
     for name, sequence in sequences.items():
-        pair = best.get(numbers[sequence], -1)
-        if pair < 0:
+        if sequence not in hits:
             continue
-        reference = chosen.references[pairs[pair, 1]]
-        alignment = alignment_of(found, pair, sequence, reference.sequence)
+        reference, alignment = hits[sequence]
         if alignment.identity < least_identity:
             identity = f"{alignment.identity:.2f}, below {least_identity:g}"
             reason = f"Diverged: its identity to {reference.accession} is {identity}."

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from opengenome_assets.proteins import Catalogue, ProteinCalls, call, read_catalogue
+from opengenome_assets.proteins import Catalogue, ProteinCalls, call, calls, read_catalogue
 from opengenome_assets_tests.kernels.proteins import AMINO_ACIDS, random_protein
 
 DATA = Path(__file__).parent / "amrfinder"
@@ -110,6 +110,17 @@ def test_a_protein_that_cannot_be_read_costs_only_itself(catalogue: Catalogue) -
         "good: one": "",
     }
     assert "gyrA_S83L" in symbols(found["good: one"])
+
+
+def test_proteins_in_blocks_are_called_as_all_at_once(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = catalogue.mutations[:40]
+    proteins = {str(place): entry.mutant() or "M" for place, entry in enumerate(entries)}
+    proteins |= {f"again {name}": protein.lower() for name, protein in proteins.items()}
+    whole = call(proteins, catalogue)
+    monkeypatch.setattr(calls, "_BLOCK", 7)
+    assert call(proteins, catalogue) == whole
+    assert list(whole) == list(proteins)
+    assert sum(bool(each.calls) for each in whole.values()) > 40
 
 
 def test_an_unknown_organism_is_an_error_and_not_an_empty_answer(catalogue: Catalogue) -> None:
