@@ -21,8 +21,7 @@ from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.scans import Scan
 from opengenome_assets.framework.summaries import Rows, Step, summary
 from opengenome_assets.intake.sources import ALL
-from opengenome_assets.kernels.bases import kmer_strings
-from opengenome_assets.kernels.codons import codon_families, effective_codons, gc3, rscu
+from opengenome_assets.kernels.codons import CODONS, codon_families, effective_codons, gc3, rscu
 from opengenome_assets.storage.snapshot import Snapshot
 from opengenome_assets.storage.tables import Home
 
@@ -142,7 +141,7 @@ def usage(source: str, in_genes: np.ndarray, in_frames: np.ndarray, genetic_code
         "source": pa.repeat(pa.scalar(source), 256),
         "basis": pa.array([IN_GENES] * 64 + [IN_FRAMES] * 192),
         "frame": pa.array(frames, mask=frames < 0),
-        "codon": pa.array(np.tile(kmer_strings(3), 4), pa.string()),
+        "codon": pa.array(np.tile(CODONS, 4), pa.string()),
         "amino_acid": pa.array(codon_families(genetic_code) * 4, pa.string()),
         "count": counts.ravel(),
         "per_thousand": (1000 * counts / totals).ravel(),

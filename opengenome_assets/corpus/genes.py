@@ -100,7 +100,7 @@ def genes_in_sequences(home: Home) -> Iterator[str]:
             pc.equal(pc.multiply(pc.divide(span, 3), 3), span), pc.equal(pc.utf8_length(rows["protein"]), codons)
         )
         good = pc.and_(fits, pc.invert(pc.match_substring(rows["protein"], "*")))
-        for row in rows.filter(pc.invert(good)).to_pylist():
+        for row in rows.filter(pc.invert(pc.fill_null(good, False))).to_pylist():
             yield (
                 f"{row['source']}, {row['file']}, {row['seq_id']}: a gene from {row['begin']:,} to {row['end']:,} has "
                 f"a protein of {words.plural(len(row['protein']), 'letter')}, with "

@@ -3,7 +3,6 @@
 Belongs here: plain NumPy and Arrow. Does not belong here: compiled reading of the letters (runs.py).
 """
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -103,21 +102,19 @@ def kernel_text(data: Letters, offsets: Offsets) -> tuple[Letters, npt.NDArray[n
     return readonly(data), readonly(np.ascontiguousarray(offsets, np.int64))
 
 
-@lru_cache(maxsize=4)
 def kmer_strings(k: int) -> npt.NDArray[np.str_]:
     """All k-mers in lexicographic order, so that ``kmer_strings(k)[code]`` spells a code.
 
     Returns
     -------
     str array of shape (4**k,)
-        Read-only, since all callers have the same.
     """
     letters = np.frombuffer(LETTERS.encode("utf-32-le"), np.uint32)
     codes = np.arange(4**k)
     spelling = np.empty((4**k, k), np.uint32)
     for position in range(k):
         spelling[:, position] = letters[(codes >> (2 * (k - 1 - position))) & 3]
-    return readonly(spelling.view(f"<U{k}").ravel())
+    return spelling.view(f"<U{k}").ravel()
 
 
 def reverse_complement_codes(k: int) -> npt.NDArray[np.int64]:

@@ -12,9 +12,11 @@ import numpy.typing as npt
 from Bio.Data import CodonTable
 from numba import njit
 
-from opengenome_assets.kernels.bases import Letters, Offsets, kernel_text, kmer_strings
+from opengenome_assets.kernels.bases import Letters, Offsets, kernel_text, kmer_strings, readonly
 from opengenome_assets.kernels.runs import last_letters, pack8, run_end, run_start
 
+CODONS = readonly(kmer_strings(3))
+"""All codons in lexicographic order: str array of shape (64,)."""
 STOP = "*"
 
 
@@ -112,7 +114,7 @@ def codon_families(genetic_code: int) -> tuple[str, ...]:
         known = ", ".join(map(str, sorted(tables)))
         raise ValueError(f"unknown genetic code {genetic_code}; the known ones are {known}")
     amino_acids = tables[genetic_code].forward_table
-    return tuple(amino_acids.get(codon, STOP) for codon in kmer_strings(3).tolist())
+    return tuple(amino_acids.get(codon, STOP) for codon in CODONS.tolist())
 
 
 def rscu(counts: npt.NDArray[np.int64], genetic_code: int) -> npt.NDArray[np.float64]:

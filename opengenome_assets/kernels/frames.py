@@ -13,8 +13,8 @@ import numpy.typing as npt
 from Bio.Data import CodonTable
 from numba import njit
 
-from opengenome_assets.kernels.bases import Letters, kernel_text, kmer_strings, reverse_complement_codes
-from opengenome_assets.kernels.codons import codon_families
+from opengenome_assets.kernels.bases import Letters, kernel_text, reverse_complement_codes
+from opengenome_assets.kernels.codons import CODONS, codon_families
 from opengenome_assets.kernels.runs import IS_BASE, run_end, run_start
 
 MIN_CODONS = 60
@@ -101,7 +101,7 @@ def long_frames(sequence: Letters, stops: tuple[str, ...], *, min_codons: int = 
         such a stretch of 200.
     """
     data, offsets = kernel_text(sequence, np.array([0, len(sequence)]))
-    others = tuple(sorted(set(kmer_strings(3).tolist()) - set(stops)))
+    others = tuple(sorted(set(CODONS.tolist()) - set(stops)))
     frames = _open_frames(data, offsets, _classes(others, stops), min_codons)
     order = np.lexsort((-frames[:, 2], frames[:, 0], frames[:, 0] - frames[:, 1]))
     kept = _without_overlap(frames[order], len(sequence), 0)
@@ -116,8 +116,7 @@ def _codon_classes(genetic_code: int) -> npt.NDArray[np.uint8]:
 @cache
 def _classes(starts: tuple[str, ...], stops: tuple[str, ...]) -> npt.NDArray[np.uint8]:
     """For each codon, whether it is a start or a stop, forward and read on the other strand; uint8 of shape (64,)."""
-    codons = kmer_strings(3)
-    forward = _START * np.isin(codons, starts) | _STOP * np.isin(codons, stops)
+    forward = _START * np.isin(CODONS, starts) | _STOP * np.isin(CODONS, stops)
     # Codes 27, 28, 31 have codons that are start or stop: the stop ends the frame.
     forward = np.where(forward & _STOP, _STOP, forward)
     classes = (forward | forward[reverse_complement_codes(3)] << 2).astype(np.uint8)

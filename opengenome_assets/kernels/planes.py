@@ -157,7 +157,7 @@ def norms(
 
 
 def score(planes: Planes, weights: npt.NDArray[np.int16], first: int, stop: int) -> npt.NDArray[np.int64]:
-    """Return dot products of the rows from ``first`` to ``stop`` with whole weights: exact.
+    """Return the exact dot products of the rows from ``first`` to ``stop`` with whole weights.
 
     Parameters
     ----------
@@ -179,10 +179,11 @@ def score(planes: Planes, weights: npt.NDArray[np.int16], first: int, stop: int)
     ValueError
         If the weights are negative or too large.
     """
+    first, stop = _range(planes, first, stop)
     if weights.size and (weights.min() < 0 or weights.sum(axis=1, dtype=np.int64).max() > LARGEST_SUM):
         raise ValueError(f"expected weights from 0 and with a sum of at most {LARGEST_SUM:,}")
     sums = np.zeros((len(weights), stop - first), np.int64)
-    _score(_read(planes), readonly(np.ascontiguousarray(weights)), *_range(planes, first, stop), sums)
+    _score(_read(planes), readonly(np.ascontiguousarray(weights)), first, stop, sums)
     return sums
 
 
@@ -361,8 +362,8 @@ def _dot(planes: Any, weights: Any, rows: Any, result: Any) -> None:
 
 
 @intrinsic
-def _whole_dots(typing, digits, one, other):  # type: ignore[no-untyped-def]
-    """Dot products of a plane and two vectors.
+def _whole_dots(typing: Any, digits: Any, one: Any, other: Any) -> Any:
+    """Dot products, two int32, of a plane (uint8) and two vectors (int16), contiguous and of shape (4096,) each.
 
     LLVM's own vectors, since it makes the instruction of pairs from a loop over one vector, and not from one over two.
     """

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from opengenome_assets.kernels.bases import Letters, kernel_text, kmer_strings
-from opengenome_assets.kernels.codons import codon_families
+from opengenome_assets.kernels.bases import Letters, kernel_text
+from opengenome_assets.kernels.codons import CODONS, codon_families
 from opengenome_assets.kernels.runs import IS_BASE
 
 
@@ -55,7 +55,7 @@ def translate(
     codons = np.zeros(64, np.int64)
     _translate_genes(data, begin, end, strand, partial_5, table, offsets, letters, first, codons)
     proteins = pa.LargeStringArray.from_buffers(len(begin), pa.py_buffer(offsets), pa.py_buffer(letters))
-    starts = kmer_strings(3)[first].astype(object)
+    starts = CODONS[first].astype(object)
     starts[first < 0] = ""
     return proteins, pa.array(starts, pa.string()), codons
 

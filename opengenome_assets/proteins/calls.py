@@ -18,7 +18,8 @@ from opengenome_assets.proteins.catalogue import Catalogue, Mutation, Reference
 
 # Letters on either side of an insertion or deletion that are compared as a haplotype, and how many may differ.
 _FLANK, _FLANK_DIFFERENCES = 6, 2
-# Distinct proteins that are assigned and aligned at once: of a million, their letters and pairs would take half a GB.
+# Distinct proteins that are assigned and aligned at once, so that memory for their letters and pairs has a bound. For a
+# million that mostly miss it is 0.13 GB less.
 _BLOCK = 100_000
 
 

@@ -282,9 +282,8 @@ class SearchIndex:
         step = _VECTORS // 2 if strand == "both" else _VECTORS
         for first in range(0, len(queries), step):
             weights = self._weights(query_counts(queries[first : first + step]), strand)
-            found_scores, margin = self._scores(weights.reshape(-1, KMERS))
-            scores = found_scores.reshape(*weights.shape[:2], -1)
-            for own_weights, own_scores in zip(weights, scores, strict=True):
+            scores, margin = self._scores(weights.reshape(-1, KMERS))
+            for own_weights, own_scores in zip(weights, scores.reshape(*weights.shape[:2], -1), strict=True):
                 best = own_scores.max(axis=0)
                 if chosen is not None:
                     best[~chosen] = 0

@@ -120,7 +120,7 @@ def variant_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Hom
         key = digest([CODE_VERSION, __version__, sample, contents])
         uri = address(home, sample)
         if f"opengenome:{key}" not in (read_bytes(f"{uri}.html") or b"").decode() or not read_bytes(f"{uri}.pdf"):
-            pictures = ReportPictures(uri)
+            pictures = ReportPictures(uri, CODE_VERSION)
             report = build(own, contents, sample, key, origins, step.home, pictures)
             write_bytes(f"{uri}.pdf", shell.report_pdf.render_pdf(report, FOOTER))
             pictures.write()

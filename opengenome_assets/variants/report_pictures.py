@@ -3,7 +3,8 @@
 Belongs here: keeping them beside the report, by their content. Does not belong here: which pictures a report has
 (``report.py``), and how they are drawn (``plots``).
 
-Most of a report's time is drawing, and a new database of variants changes none of the pictures.
+Drawing takes most of a report's time, and no picture shows what a database of variants states: a new one only chooses
+which variants' reads are shown.
 """
 
 from base64 import b64decode, b64encode
@@ -18,8 +19,6 @@ from opengenome_assets.storage.record import digest, sealed, unsealed
 if TYPE_CHECKING:
     from opengenome_assets.plots.style import Picture
 
-CODE_VERSION = "1"
-"""Of drawing: raised whenever the same tables would give another picture."""
 TYPE = "image/png"  # which both forms of a report can hold
 
 
@@ -30,9 +29,17 @@ class ReportPictures:
     ----------
     uri
         Address of the report, without its ending. The pictures are kept in ``<uri>.pictures.json``.
+    code_version
+        The report's: by another one every picture is drawn again.
+
+    Attributes
+    ----------
+    drawn : int
+        Number of pictures that were drawn.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, code_version: str) -> None:
+        self._code_version = code_version
         self._uri = f"{uri}.pictures.json"
         self._before = _read(self._uri)
         self._shown: dict[str, Illustration] = {}
@@ -48,7 +55,7 @@ class ReportPictures:
         content
             All that determines the picture, as JSON takes it: its kind, and digests of what it shows.
         """
-        key = digest([CODE_VERSION, __version__, *content])
+        key = digest([self._code_version, __version__, *content])
         shown = self._before.get(key)
         if shown is None:
             picture = draw()

@@ -23,6 +23,7 @@ from opengenome_assets.variants.pileup import pile_up
 from opengenome_assets.variants.plots import samples
 from opengenome_assets.variants.plots.pileups import pileup
 from opengenome_assets.variants.report import warnings
+from opengenome_assets.variants.report_pictures import ReportPictures
 
 
 def report(picture, rows):
@@ -74,6 +75,22 @@ def test_densities_and_lengths_are_counted():
     assert "30.0 variants per 1,000 letters" in drawn.alt  # three of the first 100 letters
     indels = pd.DataFrame({"sample": ["s"] * 3, "ref": ["A", "ACG", "A"], "alt": ["AC", "A", "C"]})
     assert samples.indel_lengths(indels).alt == "1 deletion and 1 insertion."
+
+
+def test_a_picture_is_drawn_again_for_another_content_or_code_version(tmp_path):
+    def draw():
+        return samples.fractions(pd.DataFrame({"sample": ["s"], "vaf": [0.5]}))
+
+    def shown(code_version, *content):
+        pictures = ReportPictures(str(tmp_path / "s"), code_version)
+        picture = pictures.show(draw, *content)
+        pictures.write()
+        return pictures.drawn, picture
+
+    drawn, first = shown("1", "fractions", ["a"])
+    assert (drawn, shown("1", "fractions", ["a"])) == (1, (0, first))
+    assert [shown(*given)[0] for given in (("1", "fractions", ["b"]), ("2", "fractions", ["b"]))] == [1, 1]
+    assert shown("1", "fractions", ["a"]) == (1, first)  # only what the last report showed is kept
 
 
 READS = [
