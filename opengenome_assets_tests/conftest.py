@@ -54,6 +54,11 @@ SLOW_FIXTURES = {"chromium", "made_twice", "sample", "story", "twenty"}
 PEER_FIXTURE = "tool"
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes that are no text by their argument: a gzip member holds its time, and workers would collect others."""
+    return argname if isinstance(val, bytes) and not val.isascii() else None
+
+
 @pytest.hookimpl(tryfirst=True)  # before marks select
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by the fixtures they use, those that are slow to make, and outside programs; whole processes go first.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import boto3
 import pytest
 
-from opengenome_assets_tests.processes import free_port, wait_for
+from opengenome_assets_tests.processes import REPOSITORY, free_port, wait_for
 
 BUCKET = "genomes"
 
@@ -20,7 +20,8 @@ def object_store(patch: pytest.MonkeyPatch, host: str = "127.0.0.1") -> Iterator
     port = free_port()
     # A process of its own: the tables' library waits for answers without letting other threads go on.
     server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "--host", host, "--port", str(port)],
+        [sys.executable, "-m", "opengenome_assets_tests.s3_server", host, str(port)],
+        cwd=REPOSITORY,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

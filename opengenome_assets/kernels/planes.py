@@ -361,75 +361,90 @@ def _dot(planes: Any, weights: Any, rows: Any, result: Any) -> None:
         result[place] = _sum_of_products(counts, weights)
 
 
-@intrinsic
-def _whole_dots(typing: Any, digits: Any, one: Any, other: Any) -> Any:
-    """Dot products, two int32, of a plane (uint8) and two vectors (int16), contiguous and of shape (4096,) each.
+def _add_products(context: Any, builder: Any, signature: Any, values: Any) -> list[Any]:
+    """Write code for the dot products, int32, of a plane (uint8) and vectors (int16), contiguous and (4096,) each.
 
     LLVM's own vectors, since it makes the instruction of pairs from a loop over one vector, and not from one over two.
     """
+    plane, *vectors = (
+        context.make_array(kind)(context, builder, value).data
+        for kind, value in zip(signature.args, values, strict=True)
+    )
+    number, place = ir.IntType(32), ir.IntType(64)
+    products, sums = ir.VectorType(number, _LANES), ir.VectorType(number, _LANES // 2)
+
+    def load(array: Any, column: Any) -> Any:
+        start, bits = builder.gep(array, [column]), array.type.pointee.width
+        lanes = ir.VectorType(array.type.pointee, _LANES)
+        return builder.load(builder.bitcast(start, lanes.as_pointer()), align=bits // 8)
+
+    def neighbours(vector: Any, first: int) -> Any:
+        return builder.shuffle_vector(vector, vector, ir.Constant(sums, list(range(first, _LANES, 2))))
+
+    before, loop, after = (builder.block, *(builder.append_basic_block(name) for name in ("lanes", "end")))
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    column, *totals = (builder.phi(kind) for kind in (place, *(sums for _ in vectors)))
+    read = builder.zext(load(plane, column), products)
+    multiplied = [builder.mul(read, builder.sext(load(vector, column), products)) for vector in vectors]
+    paired = [builder.add(neighbours(each, 0), neighbours(each, 1)) for each in multiplied]
+    added = [builder.add(total, each) for total, each in zip(totals, paired, strict=True)]
+    following = builder.add(column, place(_LANES))
+    for phi, value in zip((column, *totals), (following, *added), strict=True):
+        phi.add_incoming(ir.Constant(phi.type, None if phi.type == sums else 0), before)
+        phi.add_incoming(value, loop)
+    builder.cbranch(builder.icmp_signed("<", following, place(KMERS)), loop, after)
+    builder.position_at_end(after)
+    name = f"llvm.vector.reduce.add.v{_LANES // 2}i32"
+    reduce = cgutils.get_or_insert_function(builder.module, ir.FunctionType(number, [sums]), name)
+    return [builder.call(reduce, [each]) for each in added]
+
+
+@intrinsic
+def _whole_dot(typing: Any, digits: Any, vector: Any) -> Any:
+    """Dot product of a plane and a vector."""
 
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        plane, *vectors = (
-            context.make_array(kind)(context, builder, value).data
-            for kind, value in zip(signature.args, values, strict=True)
-        )
-        number, place = ir.IntType(32), ir.IntType(64)
-        products, sums = ir.VectorType(number, _LANES), ir.VectorType(number, _LANES // 2)
+        return _add_products(context, builder, signature, values)[0]
 
-        def load(array: Any, column: Any) -> Any:
-            start, bits = builder.gep(array, [column]), array.type.pointee.width
-            lanes = ir.VectorType(array.type.pointee, _LANES)
-            return builder.load(builder.bitcast(start, lanes.as_pointer()), align=bits // 8)
+    return types.int32(digits, vector), codegen
 
-        def neighbours(vector: Any, first: int) -> Any:
-            return builder.shuffle_vector(vector, vector, ir.Constant(sums, list(range(first, _LANES, 2))))
 
-        before, loop, after = (builder.block, *(builder.append_basic_block(name) for name in ("lanes", "end")))
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        column, *totals = (builder.phi(kind) for kind in (place, sums, sums))
-        read = builder.zext(load(plane, column), products)
-        multiplied = [builder.mul(read, builder.sext(load(vector, column), products)) for vector in vectors]
-        paired = [builder.add(neighbours(each, 0), neighbours(each, 1)) for each in multiplied]
-        added = [builder.add(total, each) for total, each in zip(totals, paired, strict=True)]
-        following = builder.add(column, place(_LANES))
-        for phi, value in zip((column, *totals), (following, *added), strict=True):
-            phi.add_incoming(ir.Constant(phi.type, None if phi.type == sums else 0), before)
-            phi.add_incoming(value, loop)
-        builder.cbranch(builder.icmp_signed("<", following, place(KMERS)), loop, after)
-        builder.position_at_end(after)
-        name = f"llvm.vector.reduce.add.v{_LANES // 2}i32"
-        reduce = cgutils.get_or_insert_function(builder.module, ir.FunctionType(number, [sums]), name)
-        return context.make_tuple(builder, signature.return_type, [builder.call(reduce, [each]) for each in added])
+@intrinsic
+def _whole_dots(typing: Any, digits: Any, one: Any, other: Any) -> Any:
+    """Dot products of a plane and two vectors."""
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return context.make_tuple(builder, signature.return_type, _add_products(context, builder, signature, values))
 
     return types.UniTuple(types.int32, 2)(digits, one, other), codegen
 
 
 @njit(nogil=True)
-def _single_dots(keys: Any, digits: Any, one: Any, other: Any) -> Any:
-    """Dot products of single digits and two vectors."""
-    first = second = np.int64(0)
+def _single_dot(keys: Any, digits: Any, vector: Any) -> Any:
+    """Dot product of single digits and a vector."""
+    total = np.int64(0)
     for single in range(len(keys)):
         key = np.int64(keys[single])
-        code, digit = key & (KMERS - 1), np.int64(digits[single]) << (8 * (key // KMERS))
-        first += digit * one[code]
-        second += digit * other[code]
-    return first, second
+        total += (np.int64(digits[single]) << (8 * (key // KMERS))) * vector[key & (KMERS - 1)]
+    return total
 
 
 @njit(cache=True, nogil=True)
 def _score(planes: Any, weights: Any, first: int, stop: int, sums: Any) -> None:
-    """Add up rows with vectors, two at a time; an odd last vector is its own partner."""
+    """Add up rows with vectors, two at a time, and the last of an odd number alone."""
+    pairs = len(weights) // 2
     for row in range(first, stop):
         begin, end = planes.digit_offsets[row], planes.digit_offsets[row + 1]
         keys, digits = planes.keys[begin:end], planes.digits[begin:end]
-        for here in range(0, len(weights), 2):
-            beside = min(here + 1, len(weights) - 1)
-            one, other = _single_dots(keys, digits, weights[here], weights[beside])
-            for plane in range(planes.whole_offsets[row], planes.whole_offsets[row + 1]):
-                whole_one, whole_other = _whole_dots(planes.whole[plane], weights[here], weights[beside])
-                shift = 8 * np.int64(planes.whole_places[plane])
-                one += np.int64(whole_one) << shift
-                other += np.int64(whole_other) << shift
-            sums[here, row - first] = one
-            sums[beside, row - first] = other
+        own = sums[:, row - first]
+        for number in range(len(weights)):
+            own[number] = _single_dot(keys, digits, weights[number])
+        for plane in range(planes.whole_offsets[row], planes.whole_offsets[row + 1]):
+            whole, shift = planes.whole[plane], 8 * np.int64(planes.whole_places[plane])
+            for number in range(0, 2 * pairs, 2):
+                one, other = _whole_dots(whole, weights[number], weights[number + 1])
+                own[number] += np.int64(one) << shift
+                own[number + 1] += np.int64(other) << shift
+            if len(weights) > 2 * pairs:
+                own[2 * pairs] += np.int64(_whole_dot(whole, weights[2 * pairs])) << shift

@@ -180,7 +180,9 @@ def store(cluster: Cluster) -> Iterator[str]:
     (network,) = json.loads(docker("network", "inspect", f"{cluster.project}_cluster"))
     host, port = network["IPAM"]["Config"][0]["Gateway"], free_port()
     # A process of its own: the tables' library waits for answers without letting other threads go on.
-    server = subprocess.Popen([sys.executable, "-m", "moto.server", "--host", host, "--port", str(port)])
+    server = subprocess.Popen(
+        [sys.executable, "-m", "opengenome_assets_tests.s3_server", host, str(port)], cwd=REPOSITORY
+    )
 
     def answers() -> bool:
         with socket.socket() as client:

@@ -1,6 +1,8 @@
 """The index against scikit-learn on the same sequences, and how it follows the table's versions."""
 
+import os
 import random
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -255,6 +257,26 @@ def test_many_threads_get_the_same_answers(index: SearchIndex) -> None:
     with ThreadPoolExecutor(50) as clients:
         together = list(clients.map(lambda query: index.similar([query]), queries))
     assert together == alone
+
+
+def test_threads_have_a_cpu_each_if_there_are_as_many_and_no_other_thread_is_bound(tmp_path: Path) -> None:
+    make_corpus(tmp_path, {"a/a.fasta": fasta({"a1": letters(400, 1)})})
+    cpus = os.sched_getaffinity(0)
+
+    def bound_to(threads: int) -> list[set[int]]:
+        pool = SearchIndex.open(str(tmp_path), threads=threads)._pool
+        met = threading.Barrier(threads)  # so that each thread tells once
+
+        def told() -> set[int]:
+            met.wait(60)
+            return os.sched_getaffinity(0)
+
+        return [each.result() for each in [pool.submit(told) for _ in range(threads)]]
+
+    assert sorted(min(one) for one in bound_to(len(cpus))) == sorted(cpus)
+    assert all(len(one) == 1 for one in bound_to(len(cpus)))
+    assert bound_to(len(cpus) + 1) == [cpus] * (len(cpus) + 1)
+    assert os.sched_getaffinity(0) == cpus
 
 
 def test_an_index_opened_with_the_one_before_equals_one_opened_alone(tmp_path: Path) -> None:
