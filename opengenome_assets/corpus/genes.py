@@ -21,11 +21,14 @@ from opengenome_assets.framework.checks import rule
 from opengenome_assets.framework.group import Member
 from opengenome_assets.framework.scans import BySource, Scan
 from opengenome_assets.kernels.frames import LONG_CODONS, codes_of_stops, stop_codons
+from opengenome_assets.storage.examined import ExaminedParts
 from opengenome_assets.storage.tables import Home
 
 STANDARD_CODE = 1
 # The shipped sample's sources: plastids by table 11, insects by 5, the human mitochondrion by 2.
 SAMPLE_GENETIC_CODES = {"plastids": 11, "mitochondria": 5, "vertebrate_mitochondria": 2}
+EXAMINATION = "1"  # version of `examine`
+IDENTITY = ["source", "file", "seq_id"]
 LEAST_LETTERS = 10_000  # of a source; in fewer, a frame or two by chance pass for another code
 BETTER = 0.1  # of the letters, so much more in long frames: another code fits better
 
@@ -87,34 +90,12 @@ def facts(home: Home) -> dict[str, Any]:
 
 @rule(
     GENES,
-    "Each gene lies in its sequence, and its protein has a letter for each codon except the stop, and none for a stop",
+    "Each gene lies in its sequence, and its protein has a letter for each codon except the stop, and none for a stop. "
+    "A shard's genes are read once: parts do not change",
 )
 def genes_in_sequences(home: Home) -> Iterator[str]:
     """Compare coordinates with the sequence's length, and lengths of proteins with coordinates."""
-    identity, edges = ["source", "file", "seq_id"], []
-    for rows in home.table(GENES).at().row_groups([*identity, "begin", "end", "partial_3", "protein"]):
-        edges.append(rows.group_by(identity).aggregate([("begin", "min"), ("end", "max")]))
-        span = pc.add(pc.subtract(rows["end"], rows["begin"]), 1)
-        codons = pc.subtract(pc.divide(span, 3), pc.if_else(rows["partial_3"], 0, 1))
-        fits = pc.and_(
-            pc.equal(pc.multiply(pc.divide(span, 3), 3), span), pc.equal(pc.utf8_length(rows["protein"]), codons)
-        )
-        good = pc.and_(fits, pc.invert(pc.match_substring(rows["protein"], "*")))
-        for row in rows.filter(pc.invert(pc.fill_null(good, False))).to_pylist():
-            yield (
-                f"{row['source']}, {row['file']}, {row['seq_id']}: a gene from {row['begin']:,} to {row['end']:,} has "
-                f"a protein of {words.plural(len(row['protein']), 'letter')}, with "
-                f"{words.plural(row['protein'].count('*'), 'stop')}"
-            )
-    if edges:
-        lengths = home.table(SEQUENCE_SHARDS).read([*identity, "length"])
-        found = pa.concat_tables(edges).join(lengths, identity, join_type="left outer")
-        inside = pc.and_kleene(pc.greater(found["begin_min"], 0), pc.less_equal(found["end_max"], found["length"]))
-        for row in found.filter(pc.invert(pc.fill_null(inside, False))).to_pylist():
-            yield (
-                f"{row['source']}, {row['file']}, {row['seq_id']}: genes from {row['begin_min']:,} to "
-                f"{row['end_max']:,}, in a sequence of {row['length'] or 0:,}"
-            )
+    yield from examine(home)[1]
 
 
 @rule(GENE_CODONS, "Codons and genes add up to those of the coordinates of genes, by source")
@@ -124,19 +105,80 @@ def codons_of_genes(home: Home) -> Iterator[str]:
     for row in home.table(GENE_CODONS).read(["source", "genes", "counts"]).to_pylist():
         counted.setdefault(row["source"], np.zeros(2, np.int64))[:] += (row["genes"], sum(row["counts"]))
     listed = {source: np.zeros(2, np.int64) for source in counted}
-    for rows in home.table(GENES).at().row_groups(["source", "begin", "end", "protein"]):
-        codons = pc.subtract(
-            pc.divide(pc.add(pc.subtract(rows["end"], rows["begin"]), 1), 3), pc.count_substring(rows["protein"], "X")
-        )
-        sums = rows.select(["source"]).append_column("codons", codons).group_by("source")
-        for own in sums.aggregate([("codons", "count"), ("codons", "sum")]).to_pylist():
-            listed.setdefault(own["source"], np.zeros(2, np.int64))[:] += (own["codons_count"], own["codons_sum"])
+    for sums in examine(home)[0]:
+        for source, own in sums.items():
+            listed.setdefault(source, np.zeros(2, np.int64))[:] += own
     for source, (number, codons) in sorted(listed.items()):
         if source not in counted:
             yield f"{source}: {number:,} genes, but no codons are counted"
         elif (counted[source] != (number, codons)).any():
             genes, total = counted[source]
             yield f"{source}: {genes:,} genes with {total:,} codons counted, but {number:,} with {codons:,} listed"
+
+
+def examine(home: Home) -> tuple[list[Mapping[str, Sequence[int]]], list[str]]:
+    """Read the genes of parts that are new, and return what is in all parts, and what is wrong.
+
+    Returns
+    -------
+    list of dict of str to (int, int)
+        For each part, the number of its genes and of their codons without other letters, by source.
+    list of str
+        A sentence for each gene that is not what it should be. Parts are read again until there is none.
+    """
+    parts = ExaminedParts(home.table(GENES).at(), "genes", EXAMINATION)
+    read: dict[str, Mapping[str, Sequence[int]]] = {}
+    problems: list[str] = []
+    edges: list[pa.Table] = []
+    for key, row_groups in parts.unread([*IDENTITY, "begin", "end", "partial_3", "protein"]):
+        sums: dict[str, np.ndarray] = {}
+        for rows in row_groups:
+            edges.append(rows.group_by(IDENTITY).aggregate([("begin", "min"), ("end", "max")]))
+            problems += odd_proteins(rows)
+            for source, *own in codons_by_source(rows):
+                sums.setdefault(source, np.zeros(2, np.int64))[:] += own
+        read[key] = {source: own.tolist() for source, own in sums.items()}
+    if edges:
+        problems += outside(pa.concat_tables(edges), home.table(SEQUENCE_SHARDS).read([*IDENTITY, "length"]))
+    if not problems:
+        parts.keep(read)
+    return [*{**parts.found, **read}.values()], problems
+
+
+def odd_proteins(genes: pa.Table) -> Iterator[str]:
+    """Yield a sentence for each gene whose length is not its protein's, or whose protein has a stop."""
+    span = pc.add(pc.subtract(genes["end"], genes["begin"]), 1)
+    codons = pc.subtract(pc.divide(span, 3), pc.if_else(genes["partial_3"], 0, 1))
+    fits = pc.and_(
+        pc.equal(pc.multiply(pc.divide(span, 3), 3), span), pc.equal(pc.utf8_length(genes["protein"]), codons)
+    )
+    good = pc.and_(fits, pc.invert(pc.match_substring(genes["protein"], "*")))
+    for row in genes.filter(pc.invert(pc.fill_null(good, False))).to_pylist():
+        yield (
+            f"{row['source']}, {row['file']}, {row['seq_id']}: a gene from {row['begin']:,} to {row['end']:,} has "
+            f"a protein of {words.plural(len(row['protein']), 'letter')}, with "
+            f"{words.plural(row['protein'].count('*'), 'stop')}"
+        )
+
+
+def outside(edges: pa.Table, lengths: pa.Table) -> Iterator[str]:
+    """Yield a sentence for each sequence whose genes begin before it or end after it."""
+    found = edges.join(lengths, IDENTITY, join_type="left outer")
+    inside = pc.and_kleene(pc.greater(found["begin_min"], 0), pc.less_equal(found["end_max"], found["length"]))
+    for row in found.filter(pc.invert(pc.fill_null(inside, False))).to_pylist():
+        yield (
+            f"{row['source']}, {row['file']}, {row['seq_id']}: genes from {row['begin_min']:,} to "
+            f"{row['end_max']:,}, in a sequence of {row['length'] or 0:,}"
+        )
+
+
+def codons_by_source(genes: pa.Table) -> Iterator[tuple[str, int, int]]:
+    """Yield each source, the number of its genes, and of their codons without those that have other letters."""
+    span = pc.add(pc.subtract(genes["end"], genes["begin"]), 1)
+    codons = pc.subtract(pc.divide(span, 3), pc.count_substring(genes["protein"], "X"))
+    sums = genes.select(["source"]).append_column("codons", codons).group_by("source")
+    for own in sums.aggregate([("codons", "count"), ("codons", "sum")]).to_pylist():
+        yield own["source"], own["codons_count"], own["codons_sum"]
 
 
 @rule(

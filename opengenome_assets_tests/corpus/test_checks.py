@@ -16,12 +16,14 @@ from matplotlib.figure import Figure
 
 from opengenome_assets.corpus.definitions import members
 from opengenome_assets.corpus.figures import figure_specs
+from opengenome_assets.corpus.genes import EXAMINATION
 from opengenome_assets.corpus.group import GROUP
 from opengenome_assets.corpus.settings import CorpusSettings
 from opengenome_assets.framework.checks import as_check
 from opengenome_assets.framework.figures import save_figure
 from opengenome_assets.framework.group import rules_of, tables_of
 from opengenome_assets.plots.style import Picture
+from opengenome_assets.storage.examined import ExaminedParts
 from opengenome_assets.storage.files import write_bytes
 from opengenome_assets.storage.record import Input, Provenance, digest
 from opengenome_assets.storage.tables import Home
@@ -143,6 +145,18 @@ def test_right_tables_have_no_problems(good):
 )
 def test_a_wrong_table_is_found(good, tmp_path, asset, check, poison, said):
     assert said in "\n".join(problems(poisoned(good, tmp_path, asset, poison), asset, check))
+
+
+def test_genes_are_read_once_and_until_they_are_right(good, tmp_path):
+    def known(home: Home) -> set[str]:
+        return set(ExaminedParts(home.table("genes").at(), "genes", EXAMINATION).found)
+
+    assert known(good) == set(good.table("genes").at().parts) != set()
+    wrong = poisoned(good, tmp_path, "genes", change("protein", first("MA*")))
+    assert known(wrong) == set()  # every file has another size
+    for _ in range(2):
+        assert "a protein of 3 letters" in problems(wrong, "genes", "genes_in_sequences")[0]
+        assert known(wrong) == set()
 
 
 @pytest.mark.parametrize(
