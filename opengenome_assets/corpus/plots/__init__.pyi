@@ -1,3 +1,4 @@
+from . import codon_names as codon_names
 from . import codons as codons
 from . import kmers as kmers
 from . import profiles as profiles

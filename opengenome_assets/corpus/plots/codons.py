@@ -15,7 +15,6 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from Bio.Data.IUPACData import protein_letters_1to3
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -26,15 +25,18 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
 from opengenome_assets import words
+from opengenome_assets.corpus.plots.codon_names import (
+    GENES,
+    NOT_GENES,
+    OF_GENES,
+    CodonColumn,
+    codon_columns,
+    frame_name,
+    three_letters,
+    with_frames,
+)
 from opengenome_assets.plots import style
 from opengenome_assets.plots.style import Picture, SourceStyle
-
-OF_GENES = "codons of the genes that were found; spliced genes are not found"
-NOT_GENES = "all codons of the whole sequences, genes or not"
-GENES = -1  # in the place of a frame
-
-CodonColumn = tuple[str, str]
-"""Three-letter amino acid ("Stop" for stops) and codon."""
 
 _WIDTH = 9.0
 _BANDS = 3
@@ -43,28 +45,6 @@ _MAX_BARS = 4  # maximum of sources as bars side by side; with more, a bar is th
 _MAX_HEATMAP_ROWS = 24
 _NOT_READ = "#d9d9d9"
 _NAME = 24  # letters of a line of a source's name beside a heatmap
-
-
-def codon_columns(codon_rscu: pd.DataFrame) -> list[CodonColumn]:
-    """Pairs of amino acid and codon of the table, by amino acid's three-letter name, stops last."""
-    pairs = codon_rscu[["amino_acid", "codon"]].drop_duplicates().itertuples(index=False)
-    named = {(three_letters(str(amino_acid)), str(codon)) for amino_acid, codon in pairs}
-    return sorted(named, key=lambda column: (column[0] == "Stop", column))
-
-
-def with_frames(codon_rscu: pd.DataFrame) -> pd.DataFrame:
-    """The table with `GENES` as the frame of genes."""
-    return codon_rscu.assign(frame=codon_rscu["frame"].fillna(GENES).astype(int))
-
-
-def frame_name(frame: int) -> str:
-    """What a frame is called: genes, or a reading frame."""
-    return "genes" if frame == GENES else f"reading frame {frame}"
-
-
-def three_letters(amino_acid: str) -> str:
-    """Three-letter name of an amino acid's one-letter code; "*" is "Stop"."""
-    return "Stop" if amino_acid == "*" else protein_letters_1to3[amino_acid]
 
 
 @style.house_style()

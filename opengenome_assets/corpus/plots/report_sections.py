@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from opengenome_assets import words
-from opengenome_assets.corpus.plots.codons import (
+from opengenome_assets.corpus.plots.codon_names import (
     GENES,
     NOT_GENES,
     OF_GENES,
@@ -22,8 +22,8 @@ from opengenome_assets.corpus.plots.codons import (
     three_letters,
     with_frames,
 )
+from opengenome_assets.intake.sources import ALL
 from opengenome_assets.plots.report_page import Cell, Fact, Illustration, ReportColumn, ReportTable, Section
-from opengenome_assets.plots.style import ALL
 
 _STATS_COLUMNS = {
     "source": ReportColumn("Source"),

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from opengenome_assets.corpus.plots import codons
+from opengenome_assets.corpus.plots import codon_names, codons
 from opengenome_assets.plots import images
 from opengenome_assets_tests.corpus.plots.tables import Tables
 
 
 def test_columns_are_grouped_by_amino_acid_with_stops_last(sample: Tables) -> None:
-    columns = codons.codon_columns(sample.codon_rscu.query("source == 'plastids'"))
+    columns = codon_names.codon_columns(sample.codon_rscu.query("source == 'plastids'"))
     assert len(columns) == 64
     assert columns[:4] == [("Ala", "GCA"), ("Ala", "GCC"), ("Ala", "GCG"), ("Ala", "GCT")]
     assert [codon for _, codon in columns[-3:]] == ["TAA", "TAG", "TGA"]
@@ -20,7 +20,7 @@ def test_columns_are_grouped_by_amino_acid_with_stops_last(sample: Tables) -> No
 
 
 def test_a_codon_of_two_meanings_has_two_columns(sample: Tables) -> None:
-    columns = codons.codon_columns(sample.codon_rscu)
+    columns = codon_names.codon_columns(sample.codon_rscu)
     assert {("Ile", "ATA"), ("Met", "ATA"), ("Stop", "TGA"), ("Trp", "TGA"), ("Arg", "AGA"), ("Ser", "AGA")} < set(
         columns
     )
@@ -52,23 +52,23 @@ def test_bars_are_per_thousand_where_the_source_reads_the_codon(sample: Tables, 
     assert np.isnan(heights[1, "Met", "ATA"])
     for number, source in enumerate(["mitochondria", "plastids", "vertebrate_mitochondria"]):
         for row in table[table["source"] == source].itertuples():
-            assert heights[number, codons.three_letters(row.amino_acid), row.codon] == row.per_thousand
+            assert heights[number, codon_names.three_letters(row.amino_acid), row.codon] == row.per_thousand
 
 
 def test_codon_usage_is_of_genes_unless_a_frame_is_asked_for(sample: Tables) -> None:
     picture = codons.codon_usage(sample.codon_rscu)
     heights = _usage(picture.figure, 3)
     for row in sample.codon_rscu.query("basis == 'genes' and source == 'plastids'").itertuples():
-        assert heights[1, codons.three_letters(row.amino_acid), row.codon] == row.per_thousand
+        assert heights[1, codon_names.three_letters(row.amino_acid), row.codon] == row.per_thousand
     assert picture.title == "Codon usage in genes"
-    assert codons.OF_GENES in picture.caption
+    assert codon_names.OF_GENES in picture.caption
 
 
 def test_codon_usage_says_that_these_are_not_genes(sample: Tables) -> None:
     picture = codons.codon_usage(sample.codon_rscu, 1)
     words = " ".join(text.get_text() for text in picture.figure.texts)
     assert "Codon usage in reading frame 1" in words
-    assert codons.NOT_GENES in " ".join(words.split())
+    assert codon_names.NOT_GENES in " ".join(words.split())
     assert "genes or not" in picture.caption
     legend = [text.get_text() for text in picture.figure.legends[0].get_texts()]
     assert legend == [
@@ -98,7 +98,7 @@ def test_heatmap_cells_are_rscu_and_the_scale_is_centred_on_one(sample: Tables) 
             assert mesh.norm(1.0) == 0.5
     expected = sample.codon_rscu.query("source != 'all'")["rscu"]
     np.testing.assert_allclose(sorted(cells), sorted(expected.dropna()))
-    columns = codons.codon_columns(sample.codon_rscu)
+    columns = codon_names.codon_columns(sample.codon_rscu)
     assert absent == expected.isna().sum() + 4 * sum(len(columns) - 64 for _ in range(3))  # meanings of other codes
 
 
@@ -107,7 +107,7 @@ def test_many_sources_are_drawn_as_marks_and_one_frame(twenty: Tables) -> None:
     assert all(len(ax.lines) == 20 and not ax.patches for ax in figure.axes)
     figure = codons.rscu_heatmap(twenty.codon_rscu).figure
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == [f"source_{n:02}" for n in range(20)]
-    assert codons.OF_GENES in figure.texts[1].get_text()
+    assert codon_names.OF_GENES in figure.texts[1].get_text()
 
 
 @pytest.mark.long
