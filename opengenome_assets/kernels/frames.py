@@ -13,7 +13,7 @@ import numpy.typing as npt
 from Bio.Data import CodonTable
 from numba import njit
 
-from opengenome_assets.kernels.bases import Letters, kernel_text, reverse_complement_codes
+from opengenome_assets.kernels.bases import Letters, Offsets, kernel_text, readonly, reverse_complement_codes
 from opengenome_assets.kernels.codons import CODONS, codon_families
 from opengenome_assets.kernels.runs import IS_BASE, run_end, run_start
 
@@ -57,13 +57,44 @@ def open_reading_frames(
     int64 array of shape (genes, 5)
         Rows begin, end, strand, partial_5, partial_3, as `Genes` has them; the longest first.
     """
+    whole, first = np.array([0, len(sequence)]), np.zeros(1, np.int64)
+    return open_reading_frames_of_each(
+        sequence, whole, first, genetic_code, min_codons=min_codons, max_overlap=max_overlap
+    )[:, 1:]
+
+
+def open_reading_frames_of_each(
+    letters: Letters,
+    offsets: Offsets,
+    chosen: npt.NDArray[np.int64],
+    genetic_code: int,
+    *,
+    min_codons: int = MIN_CODONS,
+    max_overlap: int = MAX_OVERLAP,
+) -> npt.NDArray[np.int64]:
+    """Find the open reading frames of some of many sequences in one call, as `open_reading_frames` finds those of one.
+
+    Parameters
+    ----------
+    letters : uint8 array
+        Letters of all sequences, contiguous.
+    offsets : int32 or int64 array of shape (sequences + 1,)
+        Ascending positions in ``letters``.
+    chosen : int64 array of shape (m,)
+        Numbers of the sequences to look at.
+    genetic_code, min_codons, max_overlap : int
+        As for `open_reading_frames`.
+
+    Returns
+    -------
+    int64 array of shape (genes, 6)
+        The sequence's number, and the columns of `open_reading_frames`; sequence by sequence, the longest first.
+    """
     if not 0 <= 2 * max_overlap < 3 * min_codons:
         raise ValueError(f"expected an overlap of 0 to {(3 * min_codons - 1) // 2} bases, found {max_overlap}")
-    data, offsets = kernel_text(sequence, np.array([0, len(sequence)]))
-    frames = _open_frames(data, offsets, _codon_classes(genetic_code), min_codons)
-    order = np.lexsort((-frames[:, 2], frames[:, 0], frames[:, 0] - frames[:, 1]))
-    kept: npt.NDArray[np.int64] = _without_overlap(frames[order], len(sequence), max_overlap)
-    return kept
+    if len(chosen) and not 0 <= chosen.min() <= chosen.max() < len(offsets) - 1:
+        raise IndexError(f"expected numbers of {len(offsets) - 1:,} sequences, found up to {chosen.max():,}")
+    return _kept_frames(letters, offsets, chosen, _codon_classes(genetic_code), min_codons, max_overlap)
 
 
 @cache
@@ -100,12 +131,27 @@ def long_frames(sequence: Letters, stops: tuple[str, ...], *, min_codons: int = 
         Minimum length of a stretch. In random letters with the three usual stops, one in 15,000 codons begins
         such a stretch of 200.
     """
-    data, offsets = kernel_text(sequence, np.array([0, len(sequence)]))
     others = tuple(sorted(set(CODONS.tolist()) - set(stops)))
-    frames = _open_frames(data, offsets, _classes(others, stops), min_codons)
-    order = np.lexsort((-frames[:, 2], frames[:, 0], frames[:, 0] - frames[:, 1]))
-    kept = _without_overlap(frames[order], len(sequence), 0)
-    return int((kept[:, 1] - kept[:, 0] + 1).sum())
+    whole, first = np.array([0, len(sequence)]), np.zeros(1, np.int64)
+    kept = _kept_frames(sequence, whole, first, _classes(others, stops), min_codons, 0)
+    return int((kept[:, 2] - kept[:, 1] + 1).sum())
+
+
+def _kept_frames(
+    letters: Letters,
+    offsets: Offsets,
+    chosen: npt.NDArray[np.int64],
+    classes: npt.NDArray[np.uint8],
+    min_codons: int,
+    max_overlap: int,
+) -> npt.NDArray[np.int64]:
+    """Rows of `open_reading_frames_of_each`."""
+    data, places = kernel_text(letters, offsets)
+    found = _open_frames_of_each(data, places, readonly(chosen), classes, min_codons)
+    sequence, begin, end, strand = found.T[:4]
+    order = np.lexsort((-strand, begin, begin - end, sequence))
+    kept: npt.NDArray[np.int64] = _without_overlap(found[order], places, max_overlap)
+    return kept
 
 
 def _codon_classes(genetic_code: int) -> npt.NDArray[np.uint8]:
@@ -124,9 +170,9 @@ def _classes(starts: tuple[str, ...], stops: tuple[str, ...]) -> npt.NDArray[np.
     return classes
 
 
-@njit(cache=True, nogil=True)
-def _open_frames(data: Any, offsets: Any, classes: Any, min_codons: Any) -> Any:
-    """Rows begin, end, strand, partial_5, partial_3 of all frames of ``min_codons`` or more, in one pass.
+@njit(nogil=True)
+def _open_frames(data: Any, position: Any, last: Any, classes: Any, min_codons: Any) -> Any:
+    """Rows begin, end, strand, partial_5, partial_3 of a sequence's frames of ``min_codons`` or more, in one pass.
 
     The pass looks for stops alone. Start codons are looked for where two stops are far enough apart, which is rare. For
     each phase of a position, ``opened`` is where codons begin after the last forward stop. ``closed`` is where the last
@@ -134,12 +180,10 @@ def _open_frames(data: Any, offsets: Any, classes: Any, min_codons: Any) -> Any:
     """
     shortest = 3 * min_codons
     # Frames of one phase and strand do not overlap. Memory that no frame is written to is never touched.
-    found = np.empty((6 * ((offsets[1] - offsets[0]) // shortest + 1), 5), np.int64)
+    found = np.empty((6 * ((last - position) // shortest + 1), 5), np.int64)
     count = 0
     opened, edge_5 = np.empty(3, np.int64), np.empty(3, np.int64)
     closed, edge_3 = np.empty(3, np.int64), np.empty(3, np.int64)
-    last = offsets[1]
-    position = offsets[0]
     while position < last:
         # A segment: up to the next gap, from its first base to its last.
         first = run_start(data, position, last)
@@ -232,15 +276,37 @@ def _last_start(data: Any, begin: Any, end: Any, classes: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _without_overlap(frames: Any, length: Any, max_overlap: Any) -> Any:
-    """Keep each of the frames, sorted by descending length, that shares few bases with the longer ones kept.
+def _open_frames_of_each(data: Any, offsets: Any, chosen: Any, classes: Any, min_codons: Any) -> Any:
+    """Sequence, and the columns of `_open_frames`, with begin and end on the sequence."""
+    found, rows = np.empty((len(chosen), 6), np.int64), 0
+    for sequence in chosen:
+        begin = offsets[sequence]
+        frames = _open_frames(data, begin, offsets[sequence + 1], classes, min_codons)
+        if rows + len(frames) > len(found):
+            found = np.concatenate((found[:rows], np.empty((rows + 2 * len(frames), 6), np.int64)))
+        for frame in range(len(frames)):
+            found[rows, 0] = sequence
+            found[rows, 1] = frames[frame, 0] - begin
+            found[rows, 2] = frames[frame, 1] - begin
+            for column in range(2, 5):  # a slice takes Numba seconds to compile
+                found[rows, 1 + column] = frames[frame, column]
+            rows += 1
+    return found[:rows]
+
+
+@njit(cache=True, nogil=True)
+def _without_overlap(frames: Any, offsets: Any, max_overlap: Any) -> Any:
+    """Keep each frame that shares few bases with the longer ones kept; frames sorted by sequence, the longest first.
 
     A longer frame that shares more than ``max_overlap`` bases covers one of two bases, each so far from an end.
     """
-    covered = np.zeros(length, np.bool_)
     kept = np.zeros(len(frames), np.bool_)
+    covered = np.zeros(0, np.bool_)
     for place in range(len(frames)):
-        begin, end = frames[place, 0] - 1, frames[place, 1]
+        sequence = frames[place, 0]
+        if place == 0 or sequence != frames[place - 1, 0]:
+            covered = np.zeros(offsets[sequence + 1] - offsets[sequence], np.bool_)
+        begin, end = frames[place, 1] - 1, frames[place, 2]
         if not (covered[begin + max_overlap] or covered[end - 1 - max_overlap]):
             kept[place] = True
             covered[begin:end] = True

@@ -11,15 +11,15 @@ are no genes here.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyrodigal
 
-from opengenome_assets.kernels.bases import Letters
-from opengenome_assets.kernels.frames import GAP, open_reading_frames, stop_codons
+from opengenome_assets.kernels.bases import Letters, Offsets
+from opengenome_assets.kernels.frames import GAP, open_reading_frames_of_each, stop_codons
 from opengenome_assets.kernels.translation import translate
 
 TRAINED = "prodigal_single"
@@ -97,6 +97,28 @@ def choose_method(length: int, genetic_code: int) -> str:
     return ORF
 
 
+class Places(NamedTuple):
+    """Where the genes of some sequences are, sequence by sequence, by begin, then end, then strand.
+
+    Attributes
+    ----------
+    sequence : int64 array of shape (genes,)
+        Number of each gene's sequence.
+    begin, end, strand, partial_5, partial_3 : arrays of shape (genes,)
+        As in `Genes`, on its sequence.
+    methods : list of str
+        How the genes of each sequence were found.
+    """
+
+    sequence: npt.NDArray[np.int64]
+    begin: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+    strand: npt.NDArray[np.int8]
+    partial_5: npt.NDArray[np.bool_]
+    partial_3: npt.NDArray[np.bool_]
+    methods: list[str]
+
+
 def find_genes(sequence: Letters, genetic_code: int, *, method: str | None = None) -> Genes:
     """Find the genes of one sequence, on both strands.
 
@@ -104,6 +126,29 @@ def find_genes(sequence: Letters, genetic_code: int, *, method: str | None = Non
     ----------
     sequence : uint8 array of shape (letters,)
         Contiguous. Lower case counts as upper case.
+    genetic_code : int
+        NCBI number of the translation table.
+    method : str, optional
+        Instead of that of `choose_method`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such genetic code.
+    """
+    places = place_genes(sequence, np.array([0, len(sequence)]), genetic_code, method=method)
+    return Genes(places.methods[0], genetic_code, *places[1:6], *translate(sequence, genetic_code, *places[1:6]))
+
+
+def place_genes(letters: Letters, offsets: Offsets, genetic_code: int, *, method: str | None = None) -> Places:
+    """Find where the genes of each of some sequences are, on both strands.
+
+    Parameters
+    ----------
+    letters : uint8 array
+        Letters of all sequences, contiguous. Lower case counts as upper case.
+    offsets : int32 or int64 array of shape (sequences + 1,)
+        Ascending positions in ``letters``.
     genetic_code : int
         NCBI number of the translation table.
     method : str, optional
@@ -121,13 +166,16 @@ def find_genes(sequence: Letters, genetic_code: int, *, method: str | None = Non
     Source Software 7(72):4296 (2022).
     """
     stop_codons(genetic_code)  # refuses an unknown code
-    method = method or choose_method(len(sequence), genetic_code)
-    found = open_reading_frames(sequence, genetic_code) if method == ORF else _prodigal(sequence, genetic_code, method)
-    found = found[np.lexsort((found[:, 2], found[:, 1], found[:, 0]))]
-    begin, end, strand, partial_5, partial_3 = found.T
+    methods = [method or choose_method(length, genetic_code) for length in np.diff(offsets).tolist()]
+    by_frames = np.array([each == ORF for each in methods], np.bool_)
+    found = [open_reading_frames_of_each(letters, offsets, np.flatnonzero(by_frames), genetic_code)]
+    for number in np.flatnonzero(~by_frames).tolist():
+        rows = _prodigal(letters[offsets[number] : offsets[number + 1]], genetic_code, methods[number])
+        found.append(np.insert(rows, 0, number, axis=1))
+    genes = np.concatenate(found)
+    sequence, begin, end, strand, partial_5, partial_3 = genes[np.lexsort(genes[:, 3::-1].T)].T
     strand, partial_5, partial_3 = strand.astype(np.int8), partial_5.astype(np.bool_), partial_3.astype(np.bool_)
-    proteins, start_codons, codons = translate(sequence, genetic_code, begin, end, strand, partial_5, partial_3)
-    return Genes(method, genetic_code, begin, end, strand, partial_5, partial_3, proteins, start_codons, codons)
+    return Places(sequence, begin, end, strand, partial_5, partial_3, methods)
 
 
 @lru_cache(maxsize=4)

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opengenome_assets.kernels.bases import kmer_strings
-from opengenome_assets.kernels.frames import GAP, open_reading_frames
-from opengenome_assets.kernels.genes import METAGENOMIC, ORF, TRAINED, Genes, choose_method, find_genes
+from opengenome_assets.kernels.frames import GAP, open_reading_frames, open_reading_frames_of_each
+from opengenome_assets.kernels.genes import METAGENOMIC, ORF, TRAINED, Genes, choose_method, find_genes, place_genes
 from opengenome_assets_tests.examples import share
 from opengenome_assets_tests.kernels.texts import fasta, random_bases, sample, sequences
 
@@ -135,6 +135,35 @@ def translated(sequence: str, genes: Genes) -> list[str]:
         protein = str((coding if strand == 1 else coding.reverse_complement()).translate(genes.genetic_code))
         proteins.append(("" if partial_5 else "M") + protein[not partial_5 : len(protein) - (not partial_3)])
     return proteins
+
+
+@settings(max_examples=share(60))
+@given(
+    texts=st.lists(sequences(900), max_size=5),
+    genetic_code=st.sampled_from([1, 5, 11]),  # by 11 Prodigal finds the genes of sequences this short
+    before=st.integers(0, 7),
+    narrow=st.booleans(),
+)
+@pytest.mark.long
+def test_genes_of_many_sequences_are_those_of_each(
+    texts: list[bytes], genetic_code: int, before: int, narrow: bool
+) -> None:
+    joined = b"A" * before + b"".join(texts)
+    offsets = (before + np.cumsum([0, *map(len, texts)])).astype(np.int32 if narrow else np.int64)
+    places = place_genes(np.frombuffer(joined, np.uint8), offsets, genetic_code)
+    alone = [find_genes(np.frombuffer(text, np.uint8), genetic_code) for text in texts]
+    assert places.methods == [each.method for each in alone]
+    assert places.sequence.tolist() == [number for number, each in enumerate(alone) for _ in range(len(each))]
+    for name in ("begin", "end", "strand", "partial_5", "partial_3"):
+        found = getattr(places, name)
+        assert found.tolist() == [value for each in alone for value in getattr(each, name).tolist()]
+        assert all(found.dtype == getattr(each, name).dtype for each in alone)
+
+
+@pytest.mark.parametrize("chosen", [[-1], [0, 2]])
+def test_sequences_that_are_not_there_are_refused(chosen: list[int]) -> None:
+    with pytest.raises(IndexError, match="expected numbers of 2 sequences"):
+        open_reading_frames_of_each(letters("ACGTACGT"), np.array([0, 4, 8]), np.array(chosen), 1)
 
 
 @pytest.mark.parametrize(

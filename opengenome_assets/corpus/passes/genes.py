@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from opengenome_assets.corpus.tables import GENE_CODONS, GENES
 from opengenome_assets.framework.shards import Shard, read_shard
-from opengenome_assets.kernels.bases import Letters, arrow_text
+from opengenome_assets.kernels.bases import Letters, Offsets, arrow_text
 from opengenome_assets.kernels.frames import codes_of_stops, long_frames
-from opengenome_assets.kernels.genes import ORF, Genes, find_genes
+from opengenome_assets.kernels.genes import ORF, Places, place_genes
+from opengenome_assets.kernels.translation import translate
 from opengenome_assets.storage.parts import PartWriter
 
 EXAMINED = 1_000_000
@@ -27,20 +29,22 @@ def call_genes(shard: Shard, genes: PartWriter, codons: PartWriter, *, genetic_c
     frames, reverse_frames = np.zeros(len(stop_sets), np.int64), np.zeros(len(stop_sets), np.int64)
     for rows in read_shard(shard, ["source", "file", "seq_id", "sequence"]):
         rows = rows.combine_chunks()
-        found = []
-        for sequence in _sequences(rows):
-            called = find_genes(sequence, genetic_code)
-            counts += called.codons
-            number += len(called)
-            open_frames += len(called) * (called.method == ORF)
-            found.append(called)
-            if head := min(len(sequence), EXAMINED - examined):
-                text = sequence[:head]
-                backwards = np.ascontiguousarray(text[::-1])
-                frames += [long_frames(text, stops) for stops in stop_sets]
-                reverse_frames += [long_frames(backwards, stops) for stops in stop_sets]
-                examined += head
-        genes.write(_rows(rows, found) if found else GENES.schema.empty_table())
+        data, offsets = arrow_text(rows.column("sequence").chunk(0))
+        places = place_genes(data, offsets, genetic_code)
+        table, own = _rows(rows, data, offsets, places, genetic_code)
+        genes.write(table)
+        counts += own
+        number += table.num_rows
+        open_frames += pc.sum(pc.equal(table["method"], ORF)).as_py() or 0
+        for begin, end in pairwise(offsets):
+            head = min(end - begin, EXAMINED - examined)
+            text = data[begin : begin + head]
+            backwards = np.ascontiguousarray(text[::-1])
+            frames += [long_frames(text, stops) for stops in stop_sets]
+            reverse_frames += [long_frames(backwards, stops) for stops in stop_sets]
+            examined += head
+            if examined == EXAMINED:
+                break
     summary = {
         "shard": shard.name,
         "source": shard.source,
@@ -56,24 +60,24 @@ def call_genes(shard: Shard, genes: PartWriter, codons: PartWriter, *, genetic_c
     codons.write(pa.Table.from_pylist([summary], schema=GENE_CODONS.schema))
 
 
-def _sequences(rows: pa.Table) -> Iterator[Letters]:
-    data, offsets = arrow_text(rows.column("sequence").chunk(0))
-    for begin, end in pairwise(offsets):
-        yield data[begin:end]
+def _rows(
+    sequences: pa.Table, letters: Letters, offsets: Offsets, places: Places, genetic_code: int
+) -> tuple[pa.Table, npt.NDArray[np.int64]]:
+    """Return the rows of all genes of some sequences in one piece, and their codons.
 
-
-def _rows(sequences: pa.Table, genes: Sequence[Genes]) -> pa.Table:
-    """Return the rows of all genes of some sequences: in one piece, since each would have pages of its own."""
-    places = pa.array(np.repeat(np.arange(len(genes)), [len(each) for each in genes]))
+    Each sequence's own would have pages of its own. Genes are translated on the letters of all sequences at once.
+    """
+    first = np.asarray(offsets, np.int64)[places.sequence]
+    proteins, start_codons, codons = translate(
+        letters, genetic_code, places.begin + first, places.end + first, *places[3:6]
+    )
+    numbers = pa.array(places.sequence)
     columns = [
-        *(sequences[name].chunk(0).take(places) for name in ("source", "file", "seq_id")),
-        *(
-            np.concatenate([getattr(each, name) for each in genes])
-            for name in ("begin", "end", "strand", "partial_5", "partial_3")
-        ),
-        pa.concat_arrays([each.start_codons for each in genes]),
-        pa.array([each.method for each in genes]).take(places),
-        pa.array([each.genetic_code for each in genes], pa.int32()).take(places),
-        pa.concat_arrays([each.proteins for each in genes]),
+        *(sequences[name].chunk(0).take(numbers) for name in ("source", "file", "seq_id")),
+        *places[1:6],
+        start_codons,
+        pa.array(places.methods, pa.string()).take(numbers),
+        pa.repeat(pa.scalar(genetic_code, pa.int32()), len(first)),
+        proteins,
     ]
-    return pa.table(columns, schema=GENES.schema)
+    return pa.table(columns, schema=GENES.schema), codons
