@@ -125,6 +125,10 @@ def examine(home: Home) -> tuple[list[Mapping[str, Sequence[int]]], list[str]]:
         For each part, the number of its genes and of their codons without other letters, by source.
     list of str
         A sentence for each gene that is not what it should be. Parts are read again until there is none.
+
+    Notes
+    -----
+    A part's key names the shard that its genes were found in, so the lengths of its sequences do not change either.
     """
     parts = ExaminedParts(home.table(GENES).at(), "genes", EXAMINATION)
     read: dict[str, Mapping[str, Sequence[int]]] = {}

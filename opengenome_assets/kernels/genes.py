@@ -97,7 +97,7 @@ def choose_method(length: int, genetic_code: int) -> str:
     return ORF
 
 
-class Places(NamedTuple):
+class GenePlaces(NamedTuple):
     """Where the genes of some sequences are, sequence by sequence, by begin, then end, then strand.
 
     Attributes
@@ -140,7 +140,7 @@ def find_genes(sequence: Letters, genetic_code: int, *, method: str | None = Non
     return Genes(places.methods[0], genetic_code, *places[1:6], *translate(sequence, genetic_code, *places[1:6]))
 
 
-def place_genes(letters: Letters, offsets: Offsets, genetic_code: int, *, method: str | None = None) -> Places:
+def place_genes(letters: Letters, offsets: Offsets, genetic_code: int, *, method: str | None = None) -> GenePlaces:
     """Find where the genes of each of some sequences are, on both strands.
 
     Parameters
@@ -173,9 +173,10 @@ def place_genes(letters: Letters, offsets: Offsets, genetic_code: int, *, method
         rows = _prodigal(letters[offsets[number] : offsets[number + 1]], genetic_code, methods[number])
         found.append(np.insert(rows, 0, number, axis=1))
     genes = np.concatenate(found)
+    # The last key rules: sorted by the first four columns, in their order.
     sequence, begin, end, strand, partial_5, partial_3 = genes[np.lexsort(genes[:, 3::-1].T)].T
     strand, partial_5, partial_3 = strand.astype(np.int8), partial_5.astype(np.bool_), partial_3.astype(np.bool_)
-    return Places(sequence, begin, end, strand, partial_5, partial_3, methods)
+    return GenePlaces(sequence, begin, end, strand, partial_5, partial_3, methods)
 
 
 @lru_cache(maxsize=4)

@@ -105,7 +105,9 @@ class SearchIndex:
         cpus = os.sched_getaffinity(0)
         self._threads = threads or len(cpus)
         places = iter(sorted(cpus) if self._threads == len(cpus) else ())
-        self._pool = ThreadPoolExecutor(self._threads, "search", lambda: _stay_on(next(places, None)))
+        # Not for reading: threads that a library starts for it would be bound like the thread that starts them.
+        self._scorers = ThreadPoolExecutor(self._threads, "score", lambda: _stay_on(next(places, None)))
+        self._readers = ThreadPoolExecutor(self._threads, "read")
         self.sequences = len(rows.places)
         self.idf = inverse_document_frequency(rows.document_frequency(), self.sequences) if weights is None else weights
         self._norms = np.zeros(len(rows.rows))
@@ -247,7 +249,7 @@ class SearchIndex:
         found = self.by_cosine(queries, top_n=compared, threshold=threshold, source=source, strand=strand)
         pairs = [Pair(number, each.part, each.row) for number, some in enumerate(found) for each in some]
         held = iter(
-            contain(queries, pairs, self._indexed, strand=strand, threads=self._pool if self._threads > 1 else None)
+            contain(queries, pairs, self._indexed, strand=strand, threads=self._readers if self._threads > 1 else None)
             if pairs
             else []
         )
@@ -373,7 +375,7 @@ class SearchIndex:
             work(each[0].checked(), *each[1:])
 
         if len(self._ranges) > 1 and self._threads > 1:
-            for _ in self._pool.map(one, self._ranges):
+            for _ in self._scorers.map(one, self._ranges):
                 pass
         else:
             for each in self._ranges:
@@ -429,8 +431,9 @@ class SearchIndex:
 def _stay_on(cpu: int | None) -> None:
     """Keep this thread on a CPU, if it may run there.
 
-    A search over 30,000 sequences takes milliseconds. On virtual machines of two CPUs, Linux often woke both threads on
-    one CPU and left them there for 3 ms. With a thread for each CPU, and work that whoever is free takes, none waits.
+    A search over 30,000 sequences takes milliseconds. On a virtual machine with two CPUs, Linux often woke both threads
+    on one of them and left them there for 3 ms. There is a thread for each CPU, and the next free thread takes the next
+    rows, so a busy CPU delays no more than a few rows.
     """
     if cpu is not None:
         with suppress(OSError):

@@ -259,12 +259,12 @@ def test_many_threads_get_the_same_answers(index: SearchIndex) -> None:
     assert together == alone
 
 
-def test_threads_have_a_cpu_each_if_there_are_as_many_and_no_other_thread_is_bound(tmp_path: Path) -> None:
+def test_threads_that_score_have_a_cpu_each_if_there_are_as_many_and_no_other_thread_is_bound(tmp_path: Path) -> None:
     make_corpus(tmp_path, {"a/a.fasta": fasta({"a1": letters(400, 1)})})
     cpus = os.sched_getaffinity(0)
 
-    def bound_to(threads: int) -> list[set[int]]:
-        pool = SearchIndex.open(str(tmp_path), threads=threads)._pool
+    def bound_to(threads: int, pool_of: str = "_scorers") -> list[set[int]]:
+        pool = getattr(SearchIndex.open(str(tmp_path), threads=threads), pool_of)
         met = threading.Barrier(threads)  # so that each thread tells once
 
         def told() -> set[int]:
@@ -276,6 +276,7 @@ def test_threads_have_a_cpu_each_if_there_are_as_many_and_no_other_thread_is_bou
     assert sorted(min(one) for one in bound_to(len(cpus))) == sorted(cpus)
     assert all(len(one) == 1 for one in bound_to(len(cpus)))
     assert bound_to(len(cpus) + 1) == [cpus] * (len(cpus) + 1)
+    assert bound_to(len(cpus), "_readers") == [cpus] * len(cpus)
     assert os.sched_getaffinity(0) == cpus
 
 

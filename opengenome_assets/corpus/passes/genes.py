@@ -13,7 +13,7 @@ from opengenome_assets.corpus.tables import GENE_CODONS, GENES
 from opengenome_assets.framework.shards import Shard, read_shard
 from opengenome_assets.kernels.bases import Letters, Offsets, arrow_text
 from opengenome_assets.kernels.frames import codes_of_stops, long_frames
-from opengenome_assets.kernels.genes import ORF, Places, place_genes
+from opengenome_assets.kernels.genes import ORF, GenePlaces, place_genes
 from opengenome_assets.kernels.translation import translate
 from opengenome_assets.storage.parts import PartWriter
 
@@ -61,7 +61,7 @@ def call_genes(shard: Shard, genes: PartWriter, codons: PartWriter, *, genetic_c
 
 
 def _rows(
-    sequences: pa.Table, letters: Letters, offsets: Offsets, places: Places, genetic_code: int
+    sequences: pa.Table, letters: Letters, offsets: Offsets, places: GenePlaces, genetic_code: int
 ) -> tuple[pa.Table, npt.NDArray[np.int64]]:
     """Return the rows of all genes of some sequences in one piece, and their codons.
 
