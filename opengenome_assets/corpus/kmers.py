@@ -86,7 +86,10 @@ def counts_by_source(kmers: Snapshot, k: int) -> dict[str, np.ndarray]:
     """Return the k-mer counts of each source, by name, and of all together; arrays of shape (4**k,), int64."""
     sums: dict[str, np.ndarray] = {}
     for source, counts in _counts(kmers, k):
-        sums[source] = sums[source] + counts if source in sums else counts
+        if source in sums:
+            sums[source] += counts
+        else:
+            sums[source] = counts.copy()
     ordered = {source: sums[source] for source in sorted(sums)}
     if ordered:
         ordered[ALL] = sum(ordered.values(), np.zeros(4**k, np.int64))

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from opengenome_assets.corpus.accounting import every_file, record_count
 from opengenome_assets.corpus.findings import named
-from opengenome_assets.corpus.passes.parse import ParseSettings, ParseTask, parse_file
+from opengenome_assets.corpus.passes.parse import ParseSettings, ParseTask, parse_files
 from opengenome_assets.corpus.passes.pieces import is_large, parse_in_pieces
 from opengenome_assets.corpus.settings import CorpusSettings
 from opengenome_assets.corpus.tables import RAW_FASTA, REJECTED_RECORDS, SEQUENCE_SHARDS
@@ -38,6 +38,7 @@ from opengenome_assets.framework.parsing import (
 )
 from opengenome_assets.framework.table import TableSpec
 from opengenome_assets.intake.containers import ContainerError
+from opengenome_assets.storage.packs import written_together
 from opengenome_assets.storage.parts import Part
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Home
@@ -178,16 +179,19 @@ def parse(
     for place, result in zip(large, in_pieces, strict=True):
         results[place] = result
     rest = [place for place in new if results[place] is None]
+    together = written_together([tasks[place].shards_key for place in rest], [weights[place] for place in rest])
+    places = [[rest[each] for each in some] for some in together]
     parsed = engine.map(
-        parse_file,
-        [tasks[place] for place in rest],
-        weights=[weights[place] for place in rest],
+        parse_files,
+        [[tasks[place] for place in some] for some in places],
+        weights=[sum(weights[place] for place in some) for some in places],
         label="parsing FASTA",
         unit="bytes",
         log=context.log,
     )
-    for place, parsed_file in zip(rest, parsed, strict=True):
-        results[place] = parsed_file
+    for some, own in zip(places, parsed, strict=True):
+        for place, parsed_file in zip(some, own, strict=True):
+            results[place] = parsed_file
     return results, len(new)
 
 

@@ -15,9 +15,9 @@ import dagster as dg
 from opengenome_assets.engine import Engine
 from opengenome_assets.framework.assets import HOME_POOL, asset_spec
 from opengenome_assets.framework.making import Making, emitted, module_of
-from opengenome_assets.framework.shards import Output, Pass, ScanTask, Shard, part_key, run_scan, shard_name
+from opengenome_assets.framework.shards import Output, Pass, ScanTask, Shard, part_key, run_scans, shard_name
 from opengenome_assets.framework.table import TableSpec
-from opengenome_assets.storage.packs import PartIndex
+from opengenome_assets.storage.packs import PartIndex, written_together
 from opengenome_assets.storage.parts import Part
 from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.snapshot import Snapshot
@@ -152,15 +152,23 @@ class Scan:
         finished = [index.find_all(keys.values()) for index in indexes]
         parts = {name: _present(finished, key) for name, key in keys.items()}
         new = [shard for shard in shards if not parts[shard.name]]
+        together = [
+            [new[place] for place in places]
+            for places in written_together([keys[shard.name] for shard in new], [shard.bases for shard in new])
+        ]
         results = engine.map(
-            run_scan,
-            [ScanTask(self._compute(own.get(shard.source)), shard, keys[shard.name], outputs) for shard in new],
-            weights=[shard.bases for shard in new],
+            run_scans,
+            [
+                [ScanTask(self._compute(own.get(shard.source)), shard, keys[shard.name], outputs) for shard in some]
+                for some in together
+            ],
+            weights=[sum(shard.bases for shard in some) for some in together],
             label=self.label,
             unit="bases",
             log=context.log,
         )
-        parts.update(zip((shard.name for shard in new), results, strict=True))
+        for some, made in zip(together, results, strict=True):
+            parts.update(zip((shard.name for shard in some), made, strict=True))
 
         counts = {
             "shards": len(shards),

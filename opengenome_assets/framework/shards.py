@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from opengenome_assets.kernels.bases import Letters, Offsets, arrow_text
+from opengenome_assets.storage.packs import PackWriter
 from opengenome_assets.storage.parquet.file import open_row_groups
 from opengenome_assets.storage.parts import Part, PartWriter
 from opengenome_assets.storage.record import digest
@@ -94,6 +95,21 @@ def run_scan(task: ScanTask) -> list[Part]:
         writers = [stack.enter_context(PartWriter(output.uri, task.key, output.schema)) for output in task.outputs]
         task.compute(task.shard, *writers)
         return [writer.finish() for writer in writers]
+
+
+def run_scans(tasks: Sequence[ScanTask]) -> list[list[Part]]:
+    """Run one pass over each of some shards and return the parts of each. Those of several share packs."""
+    if len(tasks) == 1:
+        return [run_scan(tasks[0])]
+    packs = [PackWriter(output.uri, output.schema) for output in tasks[0].outputs]
+    for task in tasks:
+        with ExitStack() as stack:
+            writers = [stack.enter_context(pack.part(task.key)) for pack in packs]
+            task.compute(task.shard, *writers)
+            for writer in writers:
+                writer.finish()
+    made = [pack.finish() for pack in packs]
+    return [[parts[task.key] for parts in made] for task in tasks]
 
 
 def read_shard(shard: Shard, columns: Sequence[str]) -> Iterator[pa.Table]:

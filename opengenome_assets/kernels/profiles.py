@@ -92,7 +92,7 @@ def row_sums(values: npt.NDArray[Any], row_offsets: npt.NDArray[np.int64]) -> np
     Parameters
     ----------
     values : integer or float64 array of shape (row_offsets[n],)
-        Small integers, or all of about the same size: sums are differences of one running sum.
+        Floats are of about the same size: their sums are differences of one running sum.
     row_offsets : int64 array of shape (n + 1,)
 
     Returns
@@ -100,6 +100,12 @@ def row_sums(values: npt.NDArray[Any], row_offsets: npt.NDArray[np.int64]) -> np
     int64 or float64 array of shape (n,)
         0 for a row without values.
     """
+    if np.issubdtype(values.dtype, np.integer):
+        whole = np.zeros(len(row_offsets) - 1, np.int64)
+        full = np.flatnonzero(np.diff(row_offsets))
+        if len(full):
+            whole[full] = np.add.reduceat(values, row_offsets[full], dtype=np.int64)
+        return whole
     total = np.concatenate([[0], np.cumsum(values)])
     sums: npt.NDArray[Any] = np.diff(total[row_offsets])
     return sums

@@ -1,9 +1,11 @@
-"""Packs: many small parts in one Parquet file, the result of compaction.
+"""Packs: many small parts in one Parquet file.
 
 A corpus of ten thousand small files would give as many tiny Parquet files in each table. A pack holds the rows of such
 parts one after another, each part in row groups of its own. It is written like a part, into the folder
-``packs/<digest of its members' keys>``, and its manifest includes those of its members. So the members' own folders are
-no longer needed. A pack never changes. When one of its members is no longer wanted, the others are packed again.
+``packs/<digest of its members' keys>``, and its manifest includes those of its members. So the members need no folders
+of their own. A pack never changes. When one of its members is no longer wanted, the others are packed again.
+
+Workers write packs when a run makes many small parts. Compaction packs those that came one by one.
 
 Belongs here: writing packs, finding parts wherever they lie, and which files hold a given set of parts. Does not belong
 here: commits (``tables.py``), and removing unneeded files (``vacuum.py``).
@@ -12,12 +14,14 @@ here: commits (``tables.py``), and removing unneeded files (``vacuum.py``).
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from types import TracebackType
+from typing import Any, NamedTuple, Self
 
+import pyarrow as pa
 import pyarrow.fs as pafs
 
 from opengenome_assets.storage.files import filesystem
@@ -28,12 +32,19 @@ from opengenome_assets.storage.record import digest
 PACKS_FOLDER = "packs"
 REQUESTS = 32  # at once, of a store or a file server
 
+# A run that makes fewer small parts gives each a folder of its own: one that changes then costs no pack.
+MANY_PARTS = 256
+# What workers put into one pack.
+PACK_PARTS, PACK_BYTES = 64, 64 << 20
+# Bytes of a part's rows in memory, from which on it is not small.
+LARGE_BYTES = 4 << 20
+
 
 @dataclass(frozen=True)
 class Pack:
-    """A finished pack: its Parquet file, and its parts in the order of their keys."""
+    """A finished pack: its Parquet file, None if no part has rows, and its parts in the order of their keys."""
 
-    file: DataFile
+    file: DataFile | None
     parts: tuple[Part, ...]
 
 
@@ -47,8 +58,7 @@ def find_pack(table_uri: str, key: str) -> Pack | None:
     found = find_part(table_uri, key)
     if found is None:
         return None
-    (file,) = found.files
-    return Pack(file, tuple(_member(file, member) for member in found.facts["parts"]))
+    return _pack(found)
 
 
 def open_pack(table_uri: str, file: DataFile) -> Pack:
@@ -69,10 +79,16 @@ def open_pack(table_uri: str, file: DataFile) -> Pack:
     return pack
 
 
-def _member(pack: DataFile, member: dict[str, Any]) -> Part:
+def _pack(stored: Part) -> Pack:
+    file = next(iter(stored.files), None)
+    return Pack(file, tuple(_member(file, member) for member in stored.facts["parts"]))
+
+
+def _member(pack: DataFile | None, member: dict[str, Any]) -> Part:
     files = tuple(
         DataFile(pack.path, file["size"], file["rows"], (file["first"], file["end"]), pack.content)
         for file in member["files"]
+        if pack
     )
     return Part(member["key"], files, member["facts"])
 
@@ -107,8 +123,23 @@ class PartIndex:
         return {key: part for key, part in zip(wanted, found, strict=True) if part}
 
 
-def write_pack(table_uri: str, parts: Iterable[Part]) -> Pack:
-    """Pack parts that have rows, or return their existing pack.
+class _Rows(NamedTuple):
+    """A file of a part that goes into a pack: its bytes as a file of its own, if it was one, and its row groups."""
+
+    size: int | None
+    row_groups: Iterable[pa.Table]
+
+
+class _Member(NamedTuple):
+    """A part that goes into a pack."""
+
+    key: str
+    files: Iterable[_Rows]
+    facts: dict[str, Any]
+
+
+def write_pack(table_uri: str, parts: Iterable[Part]) -> DataFile:
+    """Pack parts, of which some have rows, or find their existing pack, and return its file.
 
     Raises
     ------
@@ -116,27 +147,161 @@ def write_pack(table_uri: str, parts: Iterable[Part]) -> Pack:
         If a part cannot be read. No pack is written then.
     """
     members = sorted(parts, key=lambda part: part.key)
-    key = f"{PACKS_FOLDER}/{digest([part.key for part in members])}"
-    if found := find_pack(table_uri, key):
-        return found
-    like = members[0].files[0]
+    like = next(file for part in members for file in part.files)
     with open_parquet(f"{table_uri}/{like.path}", like.content) as opened:
         schema = opened.schema_arrow
         compression = opened.metadata.row_group(0).column(0).compression.lower()
+
+    def read(file: DataFile) -> Iterator[pa.Table]:
+        with open_row_groups(f"{table_uri}/{file.path}", file.row_groups, file.content) as (opened, groups):
+            for group in groups:
+                yield opened.read_row_group(group)
+
+    stored = [_Member(part.key, (_Rows(file.size, read(file)) for file in part.files), part.facts) for part in members]
+    file = _write(table_uri, schema, compression, stored).file
+    assert file is not None, "some have rows"
+    return file
+
+
+def _write(table_uri: str, schema: pa.Schema, compression: str, members: Sequence[_Member]) -> Pack:
+    """Write a pack of members in the order of their keys, or return the pack that there is."""
+    key = f"{PACKS_FOLDER}/{digest([member.key for member in members])}"
+    if found := find_pack(table_uri, key):
+        return found
     with PartWriter(table_uri, key, schema, compression) as writer:
         manifests, end = [], 0
-        for part in members:
+        for member in members:
             files = []
-            for file in part.files:
-                first = end
-                with open_row_groups(f"{table_uri}/{file.path}", file.row_groups, file.content) as (opened, groups):
-                    for group in groups:
-                        writer.write(opened.read_row_group(group))
-                end += len(groups)
-                files.append({"size": file.size, "rows": file.rows, "first": first, "end": end})
-            manifests.append({"key": part.key, "files": files, "facts": part.facts})
-        (written,) = writer.finish(parts=manifests).files
-    return open_pack(table_uri, written)
+            for size, row_groups in member.files:
+                first, before, rows = end, writer.size, 0
+                for table in row_groups:
+                    writer.write(table)
+                    end, rows = end + 1, rows + table.num_rows
+                own = writer.size - before if size is None else size
+                files.append({"size": own, "rows": rows, "first": first, "end": end})
+            manifests.append({"key": member.key, "files": files, "facts": member.facts})
+        return _pack(writer.finish(parts=manifests))
+
+
+def written_together(keys: Sequence[str], sizes: Sequence[int]) -> list[list[int]]:
+    """Choose which new parts one worker writes together, into a pack: many small ones, in the order of their keys.
+
+    Parameters
+    ----------
+    keys
+        Keys of the parts.
+    sizes
+        Bytes or letters that each is made from.
+
+    Returns
+    -------
+    list
+        Places of parts. A part that is written alone gets a folder of its own.
+    """
+    small = sorted((place for place, size in enumerate(sizes) if size < LARGE_BYTES // 4), key=keys.__getitem__)
+    if len(small) < MANY_PARTS:
+        return [[place] for place in range(len(keys))]
+    packed = set(small)
+    alone = [[place] for place in range(len(keys)) if place not in packed]
+    return alone + [small[first : first + PACK_PARTS] for first in range(0, len(small), PACK_PARTS)]
+
+
+class PackWriter:
+    """Writes small parts of a table into packs, as `PartWriter` writes one part.
+
+    Its parts exist after :meth:`finish`. They are those that a writer of their own would have made.
+
+    Parameters
+    ----------
+    table_uri
+        The table's folder.
+    schema
+        Arrow schema of the rows.
+    compression
+        Parquet codec: zstd, snappy, lz4 or gzip.
+    """
+
+    def __init__(self, table_uri: str, schema: pa.Schema, compression: str = "zstd") -> None:
+        self.table_uri = table_uri
+        self.schema = schema
+        self.compression = compression
+        self._waiting: list[_Member] = []
+        self._bytes = 0
+        self._parts: dict[str, Part] = {}
+
+    def part(self, key: str) -> PackedPartWriter:
+        """Return a writer of the part with that key, to use as a context manager."""
+        return PackedPartWriter(self, key)
+
+    def finish(self) -> dict[str, Part]:
+        """Write what waits, and return the finished parts by key."""
+        if self._waiting:
+            members = sorted(self._waiting, key=lambda member: member.key)
+            pack = _write(self.table_uri, self.schema, self.compression, members)
+            self._parts.update((part.key, part) for part in pack.parts)
+        self._waiting, self._bytes = [], 0
+        return self._parts
+
+    def _add(self, member: _Member, size: int) -> None:
+        self._waiting.append(member)
+        self._bytes += size
+        if self._bytes >= PACK_BYTES:
+            self.finish()
+
+
+class PackedPartWriter:
+    """Writes one part of a pack. Nothing is in the pack before :meth:`finish`, nor after an exception.
+
+    A part that becomes large gets a folder of its own.
+    """
+
+    def __init__(self, pack: PackWriter, key: str) -> None:
+        self._pack = pack
+        self._key = key
+        self._files: list[list[pa.Table]] = [[]]
+        self._bytes = 0
+        self._own: PartWriter | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._own:
+            self._own.__exit__(kind, error, trace)
+
+    def write(self, table: pa.Table) -> None:
+        """Append rows to the current file as one row group."""
+        if self._own:
+            self._own.write(table)
+            return
+        self._files[-1].append(table)
+        self._bytes += table.nbytes
+        if self._bytes >= LARGE_BYTES:
+            pack = self._pack
+            self._own = PartWriter(pack.table_uri, self._key, pack.schema, pack.compression).__enter__()
+            for number, tables in enumerate(self._files):
+                if number:
+                    self._own.close_file()
+                for each in tables:
+                    self._own.write(each)
+            self._files = []
+
+    def close_file(self) -> None:
+        """End the current file, if there is one. The next rows open another."""
+        if self._own:
+            self._own.close_file()
+        elif self._files[-1]:
+            self._files.append([])
+
+    def finish(self, **facts: Any) -> None:
+        """Give the part to the pack, or end its own folder."""
+        if self._own:
+            self._pack._parts[self._key] = self._own.finish(**facts)
+        else:
+            files = [_Rows(None, tables) for tables in self._files if tables]
+            self._pack._add(_Member(self._key, files, facts), self._bytes)
 
 
 def arrange(table_uri: str, parts: Sequence[Part]) -> list[DataFile]:
@@ -145,18 +310,21 @@ def arrange(table_uri: str, parts: Sequence[Part]) -> list[DataFile]:
     A pack is used if all its members are wanted. Wanted parts of other packs are packed again.
     """
     loose = {part.key: part for part in parts}
-    files = []
-    for pack in sorted(find_packs(table_uri), key=lambda pack: (-len(pack.parts), pack.file.path)):
-        keys = {part.key for part in pack.parts}
-        if keys <= loose.keys():
-            files.append(pack.file)
-            for key in keys:
-                del loose[key]
+    files: list[DataFile] = []
+    without_rows: dict[str, list[Part]] = {}
+    packs = [(pack.file, pack.parts) for pack in find_packs(table_uri) if pack.file]
+    for file, members in sorted(packs, key=lambda pack: (-len(pack[1]), pack[0].path)):
+        wanted = [part for part in members if part.key in loose]
+        if len(wanted) == len(members):
+            files.append(file)
+            for part in members:
+                del loose[part.key]
+        without_rows[file.path] = [part for part in wanted if not part.files]
     packed = [part for part in loose.values() if any(map(is_pack, part.files))]
     files += [file for part in loose.values() for file in part.files if not is_pack(file)]
     # One new pack per old one, so that none grows.
-    for _, members in groupby(sorted(packed, key=_home), key=_home):
-        files.append(write_pack(table_uri, members).file)
+    for path, run in groupby(sorted(packed, key=_home), key=_home):
+        files.append(write_pack(table_uri, [*run, *without_rows[path]]))
     return files
 
 

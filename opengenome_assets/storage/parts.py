@@ -19,7 +19,7 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -32,6 +32,9 @@ from opengenome_assets.storage.record import digest
 MANIFEST = "_manifest.json"
 DATA = (".parquet", ".arrow")  # endings of files that manifests name; the second are mapped files
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
+
+
+Made = TypeVar("Made", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,22 @@ def find_part(table_uri: str, key: str) -> Part | None:
     return Part(key, files, manifest["facts"]) if whole else None
 
 
+class RowWriter(Protocol[Made]):
+    """What writes the rows of one part: `PartWriter` or that of a pack. ``finish`` returns what it made."""
+
+    def write(self, table: pa.Table) -> None:
+        """Append rows to the current file as one row group."""
+        ...
+
+    def close_file(self) -> None:
+        """End the current file, if there is one. The next rows open another."""
+        ...
+
+    def finish(self, **facts: Any) -> Made:
+        """End the part."""
+        ...
+
+
 class PartWriter:
     """Writes one part: any number of Parquet files, then the manifest.
 
@@ -158,6 +177,11 @@ class PartWriter:
                 self._sink.close()
         if isinstance(error, OSError) and error.errno in _UNWRITABLE:
             raise unwritable(f"{self.table_uri}/{self.key}", error) from error
+
+    @property
+    def size(self) -> int:
+        """Bytes of the current file so far."""
+        return self._sink.tell() if self._writer else 0
 
     @property
     def _path(self) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
@@ -137,15 +137,22 @@ class Snapshot:
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Read all rows, or some of their columns, into memory."""
         schema = self.schema if columns is None else pa.schema([self.schema.field(column) for column in columns])
-        read = []
-        # Neighbours in a pack are read together.
-        for (path, content), run in groupby(
-            (file for _, file in self.pieces), key=lambda file: (file.path, file.content)
-        ):
-            spans = [file.row_groups for file in run]
-            with open_parquet(f"{self.uri}/{path}", content, shared=spans[0] is not None) as opened:
-                groups = [group for span in spans for group in range(*(span or (0, opened.num_row_groups)))]
-                read.append(opened.read_row_groups(groups, columns=schema.names).cast(schema))
+        pieces: dict[tuple[str, str], list[tuple[int, DataFile]]] = {}
+        for place, (_, file) in enumerate(self.pieces):
+            pieces.setdefault((file.path, file.content), []).append((place, file))
+        read = [schema.empty_table()] * len(self.pieces)
+        # Those in a pack are read together.
+        for (path, content), own in pieces.items():
+            own.sort(key=lambda piece: piece[1].row_groups or (0, 0))
+            shared = own[0][1].row_groups is not None
+            with open_parquet(f"{self.uri}/{path}", content, shared=shared) as opened:
+                spans = (file.row_groups or (0, opened.num_row_groups) for _, file in own)
+                groups = [group for span in spans for group in range(*span)]
+                rows = opened.read_row_groups(groups, columns=schema.names).cast(schema)
+            first = 0
+            for place, file in own:
+                read[place] = rows.slice(first, file.rows)
+                first += file.rows
         return pa.concat_tables([schema.empty_table(), *read])
 
     def row_groups(
@@ -162,17 +169,20 @@ class Snapshot:
         parts
             Keys of parts, for only their rows.
         """
-        for key, file in self.pieces:
-            if parts is not None and key not in parts:
-                continue
-            with self.open(file) as (opened, groups):
-                for group in groups:
+        wanted = (file for key, file in self.pieces if parts is None or key in parts)
+        # Neighbours in a pack are opened together.
+        for (path, content), run in groupby(wanted, key=lambda file: (file.path, file.content)):
+            spans = [file.row_groups for file in run]
+            with open_parquet(f"{self.uri}/{path}", content, shared=spans[0] is not None) as opened:
+                for group in chain.from_iterable(range(*(span or (0, opened.num_row_groups))) for span in spans):
                     if where is None:
                         yield opened.read_row_group(group, columns=list(columns))
                     elif _may_hold(opened, group, *where):
                         column, value = where
                         rows = opened.read_row_group(group, columns=list({*columns, column}))
-                        rows = rows.filter(pc.equal(rows[column], value))
+                        matching = pc.equal(rows[column], value)
+                        if not pc.all(matching).as_py():  # else it would copy all
+                            rows = rows.filter(matching)
                         if rows.num_rows:
                             yield rows.select(columns)
 

@@ -273,7 +273,7 @@ class Table:
         packed = {file.path for group in groups for part in group for file in part.files}
         if groups and not dry_run:
             removed = [file for file in files if file.path in packed]
-            added = [write_pack(self.uri, group).file for group in groups]
+            added = [write_pack(self.uri, group) for group in groups]
             entries = {REARRANGED_KEY: f"{len(removed)} files put into {len(added)}", **self._contents(added)}
             metadata = sealed(entries, [*_without(files, removed), *added])
             self.home.refuse_lost()

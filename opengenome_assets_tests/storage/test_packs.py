@@ -15,9 +15,10 @@ from deltalake import DeltaTable
 
 from opengenome_assets.storage import commits, packs
 from opengenome_assets.storage import tables as tables_module
-from opengenome_assets.storage.packs import PartIndex, find_packs, write_pack
+from opengenome_assets.storage.packs import PackWriter, PartIndex, find_packs, write_pack, written_together
 from opengenome_assets.storage.parquet.file import DamagedFileError
 from opengenome_assets.storage.parts import Part, PartWriter, write_part
+from opengenome_assets.storage.record import Provenance
 from opengenome_assets.storage.tables import Home
 from opengenome_assets_tests.storage.numbers import (
     NAME,
@@ -171,7 +172,8 @@ def test_schema_codec_and_row_groups_are_those_of_the_parts(home):
         with PartWriter(home.table(NAME).uri, str(number), SCHEMA, "snappy") as writer:
             writer.write(rows(number))
             parts.append(writer.finish())
-    pack = write_pack(home.table(NAME).uri, parts)
+    write_pack(home.table(NAME).uri, parts)
+    (pack,) = find_packs(home.table(NAME).uri)
     file = pq.ParquetFile(f"{home.table(NAME).uri}/{pack.file.path}")
     assert file.schema_arrow.equals(SCHEMA, check_metadata=True)
     assert [file.metadata.row_group(n).column(0).compression for n in range(file.num_row_groups)] == ["SNAPPY"] * 2
@@ -297,3 +299,145 @@ def test_many_parts_are_looked_up_side_by_side_and_the_missing_ones_left_out(hom
     met = threading.Barrier(packs.REQUESTS)
     monkeypatch.setattr(packs, "find_part", lambda uri, key: met.wait(timeout=30) and None)
     assert index.find_all(f"missing {number}" for number in range(packs.REQUESTS)) == {}
+
+
+Files = list[list[list[int]]]  # of a part: files, of row groups, of numbers
+
+ALONE: dict[str, Files] = {
+    "a": [[[1, 2], [3]], [[4]]],
+    "b": [],
+    "c": [[[5]]],
+    "d": [[list(range(100, 300_000))], [[6]]],  # large
+    "e": [[[7], [8, 9]]],
+}
+
+
+def write_files(writer: PartWriter | packs.PackedPartWriter, files: Files) -> None:
+    for row_groups in files:
+        writer.close_file()
+        for numbers in row_groups:
+            writer.write(rows(*numbers))
+
+
+def write_alone(uri: str, key: str, files: Files) -> Part:
+    with PartWriter(uri, key, SCHEMA) as writer:
+        write_files(writer, files)
+        return writer.finish(source=key)
+
+
+def write_packed(uri: str, parts: dict[str, Files]) -> dict[str, Part]:
+    pack = PackWriter(uri, SCHEMA)
+    for key, files in parts.items():
+        with pack.part(key) as writer:
+            write_files(writer, files)
+            writer.finish(source=key)
+    return pack.finish()
+
+
+def held_in(home: Home, part: Part) -> list[tuple[int, list[list[int]]]]:
+    """The rows of each file of a part, and the numbers of each of its row groups."""
+    found = []
+    for file in part.files:
+        with packs.open_row_groups(f"{home.table(NAME).uri}/{file.path}", file.row_groups, file.content) as (
+            opened,
+            of,
+        ):
+            found.append((file.rows, [opened.read_row_group(group)["number"].to_pylist() for group in of]))
+    return found
+
+
+def test_parts_that_are_written_together_are_those_that_are_written_alone(home, tmp_path):
+    other = Home(str(tmp_path / "other"))
+    made = write_packed(home.table(NAME).uri, ALONE)
+    assert list(made) == sorted(ALONE, key="dabce".index)
+    index = PartIndex(home.table(NAME).uri)
+    for key, files in ALONE.items():
+        alone = write_alone(other.table(NAME).uri, key, files)
+        assert held_in(home, made[key]) == held_in(other, alone)
+        assert (made[key].key, made[key].facts) == (alone.key, alone.facts)
+        assert index.find(key) == made[key]
+    # The large one has a folder of its own, the others share one file.
+    folders = {path.partition("/")[0] for path in stored(home)}
+    assert folders == {"d", "packs"}
+    assert len({file.path for key in "ace" for file in made[key].files}) == 1
+    home.table(NAME).commit(SCHEMA, made.values(), home_record())
+    other.table(NAME).commit(SCHEMA, [PartIndex(other.table(NAME).uri).find(key) for key in ALONE], home_record())
+    assert home.table(NAME).read().equals(other.table(NAME).read())
+    assert DeltaTable(home.table(NAME).uri).to_pyarrow_table().num_rows == other.table(NAME).at().rows
+
+
+def home_record() -> Provenance:
+    return Provenance(name=NAME, code_version="1", run_id="r")
+
+
+def test_a_part_that_fails_leaves_no_row_among_those_that_are_written_with_it(home):
+    pack = PackWriter(home.table(NAME).uri, SCHEMA)
+    with pack.part("good") as writer:
+        writer.write(rows(1))
+        writer.finish()
+    for key, numbers in (("bad", [2]), ("large and bad", range(300_000))):
+        with suppress(ZeroDivisionError), pack.part(key) as writer:
+            writer.write(rows(*numbers))
+            writer.write(rows(1 // 0))
+    (part,) = pack.finish().values()
+    home.table(NAME).commit(SCHEMA, [part], home_record())
+    assert [row["number"] for row in content(home)] == [1]
+    assert DeltaTable(home.table(NAME).uri).to_pyarrow_table().num_rows == 1
+    assert PartIndex(home.table(NAME).uri).find_all(["good", "bad", "large and bad"]).keys() == {"good"}
+
+
+def test_parts_without_rows_are_found_in_their_pack_whatever_becomes_of_the_others(home):
+    """Of a pack of such parts alone, of one that is packed again, and of one that is compacted."""
+    uri = home.table(NAME).uri
+    write_packed(uri, {"x": [], "y": []})
+    made = write_packed(uri, {key: ALONE[key] for key in "abce"})
+    more = write_packed(uri, {"f": [[[10]]], "g": []})
+    assert len(find_packs(uri)) == 3
+    for keys in ("abc", "abcfg"):
+        home.table(NAME).commit(SCHEMA, [({**made, **more})[key] for key in keys], home_record())
+        for pack in find_packs(uri):
+            if pack.file and pack.file.path not in paths(home):  # as a vacuum does
+                shutil.rmtree(Path(uri, pack.file.path).parent)
+        if keys == "abc":
+            more = write_packed(uri, {"f": [[[10]]], "g": []})
+    assert compact(home).parts_packed == 5
+    for pack in find_packs(uri):
+        if pack.file and pack.file.path not in paths(home):
+            shutil.rmtree(Path(uri, pack.file.path).parent)
+    index = PartIndex(uri)
+    assert index.find_all("abcefgxy").keys() == set("abcfgxy")
+    assert [index.find(key).rows for key in "bgxy"] == [0] * 4
+    assert [row["number"] for row in content(home)] == [1, 2, 3, 4, 5, 10]
+
+
+def test_what_waits_in_memory_has_a_limit(home, monkeypatch):
+    monkeypatch.setattr(packs, "PACK_BYTES", 1)
+    made = write_packed(home.table(NAME).uri, {key: ALONE[key] for key in "ace"})
+    assert len({file.path for part in made.values() for file in part.files}) == 3
+    assert [made[key].rows for key in "ace"] == [4, 1, 3]
+
+
+def test_many_small_parts_are_written_together_in_the_order_of_their_keys():
+    few, many = packs.MANY_PARTS - 1, packs.MANY_PARTS
+    keys = [f"{number * 7919 % 10_000:05}" for number in range(many + 2)]
+    assert written_together(keys[:few], [1] * few) == [[place] for place in range(few)]
+    large = packs.LARGE_BYTES
+    groups = written_together(keys, [1, large, *([1] * (many - 1)), large])
+    assert groups[:2] == [[1], [many + 1]]
+    assert [len(group) for group in groups[2:]] == [packs.PACK_PARTS] * (many // packs.PACK_PARTS)
+    assert [keys[place] for group in groups[2:] for place in group] == sorted(keys[:1] + keys[2:-1])
+    assert written_together([], []) == []
+
+
+@pytest.mark.parametrize("place", [(PartWriter, "write"), (PartWriter, "finish")])
+def test_parts_of_a_pack_that_is_killed_are_written_again(home, monkeypatch, place):
+    uri = home.table(NAME).uri
+    with killed_at(monkeypatch, place):
+        write_packed(uri, {key: ALONE[key] for key in "ace"})
+    assert not PartIndex(uri).find_all("ace")
+    made = write_packed(uri, {key: ALONE[key] for key in "ace"})
+    home.table(NAME).commit(SCHEMA, made.values(), home_record())
+    assert [row["number"] for row in content(home)] == [1, 2, 3, 4, 5, 7, 8, 9]
+    before = stored(home)
+    assert write_packed(uri, {key: ALONE[key] for key in "ace"}) == made  # what is there is used
+    assert stored(home) == before

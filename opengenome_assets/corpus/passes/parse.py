@@ -9,10 +9,10 @@ belong here: decompression (``intake/streams.py``), parts and archives (``intake
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Any, Generic, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,8 @@ from opengenome_assets.intake.streams import DecompressedStream, StoredFile
 from opengenome_assets.kernels.bases import arrow_text
 from opengenome_assets.kernels.fasta import FastaBatch, Refusal, read_records, refusals, split_headers
 from opengenome_assets.kernels.identifiers import SeenIdentifiers
-from opengenome_assets.storage.parts import Part, PartWriter
+from opengenome_assets.storage.packs import PackWriter
+from opengenome_assets.storage.parts import Made, PartWriter, RowWriter
 
 # A Parquet page has up to 2^31 - 1 bytes, and a value must fit into one page with a few bytes for its length.
 MAX_STORED_LENGTH = 2**31 - 64
@@ -82,19 +83,47 @@ class ParseTask:
 
 def parse_file(task: ParseTask) -> Parsed:
     """Parse one unit. A faulty file is a result, not an exception."""
-    return attempt(_parse, task, RAW_FASTA)
+    return attempt(_parse_alone, task, RAW_FASTA)
 
 
-def _parse(task: ParseTask) -> Parsed:
-    settings = task.settings
+def parse_files(tasks: Sequence[ParseTask]) -> list[Parsed]:
+    """Parse some units of one run. The parts of several share packs, those of faulty files apart."""
+    if len(tasks) == 1:
+        return [parse_file(tasks[0])]
+    first = tasks[0]
+    rejected = PackWriter(first.rejected_uri, REJECTED_RECORDS.schema)
+    shards = PackWriter(first.shards_uri, SEQUENCE_SHARDS.schema, first.settings.compression)
+
+    def packed(task: ParseTask) -> Parsed:
+        with shards.part(task.shards_key) as own_shards, rejected.part(task.rejected_key) as own_rejected:
+            _parse(task, own_shards, own_rejected)
+        return Parsed()
+
+    results = [attempt(packed, task, RAW_FASTA) for task in tasks]
+    # Refused records first: shards that lack them are parsed again.
+    refused, accepted = rejected.finish(), shards.finish()
+    return [
+        result if result.error else Parsed(accepted[task.shards_key], refused[task.rejected_key])
+        for task, result in zip(tasks, results, strict=True)
+    ]
+
+
+def _parse_alone(task: ParseTask) -> Parsed:
+    with (
+        PartWriter(task.shards_uri, task.shards_key, SEQUENCE_SHARDS.schema, task.settings.compression) as shards,
+        PartWriter(task.rejected_uri, task.rejected_key, REJECTED_RECORDS.schema) as rejected,
+    ):
+        return Parsed(*_parse(task, shards, rejected))
+
+
+def _parse(task: ParseTask, shards: RowWriter[Made], rejected: RowWriter[Made]) -> tuple[Made, Made]:
+    """Write the parts of a unit, and return what their writers return: of the shards, and of the refused records."""
     with (
         Unit(task.path, task.files, FASTA) as unit,
-        PartWriter(task.shards_uri, task.shards_key, SEQUENCE_SHARDS.schema, settings.compression) as shards,
-        PartWriter(task.rejected_uri, task.rejected_key, REJECTED_RECORDS.schema) as rejected,
         RowGroups(shards) as sequences,
         RowGroups(rejected) as refused,
     ):
-        intake, cutter = Intake(task, refused), ShardCutter(shards, sequences, settings)
+        intake, cutter = Intake(task, refused), ShardCutter(shards, sequences, task.settings)
         for path, stream in unit:
             for each in intake.read(path, stream):
                 cutter.write(rows_of(task.source, path, each), each.batch.length[each.kept])
@@ -106,7 +135,8 @@ def _parse(task: ParseTask) -> Parsed:
             facts |= {"members": unit.members, "left_out": unit.left_out, "left_out_first": unit.left_out_first}
         # The shards come last: if they are there, the refused records are too.
         refused.finish()
-        return Parsed(rejected=rejected.finish(**facts), accepted=cutter.finish(**facts))
+        own = rejected.finish(**facts)
+        return cutter.finish(**facts), own
 
 
 class Sorted(NamedTuple):
@@ -253,7 +283,7 @@ class RowGroups:
     a time. As a context manager it waits at its end for the thread, so that the writer can be closed.
     """
 
-    def __init__(self, writer: PartWriter) -> None:
+    def __init__(self, writer: RowWriter[Any]) -> None:
         self.writer = writer
         self.waiting: list[pa.Table] = []
         self.bytes = 0
@@ -277,13 +307,14 @@ class RowGroups:
 
     def finish(self) -> None:
         """Write the waiting rows, and return when everything is written."""
-        self._flush()
         self._settle()
+        if self.waiting:  # not in the thread, which would be started for this alone
+            self.writer.write(pa.concat_tables(self.waiting))
+        self.waiting, self.bytes = [], 0
 
     def _flush(self) -> None:
-        if self.waiting:
-            self._settle()
-            self._writing = self._thread.submit(self.writer.write, pa.concat_tables(self.waiting))
+        self._settle()
+        self._writing = self._thread.submit(self.writer.write, pa.concat_tables(self.waiting))
         self.waiting, self.bytes = [], 0
 
     def _settle(self) -> None:
@@ -340,10 +371,10 @@ class ShardBounds:
             start += count
 
 
-class ShardCutter:
-    """Cuts a unit's rows into shards of bounded size, each a Parquet file."""
+class ShardCutter(Generic[Made]):
+    """Cuts a unit's rows into shards of bounded size, each a Parquet file, or a range of a pack."""
 
-    def __init__(self, writer: PartWriter, row_groups: RowGroups, settings: ParseSettings) -> None:
+    def __init__(self, writer: RowWriter[Made], row_groups: RowGroups, settings: ParseSettings) -> None:
         self.writer = writer
         self.row_groups = row_groups
         self.bounds = ShardBounds(settings)
@@ -360,7 +391,7 @@ class ShardCutter:
         self.row_groups.finish()
         self.writer.close_file()
 
-    def finish(self, **facts: object) -> Part:
+    def finish(self, **facts: object) -> Made:
         """End the last shard and the part."""
         self.end_shard()
         return self.writer.finish(shard_bases=self.bounds.shard_bases, **facts)

@@ -379,7 +379,7 @@ def refuse_damaged_pages(uri: str, remedy: str, content: str = "") -> None:
         raise DamagedFileError(f"{uri} is damaged or missing ({error}). {remedy}") from error
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=256)  # a worker's shards lie in many packs
 def _footer(uri: str) -> pq.FileMetaData:
     fs, path = filesystem(uri)
     with fs.open_input_file(path) as stream:
