@@ -53,6 +53,8 @@ class Cost:
         Highest sum of the processes' proportional set sizes (PSS), bytes.
     peaks
         Highest PSS of a single process of each kind, bytes: "driver", "JVM" and "worker" for Spark's, else its name.
+    own_peaks
+        The same without pages of files, which the system takes back when memory is short.
     times, cpu_until
         The CPU seconds that all processes together had used by a time (seconds since 1970), shape (samples,).
     printed
@@ -63,6 +65,7 @@ class Cost:
     wall: float
     peak: int
     peaks: Mapping[str, int]
+    own_peaks: Mapping[str, int]
     times: np.ndarray
     cpu_until: np.ndarray
     printed: Sequence[str]
@@ -79,6 +82,7 @@ class _Process:
     kind: str
     cpu: float = 0.0
     peak: int = 0
+    own_peak: int = 0
 
 
 class Watch:
@@ -113,15 +117,15 @@ class Watch:
         process.cpu = (int(fields[11]) + int(fields[12])) * TICK
         if _discards_children(parent):
             self.unreported.add((pid, started))
-        pss = _pss(pid) if self.looks % LOOKS_A_WEIGHING == 1 else 0
-        process.peak = max(process.peak, pss)
+        pss, own = _memory(pid) if self.looks % LOOKS_A_WEIGHING == 1 else (0, 0)
+        process.peak, process.own_peak = max(process.peak, pss), max(process.own_peak, own)
         return pss
 
-    def peaks(self) -> dict[str, int]:
-        """Return the highest PSS of a process of each kind, bytes."""
+    def peaks(self, of: Callable[[_Process], int]) -> dict[str, int]:
+        """Return the highest of a figure of the processes of each kind."""
         peaks: dict[str, int] = {}
         for process in self.seen.values():
-            peaks[process.kind] = max(peaks.get(process.kind, 0), process.peak)
+            peaks[process.kind] = max(peaks.get(process.kind, 0), of(process))
         return peaks
 
     def cpu_unreported(self) -> float:
@@ -158,7 +162,8 @@ def run(command: Sequence[str], *, environment: Mapping[str, str] | None = None,
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     reported = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     times, cpu_until = np.array(watch.samples).T
-    return Cost(reported + watch.cpu_unreported(), wall, watch.peak, watch.peaks(), times, cpu_until, printed)
+    peaks, own_peaks = (watch.peaks(of) for of in (lambda each: each.peak, lambda each: each.own_peak))
+    return Cost(reported + watch.cpu_unreported(), wall, watch.peak, peaks, own_peaks, times, cpu_until, printed)
 
 
 def must_equal(what: str, ours: Any, theirs: Any) -> None:
@@ -292,9 +297,12 @@ def _discards_children(pid: int) -> bool:
     return bool(int(ignored.split()[1], 16) & SIGCHLD_BIT)
 
 
-def _pss(pid: int) -> int:
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return next((int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:")), 0)
+def _memory(pid: int) -> tuple[int, int]:
+    """Return the PSS of a process, and that without pages of files, bytes."""
+    lines = (line.split() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines())
+    sizes = {line[0]: int(line[1]) * 1024 for line in lines if line[0] in ("Pss:", "Pss_File:")}
+    pss = sizes.get("Pss:", 0)
+    return pss, pss - sizes.get("Pss_File:", 0)
 
 
 def _kind(pid: int) -> str:

@@ -170,6 +170,7 @@ def test_cost_is_that_of_all_processes_even_of_those_nobody_waits_for():
     assert cost.cpu == pytest.approx(cost.cpu_until[-1], abs=0.5)
     assert 200e6 < cost.peak < 600e6
     assert cost.peaks["driver"] > 200e6
+    assert 200e6 < cost.own_peaks["driver"] < cost.peaks["driver"]
 
 
 def test_a_failing_command_is_an_error_with_its_last_words():
@@ -179,7 +180,7 @@ def test_a_failing_command_is_an_error_with_its_last_words():
 
 def a_cost(cpu, **others):
     times = np.array([0.0, 10.0, 20.0])
-    return Cost(cpu, 1.0, 1, {}, times, np.array([0.0, 2.0, 10.0]), [], **others)
+    return Cost(cpu, 1.0, 1, {}, {}, times, np.array([0.0, 2.0, 10.0]), [], **others)
 
 
 def test_cpu_time_is_divided_by_time():
