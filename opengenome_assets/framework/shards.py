@@ -19,6 +19,9 @@ from opengenome_assets.storage.parquet.file import open_row_groups
 from opengenome_assets.storage.parts import Part, PartWriter
 from opengenome_assets.storage.record import digest
 
+RELEASED_BYTES = 256 << 20
+"""Of a row group, from which on the memory that reading took is given back: Arrow keeps it, as much as the rows."""
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -116,7 +119,10 @@ def read_shard(shard: Shard, columns: Sequence[str]) -> Iterator[pa.Table]:
     """Yield a shard's row groups, so that memory holds one at a time."""
     with open_row_groups(shard.uri, shard.row_groups, shard.content) as (file, groups):
         for group in groups:
-            yield file.read_row_group(group, columns=list(columns), use_threads=False)
+            rows = file.read_row_group(group, columns=list(columns), use_threads=False)
+            if rows.nbytes >= RELEASED_BYTES:
+                pa.default_memory_pool().release_unused()
+            yield rows
 
 
 def sequences(shard: Shard) -> Iterator[tuple[Letters, Offsets]]:
