@@ -11,6 +11,7 @@ SECRETS ?= secrets
 SELECT ?= not drill
 # Tests run side by side, file by file: what a file's tests share is made once. More workers
 # than cores, since some wait; the slow tests wait most, for processes that they start.
+QUICK_WORKERS ?= 2
 WORKERS ?= 3
 SLOW_WORKERS ?= 7
 PARALLEL := --dist loadfile --no-loadscope-reorder --numprocesses
@@ -53,7 +54,7 @@ quick: $(VENV)/installed-dev  ## Lint, check types and rules of import, and run 
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --quiet --check
 	@$(BIN)/mypy & types=$$!; \
-	$(BIN)/pytest $(PARALLEL) $(WORKERS) --quiet -m 'not (slow or long or peer or adversary)' --hypothesis-profile quick --durations 5; \
+	$(BIN)/pytest $(PARALLEL) $(QUICK_WORKERS) --quiet -m 'not (slow or long or peer or adversary)' --hypothesis-profile quick --durations 5; \
 	tests=$$?; wait $$types && exit $$tests
 
 # Tracing for the coverage doubles the CPU time of a test. The floor is therefore reached without the slow tests.

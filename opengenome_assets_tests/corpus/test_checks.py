@@ -112,6 +112,7 @@ def test_right_tables_have_no_problems(good):
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("asset", "check", "poison", "said"),
     [

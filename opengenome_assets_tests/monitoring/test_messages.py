@@ -60,6 +60,7 @@ def test_a_server_that_is_away_loses_the_message_after_some_attempts(caplog: pyt
     assert "mail not sent: Run 12345678 of nightly failed" in caplog.text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("form", "found"),
     [
@@ -82,6 +83,7 @@ def test_a_webhook_gets_the_form_that_is_set_with_a_signature(form: str, found: 
     assert digest == hmac.new(b"s3cret", moment.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
+@pytest.mark.long
 def test_a_webhook_that_refuses_is_not_asked_again_and_its_address_is_not_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -92,6 +94,7 @@ def test_a_webhook_that_refuses_is_not_asked_again_and_its_address_is_not_logged
     assert "secret-path" not in caplog.text
 
 
+@pytest.mark.long
 def test_messages_beyond_the_limit_are_left_out_and_the_next_one_says_so() -> None:
     now = [0.0]
     with receiver() as (url, accepted):

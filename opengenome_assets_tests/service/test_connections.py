@@ -21,6 +21,8 @@ from opengenome_assets.settings import Settings
 from opengenome_assets_tests.processes import wait_for
 from opengenome_assets_tests.service.conftest import running
 
+pytestmark = pytest.mark.long
+
 HALF = b"GET /api/index HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 WHOLE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 

@@ -32,6 +32,8 @@ from opengenome_assets_tests.object_store import BUCKET, object_store
 from opengenome_assets_tests.processes import REPOSITORY, free_port
 from opengenome_assets_tests.storage.numbers import NAME, commit, compact, content, held
 
+pytestmark = pytest.mark.long
+
 SHORT = 1.5  # seconds to live
 
 

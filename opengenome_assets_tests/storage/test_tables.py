@@ -78,6 +78,7 @@ def test_a_changed_schema_replaces_the_columns_and_keeps_the_past(table):
     assert table.at(0).read().to_pylist() == [{"number": 1}]
 
 
+@pytest.mark.long
 def test_commits_at_the_same_time_never_double_or_lose_a_part(table):
     parts = [part(table, number) for number in range(6)]
     table.commit(SCHEMA, [], made("0"))

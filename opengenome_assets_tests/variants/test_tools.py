@@ -35,6 +35,7 @@ def test_a_failure_has_the_command_and_its_words():
         tools.run(("bcftools", "view", "-"), feed=lambda stream: stream.write(b"no VCF\n"))
 
 
+@pytest.mark.long
 def test_a_command_that_takes_too_long_is_ended(tmp_path):
     os.mkfifo(tmp_path / "fifo")  # nobody writes to it
     with (

@@ -80,6 +80,7 @@ def test_a_status_that_passes_is_asked_again(caller, server, path, status):
     assert server.sent[path] == len(FILES[path])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("header", "value"), [("Retry-After", "1"), ("RateLimit", '"resolvers";r=0;t=1')])
 def test_the_server_says_how_long_to_wait(caller, server, header, value):
     server.fail(BIG, Fault(status=429, headers={header: value}, at="hub"))

@@ -267,6 +267,7 @@ def test_a_listing_that_takes_too_long_ends(server):
     says(Hub(endpoint=server.hub, token=None, seconds=0), spec(), "did not finish within 0 s", passing=True)
 
 
+@pytest.mark.long
 def test_no_network():
     began = time.monotonic()
     says(
