@@ -178,7 +178,7 @@ def engine_unheard() -> Iterator[Callable[[], None]]:
 FILES = {
     "identical": "in files of the same bytes",
     "different": "in files of other bytes",
-    "packed": "in other files, since upkeep has packed them",
+    "packed": "in packs, whose bytes are not compared",
 }
 
 
