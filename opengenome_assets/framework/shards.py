@@ -16,7 +16,7 @@ import pyarrow as pa
 from opengenome_assets.kernels.bases import Letters, Offsets, arrow_text
 from opengenome_assets.storage.packs import PackWriter
 from opengenome_assets.storage.parquet.file import open_row_groups
-from opengenome_assets.storage.parts import Part, PartWriter
+from opengenome_assets.storage.parts import Part, PartWriter, RowWriter
 from opengenome_assets.storage.record import digest
 
 RELEASED_BYTES = 256 << 20
@@ -60,6 +60,9 @@ class Output:
 
 
 Pass = Callable[..., None]
+
+Writer = RowWriter[Any]
+"""What a pass writes its rows with, one for each table."""
 
 
 def shard_name(key: str, number: int) -> str:

@@ -34,10 +34,10 @@ REQUESTS = 32  # at once, of a store or a file server
 
 # A run that makes fewer small parts gives each a folder of its own: one that changes then costs no pack.
 MANY_PARTS = 256
+# A part is small if it is made from fewer bytes or letters, and its rows have fewer bytes in memory.
+SMALL_INPUT, SMALL_ROWS = 1 << 20, 4 << 20
 # What workers put into one pack.
 PACK_PARTS, PACK_BYTES = 64, 64 << 20
-# Bytes of a part's rows in memory, from which on it is not small.
-LARGE_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def written_together(keys: Sequence[str], sizes: Sequence[int]) -> list[list[int
     list
         Places of parts. A part that is written alone gets a folder of its own.
     """
-    small = sorted((place for place, size in enumerate(sizes) if size < LARGE_BYTES // 4), key=keys.__getitem__)
+    small = sorted((place for place, size in enumerate(sizes) if size < SMALL_INPUT), key=keys.__getitem__)
     if len(small) < MANY_PARTS:
         return [[place] for place in range(len(keys))]
     packed = set(small)
@@ -278,7 +278,7 @@ class PackedPartWriter:
             return
         self._files[-1].append(table)
         self._bytes += table.nbytes
-        if self._bytes >= LARGE_BYTES:
+        if self._bytes >= SMALL_ROWS:
             pack = self._pack
             self._own = PartWriter(pack.table_uri, self._key, pack.schema, pack.compression).__enter__()
             for number, tables in enumerate(self._files):
@@ -324,7 +324,7 @@ def arrange(table_uri: str, parts: Sequence[Part]) -> list[DataFile]:
     files += [file for part in loose.values() for file in part.files if not is_pack(file)]
     # One new pack per old one, so that none grows.
     for path, run in groupby(sorted(packed, key=_home), key=_home):
-        files.append(write_pack(table_uri, [*run, *without_rows[path]]))
+        files.append(write_pack(table_uri, [*run, *without_rows.get(path, ())]))
     return files
 
 

@@ -3,12 +3,11 @@
 import numpy as np
 import pyarrow as pa
 
-from opengenome_assets.framework.shards import Shard, sequences
-from opengenome_assets.storage.parts import PartWriter
+from opengenome_assets.framework.shards import Shard, Writer, sequences
 from opengenome_assets_tests.skew.tables import GC_SKEW
 
 
-def measure(shard: Shard, writer: PartWriter) -> None:
+def measure(shard: Shard, writer: Writer) -> None:
     """Write the shard's row."""
     counts = np.zeros(256, np.int64)
     for letters, _ in sequences(shard):

@@ -421,7 +421,7 @@ def test_many_small_parts_are_written_together_in_the_order_of_their_keys():
     few, many = packs.MANY_PARTS - 1, packs.MANY_PARTS
     keys = [f"{number * 7919 % 10_000:05}" for number in range(many + 2)]
     assert written_together(keys[:few], [1] * few) == [[place] for place in range(few)]
-    large = packs.LARGE_BYTES
+    large = packs.SMALL_INPUT
     groups = written_together(keys, [1, large, *([1] * (many - 1)), large])
     assert groups[:2] == [[1], [many + 1]]
     assert [len(group) for group in groups[2:]] == [packs.PACK_PARTS] * (many // packs.PACK_PARTS)

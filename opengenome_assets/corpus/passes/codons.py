@@ -5,13 +5,12 @@ from __future__ import annotations
 import pyarrow as pa
 
 from opengenome_assets.corpus.tables import CODON_COUNTS
-from opengenome_assets.framework.shards import Shard, sequences
+from opengenome_assets.framework.shards import Shard, Writer, sequences
 from opengenome_assets.kernels.codons import CodonCounter
 from opengenome_assets.kernels.kmers import valid_windows
-from opengenome_assets.storage.parts import PartWriter
 
 
-def count_codons(shard: Shard, writer: PartWriter) -> None:
+def count_codons(shard: Shard, writer: Writer) -> None:
     """Write one row for each frame."""
     counter = CodonCounter()
     windows = 0

@@ -10,18 +10,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from opengenome_assets.corpus.tables import GENE_CODONS, GENES
-from opengenome_assets.framework.shards import Shard, read_shard
+from opengenome_assets.framework.shards import Shard, Writer, read_shard
 from opengenome_assets.kernels.bases import Letters, Offsets, arrow_text
 from opengenome_assets.kernels.frames import codes_of_stops, long_frames
 from opengenome_assets.kernels.genes import ORF, GenePlaces, place_genes
 from opengenome_assets.kernels.translation import translate
-from opengenome_assets.storage.parts import PartWriter
 
 EXAMINED = 1_000_000
 """Letters of a shard, from its beginning, whose long frames are measured for every set of stop codons."""
 
 
-def call_genes(shard: Shard, genes: PartWriter, codons: PartWriter, *, genetic_code: int) -> None:
+def call_genes(shard: Shard, genes: Writer, codons: Writer, *, genetic_code: int) -> None:
     """Write one row for each gene, and the shard's one row of codon counts."""
     counts = np.zeros(64, np.int64)
     number = open_frames = examined = 0

@@ -8,12 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from opengenome_assets.corpus.tables import KMERS
-from opengenome_assets.framework.shards import Shard, sequences
+from opengenome_assets.framework.shards import Shard, Writer, sequences
 from opengenome_assets.kernels.kmers import MAX_K, KmerCounter, valid_windows
-from opengenome_assets.storage.parts import PartWriter
 
 
-def count_kmers(shard: Shard, writer: PartWriter, *, ks: Sequence[int]) -> None:
+def count_kmers(shard: Shard, writer: Writer, *, ks: Sequence[int]) -> None:
     """Write one row for each k."""
     counter = KmerCounter(ks)
     windows = np.zeros(MAX_K, np.int64)

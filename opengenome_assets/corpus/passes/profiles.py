@@ -6,13 +6,12 @@ import numpy as np
 import pyarrow as pa
 
 from opengenome_assets.corpus.tables import TFIDF_TERMS
-from opengenome_assets.framework.shards import Shard, read_shard
+from opengenome_assets.framework.shards import Shard, Writer, read_shard
 from opengenome_assets.kernels.bases import arrow_text
 from opengenome_assets.kernels.profiles import document_frequency, row_sums, sequence_kmers
-from opengenome_assets.storage.parts import PartWriter
 
 
-def profile_sequences(shard: Shard, index: PartWriter, terms: PartWriter) -> None:
+def profile_sequences(shard: Shard, index: Writer, terms: Writer) -> None:
     """Write one row per sequence to the index, and the shard's one row of document frequencies."""
     frequency = np.zeros(4096, np.int64)
     total = 0

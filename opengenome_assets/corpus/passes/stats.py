@@ -6,9 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from opengenome_assets.corpus.tables import GC_BINS, SHARD_STATS
-from opengenome_assets.framework.shards import Shard, sequences
+from opengenome_assets.framework.shards import Shard, Writer, sequences
 from opengenome_assets.kernels.composition import composition
-from opengenome_assets.storage.parts import PartWriter
 
 
 def gc_bin(gc_content: np.ndarray) -> np.ndarray:
@@ -16,7 +15,7 @@ def gc_bin(gc_content: np.ndarray) -> np.ndarray:
     return np.minimum((gc_content * GC_BINS).astype(np.int64), GC_BINS - 1)
 
 
-def summarise_shard(shard: Shard, writer: PartWriter) -> None:
+def summarise_shard(shard: Shard, writer: Writer) -> None:
     """Write the one row of the shard."""
     lengths = [np.zeros(0, np.int64)]
     histogram = np.zeros(GC_BINS, np.int64)
