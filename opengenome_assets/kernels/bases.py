@@ -54,11 +54,13 @@ def arrow_text(array: pa.Array) -> tuple[Letters, Offsets]:
 
 
 def readonly(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """View of an array that cannot be written.
+    """View of an array that cannot be written, or the array if it cannot be written itself.
 
     Arrow's buffers are read-only, and Numba compiles read-only and writable arrays separately. Every input is
     read-only, so that each kernel is compiled once.
     """
+    if not array.flags.writeable:
+        return array
     view = array.view()
     view.flags.writeable = False
     return view

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from opengenome_assets.kernels.bases import readonly
 from opengenome_assets.kernels.planes import Planes, pack
 from opengenome_assets.kernels.profiles import KMERS, SequenceKmers
 
@@ -72,5 +73,4 @@ def _lists(offsets: npt.NDArray[np.int64], values: pa.Array) -> pa.Array:
 
 
 def _offsets(lists: Any) -> npt.NDArray[np.int64]:
-    offsets: npt.NDArray[np.int64] = lists.offsets.to_numpy().astype(np.int64)
-    return offsets
+    return readonly(lists.offsets.to_numpy().astype(np.int64))

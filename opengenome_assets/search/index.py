@@ -371,15 +371,18 @@ class SearchIndex:
         ]
 
     def _each_range(self, work: Callable[[Planes, int, int, int], Any]) -> None:
-        def one(each: tuple[Block, int, int, int]) -> None:
-            work(each[0].checked(), *each[1:])
+        ranges = iter(self._ranges)
+
+        def some() -> None:
+            for block, first, start, stop in ranges:
+                work(block.checked(), first, start, stop)
 
         if len(self._ranges) > 1 and self._threads > 1:
-            for _ in self._scorers.map(one, self._ranges):
-                pass
+            # A thread takes the next range by itself: a task for each range costs as much as a tenth of its scoring.
+            for each in [self._scorers.submit(some) for _ in range(self._threads)]:
+                each.result()
         else:
-            for each in self._ranges:
-                one(each)
+            some()
 
     def _weights(self, counts: npt.NDArray[np.int64], strand: Strand) -> npt.NDArray[np.float64]:
         """Return weights for queries' counts and, for both strands, their reverse complements'.

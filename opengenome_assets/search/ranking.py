@@ -29,6 +29,10 @@ DECIMALS = 12
 _ROUNDING = 8 * 2.0**-24
 
 
+# Scores of which only the largest is looked at first.
+_GROUP = 32
+
+
 @dataclass(frozen=True)
 class Hit:
     """A sequence similar to a query.
@@ -147,13 +151,20 @@ def rank(
     names : pyarrow.Table of m rows
         Their seq_id, source, file, length and description.
     """
-    found = np.flatnonzero((similarity > 0) & (similarity >= threshold))
-    order = names.take(pa.array(found)).append_column("similarity", pa.array(similarity[found]))
-    keys = [("similarity", "descending"), *((name, "ascending") for name in NAMES[:3])]
-    places = pc.sort_indices(order, sort_keys=keys)[:top_n]
-    best = found[places.to_numpy()]
-    rows = zip(order.take(places).to_pylist(), np.array(["+", "-"])[strand[best]].tolist(), strict=True)
-    return [Hit(rank=place, strand=sign, **row) for place, (row, sign) in enumerate(rows, 1)], best
+    best = np.flatnonzero((similarity > 0) & (similarity >= threshold))
+    if len(best) > top_n:
+        # By Arrow, since there may be a million equal ones.
+        found = names.take(pa.array(best)).append_column("similarity", pa.array(similarity[best]))
+        keys = [("similarity", "descending"), *((name, "ascending") for name in NAMES[:3])]
+        best = best[pc.sort_indices(found, sort_keys=keys)[:top_n].to_numpy()]
+    rows = (names if len(best) == len(names) else names.take(pa.array(best))).to_pylist()
+    values, strands = similarity[best].tolist(), np.array(["+", "-"])[strand[best]].tolist()
+    order = sorted(range(len(rows)), key=lambda place: (-values[place], *(rows[place][name] for name in NAMES[:3])))
+    hits = [
+        Hit(rank=number, similarity=values[place], strand=strands[place], **rows[place])
+        for number, place in enumerate(order, 1)
+    ]
+    return hits, best[order]
 
 
 def by_containment(hit: Hit) -> tuple[float, float, str, str, str]:
@@ -166,11 +177,20 @@ def candidates(scores: npt.NDArray[np.float32], top_n: int, threshold: float, ma
     """Return the rows, ascending, that may be among the best, given scores with an error up to ``margin``."""
     least = threshold - margin
     if top_n < len(scores):
-        worst = float(np.partition(scores, len(scores) - top_n)[len(scores) - top_n])
-        least = max(least, worst - 2 * margin)
+        least = max(least, _largest(scores, top_n) - 2 * margin)
     # Rounding to DECIMALS lets similarities pass that are just below the threshold.
     least -= 10.0**-DECIMALS
     return np.flatnonzero((scores > 0) & (scores >= least))
+
+
+def _largest(scores: npt.NDArray[np.float32], number: int) -> float:
+    """Return the score of this number from the largest, 1 for the largest itself, of at least as many."""
+    groups = len(scores) // _GROUP
+    if groups >= number:
+        # That many groups have a score of at least this, so the wanted one is no smaller.
+        largest = scores[: groups * _GROUP].reshape(_GROUP, groups).max(axis=0)
+        scores = scores[scores >= np.partition(largest, groups - number)[groups - number]]
+    return float(np.partition(scores, len(scores) - number)[len(scores) - number])
 
 
 def unit(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -19,6 +19,7 @@ def drawn(shape: str, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.
     idf = random.uniform(1, 14, KMERS)
     rows = random.poisson(random.gamma(1, 3, (50, 1)), (50, KMERS))
     rows[:3] = np.eye(3, KMERS, dtype=np.int64)
+    rows[~rows.any(axis=1), 3] = 1  # a row without 6-mers has no norm to divide by
     counts = {
         "few": random.poisson(0.01, (2, KMERS)),
         "flat": np.full((2, KMERS), 9),
@@ -60,3 +61,14 @@ def test_candidates_hold_the_best(top_n: int, threshold: float, margin: float, s
     assert set(best.tolist()) <= set(found.tolist())
     if top_n < len(exact):
         assert exact[found].min(initial=1) >= min(np.sort(exact)[-top_n], threshold) - 4 * margin - 1e-5
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 500), st.sampled_from([3, 1000]), st.data())
+def test_without_an_error_candidates_are_those_as_large_as_the_last_of_the_best(
+    seed: int, size: int, values: int, data: st.DataObject
+) -> None:
+    """Of sizes with and without groups, and with many equal scores."""
+    scores = (np.random.default_rng(seed).integers(1, values, size) / values).astype(np.float32)
+    top_n = data.draw(st.integers(1, size))
+    last = np.sort(scores)[::-1][top_n - 1]
+    assert candidates(scores, top_n, 0.0, 0.0).tolist() == np.flatnonzero(scores >= last).tolist()
