@@ -28,7 +28,6 @@ DECIMALS = 12
 # bits before. A score is hardly above 1.
 _ROUNDING = 8 * 2.0**-24
 
-
 # Scores of which only the largest is looked at first.
 _GROUP = 32
 
@@ -177,13 +176,13 @@ def candidates(scores: npt.NDArray[np.float32], top_n: int, threshold: float, ma
     """Return the rows, ascending, that may be among the best, given scores with an error up to ``margin``."""
     least = threshold - margin
     if top_n < len(scores):
-        least = max(least, _largest(scores, top_n) - 2 * margin)
+        least = max(least, _nth_largest(scores, top_n) - 2 * margin)
     # Rounding to DECIMALS lets similarities pass that are just below the threshold.
     least -= 10.0**-DECIMALS
     return np.flatnonzero((scores > 0) & (scores >= least))
 
 
-def _largest(scores: npt.NDArray[np.float32], number: int) -> float:
+def _nth_largest(scores: npt.NDArray[np.float32], number: int) -> float:
     """Return the score of this number from the largest, 1 for the largest itself, of at least as many."""
     groups = len(scores) // _GROUP
     if groups >= number:

@@ -147,6 +147,9 @@ def write_pack(table_uri: str, parts: Iterable[Part]) -> DataFile:
         If a part cannot be read. No pack is written then.
     """
     members = sorted(parts, key=lambda part: part.key)
+    found = find_pack(table_uri, _key(members))
+    if found and found.file:  # the parts' own files may be gone
+        return found.file
     like = next(file for part in members for file in part.files)
     with open_parquet(f"{table_uri}/{like.path}", like.content) as opened:
         schema = opened.schema_arrow
@@ -163,9 +166,13 @@ def write_pack(table_uri: str, parts: Iterable[Part]) -> DataFile:
     return file
 
 
+def _key(members: Iterable[Part | _Member]) -> str:
+    return f"{PACKS_FOLDER}/{digest([member.key for member in members])}"
+
+
 def _write(table_uri: str, schema: pa.Schema, compression: str, members: Sequence[_Member]) -> Pack:
     """Write a pack of members in the order of their keys, or return the pack that there is."""
-    key = f"{PACKS_FOLDER}/{digest([member.key for member in members])}"
+    key = _key(members)
     if found := find_pack(table_uri, key):
         return found
     with PartWriter(table_uri, key, schema, compression) as writer:

@@ -441,3 +441,10 @@ def test_parts_of_a_pack_that_is_killed_are_written_again(home, monkeypatch, pla
     before = stored(home)
     assert write_packed(uri, {key: ALONE[key] for key in "ace"}) == made  # what is there is used
     assert stored(home) == before
+
+
+def test_a_pack_that_exists_is_found_without_the_files_of_its_parts(home):
+    parts = [make(home, number) for number in range(3)]
+    file = write_pack(home.table(NAME).uri, parts)
+    forget_own_folders(home)
+    assert write_pack(home.table(NAME).uri, parts) == file
